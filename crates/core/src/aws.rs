@@ -1,0 +1,18 @@
+//! The way to AWS, and the only place that knows it: how a run, a message and a tally lie in the tables
+//! and on the queue. It answers what it is asked and decides nothing about the rehearsal.
+//!
+//! Whatever passes (throttling, lost connections, internal errors, also of one entry in a batch that
+//! was answered with 200) is asked again here, so that a caller only ever sees answers; see [`session`].
+
+mod error;
+pub mod messages;
+pub mod metrics;
+pub mod names;
+pub mod queue;
+pub mod session;
+
+pub use error::Error;
+pub use messages::MessagesTable;
+pub use metrics::MetricsTable;
+pub use queue::Queue;
+pub use session::Session;

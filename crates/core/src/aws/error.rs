@@ -1,0 +1,199 @@
+//! What can go wrong on the way to AWS, and which of it passes.
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_types::error::metadata::ErrorMetadata;
+use thiserror::Error;
+
+/// Why AWS could not be asked, or what it refused. The text says what to do about it.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The credential chain found nothing.
+    #[error("no AWS credentials ({why})\n{CREDENTIALS_HINT}")]
+    NoCredentials {
+        /// What the chain said.
+        why: String,
+    },
+    /// No region is named anywhere.
+    #[error("no AWS region: give --region, or set AWS_REGION, or a region in your profile")]
+    NoRegion,
+    /// Nothing was ever heard from the endpoint.
+    #[error(
+        "{endpoint} does not answer ({why})\nIs it running, and is the address right? For the local one: ./infra/setup.sh local"
+    )]
+    NoAnswer {
+        /// The address asked.
+        endpoint: String,
+        /// What the connection said.
+        why: String,
+    },
+    /// A table or queue of the stack does not exist.
+    #[error(
+        "stack '{stack}' is not deployed in {region} (no {resource}, asked {endpoint})\nDeploy it: ./infra/setup.sh deploy --stack {stack} --region {region}, or locally: ./infra/setup.sh local --stack {stack}"
+    )]
+    NotDeployed {
+        /// The stack asked for.
+        stack: String,
+        /// The region it was looked for in.
+        region: String,
+        /// What of it is missing.
+        resource: String,
+        /// The address asked.
+        endpoint: String,
+    },
+    /// AWS understood, and said no.
+    #[error("{call} was refused: {code}: {message}")]
+    Refused {
+        /// The call and what it was for.
+        call: &'static str,
+        /// AWS's error code.
+        code: String,
+        /// AWS's explanation.
+        message: String,
+    },
+    /// AWS answered once, and then no more for as long as a program waits.
+    #[error(
+        "{call} has failed for {seconds} s at {endpoint} ({why})\nWhat was done so far stands; run the command again when the service is back"
+    )]
+    GaveUp {
+        /// The call.
+        call: &'static str,
+        /// The address asked.
+        endpoint: String,
+        /// What the last try said.
+        why: String,
+        /// How long it was tried, seconds.
+        seconds: u64,
+    },
+    /// Something in a table cannot be read.
+    #[error("{what} cannot be read: {why}")]
+    Malformed {
+        /// The item.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+const CREDENTIALS_HINT: &str = "Sign in (aws configure, or aws sso login and --profile), set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use --local";
+
+/// Why one try at a call brought no answer.
+#[derive(Debug)]
+pub(crate) enum Setback {
+    /// The service asked for patience.
+    Throttled(String),
+    /// No usable answer came; the call may have been carried out all the same.
+    Unanswered(String),
+    /// The resource does not exist.
+    NotFound,
+    /// A failed condition, with the item that failed it where the service sent it.
+    ConditionFailed,
+    /// Trying again would not help.
+    Final(Error),
+}
+
+/// Codes by which the services ask for patience; SQS says `OverLimit` where too much is in flight.
+const THROTTLES: [&str; 14] = [
+    "OverLimit",
+    "AWS.SimpleQueueService.OverLimit",
+    "BandwidthLimitExceeded",
+    "KmsThrottled",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// Codes of failures that pass: the service's own, and credentials that are being renewed.
+const PASSING: [&str; 8] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "ReplicatedWriteConflictException",
+    "ServiceUnavailable",
+    "TransactionConflictException",
+];
+
+/// Codes of a table or queue that does not exist.
+const NOT_FOUND: [&str; 3] =
+    ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "ResourceNotFoundException"];
+
+/// What a failed entry of a batch, or a whole call, comes to by its code.
+pub(crate) fn setback_of_code(call: &'static str, code: &str, message: &str) -> Setback {
+    // Some answers carry a namespace before the code.
+    let code = code.rsplit('#').next().unwrap_or(code);
+    let told = || format!("{code}: {message}");
+    match code {
+        "ConditionalCheckFailedException" => Setback::ConditionFailed,
+        _ if THROTTLES.contains(&code) => Setback::Throttled(told()),
+        _ if PASSING.contains(&code) => Setback::Unanswered(told()),
+        _ if NOT_FOUND.contains(&code) => Setback::NotFound,
+        _ => Setback::Final(Error::Refused { call, code: code.to_owned(), message: message.to_owned() }),
+    }
+}
+
+/// What an SDK error comes to.
+pub(crate) fn setback<E>(
+    call: &'static str,
+    error: &SdkError<E, aws_sdk_dynamodb::config::http::HttpResponse>,
+) -> Setback
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(answer) => {
+            let status = answer.raw().status();
+            let meta: &ErrorMetadata = answer.err().meta();
+            let (code, message) = (meta.code().unwrap_or("no code"), meta.message().unwrap_or("no message"));
+            match setback_of_code(call, code, message) {
+                Setback::Final(_) if status.is_server_error() => {
+                    Setback::Unanswered(format!("HTTP {}: {code}", status.as_u16()))
+                }
+                setback => setback,
+            }
+        }
+        SdkError::ConstructionFailure(_) => Setback::Final(Error::Refused {
+            call,
+            code: "the request could not be made".to_owned(),
+            message: innermost(error),
+        }),
+        _ => Setback::Unanswered(innermost(error)),
+    }
+}
+
+/// The root of an error's chain: its outer links only say that something failed.
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let text = cause.to_string();
+    if text.is_empty() { DisplayErrorContext(error).to_string() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_told_apart() {
+        let of = |code| setback_of_code("Call", code, "words");
+        assert!(matches!(of("RequestThrottled"), Setback::Throttled(_)));
+        assert!(matches!(
+            of("com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
+            Setback::Throttled(_)
+        ));
+        assert!(matches!(of("InternalServerError"), Setback::Unanswered(_)));
+        assert!(matches!(of("ExpiredTokenException"), Setback::Unanswered(_)));
+        assert!(matches!(of("QueueDoesNotExist"), Setback::NotFound));
+        assert!(matches!(of("ConditionalCheckFailedException"), Setback::ConditionFailed));
+        assert!(matches!(of("AccessDeniedException"), Setback::Final(Error::Refused { .. })));
+    }
+}

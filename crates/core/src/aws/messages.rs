@@ -1,0 +1,314 @@
+//! The messages table: one item a message, created once, concluded once.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest,
+    KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
+};
+
+use super::error::{Error, Setback, setback, setback_of_code};
+use super::session::Session;
+use crate::delivery::{Outcome, Status};
+use crate::message::{Message, MessageId};
+
+/// The most statements of a batch (Amazon `DynamoDB` API Reference, "`BatchExecuteStatement`").
+pub const STATEMENTS: usize = 25;
+
+/// The most keys of a batch read (Amazon `DynamoDB` API Reference, "`BatchGetItem`").
+pub const KEYS: usize = 100;
+
+/// How long a message stays in the table, seconds: seven days.
+const LIFETIME: u64 = 7 * 24 * 3_600;
+
+/// The table of all messages.
+#[derive(Debug, Clone)]
+pub struct MessagesTable<'s> {
+    session: &'s Session,
+    client: Client,
+    name: String,
+}
+
+/// What came of creating a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// It is there now.
+    New,
+    /// It was there before, and stays as it was.
+    AlreadyThere,
+}
+
+/// The end of a message, as a sender writes it.
+#[derive(Debug, Clone)]
+pub struct NewConclusion {
+    /// Which message.
+    pub id: MessageId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When, ms since the epoch.
+    pub concluded_at: u64,
+    /// How long the delivery took, ms.
+    pub delivery_ms: u64,
+    /// Who delivered it.
+    pub sender: String,
+    /// What tells this delivery from any other: a sender knows its own success by it.
+    pub attempt: String,
+}
+
+/// What came of concluding a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The conclusion stands; it may have been written by an earlier try.
+    Concluded,
+    /// Another conclusion stands.
+    Duplicate,
+    /// There is no such item, or one that cannot be concluded.
+    NotThere,
+}
+
+/// What the table says of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Where it stands; `None` for a status this version does not know.
+    pub status: Option<Status>,
+    /// How long its delivery took, ms.
+    pub delivery_ms: Option<u64>,
+}
+
+type Item = HashMap<String, AttributeValue>;
+
+impl<'s> MessagesTable<'s> {
+    /// The stack's table of messages.
+    pub fn new(session: &'s Session) -> Self {
+        let client = Client::new(session.config());
+        Self { session, client, name: session.stack().messages_table() }
+    }
+
+    /// Creates up to [`STATEMENTS`] messages, PENDING, at `created_at` (ms since the epoch). One that is there
+    /// already is never touched.
+    pub async fn create(&self, messages: &[Message], created_at: u64) -> Result<Vec<Created>, Error> {
+        const CALL: &str = "BatchExecuteStatement (INSERT)";
+        let insert = format!(
+            "INSERT INTO \"{}\" VALUE {{'id': ?, 'run': ?, 'phone': ?, 'body': ?, 'status': ?, 'created_at': ?, 'expires_at': ?}}",
+            self.name
+        );
+        let judge = |error: &BatchStatementError| match error.code {
+            Some(BatchStatementErrorCodeEnum::DuplicateItem) => Ok(Some(Created::AlreadyThere)),
+            _ => again_or_final(CALL, error),
+        };
+        let send = async |open: &[&Message], _| {
+            let statements = open.iter().map(|message| {
+                statement(
+                    &insert,
+                    [
+                        text(message.id),
+                        text(message.id.run()),
+                        text(&message.phone),
+                        text(&message.body),
+                        text(Status::Pending.as_str()),
+                        number(created_at),
+                        number(created_at / 1_000 + LIFETIME),
+                    ],
+                )
+                .build()
+                .expect("a statement is given")
+            });
+            let request = self.client.batch_execute_statement().set_statements(Some(statements.collect()));
+            let answer = request.send().await.map_err(|error| setback(CALL, &error))?;
+            let responses = answer.responses.unwrap_or_default();
+            responses.iter().map(|response| response.error().map_or(Ok(Some(Created::New)), judge)).collect()
+        };
+        self.session.ask(CALL, &self.name, messages.iter().collect(), send).await
+    }
+
+    /// Writes up to [`STATEMENTS`] conclusions of different messages, each on the condition that its message is
+    /// still PENDING.
+    pub async fn conclude(&self, conclusions: &[NewConclusion]) -> Result<Vec<Verdict>, Error> {
+        const CALL: &str = "BatchExecuteStatement (UPDATE)";
+        let update = format!(
+            "UPDATE \"{}\" SET \"status\"=? SET concluded_at=? SET delivery_ms=? SET sender=? SET attempt=? WHERE id=? AND \"status\"=?",
+            self.name
+        );
+        let send = async |open: &[&NewConclusion], _| {
+            let statements = open.iter().map(|conclusion| {
+                statement(
+                    &update,
+                    [
+                        text(conclusion.outcome.status().as_str()),
+                        number(conclusion.concluded_at),
+                        number(conclusion.delivery_ms),
+                        text(&conclusion.sender),
+                        text(&conclusion.attempt),
+                        text(conclusion.id),
+                        text(Status::Pending.as_str()),
+                    ],
+                )
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .build()
+                .expect("a statement is given")
+            });
+            let request = self.client.batch_execute_statement().set_statements(Some(statements.collect()));
+            let answer = request.send().await.map_err(|error| setback(CALL, &error))?;
+            let mut verdicts = Vec::with_capacity(open.len());
+            for (conclusion, response) in open.iter().zip(answer.responses.unwrap_or_default()) {
+                verdicts.push(match response.error {
+                    None => Some(Verdict::Concluded),
+                    Some(BatchStatementError {
+                        code: Some(BatchStatementErrorCodeEnum::ConditionalCheckFailed),
+                        item,
+                        ..
+                    }) => self.verdict_of_lost_condition(conclusion, item).await?,
+                    Some(error) => again_or_final(CALL, &error)?,
+                });
+            }
+            Ok(verdicts)
+        };
+        self.session.ask(CALL, &self.name, conclusions.iter().collect(), send).await
+    }
+
+    /// What the item says that failed the condition; where it did not come along it is read.
+    async fn verdict_of_lost_condition(
+        &self,
+        conclusion: &NewConclusion,
+        item: Option<Item>,
+    ) -> Result<Option<Verdict>, Setback> {
+        const CALL: &str = "GetItem";
+        let item = if let Some(item) = item.filter(|item| !item.is_empty()) {
+            Some(item)
+        } else {
+            let request = self.client.get_item().table_name(&self.name).key("id", text(conclusion.id));
+            let answer = request.consistent_read(true).send().await;
+            answer.map_err(|error| setback(CALL, &error))?.item
+        };
+        let Some(item) = item else { return Ok(Some(Verdict::NotThere)) };
+        Ok(match standing(&item).status {
+            Some(Status::Pending) => None,
+            Some(_) if string(&item, "attempt") == Some(&conclusion.attempt) => Some(Verdict::Concluded),
+            Some(_) => Some(Verdict::Duplicate),
+            None => Some(Verdict::NotThere),
+        })
+    }
+
+    /// What the table says, at this moment, of up to [`KEYS`] different messages; `None` for one it does not have.
+    pub async fn look_up(&self, ids: &[MessageId]) -> Result<Vec<Option<Standing>>, Error> {
+        const CALL: &str = "BatchGetItem";
+        let send = async |open: &[MessageId], _| {
+            let keys = open.iter().map(|id| HashMap::from([("id".to_owned(), text(id))]));
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys.collect()))
+                .projection_expression("id, #status, delivery_ms")
+                .expression_attribute_names("#status", "status")
+                .consistent_read(true)
+                .build()
+                .expect("keys are given");
+            let answer = self.client.batch_get_item().request_items(&self.name, wanted).send().await;
+            let answer = answer.map_err(|error| setback(CALL, &error))?;
+            let (found, unread) =
+                (answer.responses.unwrap_or_default(), answer.unprocessed_keys.unwrap_or_default());
+            let found: HashMap<&str, Standing> = found
+                .get(&self.name)
+                .into_iter()
+                .flatten()
+                .filter_map(|item| Some((string(item, "id")?, standing(item))))
+                .collect();
+            let unread: Vec<&str> = unread
+                .get(&self.name)
+                .into_iter()
+                .flat_map(KeysAndAttributes::keys)
+                .filter_map(|key| string(key, "id"))
+                .collect();
+            Ok(open
+                .iter()
+                .map(|id| {
+                    let id = id.to_string();
+                    (!unread.contains(&id.as_str())).then(|| found.get(id.as_str()).copied())
+                })
+                .collect())
+        };
+        self.session.ask(CALL, &self.name, ids.to_vec(), send).await
+    }
+}
+
+fn statement<const N: usize>(
+    statement: &str,
+    parameters: [AttributeValue; N],
+) -> aws_sdk_dynamodb::types::builders::BatchStatementRequestBuilder {
+    BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters.into()))
+}
+
+/// An error of one statement inside an answer of 200: what passes is asked again, never taken for an answer.
+fn again_or_final<A>(call: &'static str, error: &BatchStatementError) -> Result<Option<A>, Setback> {
+    use BatchStatementErrorCodeEnum as Code;
+    let code = error.code.as_ref().map_or("no code", Code::as_str);
+    match error.code {
+        Some(
+            Code::AccessDenied
+            | Code::ResourceNotFound
+            | Code::ValidationError
+            | Code::ItemCollectionSizeLimitExceeded,
+        ) => {
+            // ResourceNotFound stands for the table here, as its exception does for a whole call.
+            let code = if code == "ResourceNotFound" { "ResourceNotFoundException" } else { code };
+            Err(setback_of_code(call, code, error.message().unwrap_or("no message")))
+        }
+        _ => {
+            tracing::debug!(call, code, "a statement was not carried out");
+            Ok(None)
+        }
+    }
+}
+
+fn standing(item: &Item) -> Standing {
+    Standing {
+        status: string(item, "status").and_then(Status::from_table),
+        delivery_ms: item.get("delivery_ms").and_then(|value| value.as_n().ok()?.parse().ok()),
+    }
+}
+
+fn text(value: impl ToString) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn string<'i>(item: &'i Item, attribute: &str) -> Option<&'i str> {
+    item.get(attribute).and_then(|value| value.as_s().ok()).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_cannot_pass_is_final() {
+        use BatchStatementErrorCodeEnum as Code;
+        let of =
+            |code: Code| again_or_final::<()>("Call", &BatchStatementError::builder().code(code).build());
+        for passing in [
+            Code::ThrottlingError,
+            Code::ProvisionedThroughputExceeded,
+            Code::RequestLimitExceeded,
+            Code::InternalServerError,
+            Code::TransactionConflict,
+            Code::from("NotYetInvented"),
+        ] {
+            assert!(matches!(of(passing), Ok(None)));
+        }
+        assert!(matches!(of(Code::ValidationError), Err(Setback::Final(_))));
+        assert!(matches!(of(Code::ResourceNotFound), Err(Setback::NotFound)));
+    }
+
+    #[test]
+    fn an_item_of_another_version_has_no_known_standing() {
+        let odd: Item = HashMap::from([
+            ("status".to_owned(), text("CANCELLED")),
+            ("delivery_ms".to_owned(), text("soon")),
+        ]);
+        assert_eq!(standing(&odd), Standing { status: None, delivery_ms: None });
+        let wrong: Item = HashMap::from([("status".to_owned(), number(1))]);
+        assert_eq!(standing(&wrong).status, None);
+    }
+}

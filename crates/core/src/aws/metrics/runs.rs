@@ -1,0 +1,182 @@
+//! The items that tell what a run is, how far it is enqueued, and which run is the latest.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Item, MetricsTable, RUN, key, malformed, number, string, text};
+use crate::aws::error::{Setback, setback};
+use crate::run::{Plan, RunId, TextLength};
+
+/// What the table tells of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// What its messages are made from.
+    pub plan: Plan,
+    /// When it was begun, ms since the epoch.
+    pub created_at: u64,
+    /// All messages with an index below this are in the table and on the queue.
+    pub enqueued: u32,
+    /// When all of it was enqueued, ms since the epoch.
+    pub finished_at: Option<u64>,
+}
+
+/// What came of beginning a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    /// It is begun.
+    New,
+    /// A run of that name is there already.
+    Exists,
+}
+
+const LATEST: &str = "latest";
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    run: String,
+    part: String,
+    total: u32,
+    length: u16,
+    #[serde(default)]
+    exact_length: bool,
+    seed: u64,
+    created_at: u64,
+    #[serde(default)]
+    enqueued: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    finished_at: Option<u64>,
+}
+
+impl MetricsTable<'_> {
+    /// Begins a run; one of the same name is never overwritten.
+    pub async fn create_run(&self, plan: &Plan, created_at: u64) -> Result<Creation, Error> {
+        const CALL: &str = "PutItem (run)";
+        let stored = Stored {
+            run: plan.run().to_string(),
+            part: RUN.to_owned(),
+            total: plan.total(),
+            length: plan.length().max,
+            exact_length: plan.length().exact,
+            seed: plan.seed(),
+            created_at,
+            enqueued: 0,
+            finished_at: None,
+        };
+        let item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&stored.run, RUN, e))?;
+        let new = self
+            .session
+            .ask_once_answered(CALL, &self.name, async || {
+                let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
+                let answer = request
+                    .condition_expression("attribute_not_exists(#run)")
+                    .expression_attribute_names("#run", "run")
+                    .send()
+                    .await;
+                match answer.map_err(|error| setback(CALL, &error)) {
+                    Ok(_) => Ok(true),
+                    Err(Setback::ConditionFailed) => Ok(false),
+                    Err(setback) => Err(setback),
+                }
+            })
+            .await?;
+        if new {
+            return Ok(Creation::New);
+        }
+        // An earlier try may have been carried out without its answer coming through.
+        let ours = RunRecord { plan: *plan, created_at, enqueued: 0, finished_at: None };
+        Ok(if self.run(plan.run()).await?.as_ref() == Some(&ours) { Creation::New } else { Creation::Exists })
+    }
+
+    /// What the table tells of that run; `None` where there is none.
+    pub async fn run(&self, run: RunId) -> Result<Option<RunRecord>, Error> {
+        let item = self.get(&run.to_string(), RUN).await?;
+        item.map(|item| run_record(run, item)).transpose()
+    }
+
+    /// All messages below `enqueued` are in table and queue: moves the mark, never back.
+    pub async fn mark_enqueued(&self, run: RunId, enqueued: u32) -> Result<(), Error> {
+        self.move_forward(
+            "UpdateItem (enqueued)",
+            key(&run.to_string(), RUN),
+            "SET enqueued = :new",
+            "attribute_exists(#key) AND (attribute_not_exists(enqueued) OR enqueued < :new)",
+            vec![(":new", number(u64::from(enqueued)))],
+        )
+        .await
+    }
+
+    /// All of the run is enqueued, at `finished_at` (ms since the epoch); the first to say so is believed.
+    pub async fn finish(&self, plan: &Plan, finished_at: u64) -> Result<(), Error> {
+        self.move_forward(
+            "UpdateItem (finished)",
+            key(&plan.run().to_string(), RUN),
+            "SET enqueued = :total, finished_at = :at",
+            "attribute_exists(#key) AND attribute_not_exists(finished_at)",
+            vec![(":total", number(u64::from(plan.total()))), (":at", number(finished_at))],
+        )
+        .await
+    }
+
+    /// Makes that run the latest, unless a later one is.
+    pub async fn point_latest(&self, run: RunId) -> Result<(), Error> {
+        self.move_forward(
+            "UpdateItem (latest)",
+            key(LATEST, RUN),
+            "SET id = :new",
+            "attribute_not_exists(#key) OR attribute_not_exists(id) OR id < :new",
+            vec![(":new", text(run))],
+        )
+        .await
+    }
+
+    /// The newest run of the stack.
+    pub async fn latest(&self) -> Result<Option<RunId>, Error> {
+        let Some(item) = self.get(LATEST, RUN).await? else { return Ok(None) };
+        let id = string(&item, "id").and_then(|id| id.parse().ok());
+        id.map(Some).ok_or_else(|| malformed(LATEST, RUN, "its id is no run id"))
+    }
+
+    /// An update that only ever moves something forward: where its condition fails it has been done.
+    async fn move_forward(
+        &self,
+        call: &'static str,
+        key: Item,
+        update: &str,
+        condition: &str,
+        values: Vec<(&str, aws_sdk_dynamodb::types::AttributeValue)>,
+    ) -> Result<(), Error> {
+        self.session
+            .ask_once_answered(call, &self.name, async || {
+                let mut request = self
+                    .client
+                    .update_item()
+                    .table_name(&self.name)
+                    .set_key(Some(key.clone()))
+                    .update_expression(update)
+                    .condition_expression(condition)
+                    .set_expression_attribute_names(
+                        condition.contains("#key").then(|| [("#key".to_owned(), "run".to_owned())].into()),
+                    );
+                for (name, value) in &values {
+                    request = request.expression_attribute_values(*name, value.clone());
+                }
+                match request.send().await.map_err(|error| setback(call, &error)) {
+                    Ok(_) | Err(Setback::ConditionFailed) => Ok(()),
+                    Err(setback) => Err(setback),
+                }
+            })
+            .await
+    }
+}
+
+pub(super) fn run_record(run: RunId, item: Item) -> Result<RunRecord, Error> {
+    let wrong = |why: String| malformed(&run.to_string(), RUN, why);
+    let stored: Stored = serde_dynamo::from_item(item).map_err(|e| wrong(e.to_string()))?;
+    let length = TextLength { max: stored.length, exact: stored.exact_length };
+    let plan = Plan::new(run, stored.seed, stored.total, length).map_err(|e| wrong(e.to_string()))?;
+    Ok(RunRecord {
+        plan,
+        created_at: stored.created_at,
+        enqueued: stored.enqueued.min(stored.total),
+        finished_at: stored.finished_at,
+    })
+}

@@ -1,0 +1,283 @@
+//! The queue: what is sent to it, taken from it, and given back to it.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
+};
+
+use super::error::{Error, Setback, setback, setback_of_code};
+use super::session::{Repeated, Session};
+use crate::backlog::Backlog;
+use crate::message::Envelope;
+
+/// The most entries of a batch (Amazon SQS API Reference, "`SendMessageBatch`").
+pub const BATCH: usize = 10;
+
+/// One of the stack's queues.
+#[derive(Debug, Clone)]
+pub struct Queue<'s> {
+    session: &'s Session,
+    client: Client,
+    name: String,
+    url: String,
+}
+
+/// The right to delete, extend or give back one receive of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Receipt(String);
+
+/// A message as it was received.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// What was sent.
+    pub body: String,
+    /// What it can be deleted by.
+    pub receipt: Receipt,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+}
+
+impl<'s> Queue<'s> {
+    /// The queue that senders take from.
+    pub async fn open(session: &'s Session) -> Result<Self, Error> {
+        Self::named(session, session.stack().queue()).await
+    }
+
+    /// Where a message goes after ten receives.
+    pub async fn open_dead_letters(session: &'s Session) -> Result<Self, Error> {
+        Self::named(session, session.stack().dead_letter_queue()).await
+    }
+
+    async fn named(session: &'s Session, name: String) -> Result<Self, Error> {
+        const CALL: &str = "GetQueueUrl";
+        let client = Client::new(session.config());
+        let url = session
+            .ask_once_answered(CALL, &name, async || {
+                let answer = client.get_queue_url().queue_name(&name).send().await;
+                answer.map(|answer| answer.queue_url).map_err(|error| setback(CALL, &error))
+            })
+            .await?
+            .ok_or_else(|| session.not_deployed(&name))?;
+        Ok(Self { session, client, name, url })
+    }
+
+    /// Queues up to [`BATCH`] messages. What has to be sent a second time is marked as possibly repeated.
+    pub async fn send(&self, envelopes: Vec<Envelope>) -> Result<(), Error> {
+        const CALL: &str = "SendMessageBatch";
+        let send = async |open: &[Envelope], repeated: Repeated| {
+            let entries = (0..).zip(open).map(|(place, envelope): (usize, _)| {
+                let marked = Envelope {
+                    possibly_repeated: envelope.possibly_repeated || repeated.0,
+                    ..envelope.clone()
+                };
+                SendMessageBatchRequestEntry::builder()
+                    .id(place.to_string())
+                    .message_body(marked.to_wire())
+                    .build()
+                    .expect("id and body are given")
+            });
+            let request = self.client.send_message_batch().queue_url(&self.url);
+            let answer = request.set_entries(Some(entries.collect())).send().await;
+            let answer = answer.map_err(|error| setback(CALL, &error))?;
+            entry_answers(
+                CALL,
+                open.len(),
+                answer.successful.iter().map(|entry| entry.id.as_str()),
+                &answer.failed,
+            )
+        };
+        self.session.ask(CALL, &self.name, envelopes, send).await.map(drop)
+    }
+
+    /// Receives up to `max` (1 to [`BATCH`]) messages, waiting up to `wait` (whole seconds, at most 20) for the
+    /// first. What comes stays invisible to others for `visibility`.
+    pub async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Received>, Error> {
+        const CALL: &str = "ReceiveMessage";
+        self.session
+            .ask_once_answered(CALL, &self.name, async || {
+                let answer = self
+                    .client
+                    .receive_message()
+                    .queue_url(&self.url)
+                    .max_number_of_messages(i32::try_from(max.clamp(1, BATCH)).expect("at most ten"))
+                    .wait_time_seconds(seconds(wait))
+                    .visibility_timeout(seconds(visibility))
+                    .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+                    .send()
+                    .await
+                    .map_err(|error| setback(CALL, &error))?;
+                Ok(answer.messages.unwrap_or_default().into_iter().filter_map(received).collect())
+            })
+            .await
+    }
+
+    /// Deletes up to [`BATCH`] messages; one that is gone already is as good as deleted.
+    pub async fn delete(&self, receipts: Vec<Receipt>) -> Result<(), Error> {
+        const CALL: &str = "DeleteMessageBatch";
+        let send = async |open: &[Receipt], _| {
+            let entries = (0..).zip(open).map(|(place, receipt): (usize, _)| {
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(place.to_string())
+                    .receipt_handle(&receipt.0)
+                    .build()
+                    .expect("id and receipt are given")
+            });
+            let request = self.client.delete_message_batch().queue_url(&self.url);
+            let answer = request.set_entries(Some(entries.collect())).send().await;
+            let answer = answer.map_err(|error| setback(CALL, &error))?;
+            entry_answers(
+                CALL,
+                open.len(),
+                answer.successful.iter().map(|entry| entry.id.as_str()),
+                &answer.failed,
+            )
+        };
+        self.session.ask(CALL, &self.name, receipts, send).await.map(drop)
+    }
+
+    /// Makes up to [`BATCH`] messages visible to others after the given time from now (0 s to 12 h): 0 gives one
+    /// back, more keeps it. One that is gone already is passed over.
+    pub async fn change_visibility(&self, changes: Vec<(Receipt, Duration)>) -> Result<(), Error> {
+        const CALL: &str = "ChangeMessageVisibilityBatch";
+        let send = async |open: &[(Receipt, Duration)], _| {
+            let entries = (0..).zip(open).map(|(place, (receipt, visible_in)): (usize, _)| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(place.to_string())
+                    .receipt_handle(&receipt.0)
+                    .visibility_timeout(seconds(*visible_in))
+                    .build()
+                    .expect("id and receipt are given")
+            });
+            let request = self.client.change_message_visibility_batch().queue_url(&self.url);
+            let answer = request.set_entries(Some(entries.collect())).send().await;
+            let answer = answer.map_err(|error| setback(CALL, &error))?;
+            entry_answers(
+                CALL,
+                open.len(),
+                answer.successful.iter().map(|entry| entry.id.as_str()),
+                &answer.failed,
+            )
+        };
+        self.session.ask(CALL, &self.name, changes, send).await.map(drop)
+    }
+
+    /// What waits on the queue (approximate), and its visibility timeout.
+    pub async fn attributes(&self) -> Result<(Backlog, Duration), Error> {
+        const CALL: &str = "GetQueueAttributes";
+        let wanted = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+            QueueAttributeName::VisibilityTimeout,
+        ];
+        let attributes = self
+            .session
+            .ask_once_answered(CALL, &self.name, async || {
+                let request = self.client.get_queue_attributes().queue_url(&self.url);
+                let answer = request.set_attribute_names(Some(wanted.to_vec())).send().await;
+                Ok(answer.map_err(|error| setback(CALL, &error))?.attributes.unwrap_or_default())
+            })
+            .await?;
+        let number = |name: &QueueAttributeName| {
+            attributes.get(name).and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| Error::Malformed {
+                what: format!("attribute {name} of queue {}", self.name),
+                why: "it is missing or no number".to_owned(),
+            })
+        };
+        let [visible, in_flight, delayed, visibility_timeout] = &wanted;
+        let backlog =
+            Backlog { visible: number(visible)?, in_flight: number(in_flight)?, delayed: number(delayed)? };
+        Ok((backlog, Duration::from_secs(number(visibility_timeout)?)))
+    }
+}
+
+fn received(message: aws_sdk_sqs::types::Message) -> Option<Received> {
+    let count = MessageSystemAttributeName::ApproximateReceiveCount;
+    let receive_count =
+        message.attributes.as_ref().and_then(|attributes| attributes.get(&count)?.parse().ok());
+    Some(Received {
+        body: message.body.unwrap_or_default(),
+        receipt: Receipt(message.receipt_handle?),
+        // Where the count is not told, a repetition cannot be ruled out.
+        receive_count: receive_count.unwrap_or(2),
+    })
+}
+
+/// What each entry of a batch came to: `Some` where it is done, `None` where it must be asked again.
+fn entry_answers<'a>(
+    call: &'static str,
+    entries: usize,
+    successful: impl Iterator<Item = &'a str>,
+    failed: &[BatchResultErrorEntry],
+) -> Result<Vec<Option<()>>, Setback> {
+    let mut answers = vec![None; entries];
+    let place = |id: &str| id.parse::<usize>().ok().filter(|place| *place < entries);
+    for id in successful {
+        if let Some(place) = place(id) {
+            answers[place] = Some(());
+        }
+    }
+    for failure in failed {
+        let Some(place) = place(&failure.id) else { continue };
+        if is_gone(failure) {
+            answers[place] = Some(());
+        } else if failure.sender_fault {
+            let setback =
+                setback_of_code(call, &failure.code, failure.message.as_deref().unwrap_or_default());
+            if matches!(setback, Setback::Final(_)) {
+                return Err(setback);
+            }
+        }
+    }
+    Ok(answers)
+}
+
+/// The receipt is of no use any more: the message was deleted, or somebody else received it since.
+/// AWS mostly answers success there, and sometimes these.
+fn is_gone(failure: &BatchResultErrorEntry) -> bool {
+    let message = failure.message.as_deref().unwrap_or_default();
+    matches!(failure.code.as_str(), "ReceiptHandleIsInvalid" | "MessageNotInflight")
+        || failure.code.ends_with(".MessageNotInflight")
+        || (failure.code == "InvalidParameterValue" && message.contains("receipt handle"))
+        || (failure.code == "InvalidParameterValue"
+            && message.contains("not available for visibility timeout change"))
+}
+
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(id: &str, code: &str, sender_fault: bool) -> BatchResultErrorEntry {
+        BatchResultErrorEntry::builder().id(id).code(code).sender_fault(sender_fault).build().unwrap()
+    }
+
+    #[test]
+    fn each_entry_has_an_answer_of_its_own() {
+        let failed = [
+            failure("1", "InternalError", false),
+            failure("2", "ReceiptHandleIsInvalid", true),
+            failure("3", "RequestThrottled", true),
+            failure("77", "InternalError", false),
+        ];
+        let answers = entry_answers("Call", 5, ["0"].into_iter(), &failed).unwrap();
+        assert_eq!(answers, [Some(()), None, Some(()), None, None]);
+    }
+
+    #[test]
+    fn an_entry_at_fault_is_an_error() {
+        let failed = [failure("0", "InvalidMessageContents", true)];
+        assert!(matches!(entry_answers("Call", 1, [].into_iter(), &failed), Err(Setback::Final(_))));
+    }
+}

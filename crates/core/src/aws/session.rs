@@ -1,0 +1,301 @@
+//! A session with AWS: who we are, where it answers, and how long we go on asking.
+//!
+//! The SDK's own retries are off. A retry must be seen where it matters (a message that was perhaps
+//! queued twice is marked), must outlast the SDK's budget in an outage of minutes, and must also cover
+//! single entries of a batch; so there is one loop for all of it, [`Session::ask`].
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, ProvideCredentials};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::error::{Error, Setback, innermost};
+use super::names::StackName;
+
+/// Where a session goes, as the command line says it.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The stack whose resources are used.
+    pub stack: StackName,
+    /// An address in place of AWS's own.
+    pub endpoint: Endpoint,
+    /// The region, where it is not left to the environment and profile.
+    pub region: Option<String>,
+    /// The profile of the AWS configuration files.
+    pub profile: Option<String>,
+}
+
+/// Which address answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// AWS's own, or what `AWS_ENDPOINT_URL` says.
+    Default,
+    /// This one.
+    Url(String),
+    /// A local emulator on this port: us-east-1, made-up credentials.
+    Local(u16),
+}
+
+/// How long to go on asking.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// For the very first answer.
+    first_answer: Duration,
+    /// From the first failure of a call that is not answered, once there was an answer.
+    outage: Duration,
+}
+
+/// A person is waiting for the first answer; after it, a rehearsal survives an outage of minutes.
+const OF_A_PROGRAM: Patience =
+    Patience { first_answer: Duration::from_millis(4_500), outage: Duration::from_secs(600) };
+
+/// A function must answer well within its own time limit (60 s); its event comes again.
+const OF_A_FUNCTION: Patience =
+    Patience { first_answer: Duration::from_secs(20), outage: Duration::from_secs(20) };
+
+/// The longest a single try may take; a long poll waits a few seconds of it.
+const ATTEMPT: Duration = Duration::from_secs(12);
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// An outage is told to the user once it has lasted this long: most failures are over before.
+const WORTH_TELLING: Duration = Duration::from_secs(2);
+
+/// A session with AWS.
+#[derive(Debug)]
+pub struct Session {
+    stack: StackName,
+    region: String,
+    endpoint: String,
+    config: SdkConfig,
+    patience: Patience,
+    answered: AtomicBool,
+    told: AtomicBool,
+}
+
+impl Session {
+    /// Finds region and credentials. Nothing is asked of SQS or `DynamoDB` yet.
+    pub async fn open(destination: Destination) -> Result<Self, Error> {
+        let mut loader = loader();
+        match destination.endpoint {
+            Endpoint::Default => {}
+            Endpoint::Url(url) => loader = loader.endpoint_url(url),
+            Endpoint::Local(port) => {
+                loader = loader
+                    .endpoint_url(format!("http://127.0.0.1:{port}"))
+                    .region(Region::from_static("us-east-1"))
+                    .credentials_provider(Credentials::new("test", "test", None, None, "the local emulator"));
+            }
+        }
+        if let Some(region) = destination.region {
+            loader = loader.region(Region::new(region));
+        }
+        if let Some(profile) = destination.profile {
+            loader = loader.profile_name(profile);
+        }
+        let config = loader.load().await;
+        check_credentials(&config).await?;
+        Self::of_config(config, destination.stack, OF_A_PROGRAM)
+    }
+
+    /// The session of a function, whose region and credentials stand in its environment.
+    pub async fn of_function(stack: StackName) -> Result<Self, Error> {
+        let environment = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
+        let region = aws_config::environment::EnvironmentVariableRegionProvider::new();
+        let config = loader().credentials_provider(environment).region(region).load().await;
+        Self::of_config(config, stack, OF_A_FUNCTION)
+    }
+
+    fn of_config(config: SdkConfig, stack: StackName, patience: Patience) -> Result<Self, Error> {
+        let region = config.region().ok_or(Error::NoRegion)?.to_string();
+        let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), str::to_owned);
+        Ok(Self {
+            stack,
+            region,
+            endpoint,
+            config,
+            patience,
+            answered: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+        })
+    }
+
+    /// The stack whose resources are used.
+    pub fn stack(&self) -> &StackName {
+        &self.stack
+    }
+
+    /// The region asked.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The address asked, as a person reads it.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(crate) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    pub(crate) fn not_deployed(&self, resource: &str) -> Error {
+        Error::NotDeployed {
+            stack: self.stack.to_string(),
+            region: self.region.clone(),
+            resource: resource.to_owned(),
+            endpoint: self.endpoint.clone(),
+        }
+    }
+
+    /// Asks until there is an answer to a single question; see [`Session::ask`].
+    pub(crate) async fn ask_once_answered<A>(
+        &self,
+        call: &'static str,
+        resource: &str,
+        send: impl AsyncFn() -> Result<A, Setback>,
+    ) -> Result<A, Error> {
+        let mut answers =
+            self.ask(call, resource, vec![()], async |_, _| Ok(vec![Some(send().await?)])).await?;
+        Ok(answers.pop().expect("one question has one answer"))
+    }
+
+    /// Asks until every entry has an answer, and returns the answers in the order of the entries.
+    ///
+    /// `send` is given the entries still open, and whether some of them may have been carried out by an
+    /// earlier try; it returns an answer for each, `None` for what must be asked again.
+    ///
+    /// # Errors
+    /// What `send` calls final; no first answer within seconds; no answer for minutes after one.
+    pub(crate) async fn ask<E, A>(
+        &self,
+        call: &'static str,
+        resource: &str,
+        mut open: Vec<E>,
+        send: impl AsyncFn(&[E], Repeated) -> Result<Vec<Option<A>>, Setback>,
+    ) -> Result<Vec<A>, Error> {
+        let mut places: Vec<usize> = (0..open.len()).collect();
+        let mut answers: Vec<Option<A>> = open.iter().map(|_| None).collect();
+        let mut repeated = Repeated(false);
+        let mut failing: Option<Instant> = None;
+        let mut delays = delays();
+        loop {
+            let why = match self.try_once(send(&open, repeated)).await {
+                Ok(new) => {
+                    let before = open.len();
+                    let mut still = new.iter().map(Option::is_none).collect::<Vec<_>>().into_iter();
+                    open.retain(|_| still.next().unwrap_or(true));
+                    let mut waiting = Vec::with_capacity(open.len());
+                    for (place, answer) in places.into_iter().zip(new) {
+                        if answer.is_none() {
+                            waiting.push(place);
+                        }
+                        answers[place] = answer;
+                    }
+                    places = waiting;
+                    if open.is_empty() {
+                        if failing.is_some() {
+                            self.told.store(false, Ordering::Relaxed);
+                        }
+                        return Ok(answers.into_iter().flatten().collect());
+                    }
+                    if open.len() < before {
+                        failing = None;
+                        delays = self::delays();
+                    }
+                    repeated = Repeated(true);
+                    format!("{} of {before} entries were not carried out", open.len())
+                }
+                Err(Setback::Throttled(why)) => why,
+                Err(Setback::Unanswered(why)) => {
+                    repeated = Repeated(true);
+                    why
+                }
+                Err(Setback::NotFound) => return Err(self.not_deployed(resource)),
+                Err(Setback::ConditionFailed) => {
+                    return Err(Error::Refused { call, code: "condition".into(), message: "failed".into() });
+                }
+                Err(Setback::Final(error)) => return Err(error),
+            };
+            let since = *failing.get_or_insert_with(Instant::now);
+            self.bear(call, &why, since.elapsed())?;
+            sleep(delays.next().unwrap_or(LONGEST_DELAY)).await;
+        }
+    }
+
+    /// One try, within the time a first answer may take.
+    async fn try_once<A>(&self, send: impl Future<Output = Result<A, Setback>>) -> Result<A, Setback> {
+        let no_answer = |why| Error::NoAnswer { endpoint: self.endpoint.clone(), why };
+        if self.answered.load(Ordering::Relaxed) {
+            return send.await;
+        }
+        match timeout(self.patience.first_answer, send).await {
+            Err(_) => {
+                let seconds = self.patience.first_answer.as_secs_f64();
+                Err(Setback::Final(no_answer(format!("nothing came within {seconds} s"))))
+            }
+            Ok(Err(Setback::Unanswered(why))) if !why.starts_with("HTTP ") => {
+                Err(Setback::Final(no_answer(why)))
+            }
+            Ok(result) => {
+                self.answered.store(true, Ordering::Relaxed);
+                result
+            }
+        }
+    }
+
+    /// Gives up where an outage has lasted too long; tells of it once.
+    fn bear(&self, call: &'static str, why: &str, lasted: Duration) -> Result<(), Error> {
+        tracing::debug!(call, why, "no answer, asking again");
+        if lasted >= self.patience.outage {
+            return Err(Error::GaveUp {
+                call,
+                endpoint: self.endpoint.clone(),
+                why: why.to_owned(),
+                seconds: lasted.as_secs(),
+            });
+        }
+        if lasted >= WORTH_TELLING && !self.told.swap(true, Ordering::Relaxed) {
+            let minutes = self.patience.outage.as_secs() / 60;
+            tracing::warn!("{call} fails at {} ({why}); trying for up to {minutes} minutes", self.endpoint);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an earlier try may have been carried out without its answer coming through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Repeated(pub bool);
+
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+
+fn delays() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(LONGEST_DELAY)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+fn loader() -> aws_config::ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(RetryConfig::disabled()).timeout_config(
+        TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build(),
+    )
+}
+
+/// Asks the credential chain before anything else, so that its failure is told as what it is.
+async fn check_credentials(config: &SdkConfig) -> Result<(), Error> {
+    const LONGEST: Duration = Duration::from_secs(4);
+    let none = |why: &str| Error::NoCredentials { why: why.to_owned() };
+    let provider = config.credentials_provider().ok_or_else(|| none("there is no provider"))?;
+    match timeout(LONGEST, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(none(&innermost(&error))),
+        Err(_) => Err(none("none were found within 4 s")),
+    }
+}

@@ -1,0 +1,241 @@
+//! What the three command lines have in common: flags, the way an error is told, signals, standard output.
+
+mod output;
+mod stop;
+
+use std::fmt::Display;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::builder::FalseyValueParser;
+use clap::error::{ContextKind, ErrorKind};
+use clap::{ArgAction, Args, CommandFactory, Parser};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+pub use output::{Listener, print_line};
+pub use stop::Stop;
+
+use crate::aws::names::StackName;
+use crate::aws::session::{Destination, Endpoint};
+
+/// Where the local emulator listens unless told otherwise.
+const LOCAL_PORT: u16 = 4566;
+
+/// The exit code of a usage error.
+const USAGE: u8 = 2;
+
+/// Flags that all three programs have.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Shared options")]
+pub struct SharedArgs {
+    /// The deployed stack to use
+    #[arg(long, value_name = "NAME", env = "STENTOR_STACK", default_value = "stentor")]
+    pub stack: StackName,
+    /// Use the emulator on this machine (port 4566, or the one in STENTOR_PORT; no credentials needed)
+    #[arg(long, env = "STENTOR_LOCAL", value_parser = FalseyValueParser::new())]
+    pub local: bool,
+    /// Use this address in place of AWS's own; goes before --local and AWS_ENDPOINT_URL
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    pub endpoint_url: Option<String>,
+    /// The AWS region [default: as in your AWS environment or profile]
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// The profile of your AWS configuration
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Write results as JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Tell more on stderr: -v what happens, -vv every repeated request
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Tell errors alone on stderr
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl SharedArgs {
+    /// Where the flags point.
+    pub fn destination(&self) -> Result<Destination, UsageError> {
+        let endpoint = match (&self.endpoint_url, self.local) {
+            (Some(url), _) => Endpoint::Url(url.clone()),
+            (None, true) => Endpoint::Local(local_port(std::env::var("STENTOR_PORT").ok())?),
+            (None, false) => Endpoint::Default,
+        };
+        Ok(Destination {
+            stack: self.stack.clone(),
+            endpoint,
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+        })
+    }
+
+    fn log_level(&self) -> LevelFilter {
+        match (self.quiet, self.verbose) {
+            (true, _) => LevelFilter::ERROR,
+            (false, 0) => LevelFilter::WARN,
+            (false, 1) => LevelFilter::INFO,
+            (false, _) => LevelFilter::DEBUG,
+        }
+    }
+}
+
+/// A flag or variable that was parsed but cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+fn local_port(variable: Option<String>) -> Result<u16, UsageError> {
+    let Some(text) = variable.filter(|text| !text.is_empty()) else { return Ok(LOCAL_PORT) };
+    text.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+        UsageError(format!("invalid value '{text}' for STENTOR_PORT: give a port from 1 to 65535"))
+    })
+}
+
+fn parse_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.trim_matches('/').is_empty() && !rest.contains(char::is_whitespace) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("give an address such as http://127.0.0.1:4566".to_owned()),
+    }
+}
+
+/// Runs a program: reads its flags, sets up the log, and turns what it returns into an exit code.
+///
+/// `run` gets the parsed flags, and a [`Stop`] that a first SIGINT or SIGTERM sets off.
+pub fn main<A, E, Run>(shared: fn(&A) -> &SharedArgs, run: Run) -> ExitCode
+where
+    A: Parser + CommandFactory,
+    E: Display,
+    Run: AsyncFnOnce(A, Stop) -> Result<u8, E>,
+{
+    let args = match A::try_parse() {
+        Ok(args) => args,
+        Err(error) => return ExitCode::from(refuse(&error)),
+    };
+    start_log(shared(&args).log_level());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the runtime cannot start: {error}")),
+    };
+    let code = runtime.block_on(async {
+        let stop = match Stop::on_signals() {
+            Ok(stop) => stop,
+            Err(error) => return fail(&format!("signals cannot be watched: {error}")),
+        };
+        match run(args, stop).await {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => fail(&error),
+        }
+    });
+    // A task that is still busy with a request must not hold the end back.
+    runtime.shutdown_background();
+    code
+}
+
+fn fail(error: &impl Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
+
+/// Tells a usage error in three lines at most, or shows help and version; returns the exit code.
+fn refuse(error: &clap::Error) -> u8 {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // Nobody reading the help is no error.
+        let _ = error.print();
+        return 0;
+    }
+    eprintln!("{}", brief(error));
+    USAGE
+}
+
+/// clap's text without its usage block: what is wrong, a tip where there is one, and where to read more.
+fn brief(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let mut lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if let Some(usage) = lines.iter().position(|line| line.starts_with("Usage:")) {
+        lines.truncate(usage);
+    }
+    lines.retain(|line| !line.starts_with("For more information"));
+    // A missing argument stands on a line of its own.
+    let first = if error.get(ContextKind::InvalidArg).is_some() && lines.len() > 2 { 2 } else { 1 };
+    let what = lines.drain(..first.min(lines.len())).collect::<Vec<_>>().join(" ");
+    let tip = lines.iter().find(|line| line.starts_with("tip:"));
+    let mut told = vec![what.as_str()];
+    told.extend(tip);
+    told.push("For all flags, try '--help'.");
+    told.join("\n")
+}
+
+/// Logs go to stderr, and only our own: the SDK's would be noise, and could tell secrets.
+fn start_log(level: LevelFilter) {
+    let stderr = std::io::stderr();
+    let colour = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let ours = ["stentor_core", "producer", "sender", "monitor"].map(|target| (target, level));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .without_time()
+        .with_target(false);
+    tracing_subscriber::registry().with(lines).with(Targets::new().with_targets(ours)).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        shared: SharedArgs,
+        #[arg(short, long, required = true, allow_negative_numbers = true)]
+        messages: Option<u32>,
+    }
+
+    fn refusal(args: &[&str]) -> String {
+        brief(&Program::try_parse_from([&["program"], args].concat()).unwrap_err())
+    }
+
+    #[test]
+    fn a_usage_error_names_flag_and_value_in_three_lines_at_most() {
+        for (args, words) in [
+            (&["-m", "abc"][..], &["'abc'", "--messages"][..]),
+            (&["-m", "-5"], &["'-5'", "--messages"]),
+            (&["-m", "1", "--mesages"], &["'--mesages'"]),
+            (&["-m", "1", "--stack", "a b"], &["'a b'", "--stack"]),
+            (&["-m", "1", "--endpoint-url", "ftp://x"], &["'ftp://x'", "--endpoint-url"]),
+            (&[], &["--messages"]),
+        ] {
+            let told = refusal(args);
+            assert!(told.lines().count() <= 3, "{told}");
+            let first = told.lines().next().unwrap();
+            assert!(words.iter().all(|word| first.contains(word)), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_goes_before_local() {
+        let args =
+            |args: &[&str]| Program::try_parse_from([&["program", "-m", "1"], args].concat()).unwrap().shared;
+        let endpoint = |given: &[&str]| args(given).destination().unwrap().endpoint;
+        assert_eq!(
+            endpoint(&["--local", "--endpoint-url", "http://h:1"]),
+            Endpoint::Url("http://h:1".into())
+        );
+        assert_eq!(endpoint(&[]), Endpoint::Default);
+    }
+
+    #[test]
+    fn the_local_port_is_4566_or_what_the_variable_says() {
+        assert_eq!(local_port(None).unwrap(), 4566);
+        assert_eq!(local_port(Some(String::new())).unwrap(), 4566);
+        assert_eq!(local_port(Some("5000".into())).unwrap(), 5000);
+        for bad in ["0", "x", "70000"] {
+            assert!(local_port(Some(bad.into())).unwrap_err().to_string().contains("STENTOR_PORT"));
+        }
+    }
+}

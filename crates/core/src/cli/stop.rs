@@ -1,0 +1,52 @@
+//! The wish to stop, by SIGINT or SIGTERM.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Set off by the first SIGINT or SIGTERM; a second ends the process at once.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    token: CancellationToken,
+    code: Arc<OnceLock<u8>>,
+}
+
+impl Stop {
+    /// Watches for the signals from now on.
+    pub(super) fn on_signals() -> io::Result<Self> {
+        let stop = Self::default();
+        let mut interrupts = signal(SignalKind::interrupt())?;
+        let mut terminations = signal(SignalKind::terminate())?;
+        let watcher = stop.clone();
+        tokio::spawn(async move {
+            loop {
+                let code = tokio::select! {
+                    _ = interrupts.recv() => 130,
+                    _ = terminations.recv() => 143,
+                };
+                if watcher.code.set(code).is_err() {
+                    std::process::exit(code.into());
+                }
+                watcher.token.cancel();
+            }
+        });
+        Ok(stop)
+    }
+
+    /// Waits for the wish to stop.
+    pub async fn requested(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// The exit code of the signal that came, 130 or 143.
+    pub fn code(&self) -> Option<u8> {
+        self.code.get().copied()
+    }
+
+    /// What is cancelled with it.
+    pub fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+}

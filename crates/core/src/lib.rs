@@ -1,0 +1,23 @@
+//! What Stentor's programs share.
+//!
+//! The domain is pure; it knows no AWS, no clock and no I/O:
+//! - [`run`]: a run and its plan, from which every message follows;
+//! - [`message`]: a message, its name, and its form on the queue;
+//! - [`delivery`]: the simulated delivery, its waits and outcomes;
+//! - [`tally`]: what a run has come to, and the fold over stream records that keeps it right;
+//! - [`backlog`]: what waits on a queue, and when it is surely empty;
+//! - [`show`]: numbers and texts as a person reads them.
+//!
+//! Around it stand [`aws`], the way to the queue and the tables, [`cli`], what the three command lines have
+//! in common, and [`clock`]. The programs join them.
+
+pub mod aws;
+pub mod backlog;
+pub mod cli;
+pub mod clock;
+pub mod delivery;
+mod draw;
+pub mod message;
+pub mod run;
+pub mod show;
+pub mod tally;

@@ -1,0 +1,255 @@
+//! A run and its plan: the same run, seed and length give message number i, always the same.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::RngExt;
+use thiserror::Error;
+use ulid::Ulid;
+
+use crate::draw::{Purpose, generator};
+use crate::message::{MAX_MESSAGES, Message, MessageId};
+
+/// The longest text, in characters: ten concatenated SMS of 160.
+pub const MAX_LENGTH: u16 = 1_600;
+
+/// What a text is made of: ASCII letters, digits, space and `.,!?'-`.
+pub const ALPHABET: &[u8; 69] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 .,!?'-";
+
+/// The name of a run: a ULID, so that a later run has the greater name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunId(Ulid);
+
+/// Why a text names no run.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("is no run id (a ULID: 26 letters and digits, as the producer prints it)")]
+pub struct NotARunId;
+
+impl RunId {
+    /// A run begun at `created_at` (ms since the epoch); `random` keeps runs of one millisecond apart.
+    pub fn from_parts(created_at: u64, random: u128) -> Self {
+        Self(Ulid::from_parts(created_at, random))
+    }
+
+    /// Reads only the form that [`fmt::Display`] writes: table keys have one spelling.
+    pub(crate) fn canonical(text: &str) -> Option<Self> {
+        let run: Self = text.parse().ok()?;
+        (run.to_string() == text).then_some(run)
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = NotARunId;
+
+    fn from_str(text: &str) -> Result<Self, NotARunId> {
+        Ulid::from_string(text).map(Self).map_err(|_| NotARunId)
+    }
+}
+
+/// What a run is made from. Two runs of one seed and length carry the same texts and numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    run: RunId,
+    seed: u64,
+    total: u32,
+    length: TextLength,
+}
+
+/// How long the texts of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextLength {
+    /// The longest text, characters, 1 to [`MAX_LENGTH`].
+    pub max: u16,
+    /// Every text has just `max` characters, instead of 1 to `max`.
+    pub exact: bool,
+}
+
+/// Why numbers make no plan.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct NotAPlan(String);
+
+impl Plan {
+    /// A plan of `total` messages, 1 to [`MAX_MESSAGES`].
+    pub fn new(run: RunId, seed: u64, total: u32, length: TextLength) -> Result<Self, NotAPlan> {
+        if !(1..=MAX_MESSAGES).contains(&total) {
+            return Err(NotAPlan(format!("{total} messages are outside 1 to {MAX_MESSAGES}")));
+        }
+        if !(1..=MAX_LENGTH).contains(&length.max) {
+            return Err(NotAPlan(format!("a length of {} is outside 1 to {MAX_LENGTH}", length.max)));
+        }
+        Ok(Self { run, seed, total, length })
+    }
+
+    /// The run this is the plan of.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// The seed all chance comes from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// How many messages the run has.
+    pub fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// How long the texts are.
+    pub fn length(&self) -> TextLength {
+        self.length
+    }
+
+    /// The names of the messages from `first` up to, not including, `end`.
+    pub fn ids(&self, first: u32, end: u32) -> impl Iterator<Item = MessageId> + use<> {
+        let run = self.run;
+        (first..end.min(self.total)).filter_map(move |index| MessageId::new(run, index))
+    }
+
+    /// The message of that name, whose index is within the plan.
+    pub fn message(&self, id: MessageId) -> Message {
+        let mut chance = generator(Purpose::Message, self.seed, id.index(), 0);
+        let phone = phone(&mut chance);
+        let length =
+            if self.length.exact { self.length.max } else { chance.random_range(1..=self.length.max) };
+        let body =
+            (0..length).map(|_| char::from(ALPHABET[chance.random_range(0..ALPHABET.len())])).collect();
+        Message { id, phone, body }
+    }
+}
+
+/// A number of the North American Numbering Plan that could be dialled: area code `[2-9][0-8]X`,
+/// exchange `[2-9]XX`, neither ending in 11 (NANPA, "About the North American Numbering Plan").
+fn phone(chance: &mut impl rand::Rng) -> String {
+    let not_ending_in_11 = |number: u16| number % 100 != 11;
+    let area = loop {
+        let area =
+            chance.random_range(2..=9) * 100 + chance.random_range(0..=8) * 10 + chance.random_range(0..=9);
+        if not_ending_in_11(area) {
+            break area;
+        }
+    };
+    let exchange = loop {
+        let exchange = chance.random_range(200..=999);
+        if not_ending_in_11(exchange) {
+            break exchange;
+        }
+    };
+    format!("+1{area}{exchange}{:04}", chance.random_range(0..=9999))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    fn plan(random: u128, seed: u64, total: u32, max: u16, exact: bool) -> Plan {
+        Plan::new(RunId::from_parts(1_700_000_000_000, random), seed, total, TextLength { max, exact })
+            .unwrap()
+    }
+
+    fn messages(plan: &Plan) -> Vec<Message> {
+        plan.ids(0, plan.total()).map(|id| plan.message(id)).collect()
+    }
+
+    fn is_valid_nanp(phone: &str) -> bool {
+        let digits: Vec<u8> = phone.bytes().skip(2).map(|byte| byte.wrapping_sub(b'0')).collect();
+        phone.starts_with("+1")
+            && digits.len() == 10
+            && digits.iter().all(|digit| *digit <= 9)
+            && digits[0] >= 2
+            && digits[1] <= 8
+            && digits[3] >= 2
+            && digits[1..3] != [1, 1]
+            && digits[4..6] != [1, 1]
+    }
+
+    #[test]
+    fn the_alphabet_is_the_promised_one() {
+        let promised: HashSet<char> =
+            ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(" .,!?'-".chars()).collect();
+        let ours: HashSet<char> = ALPHABET.iter().map(|byte| char::from(*byte)).collect();
+        assert_eq!(ours, promised);
+        let used: HashSet<char> = messages(&plan(1, 2, 500, 100, false))
+            .iter()
+            .flat_map(|m| m.body.chars().collect::<Vec<_>>())
+            .collect();
+        assert_eq!(used, promised, "every character turns up in 500 texts, and no other");
+    }
+
+    #[test]
+    fn text_lengths_are_spread_over_the_whole_range() {
+        let mut seen = [0_u32; 101];
+        for message in messages(&plan(1, 2, 20_000, 100, false)) {
+            seen[message.body.len()] += 1;
+        }
+        assert_eq!(seen[0], 0);
+        // 200 expected of each length, standard deviation 14.
+        assert!(seen[1..].iter().all(|count| (120..280).contains(count)), "{seen:?}");
+    }
+
+    #[test]
+    fn exact_length_means_just_that() {
+        assert!(messages(&plan(1, 2, 200, 37, true)).iter().all(|message| message.body.len() == 37));
+    }
+
+    #[test]
+    fn a_plan_outside_the_ranges_is_refused() {
+        let run = RunId::from_parts(0, 0);
+        for (total, max) in [(0, 100), (MAX_MESSAGES + 1, 100), (1, 0), (1, MAX_LENGTH + 1)] {
+            assert!(Plan::new(run, 0, total, TextLength { max, exact: false }).is_err(), "{total} {max}");
+        }
+    }
+
+    #[test]
+    fn a_later_run_has_the_greater_name() {
+        assert!(RunId::from_parts(2, 0) > RunId::from_parts(1, u128::MAX >> 48));
+        assert!(RunId::from_parts(2, 0).to_string() > RunId::from_parts(1, 7).to_string());
+    }
+
+    /// A picture of one message, so that a change of the generator does not go unseen: a resumed
+    /// run must carry on with the texts it began with.
+    #[test]
+    fn message_number_7_of_seed_42_never_changes() {
+        let plan = plan(1, 42, 10, 30, false);
+        let message = plan.message(MessageId::new(plan.run(), 7).unwrap());
+        assert_eq!(
+            (message.phone.as_str(), message.body.as_str()),
+            ("+16229314657", "aFe0NyF8OuAtDP-gyp-U3Y")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_depends_on_seed_and_index_alone(random: u128, seed: u64, index in 0..1_000_u32, max in 1..=MAX_LENGTH, exact: bool) {
+            let (one, other) = (plan(random, seed, 1_000, max, exact), plan(random, seed, 1_000, max, exact));
+            let id = MessageId::new(one.run(), index).unwrap();
+            prop_assert_eq!(one.message(id), other.message(id));
+        }
+
+        #[test]
+        fn every_message_keeps_the_promises(seed: u64, index in 0..MAX_MESSAGES, max in 1..=MAX_LENGTH) {
+            let plan = plan(1, seed, MAX_MESSAGES, max, false);
+            let message = plan.message(MessageId::new(plan.run(), index).unwrap());
+            prop_assert!((1..=usize::from(max)).contains(&message.body.len()));
+            prop_assert!(message.body.bytes().all(|byte| ALPHABET.contains(&byte)));
+            prop_assert!(is_valid_nanp(&message.phone), "{}", message.phone);
+        }
+
+        #[test]
+        fn another_seed_or_index_gives_another_message(seed: u64, index in 0..1_000_u32) {
+            let plan_of = |seed| plan(1, seed, 1_001, 100, true);
+            let text = |plan: Plan, index| plan.message(MessageId::new(plan.run(), index).unwrap()).body;
+            prop_assert_ne!(text(plan_of(seed), index), text(plan_of(seed), index + 1));
+            prop_assert_ne!(text(plan_of(seed), index), text(plan_of(seed.wrapping_add(1)), index));
+        }
+    }
+}
