@@ -1,1 +1,158 @@
-//! x
+//! The producer: makes the messages of a run, stores them in the table, and puts them on the queue.
+//!
+//! `plan → generate → store → enqueue → mark`: [`Args`] say what to do, `pipeline` is the way of the messages,
+//! `mark` how far it is gapless, `pace` how fast it goes, `requeue` the way back from table to queue.
+
+mod args;
+mod mark;
+mod pace;
+mod pipeline;
+mod requeue;
+mod summary;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+pub use args::Args;
+use args::Job;
+use pipeline::{Feed, Stores, feed};
+use requeue::requeue;
+use stentor_core::aws::metrics::{Creation, RunRecord};
+use stentor_core::aws::{MessagesTable, MetricsTable, Queue, Session};
+use stentor_core::cli::{Stop, print_line};
+use stentor_core::clock::now_ms;
+use stentor_core::run::{Plan, RunId, TextLength};
+use stentor_core::show;
+use summary::{Summary, progress_bar};
+
+/// Does what the flags ask for; returns the exit code.
+pub async fn run(args: Args, stop: Stop) -> anyhow::Result<u8> {
+    let session = Arc::new(Session::open(args.shared.destination()?).await?);
+    let start = Instant::now();
+    let stores = Stores {
+        queue: Queue::open(&session).await?,
+        messages: MessagesTable::new(&session),
+        metrics: MetricsTable::new(&session),
+    };
+    match args.job() {
+        Job::Begin { run } => {
+            let plan = begin(&args, run, &stores).await?;
+            let record = RunRecord { plan, created_at: 0, enqueued: 0, finished_at: None };
+            enqueue(&args, &record, &stores, &stop, start, false).await
+        }
+        Job::Resume(run) => {
+            let record = stored_run(run, &stores).await?;
+            if let Some(what) = args.contradiction(&record.plan) {
+                bail!("cannot resume run {run} with {what}\nLeave the flag out: a run keeps its plan");
+            }
+            enqueue(&args, &record, &stores, &stop, start, true).await
+        }
+        Job::Requeue(run) => {
+            let record = stored_run(run, &stores).await?;
+            requeue_run(&args, &record, &stores, &stop, start).await
+        }
+    }
+}
+
+/// Writes the plan of a new run, and makes it the latest.
+async fn begin(args: &Args, run: Option<RunId>, stores: &Stores) -> anyhow::Result<Plan> {
+    let created_at = now_ms();
+    let run = run.unwrap_or_else(|| RunId::from_parts(created_at, rand::random()));
+    // Half of a u64 is enough to tell runs apart, and short enough to type.
+    let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let length = TextLength { max: args.length_or_default(), exact: args.exact_length };
+    let plan = Plan::new(run, seed, args.messages_or_default(), length)?;
+    if stores.metrics.create_run(&plan, created_at).await? == Creation::Exists {
+        bail!(
+            "run {run} (--run) exists already\nGo on with it: producer --resume {run}, or leave --run out for a new one"
+        );
+    }
+    stores.metrics.point_latest(run).await?;
+    Ok(plan)
+}
+
+async fn stored_run(run: RunId, stores: &Stores) -> anyhow::Result<RunRecord> {
+    match stores.metrics.run(run).await? {
+        Some(record) => Ok(record),
+        None => bail!(
+            "there is no run {run} in this stack\nThe producer prints a run's id when it begins; check --stack too"
+        ),
+    }
+}
+
+/// Enqueues what is left of a run.
+async fn enqueue(
+    args: &Args,
+    record: &RunRecord,
+    stores: &Stores,
+    stop: &Stop,
+    start: Instant,
+    resumed: bool,
+) -> anyhow::Result<u8> {
+    let plan = &record.plan;
+    let run = plan.run();
+    if !args.shared.quiet {
+        eprintln!("run {run}: {} messages, seed {}", show::count(plan.total().into()), plan.seed());
+    }
+    let bar = progress_bar(plan.total(), record.enqueued, args.shared.quiet);
+    let work = Feed {
+        plan,
+        from: record.enqueued,
+        possibly_repeated: resumed,
+        rate: args.rate,
+        concurrency: args.concurrency.into(),
+    };
+    let fed = feed(&work, stores, stop, |messages| bar.inc(messages.into())).await;
+    bar.finish_and_clear();
+    let resume = format!("Go on with it: producer --resume {run}");
+    let messages = fed.map_err(|error| anyhow::anyhow!("{error}\n{resume}"))?;
+    let complete = record.enqueued + messages == plan.total();
+    if complete && record.finished_at.is_none() {
+        stores.metrics.finish(plan, now_ms()).await?;
+    }
+    tell(args, plan, messages, start.elapsed())?;
+    match stop.code() {
+        Some(code) if !complete => {
+            eprintln!(
+                "interrupted at {} of {} messages",
+                show::count((record.enqueued + messages).into()),
+                show::count(plan.total().into())
+            );
+            eprintln!("{resume}");
+            Ok(code)
+        }
+        _ => Ok(0),
+    }
+}
+
+/// Puts what is pending of a run on the queue again.
+async fn requeue_run(
+    args: &Args,
+    record: &RunRecord,
+    stores: &Stores,
+    stop: &Stop,
+    start: Instant,
+) -> anyhow::Result<u8> {
+    let plan = &record.plan;
+    let bar = progress_bar(plan.total(), 0, args.shared.quiet);
+    let done =
+        requeue(plan, stores, args.concurrency.into(), stop, |messages| bar.inc(messages.into())).await;
+    bar.finish_and_clear();
+    let done = done?;
+    tell(args, plan, done.enqueued, start.elapsed())?;
+    if done.missing > 0 {
+        eprintln!(
+            "{} messages of the run were never created: producer --resume {}",
+            show::count(done.missing.into()),
+            plan.run()
+        );
+    }
+    Ok(stop.code().unwrap_or(0))
+}
+
+fn tell(args: &Args, plan: &Plan, messages: u32, took: Duration) -> anyhow::Result<()> {
+    let summary = Summary::new(plan, messages, took);
+    print_line(&if args.shared.json { summary.json() } else { summary.line() })?;
+    Ok(())
+}

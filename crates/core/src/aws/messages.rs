@@ -1,6 +1,7 @@
 //! The messages table: one item a message, created once, concluded once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -24,8 +25,8 @@ const LIFETIME: u64 = 7 * 24 * 3_600;
 
 /// The table of all messages.
 #[derive(Debug, Clone)]
-pub struct MessagesTable<'s> {
-    session: &'s Session,
+pub struct MessagesTable {
+    session: Arc<Session>,
     client: Client,
     name: String,
 }
@@ -78,11 +79,11 @@ pub struct Standing {
 
 type Item = HashMap<String, AttributeValue>;
 
-impl<'s> MessagesTable<'s> {
+impl MessagesTable {
     /// The stack's table of messages.
-    pub fn new(session: &'s Session) -> Self {
+    pub fn new(session: &Arc<Session>) -> Self {
         let client = Client::new(session.config());
-        Self { session, client, name: session.stack().messages_table() }
+        Self { session: Arc::clone(session), client, name: session.stack().messages_table() }
     }
 
     /// Creates up to [`STATEMENTS`] messages, PENDING, at `created_at` (ms since the epoch). One that is there

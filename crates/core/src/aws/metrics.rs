@@ -5,6 +5,7 @@ mod senders;
 mod tallies;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -23,17 +24,17 @@ type Item = HashMap<String, AttributeValue>;
 
 /// The table of runs, tallies and senders.
 #[derive(Debug, Clone)]
-pub struct MetricsTable<'s> {
-    session: &'s Session,
+pub struct MetricsTable {
+    session: Arc<Session>,
     client: Client,
     name: String,
 }
 
-impl<'s> MetricsTable<'s> {
+impl MetricsTable {
     /// The stack's table.
-    pub fn new(session: &'s Session) -> Self {
+    pub fn new(session: &Arc<Session>) -> Self {
         let client = Client::new(session.config());
-        Self { session, client, name: session.stack().metrics_table() }
+        Self { session: Arc::clone(session), client, name: session.stack().metrics_table() }
     }
 
     async fn get(&self, run: &str, part: &str) -> Result<Option<Item>, Error> {

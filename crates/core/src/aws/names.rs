@@ -40,6 +40,11 @@ impl StackName {
         format!("{self}-messages")
     }
 
+    /// The stack that a metrics table of that name belongs to.
+    pub fn of_metrics_table(table: &str) -> Option<Self> {
+        table.strip_suffix("-metrics")?.parse().ok()
+    }
+
     /// The table of runs, tallies and senders.
     pub fn metrics_table(&self) -> String {
         format!("{self}-metrics")
@@ -63,6 +68,8 @@ mod tests {
     #[test]
     fn names_follow_cloudformation() {
         assert_eq!("drill-2".parse::<StackName>().unwrap().queue(), "drill-2-queue");
+        assert_eq!(StackName::of_metrics_table("drill-2-metrics"), "drill-2".parse().ok());
+        assert_eq!(StackName::of_metrics_table("drill-2"), None);
         for bad in ["", "2drill", "a b", "a_b", "-a", &"a".repeat(65)] {
             assert_eq!(bad.parse::<StackName>(), Err(NotAStackName), "{bad:?}");
         }

@@ -1,5 +1,6 @@
 //! The queue: what is sent to it, taken from it, and given back to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
@@ -18,8 +19,8 @@ pub const BATCH: usize = 10;
 
 /// One of the stack's queues.
 #[derive(Debug, Clone)]
-pub struct Queue<'s> {
-    session: &'s Session,
+pub struct Queue {
+    session: Arc<Session>,
     client: Client,
     name: String,
     url: String,
@@ -40,18 +41,18 @@ pub struct Received {
     pub receive_count: u32,
 }
 
-impl<'s> Queue<'s> {
+impl Queue {
     /// The queue that senders take from.
-    pub async fn open(session: &'s Session) -> Result<Self, Error> {
+    pub async fn open(session: &Arc<Session>) -> Result<Self, Error> {
         Self::named(session, session.stack().queue()).await
     }
 
     /// Where a message goes after ten receives.
-    pub async fn open_dead_letters(session: &'s Session) -> Result<Self, Error> {
+    pub async fn open_dead_letters(session: &Arc<Session>) -> Result<Self, Error> {
         Self::named(session, session.stack().dead_letter_queue()).await
     }
 
-    async fn named(session: &'s Session, name: String) -> Result<Self, Error> {
+    async fn named(session: &Arc<Session>, name: String) -> Result<Self, Error> {
         const CALL: &str = "GetQueueUrl";
         let client = Client::new(session.config());
         let url = session
@@ -61,7 +62,7 @@ impl<'s> Queue<'s> {
             })
             .await?
             .ok_or_else(|| session.not_deployed(&name))?;
-        Ok(Self { session, client, name, url })
+        Ok(Self { session: Arc::clone(session), client, name, url })
     }
 
     /// Queues up to [`BATCH`] messages. What has to be sent a second time is marked as possibly repeated.

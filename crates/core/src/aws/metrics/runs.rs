@@ -46,7 +46,7 @@ struct Stored {
     finished_at: Option<u64>,
 }
 
-impl MetricsTable<'_> {
+impl MetricsTable {
     /// Begins a run; one of the same name is never overwritten.
     pub async fn create_run(&self, plan: &Plan, created_at: u64) -> Result<Creation, Error> {
         const CALL: &str = "PutItem (run)";

@@ -38,7 +38,7 @@ pub struct SenderBeat {
     pub released: u64,
 }
 
-impl MetricsTable<'_> {
+impl MetricsTable {
     /// Leaves a sign of life in the place of the last.
     pub async fn beat(&self, beat: &SenderBeat) -> Result<(), Error> {
         const CALL: &str = "PutItem (sender)";

@@ -52,7 +52,7 @@ struct Stored {
     tally: Tally,
 }
 
-impl MetricsTable<'_> {
+impl MetricsTable {
     /// A run's tally of that shard; an empty one before the first record. One that cannot be read is an
     /// [`Error::Malformed`].
     pub async fn shard_tally(&self, run: RunId, shard: &str) -> Result<ShardTally, Error> {

@@ -1,0 +1,64 @@
+//! The table as the backup that the queue is rebuilt from.
+
+use std::pin::pin;
+
+use futures::future::try_join_all;
+use futures::stream::{self, StreamExt};
+use stentor_core::aws::messages::KEYS;
+use stentor_core::aws::{Error, queue};
+use stentor_core::cli::Stop;
+use stentor_core::delivery::Status;
+use stentor_core::message::{Envelope, MessageId};
+use stentor_core::run::Plan;
+
+use crate::pipeline::Stores;
+
+/// What was found, and what was enqueued again.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Requeued {
+    /// Pending messages, on the queue again.
+    pub enqueued: u32,
+    /// Messages that the table does not have.
+    pub missing: u32,
+}
+
+/// Looks every message of the plan up and enqueues those that are pending, until the end or the wish to
+/// stop. `progress` is told of each batch looked up.
+pub(crate) async fn requeue(
+    plan: &Plan,
+    stores: &Stores,
+    concurrency: usize,
+    stop: &Stop,
+    progress: impl Fn(u32),
+) -> Result<Requeued, Error> {
+    let keys = u32::try_from(KEYS).expect("a hundred");
+    let mut done = pin!(
+        stream::iter((0..plan.total()).step_by(KEYS))
+            .take_until(Box::pin(stop.requested()))
+            .map(|first| requeue_batch(plan, stores, first, first.saturating_add(keys)))
+            .buffer_unordered(concurrency)
+    );
+    let mut all = Requeued::default();
+    while let Some(batch) = done.next().await {
+        let (looked_up, batch) = batch?;
+        all.enqueued += batch.enqueued;
+        all.missing += batch.missing;
+        progress(looked_up);
+    }
+    Ok(all)
+}
+
+async fn requeue_batch(plan: &Plan, stores: &Stores, first: u32, end: u32) -> Result<(u32, Requeued), Error> {
+    let ids: Vec<MessageId> = plan.ids(first, end).collect();
+    let standings = stores.messages.look_up(&ids).await?;
+    let missing = standings.iter().filter(|standing| standing.is_none()).count();
+    let pending: Vec<Envelope> = ids
+        .iter()
+        .zip(&standings)
+        .filter(|(_, standing)| standing.is_some_and(|standing| standing.status == Some(Status::Pending)))
+        .map(|(id, _)| Envelope { message: plan.message(*id), possibly_repeated: true })
+        .collect();
+    try_join_all(pending.chunks(queue::BATCH).map(|some| stores.queue.send(some.to_vec()))).await?;
+    let size = |count: usize| u32::try_from(count).expect("at most a hundred");
+    Ok((size(ids.len()), Requeued { enqueued: size(pending.len()), missing: size(missing) }))
+}

@@ -1,0 +1,182 @@
+//! What Lambda hands over from the stream, as far as the tallies need it.
+//!
+//! Every field is optional: an event without records, with `null` for them, or of a window's end is as
+//! good as any, and what another version of the table writes must not stop the rest.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use stentor_core::delivery::Status;
+use stentor_core::message::MessageId;
+use stentor_core::run::RunId;
+use stentor_core::tally::{Conclusion, Record};
+
+/// An event of the stream (AWS Lambda Developer Guide, "Using AWS Lambda with Amazon `DynamoDB`").
+#[derive(Debug, Default, Deserialize)]
+pub struct StreamEvent {
+    #[serde(rename = "Records")]
+    records: Option<Vec<StreamRecord>>,
+    /// The shard the records are from; told where the mapping has a tumbling window.
+    #[serde(rename = "shardId")]
+    pub shard_id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct StreamRecord {
+    #[serde(rename = "eventName")]
+    event_name: Option<String>,
+    dynamodb: Option<Change>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Change {
+    sequence_number: Option<String>,
+    old_image: Option<Image>,
+    new_image: Option<Image>,
+}
+
+/// The attributes of a message that a tally is made of.
+#[derive(Debug, Default, Deserialize)]
+struct Image {
+    id: Option<Attribute>,
+    status: Option<Attribute>,
+    created_at: Option<Attribute>,
+    concluded_at: Option<Attribute>,
+    delivery_ms: Option<Attribute>,
+}
+
+/// An attribute of the types that we use; of any other type both are absent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attribute {
+    s: Option<String>,
+    n: Option<String>,
+}
+
+/// The answer: nothing failed, and the state that a tumbling window carries on, which is empty.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    #[serde(rename = "batchItemFailures")]
+    batch_item_failures: [(); 0],
+    state: BTreeMap<(), ()>,
+}
+
+impl StreamEvent {
+    /// The records, by run; those that belong to no run are left out.
+    pub fn into_records(self) -> BTreeMap<RunId, Vec<Record>> {
+        let mut runs: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
+        for record in self.records.unwrap_or_default() {
+            if let Some((run, record)) = record.into_record() {
+                runs.entry(run).or_default().push(record);
+            }
+        }
+        runs
+    }
+}
+
+impl StreamRecord {
+    fn into_record(self) -> Option<(RunId, Record)> {
+        let change = self.dynamodb?;
+        let sequence = change.sequence_number?.parse().ok()?;
+        let new = change.new_image?;
+        let id: MessageId = new.id.as_ref()?.s.as_ref()?.parse().ok()?;
+        let was_pending = change.old_image.and_then(|old| old.status()) == Some(Status::Pending);
+        let modified = self.event_name.as_deref() == Some("MODIFY");
+        let conclusion = if modified && was_pending { new.conclusion() } else { None };
+        Some((id.run(), Record { sequence, conclusion }))
+    }
+}
+
+impl Image {
+    fn status(&self) -> Option<Status> {
+        Status::from_table(self.status.as_ref()?.s.as_deref()?)
+    }
+
+    fn conclusion(&self) -> Option<Conclusion> {
+        let number = |attribute: &Option<Attribute>| attribute.as_ref()?.n.as_deref()?.parse().ok();
+        Some(Conclusion {
+            outcome: self.status()?.outcome()?,
+            created_at: number(&self.created_at),
+            concluded_at: number(&self.concluded_at),
+            delivery_ms: number(&self.delivery_ms),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const RUN: &str = "01JDD0QYJ8000000000000000A";
+
+    fn records(event: serde_json::Value) -> BTreeMap<RunId, Vec<Record>> {
+        serde_json::from_value::<StreamEvent>(event).unwrap().into_records()
+    }
+
+    fn record(event_name: &str, old: &str, new: &str) -> serde_json::Value {
+        json!({
+            "eventName": event_name,
+            "dynamodb": {
+                "SequenceNumber": "111",
+                "OldImage": {"status": {"S": old}},
+                "NewImage": {
+                    "id": {"S": format!("{RUN}#000000003")}, "status": {"S": new},
+                    "created_at": {"N": "1000"}, "concluded_at": {"N": "3500"}, "delivery_ms": {"N": "500"},
+                },
+            },
+        })
+    }
+
+    fn conclusions(record: serde_json::Value) -> usize {
+        records(json!({"Records": [record]})).values().flatten().filter(|r| r.conclusion.is_some()).count()
+    }
+
+    #[test]
+    fn only_a_change_from_pending_to_an_end_counts() {
+        assert_eq!(conclusions(record("MODIFY", "PENDING", "SENT")), 1);
+        assert_eq!(conclusions(record("MODIFY", "PENDING", "FAILED")), 1);
+        assert_eq!(conclusions(record("MODIFY", "PENDING", "PENDING")), 0);
+        assert_eq!(conclusions(record("MODIFY", "SENT", "SENT")), 0);
+        assert_eq!(conclusions(record("MODIFY", "SENT", "FAILED")), 0);
+        assert_eq!(conclusions(record("MODIFY", "PENDING", "CANCELLED")), 0);
+        assert_eq!(conclusions(record("INSERT", "PENDING", "SENT")), 0);
+        assert_eq!(conclusions(record("REMOVE", "PENDING", "SENT")), 0);
+    }
+
+    #[test]
+    fn an_event_without_records_is_as_good_as_any() {
+        for event in [
+            json!({}),
+            json!({"Records": null}),
+            json!({"Records": []}),
+            json!({"isFinalInvokeForWindow": true, "state": {}}),
+        ] {
+            assert!(records(event).is_empty());
+        }
+    }
+
+    #[test]
+    fn odd_records_stop_nobody_else() {
+        let mut no_number = record("MODIFY", "PENDING", "SENT");
+        no_number["dynamodb"]["SequenceNumber"] = json!("x");
+        let mut no_id = record("MODIFY", "PENDING", "SENT");
+        no_id["dynamodb"]["NewImage"]["id"] = json!({"N": "1"});
+        let mut no_times = record("MODIFY", "PENDING", "FAILED");
+        no_times["dynamodb"]["NewImage"]["delivery_ms"] = json!({"S": "soon"});
+        let event = json!({"Records": [{}, {"dynamodb": {}}, no_number, no_id, no_times]});
+        let runs = records(event);
+        let counted = runs.values().flatten().collect::<Vec<_>>();
+        assert_eq!(counted.len(), 1);
+        assert_eq!(counted[0].conclusion.unwrap().delivery_ms, None);
+    }
+
+    #[test]
+    fn the_answer_carries_an_empty_state() {
+        assert_eq!(
+            serde_json::to_value(Answer::default()).unwrap(),
+            json!({"batchItemFailures": [], "state": {}})
+        );
+    }
+}
