@@ -1,1 +1,144 @@
-//! x
+//! The monitor: reads the tallies of a run, and shows them.
+//!
+//! `read → snapshot → view`: [`reading`] asks AWS, [`snapshot`] is what is known at a moment, [`view`] shows it and
+//! never fetches. Beside them, `stall` tells when a run will get no further, and `audit` counts the table.
+
+mod args;
+mod audit;
+mod reading;
+mod snapshot;
+mod stall;
+mod view;
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+pub use args::Args;
+use jiff::Timestamp;
+use reading::Sources;
+use snapshot::{Earlier, Reading};
+use stall::StallWatch;
+use stentor_core::aws::metrics::RunRecord;
+use stentor_core::aws::{MessagesTable, Session};
+use stentor_core::cli::{Listener, Stop, print_line};
+use stentor_core::run::RunId;
+use stentor_core::show;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use view::{View, completion};
+
+/// Watches, or audits, as the flags say; returns the exit code.
+pub async fn run(args: Args, stop: Stop) -> anyhow::Result<u8> {
+    let session = Arc::new(Session::open(args.shared.destination()?).await?);
+    tokio::select! {
+        code = async {
+            let sources = Sources::open(&session).await?;
+            if args.audit {
+                let messages = MessagesTable::new(&session);
+                audit_run(&args, &sources, &messages).await
+            } else {
+                watch(&args, &sources).await
+            }
+        } => code,
+        () = stop.requested() => Ok(stop.code().unwrap_or(0)),
+    }
+}
+
+/// Shows the run every interval, until it is over.
+async fn watch(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
+    let view = view_for(args);
+    let mut ticks = interval(Duration::from_secs_f64(args.interval));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let start = Instant::now();
+    let (_, visibility) = sources.queue.attributes().await?;
+    let mut stall = StallWatch::default();
+    let mut watched: Option<RunId> = None;
+    let mut earlier: Option<Earlier> = None;
+    let mut told_of_waiting = false;
+    loop {
+        ticks.tick().await;
+        let Some(run) = run_to_watch(args, sources, watched).await? else {
+            if args.once {
+                return no_run();
+            }
+            if !std::mem::replace(&mut told_of_waiting, true) && !args.shared.quiet {
+                eprintln!("no run in this stack yet: waiting for a producer");
+            }
+            continue;
+        };
+        if watched != Some(run) {
+            (watched, earlier, stall) = (Some(run), None, StallWatch::default());
+        }
+        let Some(reading) = sources.read(run).await? else { return unknown_run(run) };
+        let now = reading.snapshot(earlier, time_of(&reading));
+        earlier = Some(reading.count());
+        if print_line(&view.render(&now))? == Listener::Gone || args.once {
+            return Ok(0);
+        }
+        if args.follow {
+            continue;
+        }
+        if now.complete {
+            if view != View::Json {
+                print_line(&completion(&now))?;
+            }
+            return Ok(0);
+        }
+        if stall.is_stalled(&now, visibility, start.elapsed()) {
+            bail!(
+                "run {run} is stalled: {} messages are pending and the queue is empty ({} dead letters)\nPut them on the queue again: producer --requeue {run}",
+                show::count(now.pending),
+                show::count(now.dead_letters),
+            );
+        }
+    }
+}
+
+/// The run that was asked for, or the latest; one that is watched is left for a later one only by `--follow`.
+async fn run_to_watch(
+    args: &Args,
+    sources: &Sources,
+    watched: Option<RunId>,
+) -> anyhow::Result<Option<RunId>> {
+    match args.run.or(watched.filter(|_| !args.follow)) {
+        Some(run) => Ok(Some(run)),
+        None => Ok(sources.metrics.latest().await?),
+    }
+}
+
+/// Counts the table and prints both sides; exit 1 if they differ.
+async fn audit_run(args: &Args, sources: &Sources, messages: &MessagesTable) -> anyhow::Result<u8> {
+    let Some(run) = run_to_watch(args, sources, None).await? else { return no_run() };
+    let record: Option<RunRecord> = sources.metrics.run(run).await?;
+    let Some(record) = record else { return unknown_run(run) };
+    let audit = audit::audit(&record, messages, &sources.metrics).await?;
+    print_line(&if args.shared.json { audit.json() } else { audit.lines() })?;
+    Ok(u8::from(!audit.agrees))
+}
+
+fn no_run() -> anyhow::Result<u8> {
+    bail!("there is no run in this stack yet\nMake one: producer -m 1000")
+}
+
+fn unknown_run(run: RunId) -> anyhow::Result<u8> {
+    bail!(
+        "there is no run {run} in this stack\nThe producer prints a run's id when it begins; check --stack too"
+    )
+}
+
+fn view_for(args: &Args) -> View {
+    if args.shared.json {
+        View::Json
+    } else if args.plain || !std::io::stdout().is_terminal() {
+        View::Line
+    } else {
+        View::Block
+    }
+}
+
+/// RFC 3339, to the millisecond.
+fn time_of(reading: &Reading) -> String {
+    let at = i64::try_from(reading.at_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(String::new, |at| format!("{at:.3}"))
+}

@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The monitor's door: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stentor_core::cli::main(|args: &monitor::Args| &args.shared, monitor::run)
+}

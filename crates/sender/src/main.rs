@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The sender's door: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stentor_core::cli::main(|args: &sender::Args| &args.shared, sender::run)
+}

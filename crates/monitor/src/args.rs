@@ -1,0 +1,78 @@
+//! The command line.
+
+use clap::Parser;
+use stentor_core::cli::SharedArgs;
+use stentor_core::run::RunId;
+
+/// Watch a rehearsal: messages sent and failed, the average time per message, and how long it will take
+///
+/// Prints a line every few seconds and ends with the run. Messages are counted by the stream of the table, each
+/// exactly once, so the numbers lag by a second or two and are never too high.
+#[derive(Debug, Clone, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Args {
+    /// How often to look, 0.1 to 3600 seconds
+    #[arg(short = 't', long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true, value_parser = parse_interval)]
+    pub interval: f64,
+    /// The run to watch [default: the latest]
+    #[arg(long, value_name = "ID")]
+    pub run: Option<RunId>,
+    /// Print one snapshot and end
+    #[arg(long, conflicts_with_all = ["follow", "audit"])]
+    pub once: bool,
+    /// Go on when the run is complete or stalled; without --run, with the next run when there is one
+    #[arg(long, conflicts_with = "audit")]
+    pub follow: bool,
+    /// One plain line an interval, as in a pipe
+    #[arg(long)]
+    pub plain: bool,
+    /// Count the run's messages in the table, compare them with the tallies, and end: exit 1 if they differ
+    #[arg(long)]
+    pub audit: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the text would show up in the help")]
+    pub shared: SharedArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  monitor -t 5                          the latest run, every 5 seconds, until it is complete
+  monitor --once --json                 one snapshot for a script
+  monitor --audit --local               table and tallies side by side, on the local emulator";
+
+fn parse_interval(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=3_600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("give seconds from 0.1 to 3600".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn values_outside_the_ranges_are_refused() {
+        for line in [
+            "-t 0",
+            "-t x",
+            "-t -1",
+            "-t nan",
+            "-t inf",
+            "-t 0.09",
+            "-t 3601",
+            "--run x",
+            "--once --follow",
+            "--audit --once",
+        ] {
+            assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_err(), "{line}");
+        }
+        assert!(Args::try_parse_from(["monitor", "-t", "0.1"]).is_ok());
+    }
+}

@@ -1,0 +1,46 @@
+//! Reads all that a snapshot needs, with five requests at most.
+
+use std::sync::Arc;
+
+use stentor_core::aws::{Error, MetricsTable, Queue, Session};
+use stentor_core::clock::now_ms;
+use stentor_core::run::RunId;
+
+use crate::snapshot::Reading;
+
+/// Where the numbers are read.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    pub metrics: MetricsTable,
+    pub queue: Queue,
+    pub dead_letters: Queue,
+}
+
+impl Sources {
+    pub(crate) async fn open(session: &Arc<Session>) -> Result<Self, Error> {
+        Ok(Self {
+            metrics: MetricsTable::new(session),
+            queue: Queue::open(session).await?,
+            dead_letters: Queue::open_dead_letters(session).await?,
+        })
+    }
+
+    /// What there is to know of a run now; `None` where there is no such run.
+    pub(crate) async fn read(&self, run: RunId) -> Result<Option<Reading>, Error> {
+        let (parts, beats, queue, dead_letters) = tokio::try_join!(
+            self.metrics.run_parts(run),
+            self.metrics.beats(),
+            self.queue.attributes(),
+            self.dead_letters.attributes(),
+        )?;
+        Ok(parts.record.map(|record| Reading {
+            record,
+            tally: parts.tally,
+            broken: parts.broken,
+            queue: queue.0,
+            dead_letters: dead_letters.0.visible,
+            beats,
+            at_ms: now_ms(),
+        }))
+    }
+}

@@ -1,0 +1,77 @@
+//! Writes how deliveries ended into the table, many at a time; there a duplicate dies.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use stentor_core::aws::messages::{NewConclusion, STATEMENTS, Verdict};
+use stentor_core::aws::{Error, MessagesTable};
+use tokio::sync::mpsc;
+
+use crate::batching::in_batches;
+use crate::counts::Counts;
+use crate::delivery::Delivered;
+use crate::intake::{HANDED_BACK_IN, Seen};
+
+/// What concluding needs.
+#[derive(Debug)]
+pub(crate) struct Conclusions {
+    pub messages: MessagesTable,
+    pub counts: Rc<Counts>,
+    pub seen: Rc<Seen>,
+    /// The sender's name.
+    pub sender: String,
+    /// Deliveries of this sender so far: with its name, the name of one delivery.
+    pub attempts: Cell<u64>,
+}
+
+impl Conclusions {
+    /// Concludes all that comes, until no more can come. `concluded` is told after each batch.
+    pub(crate) async fn run(
+        &self,
+        delivered: mpsc::UnboundedReceiver<Delivered>,
+        concluded: impl Fn(),
+        failed: impl Fn(Error),
+    ) {
+        in_batches(delivered, STATEMENTS, async |batch: Vec<Delivered>| match self.conclude(batch).await {
+            Ok(()) => concluded(),
+            Err(error) => failed(error),
+        })
+        .await;
+    }
+
+    async fn conclude(&self, batch: Vec<Delivered>) -> Result<(), Error> {
+        let conclusions: Vec<NewConclusion> =
+            batch.iter().map(|delivered| self.conclusion(delivered)).collect();
+        let verdicts = self.messages.conclude(&conclusions).await?;
+        for (delivered, verdict) in batch.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Concluded => {
+                    self.counts.concluded(delivered.outcome, delivered.took_ms);
+                    delivered.held.delete();
+                }
+                Verdict::Duplicate => {
+                    self.counts.duplicate();
+                    delivered.held.delete();
+                }
+                Verdict::NotThere => {
+                    self.seen.warn_of_missing(&delivered.held);
+                    delivered.held.give_back(HANDED_BACK_IN);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn conclusion(&self, delivered: &Delivered) -> NewConclusion {
+        let attempt = self.attempts.get() + 1;
+        self.attempts.set(attempt);
+        NewConclusion {
+            id: delivered.held.id(),
+            outcome: delivered.outcome,
+            concluded_at: delivered.at,
+            delivery_ms: delivered.took_ms,
+            sender: self.sender.clone(),
+            attempt: format!("{}-{attempt}", self.sender),
+        }
+    }
+}

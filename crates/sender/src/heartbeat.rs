@@ -1,0 +1,50 @@
+//! The sign of life that the monitor shows.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use stentor_core::aws::metrics::SenderBeat;
+use stentor_core::aws::{Error, MetricsTable};
+use stentor_core::clock::now_ms;
+use tokio::time::sleep;
+
+use crate::counts::Counts;
+use crate::hands::Hands;
+
+const BEAT_EVERY: Duration = Duration::from_secs(5);
+
+/// What is told of this sender.
+#[derive(Debug)]
+pub(crate) struct Heartbeat {
+    pub metrics: MetricsTable,
+    pub counts: Rc<Counts>,
+    /// The settings, and the counts at the start.
+    pub beat: SenderBeat,
+}
+
+impl Heartbeat {
+    /// Leaves a sign of life every few seconds.
+    pub(crate) async fn run(&self, hands: &Hands) -> Result<(), Error> {
+        loop {
+            self.metrics.beat(&self.now(hands.released())).await?;
+            sleep(BEAT_EVERY).await;
+        }
+    }
+
+    /// The last sign: this sender has ended.
+    pub(crate) async fn end(&self, released: u64) -> Result<(), Error> {
+        let beat = self.now(released);
+        self.metrics.beat(&SenderBeat { ended_at: Some(beat.seen_at), ..beat }).await
+    }
+
+    fn now(&self, released: u64) -> SenderBeat {
+        SenderBeat {
+            seen_at: now_ms(),
+            sent: self.counts.sent(),
+            failed: self.counts.failed(),
+            duplicates: self.counts.duplicates(),
+            released,
+            ..self.beat.clone()
+        }
+    }
+}
