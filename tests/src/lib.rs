@@ -1,1 +1,35 @@
-//! x
+//! What the whole-program tests stand on: the local [`Emulator`], a [`Stack`] of one's own in it, the
+//! [`programs`] as processes, and [`Aws`], a way to the emulator that shares no code with them.
+//!
+//! A test waits for conditions by [`wait_until`], never for a while.
+
+mod aws;
+mod emulator;
+pub mod programs;
+mod stack;
+
+use std::time::{Duration, Instant};
+
+pub use aws::Aws;
+pub use emulator::Emulator;
+pub use programs::{Finished, Program, Running};
+pub use stack::{Count, Stack};
+
+/// How long a condition may take to come true on a slow machine, unless a test says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` holds, and fails the test naming `what` where it does not come to it.
+#[track_caller]
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_at_most(PATIENCE, what, condition);
+}
+
+/// As [`wait_until`], for conditions that take longer by their nature.
+#[track_caller]
+pub fn wait_at_most(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

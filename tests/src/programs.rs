@@ -1,0 +1,253 @@
+//! The programs as processes.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long a program may run in a test before it counts as hanging.
+const HANGS_AFTER: Duration = Duration::from_secs(180);
+
+/// The four programs, as built by this test run.
+#[derive(Debug)]
+pub struct Built {
+    /// `producer`
+    pub producer: PathBuf,
+    /// `sender`
+    pub sender: PathBuf,
+    /// `monitor`
+    pub monitor: PathBuf,
+    /// The aggregator.
+    pub bootstrap: PathBuf,
+}
+
+/// The root of the checkout.
+pub fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout")
+}
+
+impl Built {
+    /// Builds them, once a test program, with the cargo and in the profile of the tests.
+    pub fn once() -> &'static Self {
+        static BUILT: OnceLock<Built> = OnceLock::new();
+        BUILT.get_or_init(|| {
+            // The whole workspace with its tests, so that cargo chooses the same features, and builds nothing twice.
+            let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+                .args([
+                    "build",
+                    "--workspace",
+                    "--bins",
+                    "--locked",
+                    "--message-format=json-render-diagnostics",
+                ])
+                .args(["--profile", profile()])
+                .current_dir(checkout())
+                .stderr(Stdio::inherit())
+                .output()
+                .expect("cargo starts");
+            assert!(output.status.success(), "the programs do not build");
+            let messages: Vec<Value> = output
+                .stdout
+                .split(|byte| *byte == b'\n')
+                .filter_map(|line| serde_json::from_slice(line).ok())
+                .collect();
+            let path = |name: &str| {
+                let built = messages.iter().find(|message| {
+                    message["reason"] == "compiler-artifact"
+                        && message["target"]["name"] == name
+                        && message["executable"].is_string()
+                });
+                let built = built.unwrap_or_else(|| panic!("cargo built no {name}"));
+                PathBuf::from(built["executable"].as_str().expect("it is a string"))
+            };
+            Self {
+                producer: path("producer"),
+                sender: path("sender"),
+                monitor: path("monitor"),
+                bootstrap: path("bootstrap"),
+            }
+        })
+    }
+}
+
+/// The profile this test program was built in: its folder is `target/PROFILE/deps`.
+fn profile() -> &'static str {
+    static PROFILE: OnceLock<String> = OnceLock::new();
+    PROFILE.get_or_init(|| {
+        let own = std::env::current_exe().expect("this program has a path");
+        let folder =
+            own.parent().and_then(Path::parent).and_then(Path::file_name).expect("target/PROFILE/deps");
+        match folder.to_str().expect("profiles have plain names") {
+            "debug" => "dev".to_owned(),
+            name => name.to_owned(),
+        }
+    })
+}
+
+/// A program about to be run.
+#[derive(Debug)]
+pub struct Program {
+    command: Command,
+    line: String,
+}
+
+/// A program at work. It is killed where a test lets go of it.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    line: String,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// What a program came to.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was run.
+    pub line: String,
+    /// Its exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said beside that.
+    pub stderr: String,
+    /// How long it ran.
+    pub took: Duration,
+}
+
+impl Program {
+    /// A program with its arguments, as typed, and none of this machine's AWS settings.
+    pub fn new(program: &Path, line: &str) -> Self {
+        let mut command = Command::new(program);
+        command.args(line.split_whitespace()).stdin(Stdio::null());
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("AWS_") || name.starts_with("STENTOR_") || name == "NO_COLOR" {
+                command.env_remove(name);
+            }
+        }
+        // No credentials, profile or metadata service of this machine.
+        for (name, value) in [
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ] {
+            command.env(name, value);
+        }
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        Self { command, line: format!("{name} {line}") }
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts it.
+    pub fn start(mut self) -> Running {
+        let mut child = self
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.line));
+        let stdout = child.stdout.take().map(collect);
+        let stderr = child.stderr.take().map(collect);
+        Running { child, line: self.line, stdout, stderr }
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn run(self) -> Finished {
+        self.start().finish()
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = from.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+impl Running {
+    /// Waits for its end; one that hangs is killed, and fails the test.
+    #[track_caller]
+    pub fn finish(mut self) -> Finished {
+        let start = Instant::now();
+        let status: ExitStatus = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            if start.elapsed() > HANGS_AFTER {
+                self.kill();
+                let said = self.stderr.take().and_then(|said| said.join().ok()).unwrap_or_default();
+                panic!("{} hangs; it said: {said}", self.line);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let text =
+            |handle: Option<JoinHandle<String>>| handle.and_then(|text| text.join().ok()).unwrap_or_default();
+        Finished {
+            line: self.line.clone(),
+            code: status.code(),
+            stdout: text(self.stdout.take()),
+            stderr: text(self.stderr.take()),
+            took: start.elapsed(),
+        }
+    }
+
+    /// It has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends it a signal by name, such as `INT`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{} takes no SIG{name}", self.line);
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Finished {
+    /// Fails the test, with all the program said, unless it ended with that code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "{}\n--- stdout\n{}--- stderr\n{}",
+            self.line,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// The JSON object on its last line.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let line = self.stdout.lines().last().unwrap_or_default();
+        serde_json::from_str(line)
+            .unwrap_or_else(|error| panic!("{}: {error} in {:?}", self.line, self.stdout))
+    }
+}

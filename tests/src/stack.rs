@@ -1,0 +1,211 @@
+//! A deployed stack of a test's own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::emulator::{CODE_BUCKET, CODE_KEY};
+use crate::programs::{Built, Program, checkout};
+use crate::{Aws, Emulator, wait_until};
+
+/// A stack in the emulator, made by `infra/template.yaml`, and taken away when the test lets go of it.
+#[derive(Debug)]
+pub struct Stack {
+    name: String,
+    emulator: &'static Emulator,
+}
+
+/// What a run's items in the messages table come to, counted one by one.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct Count {
+    /// Items that are PENDING.
+    pub pending: u64,
+    /// Items that are SENT.
+    pub sent: u64,
+    /// Items that are FAILED.
+    pub failed: u64,
+    /// The sum of `delivery_ms`.
+    pub delivery_ms: u64,
+}
+
+impl Count {
+    /// All items.
+    pub fn total(&self) -> u64 {
+        self.pending + self.sent + self.failed
+    }
+
+    /// Mean of `delivery_ms`, in seconds.
+    #[expect(clippy::cast_precision_loss, reason = "test runs are small")]
+    pub fn average_seconds(&self) -> f64 {
+        self.delivery_ms as f64 / 1_000.0 / (self.sent + self.failed) as f64
+    }
+}
+
+impl Stack {
+    /// Deploys a stack.
+    pub fn deploy() -> Self {
+        Self::deploy_with(&[])
+    }
+
+    /// Deploys a stack with parameters of its own.
+    pub fn deploy_with(parameters: &[(&str, &str)]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let emulator = Emulator::shared();
+        let template =
+            std::fs::read_to_string(checkout().join("infra/template.yaml")).expect("the template is there");
+        let mut form = vec![
+            ("Action".to_owned(), "CreateStack".to_owned()),
+            ("Version".to_owned(), "2010-05-15".to_owned()),
+            ("StackName".to_owned(), name.clone()),
+            ("TemplateBody".to_owned(), template),
+            ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM".to_owned()),
+        ];
+        let fixed = [
+            ("CodeBucket", CODE_BUCKET),
+            ("CodeKey", CODE_KEY),
+            ("Architecture", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }),
+            ("SingleShard", "true"),
+        ];
+        for (place, (key, value)) in fixed.iter().chain(parameters).enumerate() {
+            let member = format!("Parameters.member.{}", place + 1);
+            form.push((format!("{member}.ParameterKey"), (*key).to_owned()));
+            form.push((format!("{member}.ParameterValue"), (*value).to_owned()));
+        }
+        let form: Vec<(&str, &str)> =
+            form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let (status, text) = emulator.aws().form_call("cloudformation", &form);
+        assert_eq!(status, 200, "CreateStack: {text}");
+        let stack = Self { name, emulator };
+        wait_until("the stack is deployed", || stack.is_deployed());
+        stack
+    }
+
+    fn is_deployed(&self) -> bool {
+        let describe =
+            [("Action", "DescribeStacks"), ("Version", "2010-05-15"), ("StackName", self.name.as_str())];
+        let (_, text) = self.emulator.aws().form_call("cloudformation", &describe);
+        assert!(!text.contains("ROLLBACK") && !text.contains("FAILED"), "{text}");
+        text.contains("<StackStatus>CREATE_COMPLETE</StackStatus>")
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A direct way to the services.
+    pub fn aws(&self) -> &Aws {
+        self.emulator.aws()
+    }
+
+    /// The producer, with this stack.
+    pub fn producer(&self, line: &str) -> Program {
+        self.program(&Built::once().producer, line)
+    }
+
+    /// A sender, with this stack.
+    pub fn sender(&self, line: &str) -> Program {
+        self.program(&Built::once().sender, line)
+    }
+
+    /// The monitor, with this stack.
+    pub fn monitor(&self, line: &str) -> Program {
+        self.program(&Built::once().monitor, line)
+    }
+
+    fn program(&self, path: &std::path::Path, line: &str) -> Program {
+        Program::new(path, line)
+            .env("STENTOR_STACK", &self.name)
+            .env("STENTOR_LOCAL", "1")
+            .env("STENTOR_PORT", &self.emulator.port().to_string())
+    }
+
+    /// Enqueues messages, and returns the run.
+    #[track_caller]
+    pub fn produce(&self, line: &str) -> String {
+        let produced = self.producer(&format!("{line} --json")).run().exits(0);
+        produced.json()["run"].as_str().expect("a run id").to_owned()
+    }
+
+    /// What the monitor says of a run now.
+    #[track_caller]
+    pub fn snapshot(&self, run: &str) -> Value {
+        self.monitor(&format!("--once --json --run {run}")).run().exits(0).json()
+    }
+
+    /// Waits until the monitor says that the run is complete, and returns that snapshot.
+    #[track_caller]
+    pub fn completed(&self, run: &str) -> Value {
+        let mut snapshot = Value::Null;
+        wait_until("the run is complete", || {
+            snapshot = self.snapshot(run);
+            snapshot["complete"] == true
+        });
+        snapshot
+    }
+
+    /// The items of a run in the messages table.
+    #[track_caller]
+    pub fn items(&self, run: &str) -> Vec<Value> {
+        let mut items = self.aws().scan(&format!("{}-messages", self.name));
+        items.retain(|item| item["run"]["S"] == run);
+        items
+    }
+
+    /// Counts the items of a run in the messages table.
+    #[track_caller]
+    pub fn count(&self, run: &str) -> Count {
+        let mut count = Count::default();
+        for item in self.items(run) {
+            match item["status"]["S"].as_str() {
+                Some("PENDING") => count.pending += 1,
+                Some("SENT") => count.sent += 1,
+                Some("FAILED") => count.failed += 1,
+                other => panic!("a status of {other:?}"),
+            }
+            let delivery_ms = item["delivery_ms"]["N"].as_str().and_then(|text| text.parse::<u64>().ok());
+            count.delivery_ms += delivery_ms.unwrap_or(0);
+        }
+        count
+    }
+
+    /// Puts any body on the queue.
+    #[track_caller]
+    pub fn put_on_queue(&self, body: &str) {
+        self.aws().sqs("SendMessage", &json!({"QueueUrl": self.url("queue"), "MessageBody": body}));
+    }
+
+    /// Takes all messages off the queue, for good.
+    #[track_caller]
+    pub fn purge_queue(&self) {
+        self.aws().sqs("PurgeQueue", &json!({"QueueUrl": self.url("queue")}));
+    }
+
+    /// How many messages of the stack's `queue` or `dlq` are visible and in flight.
+    #[track_caller]
+    pub fn backlog(&self, queue: &str) -> (u64, u64) {
+        let wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        let answer = self
+            .aws()
+            .sqs("GetQueueAttributes", &json!({"QueueUrl": self.url(queue), "AttributeNames": wanted}));
+        let number =
+            |name: &str| answer["Attributes"][name].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+        (number(wanted[0]), number(wanted[1]))
+    }
+
+    #[track_caller]
+    fn url(&self, queue: &str) -> String {
+        let answer = self.aws().sqs("GetQueueUrl", &json!({"QueueName": format!("{}-{queue}", self.name)}));
+        answer["QueueUrl"].as_str().expect("a url").to_owned()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let delete =
+            [("Action", "DeleteStack"), ("Version", "2010-05-15"), ("StackName", self.name.as_str())];
+        // The emulator ends with the tests anyway.
+        let _ = self.emulator.aws().form_call("cloudformation", &delete);
+    }
+}
