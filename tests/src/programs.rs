@@ -92,6 +92,7 @@ fn profile() -> &'static str {
 #[derive(Debug)]
 pub struct Program {
     command: Command,
+    stdout: Stdio,
     line: String,
 }
 
@@ -139,7 +140,7 @@ impl Program {
             command.env(name, value);
         }
         let name = program.file_name().unwrap_or_default().to_string_lossy();
-        Self { command, line: format!("{name} {line}") }
+        Self { command, stdout: Stdio::piped(), line: format!("{name} {line}") }
     }
 
     /// Sets an environment variable.
@@ -149,11 +150,18 @@ impl Program {
         self
     }
 
+    /// Sends what it prints somewhere else than to the test.
+    #[must_use]
+    pub fn stdout_to(mut self, to: Stdio) -> Self {
+        self.stdout = to;
+        self
+    }
+
     /// Starts it.
     pub fn start(mut self) -> Running {
         let mut child = self
             .command
-            .stdout(Stdio::piped())
+            .stdout(self.stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.line));
