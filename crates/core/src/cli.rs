@@ -59,7 +59,7 @@ pub struct SharedArgs {
 
 impl SharedArgs {
     /// Where the flags point.
-    pub fn destination(&self) -> Result<Destination, UsageError> {
+    fn destination(&self) -> Result<Destination, UsageError> {
         let endpoint = match (&self.endpoint_url, self.local) {
             (Some(url), _) => Endpoint::Url(url.clone()),
             (None, true) => Endpoint::Local(local_port(std::env::var("STENTOR_PORT").ok())?),
@@ -107,16 +107,23 @@ fn parse_url(text: &str) -> Result<String, String> {
 
 /// Runs a program: reads its flags, sets up the log, and turns what it returns into an exit code.
 ///
-/// `run` gets the parsed flags, and a [`Stop`] that a first SIGINT or SIGTERM sets off.
+/// `run` gets the parsed flags, where they point, and a [`Stop`] that a first SIGINT or SIGTERM sets off.
 pub fn main<A, E, Run>(shared: fn(&A) -> &SharedArgs, run: Run) -> ExitCode
 where
     A: Parser + CommandFactory,
     E: Display,
-    Run: AsyncFnOnce(A, Stop) -> Result<u8, E>,
+    Run: AsyncFnOnce(A, Destination, Stop) -> Result<u8, E>,
 {
     let args = match A::try_parse() {
         Ok(args) => args,
         Err(error) => return ExitCode::from(refuse(&error)),
+    };
+    let destination = match shared(&args).destination() {
+        Ok(destination) => destination,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(USAGE);
+        }
     };
     start_log(shared(&args).log_level());
     // One thread: the work is waiting for answers, and a request costs a quarter less CPU than on many.
@@ -129,7 +136,7 @@ where
             Ok(stop) => stop,
             Err(error) => return fail(&format!("signals cannot be watched: {error}")),
         };
-        match run(args, stop).await {
+        match run(args, destination, stop).await {
             Ok(code) => ExitCode::from(code),
             Err(error) => fail(&error),
         }

@@ -21,6 +21,7 @@ use reading::Sources;
 use snapshot::{Earlier, Reading};
 use stall::StallWatch;
 use stentor_core::aws::metrics::RunRecord;
+use stentor_core::aws::session::Destination;
 use stentor_core::aws::{MessagesTable, Session};
 use stentor_core::cli::{Listener, Stop, print_line};
 use stentor_core::run::RunId;
@@ -29,8 +30,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use view::{View, completion};
 
 /// Watches, or audits, as the flags say; returns the exit code.
-pub async fn run(args: Args, stop: Stop) -> anyhow::Result<u8> {
-    let session = Arc::new(Session::open(args.shared.destination()?).await?);
+pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
+    let session = Arc::new(Session::open(destination).await?);
     tokio::select! {
         code = async {
             let sources = Sources::open(&session).await?;

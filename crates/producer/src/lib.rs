@@ -19,6 +19,7 @@ use args::Job;
 use pipeline::{Feed, Stores, feed};
 use requeue::requeue;
 use stentor_core::aws::metrics::{Creation, RunRecord};
+use stentor_core::aws::session::Destination;
 use stentor_core::aws::{MessagesTable, MetricsTable, Queue, Session};
 use stentor_core::cli::{Stop, print_line};
 use stentor_core::clock::now_ms;
@@ -27,8 +28,8 @@ use stentor_core::show;
 use summary::{Summary, progress_bar};
 
 /// Does what the flags ask for; returns the exit code.
-pub async fn run(args: Args, stop: Stop) -> anyhow::Result<u8> {
-    let session = Arc::new(Session::open(args.shared.destination()?).await?);
+pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
+    let session = Arc::new(Session::open(destination).await?);
     let start = Instant::now();
     let stores = Stores {
         queue: Queue::open(&session).await?,

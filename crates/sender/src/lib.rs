@@ -33,6 +33,7 @@ use hands::Hands;
 use heartbeat::Heartbeat;
 use intake::{Intake, Seen};
 use stentor_core::aws::metrics::SenderBeat;
+use stentor_core::aws::session::Destination;
 use stentor_core::aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_core::cli::{Stop, print_line};
 use stentor_core::clock::now_ms;
@@ -50,9 +51,9 @@ const FAILURE_LIMIT: u8 = 3;
 const SHORTEST_VISIBILITY: Duration = Duration::from_secs(1);
 
 /// Sends until there is nothing left, a limit is hit, or a signal comes; returns the exit code.
-pub async fn run(args: Args, stop: Stop) -> anyhow::Result<u8> {
+pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
     let provider = args.provider()?;
-    let session = Arc::new(Session::open(args.shared.destination()?).await?);
+    let session = Arc::new(Session::open(destination).await?);
     let start = Instant::now();
     let queue = Queue::open(&session).await?;
     let messages = MessagesTable::new(&session);

@@ -4,6 +4,8 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use thiserror::Error;
 
+use crate::show::printable;
+
 /// Why AWS could not be asked, or what it refused. The text says what to do about it.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -135,7 +137,7 @@ pub(crate) fn setback_of_code(call: &'static str, code: &str, message: &str) -> 
         _ if THROTTLES.contains(&code) => Setback::Throttled(told()),
         _ if PASSING.contains(&code) => Setback::Unanswered(told()),
         _ if NOT_FOUND.contains(&code) => Setback::NotFound,
-        _ => Setback::Final(Error::Refused { call, code: code.to_owned(), message: message.to_owned() }),
+        _ => Setback::Final(Error::Refused { call, code: code.to_owned(), message: one_line(message) }),
     }
 }
 
@@ -175,7 +177,14 @@ pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
         cause = deeper;
     }
     let text = cause.to_string();
-    if text.is_empty() { DisplayErrorContext(error).to_string() } else { text }
+    one_line(&if text.is_empty() { DisplayErrorContext(error).to_string() } else { text })
+}
+
+/// A service's words, fit to stand in a sentence of ours.
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    printable(&line.chars().take(LONGEST).collect::<String>())
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, ProvideCredentials};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -52,7 +54,7 @@ struct Patience {
 
 /// A person is waiting for the first answer; after it, a rehearsal survives an outage of minutes.
 const OF_A_PROGRAM: Patience =
-    Patience { first_answer: Duration::from_millis(4_500), outage: Duration::from_secs(600) };
+    Patience { first_answer: Duration::from_secs(4), outage: Duration::from_secs(600) };
 
 /// A function must answer well within its own time limit (60 s); its event comes again.
 const OF_A_FUNCTION: Patience =
@@ -295,6 +297,9 @@ async fn check_credentials(config: &SdkConfig) -> Result<(), Error> {
     let provider = config.credentials_provider().ok_or_else(|| none("there is no provider"))?;
     match timeout(LONGEST, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
+        Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => {
+            Err(none("none in the environment, the profile, or the role of this machine"))
+        }
         Ok(Err(error)) => Err(none(&innermost(&error))),
         Err(_) => Err(none("none were found within 4 s")),
     }

@@ -1,0 +1,155 @@
+//! Bad input and a world that is not ready: a clear word, and nothing half done.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use stentor_tests::programs::Built;
+use stentor_tests::{Finished, Program, Stack};
+
+/// Ended with that code, in three lines at most, without a panic or debug dump; the first line has all `words`.
+#[track_caller]
+fn assert_clear(ended: &Finished, code: i32, words: &[&str]) {
+    let told = format!("{}: exit {:?}\n{}", ended.line, ended.code, ended.stderr);
+    assert_eq!(ended.code, Some(code), "{told}");
+    let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    assert!((1..=3).contains(&lines.len()), "{told}");
+    assert!(words.iter().all(|word| lines[0].contains(word)), "{words:?} in the first line of: {told}");
+    for noise in ["panicked", "backtrace", "Some(", "Err(", "SdkError", "DispatchFailure"] {
+        assert!(!ended.stderr.contains(noise), "{told}");
+    }
+    assert!(ended.stdout.is_empty(), "{told}{}", ended.stdout);
+}
+
+fn programs() -> [&'static Path; 3] {
+    let built = Built::once();
+    [&built.producer, &built.sender, &built.monitor]
+}
+
+#[test]
+fn a_bad_value_is_a_usage_error_that_names_flag_and_value() {
+    let built = Built::once();
+    let cases: [(&Path, &str, &[&str]); 30] = [
+        (&built.producer, "-m 0", &["'0'", "--messages"]),
+        (&built.producer, "-m abc", &["'abc'", "--messages"]),
+        (&built.producer, "-m -5", &["'-5'", "--messages"]),
+        (&built.producer, "-l 0", &["'0'", "--length"]),
+        (&built.producer, "-l 1601", &["'1601'", "--length"]),
+        (&built.producer, "--rate 0", &["'0'", "--rate"]),
+        (&built.producer, "--concurrency 513", &["'513'", "--concurrency"]),
+        (&built.producer, "--run nonsense", &["'nonsense'", "--run"]),
+        (&built.producer, "--mesages 5", &["'--mesages'"]),
+        (&built.sender, "-w -1", &["'-1'", "--wait"]),
+        (&built.sender, "-w nan", &["'nan'", "--wait"]),
+        (&built.sender, "-w inf", &["'inf'", "--wait"]),
+        (&built.sender, "-w 36001", &["'36001'", "--wait"]),
+        (&built.sender, "-f 1.5", &["'1.5'", "--failure-rate"]),
+        (&built.sender, "-f 110%", &["'110%'", "--failure-rate"]),
+        (&built.sender, "-f nan", &["'nan'", "--failure-rate"]),
+        (&built.sender, "-f -0.1", &["'-0.1'", "--failure-rate"]),
+        (&built.sender, "-c 0", &["'0'", "--concurrency"]),
+        (&built.sender, "-c 100000", &["'100000'", "--concurrency"]),
+        (&built.sender, "--max-attempts 10", &["'10'", "--max-attempts"]),
+        (&built.sender, "--distribution flat", &["'flat'", "--distribution"]),
+        (&built.sender, "--unknown", &["'--unknown'"]),
+        (&built.monitor, "-t 0", &["'0'", "--interval"]),
+        (&built.monitor, "-t x", &["'x'", "--interval"]),
+        (&built.monitor, "-t -1", &["'-1'", "--interval"]),
+        (&built.monitor, "-t 3601", &["'3601'", "--interval"]),
+        (&built.monitor, "--run 7", &["'7'", "--run"]),
+        (&built.monitor, "--stack a_b", &["'a_b'", "--stack"]),
+        (&built.monitor, "--endpoint-url nowhere", &["'nowhere'", "--endpoint-url"]),
+        (&built.monitor, "extra", &["'extra'"]),
+    ];
+    for (program, line, words) in cases {
+        assert_clear(&Program::new(program, line).run(), 2, words);
+    }
+    let port = Program::new(&built.monitor, "--once --local").env("STENTOR_PORT", "http").run();
+    assert_clear(&port, 2, &["'http'", "STENTOR_PORT"]);
+}
+
+#[test]
+fn help_shows_an_example_and_version_a_number() {
+    for program in programs() {
+        let help = Program::new(program, "--help").run().exits(0);
+        assert!(help.stdout.contains("Examples:") && help.stdout.contains("--stack"), "{}", help.stdout);
+        let version = Program::new(program, "--version").run().exits(0);
+        assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")), "{}", version.stdout);
+    }
+}
+
+#[test]
+fn without_credentials_or_region_a_program_says_which() {
+    for program in programs() {
+        let start = Instant::now();
+        let none = Program::new(program, "--region us-east-1").run();
+        assert_clear(&none, 1, &["no AWS credentials"]);
+        let none = Program::new(program, "")
+            .env("AWS_ACCESS_KEY_ID", "key")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .run();
+        assert_clear(&none, 1, &["no AWS region"]);
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn an_endpoint_that_refuses_or_stays_silent_is_named_within_five_seconds() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let silent_url = format!("http://{}", silent.local_addr().expect("it is bound"));
+    let refusing = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let refusing_url = format!("http://{}", refusing.local_addr().expect("it is bound"));
+    drop(refusing);
+    for program in programs() {
+        for url in [&silent_url, &refusing_url] {
+            let ended = Program::new(program, &format!("--endpoint-url {url} --region us-east-1"))
+                .env("AWS_ACCESS_KEY_ID", "key")
+                .env("AWS_SECRET_ACCESS_KEY", "secret")
+                .run();
+            assert_clear(&ended, 1, &[url, "does not answer"]);
+            assert!(ended.took < Duration::from_secs(5), "{}: {:?}", ended.line, ended.took);
+        }
+    }
+}
+
+#[test]
+fn a_stack_that_is_not_deployed_is_named_with_the_command_that_deploys_it() {
+    let stack = Stack::deploy();
+    for program in
+        [stack.producer("--stack nowhere"), stack.sender("--stack nowhere"), stack.monitor("--stack nowhere")]
+    {
+        let ended = program.run();
+        assert_clear(&ended, 1, &["'nowhere'", "us-east-1", "not deployed"]);
+        assert!(ended.stderr.contains("setup.sh deploy --stack nowhere"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_unknown_run_is_named() {
+    let stack = Stack::deploy();
+    let run = "01JDD0QYJ8000000000000000A";
+    for program in [
+        stack.producer(&format!("--resume {run}")),
+        stack.producer(&format!("--requeue {run}")),
+        stack.monitor(&format!("--run {run}")),
+        stack.monitor(&format!("--run {run} --once")),
+        stack.monitor(&format!("--run {run} --audit")),
+    ] {
+        assert_clear(&program.run(), 1, &[run]);
+    }
+    assert_clear(&stack.monitor("--once").run(), 1, &["no run"]);
+    assert!(stack.items(run).is_empty(), "nothing came into being");
+}
+
+#[test]
+fn a_run_is_never_overwritten_or_resumed_with_another_plan() {
+    let stack = Stack::deploy();
+    let run = stack.produce("-m 5 -l 20 --seed 3");
+    let again = stack.producer(&format!("--run {run}")).run();
+    assert_clear(&again, 1, &[&run, "exists"]);
+    assert!(again.stderr.contains(&format!("--resume {run}")), "{}", again.stderr);
+    for (flags, word) in [("-m 6", "--messages 6"), ("-l 21", "--length 21"), ("--seed 4", "--seed 4")] {
+        assert_clear(&stack.producer(&format!("--resume {run} {flags}")).run(), 1, &[&run, word]);
+    }
+    assert_eq!(stack.backlog("queue"), (5, 0), "nothing was enqueued again");
+}
