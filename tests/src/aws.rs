@@ -15,7 +15,7 @@ impl Aws {
         Self { endpoint: endpoint.to_owned(), agent: config.into() }
     }
 
-    /// Calls `DynamoDB`.
+    /// Calls DynamoDB.
     #[track_caller]
     pub fn dynamodb(&self, operation: &str, input: &Value) -> Value {
         self.json_call("dynamodb", "1.0", &format!("DynamoDB_20120810.{operation}"), input)

@@ -35,7 +35,6 @@ impl Count {
     }
 
     /// Mean of `delivery_ms`, in seconds.
-    #[expect(clippy::cast_precision_loss, reason = "test runs are small")]
     pub fn average_seconds(&self) -> f64 {
         self.delivery_ms as f64 / 1_000.0 / (self.sent + self.failed) as f64
     }

@@ -5,6 +5,7 @@
 //! was answered with 200) is asked again here, so that a caller only ever sees answers; see [`session`].
 
 mod error;
+mod item;
 pub mod messages;
 pub mod metrics;
 pub mod names;

@@ -28,6 +28,7 @@ const LOCAL_PORT: u16 = 4566;
 const USAGE: u8 = 2;
 
 /// Flags that all three programs have.
+#[expect(clippy::doc_markdown, reason = "the texts are the help's, where backticks would show")]
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Shared options")]
 pub struct SharedArgs {

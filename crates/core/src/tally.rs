@@ -146,7 +146,9 @@ mod tests {
 
     fn tally_of(conclusions: &[Conclusion]) -> Tally {
         let mut tally = Tally::default();
-        conclusions.iter().for_each(|conclusion| tally.count(conclusion));
+        for conclusion in conclusions {
+            tally.count(conclusion);
+        }
         tally
     }
 

@@ -170,7 +170,6 @@ impl Audit {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "sums stay far below 2^53 ms")]
 fn average(side: &Side) -> String {
     let concluded = side.sent + side.failed;
     if concluded == 0 {

@@ -46,7 +46,8 @@ pub(crate) struct Percentiles {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Sender {
-    pub sender: String,
+    #[serde(rename = "sender")]
+    pub name: String,
     /// Since its last sign of life.
     pub seen_seconds_ago: f64,
     pub wait: f64,
@@ -150,7 +151,7 @@ impl Reading {
         alive
             .into_iter()
             .map(|beat| Sender {
-                sender: beat.sender.clone(),
+                name: beat.sender.clone(),
                 seen_seconds_ago: as_f64(self.at_ms.saturating_sub(beat.seen_at)) / 1_000.0,
                 wait: beat.wait,
                 failure_rate: beat.failure_rate,
@@ -174,7 +175,6 @@ fn percentiles(times: &Times) -> Percentiles {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts and ms stay far below 2^53")]
 fn as_f64(number: u64) -> f64 {
     number as f64
 }
@@ -261,7 +261,7 @@ pub(crate) mod tests {
             beat("d", 99_000, Some(99_000)),
         ];
         let alive: Vec<_> =
-            snapshot(&reading, None).senders.into_iter().map(|s| (s.sender, s.seen_seconds_ago)).collect();
+            snapshot(&reading, None).senders.into_iter().map(|s| (s.name, s.seen_seconds_ago)).collect();
         assert_eq!(alive, [("a".to_owned(), 0.0), ("b".to_owned(), 1.0)]);
     }
 }

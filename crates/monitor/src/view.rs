@@ -70,18 +70,15 @@ fn block(now: &Snapshot) -> String {
 
 /// What a person must not miss: dead letters, and tallies that are not whole.
 fn trouble(now: &Snapshot) -> String {
-    let mut told = String::new();
-    if now.dead_letters > 0 {
-        told += &format!("  dead letters {}", show::count(now.dead_letters));
-    }
-    if let Some(broken) = now.broken.first() {
-        told += &format!(
+    let dead = (now.dead_letters > 0).then(|| format!("  dead letters {}", show::count(now.dead_letters)));
+    let damaged = now.broken.first().map(|broken| {
+        format!(
             "\n  counts are too low: the tally of shard {} is damaged ({})",
             show::printable(&broken.shard),
             show::printable(&broken.why)
-        );
-    }
-    told
+        )
+    });
+    [dead, damaged].into_iter().flatten().collect()
 }
 
 /// The line that ends a complete run.
@@ -111,7 +108,6 @@ fn seconds(seconds: Option<f64>) -> String {
     seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.3} s"))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 fn percent(part: u64, whole: u64) -> String {
     format!("{:.1}%", 100.0 * part as f64 / whole.max(1) as f64)
 }

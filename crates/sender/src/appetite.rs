@@ -61,12 +61,7 @@ impl Appetite {
 }
 
 /// Messages to hold beyond those being delivered: what the slots will begin within a second.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "saturates"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 fn ahead(slots: usize, mean_wait: f64) -> usize {
     let begun_in_a_second = (slots as f64 / mean_wait) as usize;
     begun_in_a_second.min(slots.max(RECEIVE))

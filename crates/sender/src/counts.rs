@@ -40,7 +40,6 @@ impl Counts {
     }
 
     /// Mean duration of the concluded deliveries, seconds.
-    #[expect(clippy::cast_precision_loss, reason = "sums stay far below 2^53 ms")]
     pub(crate) fn average_seconds(&self) -> Option<f64> {
         let concluded = self.sent.get() + self.failed.get();
         (concluded > 0).then(|| self.delivery_ms.get() as f64 / 1_000.0 / concluded as f64)

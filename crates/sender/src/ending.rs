@@ -38,7 +38,6 @@ pub(crate) struct FailureLimit {
 }
 
 impl FailureLimit {
-    #[expect(clippy::cast_precision_loss, reason = "counts of one sender stay far below 2^53")]
     pub(crate) fn is_hit(&self, counts: &Counts) -> bool {
         let concluded = counts.sent() + counts.failed();
         concluded >= self.min_sample && counts.failed() as f64 >= self.rate.share() * concluded as f64

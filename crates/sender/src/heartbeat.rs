@@ -1,5 +1,6 @@
 //! The sign of life that the monitor shows.
 
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,16 +19,16 @@ const BEAT_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Heartbeat {
     pub metrics: MetricsTable,
     pub counts: Rc<Counts>,
-    /// The settings, and the counts at the start.
+    /// The first sign: the settings, and no counts yet.
     pub beat: SenderBeat,
 }
 
 impl Heartbeat {
-    /// Leaves a sign of life every few seconds.
-    pub(crate) async fn run(&self, hands: &Hands) -> Result<(), Error> {
+    /// Leaves a sign of life every few seconds, after the first.
+    pub(crate) async fn run(&self, hands: &Hands) -> Result<Infallible, Error> {
         loop {
-            self.metrics.beat(&self.now(hands.released())).await?;
             sleep(BEAT_EVERY).await;
+            self.metrics.beat(&self.now(hands.released())).await?;
         }
     }
 

@@ -1,9 +1,8 @@
 //! The sender: takes messages from the queue and plays their delivery.
 //!
-//! `intake → delivery → conclusion → acknowledgement`: each is a room of its own, joined by channels. A
-//! message in hand ([`hands`]) moves through them by value; `keeping` keeps it invisible to others meanwhile.
-//! `appetite` says how much is taken, `ending` when it is over. When it is, the intake stops, unfinished
-//! messages fall back to the queue, and each room ends when the one before it has.
+//! A message goes through `rooms` joined by channels: `intake → delivery → conclusion → acknowledgement`. What is
+//! in `hands` moves through them by value; `keeping` keeps it invisible to others meanwhile. `appetite` says how
+//! much is taken, `ending` when it is over.
 
 mod acknowledgement;
 mod appetite;
@@ -17,32 +16,25 @@ mod hands;
 mod heartbeat;
 mod intake;
 mod keeping;
+mod rooms;
 mod summary;
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use args::Args;
-use conclusion::Conclusions;
-use counts::Counts;
-use delivery::Deliveries;
 use ending::Ending;
-use hands::Hands;
 use heartbeat::Heartbeat;
-use intake::{Intake, Seen};
+use rooms::{Plan, Rooms};
 use stentor_core::aws::metrics::SenderBeat;
 use stentor_core::aws::session::Destination;
-use stentor_core::aws::{Error, MessagesTable, MetricsTable, Queue, Session};
+use stentor_core::aws::{MessagesTable, MetricsTable, Queue, Session};
 use stentor_core::cli::{Stop, print_line};
 use stentor_core::clock::now_ms;
 use stentor_core::run::RunId;
 use summary::{Reason, Summary};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::spawn_local;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// The exit code of a sender that hit its failure limit.
 const FAILURE_LIMIT: u8 = 3;
@@ -56,111 +48,49 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     let session = Arc::new(Session::open(destination).await?);
     let start = Instant::now();
     let queue = Queue::open(&session).await?;
-    let messages = MessagesTable::new(&session);
     let metrics = MetricsTable::new(&session);
     let (_, visibility) = queue.attributes().await?;
     let visibility = visibility.max(SHORTEST_VISIBILITY);
-
     let started_at = now_ms();
     // Senders have names of the same kind as runs: unique, and in the order of their start.
     let sender = RunId::from_parts(started_at, rand::random()).to_string();
-    let (hands, settlements) = Hands::new();
-    let counts = Rc::new(Counts::default());
-    let seen = Seen::nothing_yet();
-    let heartbeat = Heartbeat {
-        metrics: metrics.clone(),
-        counts: Rc::clone(&counts),
-        beat: first_beat(&args, &sender, started_at),
-    };
-    metrics.latest().await?;
+    let beat = first_beat(&args, &sender, started_at);
+    metrics.beat(&beat).await?;
     if !args.shared.quiet {
         eprintln!("sender {sender} takes from {}", session.stack().queue());
     }
 
-    let (failures, mut failure) = mpsc::unbounded_channel::<Error>();
-    let fail = move |error| drop(failures.send(error));
-    let ending = CancellationToken::new();
-    let limit_hit = CancellationToken::new();
-    let (delivered, deliveries_out) = mpsc::unbounded_channel();
-
-    let acknowledgement = spawn_local({
-        let (queue, fail) = (queue.clone(), fail.clone());
-        async move { acknowledgement::acknowledge(&queue, settlements, fail).await }
+    let mut rooms = Rooms::open(&Plan {
+        queue: queue.clone(),
+        messages: MessagesTable::new(&session),
+        provider,
+        slots: args.concurrency as usize,
+        max_attempts: args.max_attempts,
+        failure_limit: args.failure_limit(),
+        visibility,
+        sender: sender.clone(),
     });
-    let conclusion = spawn_local({
-        let room = Conclusions {
-            messages: messages.clone(),
-            counts: Rc::clone(&counts),
-            seen: Rc::clone(&seen),
-            sender: sender.clone(),
-            attempts: Cell::new(0),
-        };
-        let (limit, limit_hit, counts, fail) =
-            (args.failure_limit(), limit_hit.clone(), Rc::clone(&counts), fail.clone());
-        let judge = move || {
-            if limit.is_some_and(|limit| limit.is_hit(&counts)) {
-                limit_hit.cancel();
-            }
-        };
-        async move { room.run(deliveries_out, judge, fail).await }
-    });
-    spawn_local({
-        let (queue, hands, fail) = (queue.clone(), Rc::downgrade(&hands), fail.clone());
-        async move { keeping::keep_invisible(&queue, hands, visibility).await.unwrap_or_else(fail) }
-    });
-    let intake = spawn_local({
-        let room = Intake {
-            queue: queue.clone(),
-            messages,
-            hands: Rc::clone(&hands),
-            counts: Rc::clone(&counts),
-            seen: Rc::clone(&seen),
-            visibility,
-        };
-        let slots = args.concurrency as usize;
-        let appetite = appetite::Appetite::new(slots, args.wait);
-        let deliveries = Deliveries {
-            provider,
-            max_attempts: args.max_attempts,
-            slots: Rc::new(Semaphore::new(slots)),
-            ending: ending.clone(),
-            delivered,
-        };
-        let (ending, fail) = (ending.clone(), fail.clone());
-        async move {
-            let deliver = |held| drop(spawn_local(deliveries.clone().deliver(held)));
-            room.run(appetite, &ending, deliver).await.unwrap_or_else(fail);
-        }
-    });
-
-    let end =
-        Ending { queue, metrics, hands: Rc::clone(&hands), seen, patience: args.patience(), visibility };
+    let counts = Rc::clone(&rooms.counts);
+    let heartbeat = Heartbeat { metrics: metrics.clone(), counts: Rc::clone(&counts), beat };
+    let hands = Rc::clone(&rooms.hands);
+    let ending = Ending {
+        queue,
+        metrics,
+        hands: Rc::clone(&hands),
+        seen: Rc::clone(&rooms.seen),
+        patience: args.patience(),
+        visibility,
+    };
     let reason = tokio::select! {
-        drained = end.drained() => drained.map(|()| Reason::Drained)?,
-        () = limit_hit.cancelled() => Reason::FailureRate,
+        drained = ending.drained() => drained.map(|()| Reason::Drained)?,
+        hit = rooms.limit_hit() => hit.map(|()| Reason::FailureRate)?,
+        beaten = heartbeat.run(&hands) => beaten.map(|never| match never {})?,
         () = stop.requested() => Reason::Signal,
-        Err(error) = heartbeat.run(&hands) => return Err(error.into()),
-        Some(error) = failure.recv() => return Err(error.into()),
     };
+    drop((ending, hands));
 
-    // Each room ends when the one before it has let go of its last message.
-    ending.cancel();
-    drop(end);
-    let emptied = async {
-        intake.await?;
-        conclusion.await?;
-        let released = hands.released();
-        drop(hands);
-        acknowledgement.await?;
-        heartbeat.end(released).await?;
-        anyhow::Ok(released)
-    };
-    let released = tokio::select! {
-        biased;
-        Some(error) = failure.recv() => return Err(error.into()),
-        released = emptied => released?,
-    };
-
+    let released = rooms.empty().await?;
+    heartbeat.end(released).await?;
     let summary = Summary::new(&sender, &counts, released, start.elapsed(), reason);
     print_line(&if args.shared.json { summary.json() } else { summary.line() })?;
     Ok(match reason {

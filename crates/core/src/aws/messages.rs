@@ -10,14 +10,15 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::error::{Error, Setback, setback, setback_of_code};
+use super::item::{Item, number, string, text};
 use super::session::Session;
 use crate::delivery::{Outcome, Status};
 use crate::message::{Message, MessageId};
 
-/// The most statements of a batch (Amazon `DynamoDB` API Reference, "`BatchExecuteStatement`").
+/// The most statements of a batch (Amazon DynamoDB API Reference, "`BatchExecuteStatement`").
 pub const STATEMENTS: usize = 25;
 
-/// The most keys of a batch read (Amazon `DynamoDB` API Reference, "`BatchGetItem`").
+/// The most keys of a batch read (Amazon DynamoDB API Reference, "`BatchGetItem`").
 pub const KEYS: usize = 100;
 
 /// How long a message stays in the table, seconds: seven days.
@@ -77,8 +78,6 @@ pub struct Standing {
     pub delivery_ms: Option<u64>,
 }
 
-type Item = HashMap<String, AttributeValue>;
-
 impl MessagesTable {
     /// The stack's table of messages.
     pub fn new(session: &Arc<Session>) -> Self {
@@ -103,8 +102,8 @@ impl MessagesTable {
                 statement(
                     &insert,
                     [
-                        text(message.id),
-                        text(message.id.run()),
+                        text(&message.id),
+                        text(&message.id.run()),
                         text(&message.phone),
                         text(&message.body),
                         text(Status::Pending.as_str()),
@@ -141,7 +140,7 @@ impl MessagesTable {
                         number(conclusion.delivery_ms),
                         text(&conclusion.sender),
                         text(&conclusion.attempt),
-                        text(conclusion.id),
+                        text(&conclusion.id),
                         text(Status::Pending.as_str()),
                     ],
                 )
@@ -178,7 +177,7 @@ impl MessagesTable {
         let item = if let Some(item) = item.filter(|item| !item.is_empty()) {
             Some(item)
         } else {
-            let request = self.client.get_item().table_name(&self.name).key("id", text(conclusion.id));
+            let request = self.client.get_item().table_name(&self.name).key("id", text(&conclusion.id));
             let answer = request.consistent_read(true).send().await;
             answer.map_err(|error| setback(CALL, &error))?.item
         };
@@ -242,22 +241,19 @@ fn statement<const N: usize>(
 fn again_or_final<A>(call: &'static str, error: &BatchStatementError) -> Result<Option<A>, Setback> {
     use BatchStatementErrorCodeEnum as Code;
     let code = error.code.as_ref().map_or("no code", Code::as_str);
-    match error.code {
-        Some(
-            Code::AccessDenied
-            | Code::ResourceNotFound
-            | Code::ValidationError
-            | Code::ItemCollectionSizeLimitExceeded,
-        ) => {
-            // ResourceNotFound stands for the table here, as its exception does for a whole call.
-            let code = if code == "ResourceNotFound" { "ResourceNotFoundException" } else { code };
-            Err(setback_of_code(call, code, error.message().unwrap_or("no message")))
-        }
-        _ => {
-            tracing::debug!(call, code, "a statement was not carried out");
-            Ok(None)
-        }
+    if let Some(
+        Code::AccessDenied
+        | Code::ResourceNotFound
+        | Code::ValidationError
+        | Code::ItemCollectionSizeLimitExceeded,
+    ) = error.code
+    {
+        // ResourceNotFound stands for the table here, as its exception does for a whole call.
+        let code = if code == "ResourceNotFound" { "ResourceNotFoundException" } else { code };
+        return Err(setback_of_code(call, code, error.message().unwrap_or("no message")));
     }
+    tracing::debug!(call, code, "a statement was not carried out");
+    Ok(None)
 }
 
 fn standing(item: &Item) -> Standing {
@@ -265,18 +261,6 @@ fn standing(item: &Item) -> Standing {
         status: string(item, "status").and_then(Status::from_table),
         delivery_ms: item.get("delivery_ms").and_then(|value| value.as_n().ok()?.parse().ok()),
     }
-}
-
-fn text(value: impl ToString) -> AttributeValue {
-    AttributeValue::S(value.to_string())
-}
-
-fn number(value: u64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-fn string<'i>(item: &'i Item, attribute: &str) -> Option<&'i str> {
-    item.get(attribute).and_then(|value| value.as_s().ok()).map(String::as_str)
 }
 
 #[cfg(test)]

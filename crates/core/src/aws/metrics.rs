@@ -8,19 +8,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use runs::{Creation, RunRecord};
 pub use senders::SenderBeat;
 pub use tallies::{Broken, RunParts, Swap};
 
 use super::error::{Error, setback};
+use super::item::{Item, number, string, text};
 use super::session::Session;
 
 /// The part that holds what a run is.
 const RUN: &str = "run";
-
-type Item = HashMap<String, AttributeValue>;
 
 /// The table of runs, tallies and senders.
 #[derive(Debug, Clone)]
@@ -82,18 +80,6 @@ fn key(run: &str, part: &str) -> Item {
     HashMap::from([("run".to_owned(), text(run)), ("part".to_owned(), text(part))])
 }
 
-fn text(value: impl ToString) -> AttributeValue {
-    AttributeValue::S(value.to_string())
-}
-
-fn number(value: u64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-fn string<'i>(item: &'i Item, attribute: &str) -> Option<&'i str> {
-    item.get(attribute).and_then(|value| value.as_s().ok()).map(String::as_str)
-}
-
-fn malformed(run: &str, part: &str, why: impl ToString) -> Error {
+fn malformed(run: &str, part: &str, why: &impl ToString) -> Error {
     Error::Malformed { what: format!("item '{part}' of '{run}' in the metrics table"), why: why.to_string() }
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 /// The longest stack name: a queue's name has at most 80 characters, ours add up to 11.
 const MAX_NAME: usize = 64;
 
-/// A `CloudFormation` stack's name: a letter, then letters, digits and hyphens; 64 characters at most.
+/// A CloudFormation stack's name: a letter, then letters, digits and hyphens; 64 characters at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackName(String);
 

@@ -80,7 +80,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Finds region and credentials. Nothing is asked of SQS or `DynamoDB` yet.
+    /// Finds region and credentials. Nothing is asked of SQS or DynamoDB yet.
     pub async fn open(destination: Destination) -> Result<Self, Error> {
         let mut loader = loader();
         match destination.endpoint {

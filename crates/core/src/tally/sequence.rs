@@ -7,7 +7,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 /// A stream record's sequence number: a decimal number of any length (21 to 40 digits in DynamoDB,
-/// "`StreamRecord`", Amazon `DynamoDB` API Reference), compared as a number. Leading zeros do not matter.
+/// "`StreamRecord`", Amazon DynamoDB API Reference), compared as a number. Leading zeros do not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SequenceNumber(String);
 

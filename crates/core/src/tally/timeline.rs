@@ -159,7 +159,9 @@ mod tests {
 
     fn timeline(times: &[u64]) -> Timeline {
         let mut timeline = Timeline::default();
-        times.iter().for_each(|at| timeline.count(*at, Outcome::Sent));
+        for at in times {
+            timeline.count(*at, Outcome::Sent);
+        }
         timeline
     }
 

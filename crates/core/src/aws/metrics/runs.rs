@@ -61,7 +61,7 @@ impl MetricsTable {
             enqueued: 0,
             finished_at: None,
         };
-        let item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&stored.run, RUN, e))?;
+        let item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&stored.run, RUN, &e))?;
         let new = self
             .session
             .ask_once_answered(CALL, &self.name, async || {
@@ -123,7 +123,7 @@ impl MetricsTable {
             key(LATEST, RUN),
             "SET id = :new",
             "attribute_not_exists(#key) OR attribute_not_exists(id) OR id < :new",
-            vec![(":new", text(run))],
+            vec![(":new", text(&run))],
         )
         .await
     }
@@ -132,7 +132,7 @@ impl MetricsTable {
     pub async fn latest(&self) -> Result<Option<RunId>, Error> {
         let Some(item) = self.get(LATEST, RUN).await? else { return Ok(None) };
         let id = string(&item, "id").and_then(|id| id.parse().ok());
-        id.map(Some).ok_or_else(|| malformed(LATEST, RUN, "its id is no run id"))
+        id.map(Some).ok_or_else(|| malformed(LATEST, RUN, &"its id is no run id"))
     }
 
     /// An update that only ever moves something forward: where its condition fails it has been done.
@@ -169,7 +169,7 @@ impl MetricsTable {
 }
 
 pub(super) fn run_record(run: RunId, item: Item) -> Result<RunRecord, Error> {
-    let wrong = |why: String| malformed(&run.to_string(), RUN, why);
+    let wrong = |why: String| malformed(&run.to_string(), RUN, &why);
     let stored: Stored = serde_dynamo::from_item(item).map_err(|e| wrong(e.to_string()))?;
     let length = TextLength { max: stored.length, exact: stored.exact_length };
     let plan = Plan::new(run, stored.seed, stored.total, length).map_err(|e| wrong(e.to_string()))?;

@@ -42,7 +42,7 @@ impl MetricsTable {
     /// Leaves a sign of life in the place of the last.
     pub async fn beat(&self, beat: &SenderBeat) -> Result<(), Error> {
         const CALL: &str = "PutItem (sender)";
-        let mut item: Item = serde_dynamo::to_item(beat).map_err(|e| malformed(SENDERS, &beat.sender, e))?;
+        let mut item: Item = serde_dynamo::to_item(beat).map_err(|e| malformed(SENDERS, &beat.sender, &e))?;
         item.extend(super::key(SENDERS, &beat.sender));
         item.insert("expires_at".to_owned(), super::number(beat.seen_at / 1_000 + LIFETIME));
         self.session

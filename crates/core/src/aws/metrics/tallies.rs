@@ -58,7 +58,7 @@ impl MetricsTable {
     pub async fn shard_tally(&self, run: RunId, shard: &str) -> Result<ShardTally, Error> {
         let (run, part) = (run.to_string(), format!("{SHARD}{shard}"));
         let Some(item) = self.get(&run, &part).await? else { return Ok(ShardTally::default()) };
-        shard_tally(item).map_err(|why| malformed(&run, &part, why))
+        shard_tally(item).map_err(|why| malformed(&run, &part, &why))
     }
 
     /// Writes a tally in the place of the one that was read, which had the checkpoint of `before`.
@@ -76,7 +76,7 @@ impl MetricsTable {
             checkpoint: after.checkpoint.as_ref().map(ToString::to_string).unwrap_or_default(),
             tally: after.tally.clone(),
         };
-        let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&run, &part, e))?;
+        let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&run, &part, &e))?;
         item.extend(key(&run, &part));
         self.session
             .ask_once_answered(CALL, &self.name, async || {
