@@ -116,42 +116,41 @@ impl Audit {
         serde_json::to_string(self).expect("numbers and texts are always JSON")
     }
 
-    /// Both sides, and the verdict last.
+    /// The verdict in a line; above it both sides in a table where they differ.
     pub(crate) fn lines(&self) -> String {
+        let verdict = format!("{}{}", self.verdict(), self.rest());
+        if self.agrees { verdict } else { format!("{}\n{verdict}", self.sides()) }
+    }
+
+    fn sides(&self) -> String {
         let row = |name: &str, side: &Side| {
             format!(
-                "  {name:<8} {:>12} {:>12} {:>14}",
+                "  {name:<8} {:>12} {:>12} {:>12}",
                 show::count(side.sent),
                 show::count(side.failed),
                 average(side)
             )
         };
-        let mut lines = vec![
+        [
             format!("run {}: {} messages", self.run, show::count(self.total)),
-            format!("  {:<8} {:>12} {:>12} {:>14}", "", "sent", "failed", "average"),
+            format!("  {:<8} {:>12} {:>12} {:>12}", "", "sent", "failed", "average"),
             row("table", &self.table.concluded),
             row("tallies", &self.tallies),
-        ];
-        for (count, what) in [
-            (self.table.pending, "pending in the table"),
-            (self.table.missing, "not in the table"),
-            (self.table.unreadable, "in the table with a status that this version does not know"),
-        ] {
-            if count > 0 {
-                lines.push(format!("  {} {what}", show::count(count)));
-            }
-        }
-        lines.push(self.verdict());
-        lines.join("\n")
+        ]
+        .join("\n")
     }
 
     fn verdict(&self) -> String {
         let (table, tallies) = (&self.table.concluded, &self.tallies);
         if self.agrees {
             return format!(
-                "the audit agrees: {} sent, {} failed in table and tallies",
+                "the audit agrees: table {} sent, {} failed, average {}; tallies {} sent, {} failed, average {}",
                 show::count(table.sent),
-                show::count(table.failed)
+                show::count(table.failed),
+                average(table),
+                show::count(tallies.sent),
+                show::count(tallies.failed),
+                average(tallies),
             );
         }
         let differences: Vec<String> = [
@@ -167,6 +166,15 @@ impl Audit {
         })
         .collect();
         format!("the audit differs: {}", differences.join("; "))
+    }
+
+    /// What is not concluded; it makes no difference.
+    fn rest(&self) -> String {
+        [(self.table.pending, "pending"), (self.table.missing, "not in the table")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("; {} {what}", show::count(count)))
+            .collect()
     }
 }
 
@@ -195,10 +203,11 @@ mod tests {
         };
         let differs = audit(table, Side { sent: 999, failed: 7, delivery_ms: 50 });
         assert!(differs.lines().ends_with("the audit differs: sent 1,000 in the table, 999 in the tallies"));
-        assert!(
-            audit(table, table.concluded)
-                .lines()
-                .ends_with("the audit agrees: 1,000 sent, 7 failed in table and tallies")
+        let pending = TableCount { pending: 3, ..table };
+        assert_eq!(
+            audit(pending, table.concluded).lines(),
+            "the audit agrees: table 1,000 sent, 7 failed, average 0.000 s; \
+             tallies 1,000 sent, 7 failed, average 0.000 s; 3 pending"
         );
     }
 

@@ -1,6 +1,6 @@
 //! The monitor: reads the tallies of a run, and shows them.
 //!
-//! `read → snapshot → view`: [`reading`] asks AWS, [`snapshot`] is what is known at a moment, [`view`] shows it and
+//! `read → snapshot → view`: `reading` asks AWS, `snapshot` is what is known at a moment, `view` shows it and
 //! never fetches. Beside them, `stall` tells when a run will get no further, and `audit` counts the table.
 
 mod args;

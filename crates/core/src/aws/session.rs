@@ -2,7 +2,7 @@
 //!
 //! The SDK's own retries are off. A retry must be seen where it matters (a message that was perhaps
 //! queued twice is marked), must outlast the SDK's budget in an outage of minutes, and must also cover
-//! single entries of a batch; so there is one loop for all of it, [`Session::ask`].
+//! single entries of a batch; so there is one loop for all of it, `Session::ask`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
