@@ -137,7 +137,8 @@ where
             Ok(stop) => stop,
             Err(error) => return fail(&format!("signals cannot be watched: {error}")),
         };
-        match run(args, destination, stop).await {
+        // Boxed, as the request in `Session::ask` is: else the compiler lays out one very deep future.
+        match Box::pin(run(args, destination, stop)).await {
             Ok(code) => ExitCode::from(code),
             Err(error) => fail(&error),
         }

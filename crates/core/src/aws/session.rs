@@ -186,7 +186,7 @@ impl Session {
         let mut failing: Option<Instant> = None;
         let mut delays = delays();
         loop {
-            let why = match self.try_once(send(&open, repeated)).await {
+            let why = match self.try_once(Box::pin(send(&open, repeated))).await {
                 Ok(new) => {
                     let before = open.len();
                     let mut still = new.iter().map(Option::is_none).collect::<Vec<_>>().into_iter();

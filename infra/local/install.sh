@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Install pinned, hash-checked Python packages into the checkout's ignored .local/ folder, once,
+# and print the path of their virtual environment.
+#
+#   infra/local/install.sh [REQUIREMENTS]      [infra/local/requirements.txt]
+#
+# Safe to run at once from several processes, and after an interrupted run: an environment counts
+# only when its mark, written last, is there. Another set of pins makes another environment.
+set -euo pipefail
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd -- "$here/../.." && pwd)
+
+fail() {
+    printf 'install.sh: %s\n' "$1" >&2
+    exit 1
+}
+
+# The first Python that really runs and is new enough: a shim may be on PATH and fail.
+find_python() {
+    local name path
+    for name in python3 python3.13 python3.12 python3.11 python3.10 python3.14 python; do
+        path=$(command -v "$name") || continue
+        if "$path" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then
+            printf '%s\n' "$path"
+            return
+        fi
+    done
+    fail 'Python 3.10 or newer is missing: install it (Debian, Ubuntu: apt-get install python3 python3-venv) and run this again'
+}
+
+is_complete() { # ENVIRONMENT
+    [[ -e $1/complete ]] && "$1/bin/python" -c '' >/dev/null 2>&1
+}
+
+install_into() { # ENVIRONMENT REQUIREMENTS LOG
+    local environment=$1 requirements=$2 log=$3 python why
+    python=$(find_python)
+    "$python" -c 'import venv, ensurepip' >/dev/null 2>&1 ||
+        fail "$python has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv) and run this again"
+    printf 'installing %s (once) ...\n' "${requirements#"$root"/}" >&2
+    rm -rf -- "$environment"
+    "$python" -m venv "$environment" >"$log" 2>&1 ||
+        fail "$python could not make a virtual environment: see $log"
+    if ! PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 "$environment/bin/python" -m pip install \
+        --no-input --require-hashes --only-binary :all: -r "$requirements" >>"$log" 2>&1; then
+        why=$(grep -m 1 '^ERROR' "$log" || tail -n 1 "$log")
+        fail "pip could not install ${requirements#"$root"/} (${why:0:200}): check the network, then run this again (log: $log)"
+    fi
+    : >"$environment/complete"
+    rm -f -- "$log"
+}
+
+main() {
+    local requirements=${1:-$here/requirements.txt} environment hash
+    [[ -r $requirements ]] || fail "$requirements: no such file of requirements"
+    command -v flock >/dev/null || fail 'flock is missing: install util-linux (Debian, Ubuntu: apt-get install util-linux) and run this again'
+    hash=$(cksum_of "$requirements")
+    environment=$root/.local/venv-$hash
+    if ! is_complete "$environment"; then
+        mkdir -p -- "$root/.local"
+        exec 9>"$root/.local/venv-$hash.lock"
+        flock -n 9 || { printf 'waiting for another installation ...\n' >&2 && flock 9; }
+        if ! is_complete "$environment"; then # whoever held the lock may have done it
+            install_into "$environment" "$requirements" "$root/.local/venv-$hash.log" 9>&-
+        fi
+    fi
+    printf '%s\n' "$environment"
+}
+
+cksum_of() { # FILE
+    { sha256sum -- "$1" 2>/dev/null || shasum -a 256 -- "$1"; } | cut -c 1-16
+}
+
+main "$@"

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Stentor's one door to infrastructure: AWS, the local emulator, and the demo. See --help.
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=infra/setup/common.sh
+source "$root/infra/setup/common.sh"
+# shellcheck source=infra/setup/function.sh
+source "$root/infra/setup/function.sh"
+# shellcheck source=infra/setup/stack.sh
+source "$root/infra/setup/stack.sh"
+# shellcheck source=infra/setup/emulator.sh
+source "$root/infra/setup/emulator.sh"
+# shellcheck source=infra/setup/demo.sh
+source "$root/infra/setup/demo.sh"
+
+usage() {
+    cat <<'USAGE'
+Usage: infra/setup.sh COMMAND [OPTIONS]
+
+On this machine (needs Rust, Python 3.10 or newer, and a C compiler):
+  demo [PRODUCER ARGUMENTS]   A whole run, start to end, on an emulator of its own: build, deploy,
+                              produce [-m 1000 -l 100], deliver with four senders, watch, audit,
+                              stop everything. For example: demo -m 5000
+  local [--port P] [--stack NAME]
+                              Start the emulator in the background (or find it running), deploy to
+                              it, and say how to use it. Port 0 takes a free one.
+  status                      The emulators that `local` has started and that still run.
+  stop [--port P | --all]     Stop one of them, or all. Nothing running is no error.
+
+On AWS, or on what AWS_ENDPOINT_URL names (with the usual AWS credentials):
+  deploy [--stack NAME] [--region R] [--parameter KEY=VALUE]...
+                              Build the function, create or update everything, and say how to use
+                              it. Parameters are those of infra/template.yaml; an update keeps the
+                              ones it is not given.
+  destroy [--stack NAME] [--region R] [--yes]
+                              Take all of it away again, messages and counts too, after asking.
+
+  --help                      This text.
+
+Defaults: NAME is stentor; P is STENTOR_PORT, else 4566; R is AWS_REGION, AWS_DEFAULT_REGION or the
+profile's. CARGO_TARGET_DIR is honoured. What is installed goes into the ignored folder .local/.
+Exit status: 0 done, 1 failed, 2 usage, 130 and 143 after SIGINT and SIGTERM.
+USAGE
+}
+
+# What the options of a command set; each command takes some of them.
+stack=stentor
+port=${STENTOR_PORT:-4566}
+region=
+assume_yes=
+all=
+overrides=()
+
+# Read the options of a command; those it takes stand first: parse '--stack --region' "$@"
+parse() {
+    local known=" $1 "
+    shift
+    while (($#)); do
+        case $1 in
+            -h | --help) usage && exit 0 ;;
+            --*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+        esac
+        [[ $known == *" $1 "* ]] || wrong_usage "$1: $command does not take this"
+        case $1 in
+            --yes) assume_yes=1 && shift && continue ;;
+            --all) all=1 && shift && continue ;;
+        esac
+        (($# > 1)) || wrong_usage "$1: a value is missing"
+        case $1 in
+            --stack) stack=$2 && check_stack_name ;;
+            --port) port=$2 ;;
+            --region) region=$2 && check_region ;;
+            --parameter) overrides+=("$2") && check_override "$2" ;;
+        esac
+        shift 2
+    done
+    [[ $known != *' --port '* ]] || check_port
+}
+
+check_stack_name() {
+    [[ $stack =~ ^[a-z][a-z0-9-]{0,29}$ && $stack != *- ]] ||
+        wrong_usage "--stack $stack: a name has up to 30 of a-z, 0-9 and -, begins with a letter and does not end in -"
+}
+
+check_region() {
+    [[ $region =~ ^[a-z]{2}[a-z0-9-]+-[0-9]+$ ]] || wrong_usage "--region $region: a region is a name like eu-central-1"
+}
+
+check_port() {
+    if ! [[ $port =~ ^[0-9]{1,5}$ ]] || ((10#$port > 65535)); then
+        wrong_usage "--port $port: a port is a number from 0 to 65535"
+    fi
+    port=$((10#$port))
+}
+
+main() {
+    command=${1:-}
+    (($#)) && shift
+    case $command in
+        deploy) parse '--stack --region --parameter' "$@" && deploy ;;
+        destroy) parse '--stack --region --yes' "$@" && destroy ;;
+        local) parse '--stack --port' "$@" && start_local ;;
+        status) parse '' "$@" && show_status ;;
+        stop) parse '--port --all' "$@" && stop_emulators ;;
+        demo) demo "$@" ;;
+        -h | --help | help) usage ;;
+        '') wrong_usage 'a command is missing' ;;
+        *) wrong_usage "$command: no such command" ;;
+    esac
+}
+
+main "$@"

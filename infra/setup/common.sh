@@ -1,0 +1,105 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
+# What every command needs: words to the user, prerequisites, folders, and leaving nothing behind.
+
+# Where everything goes that is made here and not built by cargo.
+state=$root/.local
+
+# Progress goes to stderr; stdout is for results.
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+    say "setup.sh: $*"
+    exit 1
+}
+
+wrong_usage() {
+    say "setup.sh: $*"
+    say 'infra/setup.sh --help shows the commands and their options.'
+    exit 2
+}
+
+need() { # COMMAND WHAT-TO-DO
+    command -v "$1" >/dev/null || fail "$1 is missing: $2, then run this again"
+}
+
+need_build_tools() {
+    need cargo 'install Rust (rustup)'
+    need cc 'install a C compiler (Debian, Ubuntu: apt-get install gcc libc6-dev)'
+    need flock 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
+}
+
+# Install what the local deployment needs (once) and set $venv to its folder.
+install_tools() {
+    [[ -z ${venv:-} ]] || return 0
+    venv=$("$root/infra/local/install.sh") || exit 1
+}
+
+# A folder of this run, gone when it ends.
+make_work_folder() {
+    [[ -z ${work:-} ]] || return 0
+    mkdir -p -- "$state"
+    # A killed run cannot tidy up after itself; a later one does.
+    find "$state" -maxdepth 1 -name 'work.*' -mtime +0 -exec rm -rf -- {} +
+    work=$(mktemp -d "$state/work.XXXXXX")
+}
+
+# --- Ending -----------------------------------------------------------------------------------
+# Whatever ends this script - success, a failure, Ctrl-C, SIGTERM - passes through `leave`, which
+# undoes what was put down with `at_end`, newest first.
+
+cleanups=()
+child= # process group that `run` waits for
+
+at_end() { cleanups+=("$1"); } # FUNCTION
+
+leave() {
+    local status=$? i
+    trap - EXIT
+    trap '' INT TERM HUP
+    set +e
+    [[ -z $child ]] || end_group "$child"
+    for ((i = ${#cleanups[@]} - 1; i >= 0; i--)); do "${cleanups[i]}"; done
+    [[ -z ${work:-} ]] || rm -rf -- "$work"
+    exit "$status"
+}
+
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# Start a command as a process group of its own, so that a Ctrl-C in the terminal reaches only this
+# script, which then ends the group in good order. Its id is in $group afterwards.
+start_group() { # COMMAND...
+    set -m
+    "$@" </dev/null 8>&- & # 8 is the demo's hold on its emulator
+    group=$!
+    set +m
+}
+
+# Run a command and wait for it; unlike a plain call this can be interrupted at once.
+run() { # COMMAND...
+    local status=0
+    start_group "$@"
+    child=$group
+    wait "$child" || status=$?
+    child=
+    return "$status"
+}
+
+is_alive() { kill -0 "$1" 2>/dev/null; } # PROCESS
+
+end_group() { # PROCESS-GROUP
+    kill -TERM -- "-$1" 2>/dev/null || return 0
+    wait_until_gone "$1" 10 || kill -KILL -- "-$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+    return 0
+}
+
+wait_until_gone() { # PROCESS SECONDS
+    local deadline=$((SECONDS + $2))
+    while is_alive "$1"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.05
+    done
+}

@@ -1,0 +1,130 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
+# The demo: one whole run on an emulator of its own, from nothing to the audit.
+
+demo_senders=4
+demo_sender_flags=(-w 0.05 -f 0.1 -c 8)
+senders=() # process groups
+
+demo() { # PRODUCER ARGUMENTS...
+    case ${1:-} in -h | --help) usage && return ;; esac
+    (($#)) || set -- -m 1000 -l 100
+    need_build_tools
+    install_tools
+    make_work_folder
+    build_here producer sender monitor stentor-aggregator
+    start_demo_emulator
+    use_emulator
+    prepare_cloud
+    deploy_stack "$target/release/bootstrap" "$(architecture_here)" true
+    use_demo_programs
+    program producer "$@"
+    start_senders
+    watch
+    end_senders
+    program monitor --audit
+}
+
+# An emulator on a free port that lives by a pipe only this script holds open: however the script
+# ends, be it by kill -9, the emulator and its functions end too.
+start_demo_emulator() {
+    port=0
+    say 'starting an emulator ...'
+    mkfifo "$work/stdin"
+    set -m
+    "$venv/bin/python" "$root/infra/local/emulator.py" --port 0 --until-stdin-closes \
+        <"$work/stdin" >"$work/ready" 2>"$work/log" &
+    emulator=$!
+    set +m
+    at_end end_demo_emulator
+    exec 8>"$work/stdin"
+    wait_until_ready "$emulator"
+}
+
+end_demo_emulator() {
+    exec 8>&-
+    wait_until_gone "$emulator" 5 || end_group "$emulator"
+    drop_logs
+}
+
+# The programs find the emulator by these two, and nothing else of the user's settings.
+use_demo_programs() {
+    local name
+    for name in "${!STENTOR_@}"; do unset "$name"; done
+    export STENTOR_LOCAL=1 STENTOR_PORT=$port
+}
+
+# Run one of the programs; where it fails the demo ends with its exit status.
+program() { # NAME ARGUMENTS...
+    local name=$1 status=0
+    shift
+    say "$name $*"
+    run program_of_demo "$name" "$@" || status=$?
+    ((status == 0)) || stop_demo "$name $*" "$status"
+}
+
+# Become one of the programs. Where the system can arrange it, it is killed where this script is:
+# its emulator is gone then, so there is nothing to give back.
+program_of_demo() { # NAME ARGUMENTS...
+    local program=$target/release/$1
+    shift
+    if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL -- "$program" "$@"; fi
+    exec "$program" "$@"
+}
+
+stop_demo() { # WHAT STATUS
+    say "setup.sh: the demo ends because \`$1\` ended with status $2"
+    exit "$2"
+}
+
+start_senders() {
+    local number
+    say "sender ${demo_sender_flags[*]} (four of them)"
+    at_end end_senders
+    for ((number = 1; number <= demo_senders; number++)); do
+        start_group sender_to_log "$number"
+        senders+=("$group")
+    done
+}
+
+sender_to_log() { # NUMBER
+    program_of_demo sender "${demo_sender_flags[@]}" >"$state/$port/sender-$1.log" 2>&1
+}
+
+# They give back what they hold, and write a summary to their logs.
+end_senders() {
+    local sender
+    for sender in ${senders[@]+"${senders[@]}"}; do kill -TERM -- "-$sender" 2>/dev/null || true; done
+    for sender in ${senders[@]+"${senders[@]}"}; do end_group "$sender"; done
+    senders=()
+}
+
+# Show the run until it is complete, as long as there is a sender to complete it.
+watch() {
+    local status=0
+    say 'monitor -t 1'
+    start_group program_of_demo monitor -t 1 --plain
+    child=$group
+    while is_alive "$child"; do
+        any_sender_alive || sender_failed
+        sleep 0.2 8>&-
+    done
+    wait "$child" || status=$?
+    child=
+    ((status == 0)) || stop_demo 'monitor -t 1' "$status"
+}
+
+any_sender_alive() {
+    local sender
+    for sender in "${senders[@]}"; do ! is_alive "$sender" || return 0; done
+    return 1
+}
+
+# Senders end by themselves once a run is complete. Where all have, and one badly, it never will be.
+sender_failed() {
+    local number status
+    for ((number = 1; number <= ${#senders[@]}; number++)); do
+        status=0
+        wait "${senders[number - 1]}" || status=$?
+        ((status == 0)) || stop_demo "sender (the last line of its log: $(last_line "$state/$port/sender-$number.log"))" 1
+    done
+}

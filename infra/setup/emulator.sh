@@ -1,0 +1,158 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
+# The local emulator: start it, find it, stop it.
+#
+# An emulator holds the lock on .local/PORT/pid as long as it lives, so a process id found there is
+# never that of a stranger. Those that `demo` and the tests start live by their stdin instead, and
+# leave the file empty.
+
+# Everything that follows talks to the emulator on $port, whatever the user's AWS settings are.
+use_emulator() {
+    local name
+    for name in "${!AWS_@}"; do unset "$name"; done
+    region=us-east-1
+    export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_EC2_METADATA_DISABLED=true
+    export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
+    export AWS_ENDPOINT_URL=http://127.0.0.1:$port
+    export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
+}
+
+# Print the process id of the emulator on a port, or fail.
+emulator_on() { # PORT
+    local file=$state/$1/pid
+    [[ -s $file ]] && ! flock -n "$file" true && cat -- "$file" 2>/dev/null
+}
+
+# Wait for the emulator's ready line in $work/ready, and set $port by it.
+wait_until_ready() { # PROCESS
+    local deadline=$((SECONDS + 60)) line=
+    until line=$(grep -m 1 '^ready on ' "$work/ready" 2>/dev/null); do
+        if ! is_alive "$1"; then fail "the emulator did not start: $(last_line "$work/log")"; fi
+        ((SECONDS < deadline)) || fail "the emulator did not answer within 60 s: $(last_line "$work/log")"
+        sleep 0.02
+    done
+    port=${line##*:}
+    # From here on its log is found by its port.
+    mv -- "$work/log" "$state/$port/log"
+}
+
+last_line() { # LOG
+    local line
+    line=$(grep -v '^[[:space:]]*$' "$1" 2>/dev/null | tail -n 1)
+    printf '%s\n' "${line:-its log is empty}"
+}
+
+# Start an emulator that outlives this script; a failure from here on until `keep_emulator` ends it.
+start_emulator() {
+    setsid "$venv/bin/python" "$root/infra/local/emulator.py" --port "$port" \
+        </dev/null >"$work/ready" 2>"$work/log" &
+    started=$!
+    at_end end_started_emulator
+    wait_until_ready "$started"
+}
+
+end_started_emulator() {
+    [[ -z $started ]] || {
+        end_group "$started"
+        drop_logs
+    }
+}
+
+# Remove the logs of an emulator that has ended, unless they explain a failure. For `leave`.
+drop_logs() {
+    [[ -e $state/$port/log ]] || return 0
+    case $status in
+        0 | 2 | 129 | 130 | 143) rm -rf -- "${state:?}/$port" ;;
+        *) say "the logs are in $(short "$state/$port")" ;;
+    esac
+}
+
+keep_emulator() { started=; }
+
+# End an emulator that is not this script's child, and the functions it has started.
+end_emulator() { # PROCESS PORT
+    local deadline=$((SECONDS + 5))
+    kill -TERM "$1" 2>/dev/null || true
+    while emulator_on "$2" >/dev/null; do
+        ((SECONDS < deadline)) || kill -KILL -- "-$1" 2>/dev/null || return 0
+        sleep 0.05
+    done
+}
+
+# --- Commands -------------------------------------------------------------------------------------
+
+start_local() {
+    need_build_tools
+    need setsid 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
+    install_tools
+    make_work_folder
+    build_here producer sender monitor stentor-aggregator
+    started=
+    if ((port != 0)) && emulator_on "$port" >/dev/null; then
+        say "the emulator is running on http://127.0.0.1:$port"
+    else
+        start_emulator
+    fi
+    use_emulator
+    prepare_cloud
+    deploy_stack "$target/release/bootstrap" "$(architecture_here)" true
+    keep_emulator
+    say_how_to_use_local
+}
+
+say_how_to_use_local() {
+    local folder flags
+    folder=$(release_folder)
+    flags=$([[ $stack == stentor ]] || printf -- '--stack %s ' "$stack")
+    say "stack $stack is ready on http://127.0.0.1:$port (log: $(short "$state/$port/log"))"
+    cat <<NEXT
+In each terminal:
+    export STENTOR_LOCAL=1 STENTOR_PORT=$port
+Then, in several of them:
+    $folder/producer $flags-m 1000 -l 100
+    $folder/sender $flags-w 0.5 -f 0.1
+    $folder/monitor $flags-t 5
+At the end:
+    infra/setup.sh stop --port $port
+NEXT
+}
+
+# A path as a user would type it.
+short() { printf '%s\n' "${1#"$PWD"/}"; } # PATH
+
+# Ports of the emulators that run in the background.
+running_ports() {
+    local file number
+    for file in "$state"/[0-9]*/pid; do
+        number=$(basename -- "$(dirname -- "$file")")
+        ! emulator_on "$number" >/dev/null || printf '%s\n' "$number"
+    done
+}
+
+show_status() {
+    local number ports
+    need flock 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
+    ports=$(running_ports)
+    [[ -n $ports ]] || say 'no emulator is running: infra/setup.sh local starts one'
+    for number in $ports; do
+        printf 'http://127.0.0.1:%s  process %s  log %s\n' "$number" "$(emulator_on "$number")" "$(short "$state/$number/log")"
+    done
+}
+
+stop_emulators() {
+    local number ports=$port
+    need flock 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
+    [[ -z $all ]] || ports=$(running_ports)
+    [[ -n $ports ]] || say 'no emulator is running'
+    for number in $ports; do stop_emulator "$number"; done
+}
+
+stop_emulator() { # PORT
+    local pid
+    if ! pid=$(emulator_on "$1"); then
+        say "no emulator of this checkout is running on port $1"
+        return
+    fi
+    end_emulator "$pid" "$1"
+    rm -rf -- "${state:?}/$1"
+    say "stopped http://127.0.0.1:$1 (process $pid)"
+}

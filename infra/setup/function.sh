@@ -1,0 +1,70 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
+# Building: the programs, the function, and the zip that the function is deployed as.
+
+# Set $target to cargo's target folder, wherever its settings put it.
+find_target() {
+    [[ -z ${target:-} ]] || return 0
+    [[ ${CARGO_TARGET_DIR:-/} == /* ]] || CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR
+    target=$(cd -- "$root" && cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+    [[ -n $target ]] || fail 'cargo metadata does not say where the target folder is: see its message above'
+}
+
+# The release folder as a user would type it: short where the current folder allows.
+release_folder() {
+    find_target
+    local folder=$target/release
+    printf '%s\n' "${folder#"$PWD"/}"
+}
+
+# Build for this machine, in release: build_here PACKAGE...
+build_here() {
+    find_target
+    say "building $* (release) ..."
+    local packages=() package
+    for package; do packages+=(-p "$package"); done
+    run cargo_in_root build --release --locked "${packages[@]}" ||
+        fail "cargo could not build $*: see its message above"
+}
+
+# Build the function for AWS: an arm64 Linux program, cross-compiled by cargo-lambda.
+build_for_aws() {
+    find_target
+    local tools
+    if ! cargo lambda --version >/dev/null 2>&1; then
+        tools=$("$root/infra/local/install.sh" "$root/infra/aws/requirements.txt") || exit 1
+        PATH=$tools/bin:$PATH
+    fi
+    say 'building stentor-aggregator for AWS (arm64, release) ...'
+    run cargo_in_root lambda build --release --locked --arm64 -p stentor-aggregator ||
+        fail 'cargo lambda could not build stentor-aggregator: see its message above'
+}
+
+cargo_in_root() { # ARGUMENTS...
+    cd -- "$root" || exit 1
+    CARGO_TARGET_DIR=$target exec cargo "$@"
+}
+
+architecture_here() {
+    case $(uname -m) in
+        aarch64 | arm64) echo arm64 ;;
+        *) echo x86_64 ;;
+    esac
+}
+
+# Pack a bootstrap as the function's zip, always the same bytes for the same program, and print its
+# SHA-256: the zip's key, so that an update takes new code and only new code.
+pack() { # BOOTSTRAP ZIP
+    trap '' INT # it takes a moment, and Python would end with a traceback
+    "$venv/bin/python" - "$1" "$2" <<'PYTHON'
+import hashlib, pathlib, sys, zipfile
+
+bootstrap, package = map(pathlib.Path, sys.argv[1:])
+entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
+entry.create_system = 3  # Unix: the mode below counts
+entry.external_attr = 0o100755 << 16
+entry.compress_type = zipfile.ZIP_DEFLATED
+with zipfile.ZipFile(package, "w") as archive:
+    archive.writestr(entry, bootstrap.read_bytes())
+print(hashlib.sha256(package.read_bytes()).hexdigest())
+PYTHON
+}
