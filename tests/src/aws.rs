@@ -61,7 +61,7 @@ impl Aws {
     }
 
     /// Calls a service of the older protocol, whose parameters are a form and whose answer is XML.
-    pub(crate) fn form_call(&self, service: &str, parameters: &[(&str, &str)]) -> (u16, String) {
+    pub fn form_call(&self, service: &str, parameters: &[(&str, &str)]) -> (u16, String) {
         let answer = self
             .agent
             .post(&self.endpoint)

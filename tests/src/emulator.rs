@@ -60,6 +60,11 @@ impl Emulator {
         self.port
     }
 
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// A direct way to its services.
     pub fn aws(&self) -> &Aws {
         &self.aws

@@ -6,6 +6,7 @@
 mod aws;
 mod emulator;
 pub mod programs;
+mod setup;
 mod stack;
 
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 pub use aws::Aws;
 pub use emulator::Emulator;
 pub use programs::{Finished, Program, Running};
+pub use setup::Setup;
 pub use stack::{Count, Stack};
 
 /// How long a condition may take to come true on a slow machine, unless a test says otherwise.

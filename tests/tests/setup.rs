@@ -1,0 +1,209 @@
+//! `infra/setup.sh`: deploying and destroying, the local emulator, the demo.
+
+use std::time::Duration;
+
+use serde_json::json;
+use stentor_tests::{Emulator, Program, Setup, wait_until};
+
+/// A call for the tests' emulator, as if it were AWS.
+fn on_emulator(program: Program) -> Program {
+    program
+        .env("AWS_ENDPOINT_URL", &Emulator::shared().url())
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+}
+
+fn table_names() -> String {
+    Emulator::shared().aws().dynamodb("ListTables", &json!({}))["TableNames"].to_string()
+}
+
+fn visibility_timeout(stack: &str) -> String {
+    let aws = Emulator::shared().aws();
+    let url = aws.sqs("GetQueueUrl", &json!({"QueueName": format!("{stack}-queue")}))["QueueUrl"].clone();
+    let wanted = json!({"QueueUrl": url, "AttributeNames": ["VisibilityTimeout"]});
+    aws.sqs("GetQueueAttributes", &wanted)["Attributes"]["VisibilityTimeout"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn deploy_makes_a_stack_that_works_and_destroy_takes_all_of_it_away() {
+    let setup = Setup::default();
+    let call = |line: &str| on_emulator(setup.run(line)).run();
+    let deployed = call("deploy --stack drill --region us-east-1").exits(0);
+    assert!(deployed.stdout.contains("producer --stack drill -m 1000 -l 100"), "{}", deployed.stdout);
+    assert!(deployed.stdout.contains("destroy --stack drill --region us-east-1"), "{}", deployed.stdout);
+    call("deploy --stack drill").exits(0);
+
+    let built = stentor_tests::programs::Built::once();
+    on_emulator(Program::new(&built.producer, "--stack drill -m 20")).run().exits(0);
+    on_emulator(Program::new(&built.sender, "--stack drill -w 0 --idle-timeout 1")).run().exits(0);
+    on_emulator(Program::new(&built.monitor, "--stack drill -t 0.2")).run().exits(0);
+
+    // Somebody was given one of the policies.
+    let aws = Emulator::shared().aws();
+    let iam = |parameters: &[(&str, &str)]| {
+        aws.form_call("iam", &[&[("Version", "2010-05-08")], parameters].concat())
+    };
+    assert_eq!(iam(&[("Action", "CreateUser"), ("UserName", "rehearser")]).0, 200);
+    let (_, policies) = iam(&[("Action", "ListPolicies"), ("Scope", "Local")]);
+    let arn = policies.split("<Arn>").skip(1).map(|rest| rest.split('<').next().unwrap_or_default());
+    let arn = arn.into_iter().find(|arn| arn.contains("drill")).expect("the stack has policies").to_owned();
+    let attach = [("Action", "AttachUserPolicy"), ("UserName", "rehearser"), ("PolicyArn", arn.as_str())];
+    assert_eq!(iam(&attach).0, 200);
+
+    let destroyed = call("destroy --stack drill --yes").exits(0);
+    assert!(
+        destroyed.stderr.contains("detaching") && destroyed.stderr.contains("rehearser"),
+        "{}",
+        destroyed.stderr
+    );
+    assert!(!table_names().contains("drill-"), "{}", table_names());
+    let again = call("destroy --stack drill --yes").exits(0);
+    assert!(again.stderr.contains("nothing to destroy"), "{}", again.stderr);
+}
+
+#[test]
+fn an_update_keeps_the_parameters_it_is_not_given() {
+    let setup = Setup::default();
+    let call = |line: &str| on_emulator(setup.run(line)).run();
+    call("deploy --stack tuned --parameter VisibilityTimeout=30").exits(0);
+    assert_eq!(visibility_timeout("tuned"), "30");
+    call("deploy --stack tuned --parameter BatchingWindow=2").exits(0);
+    assert_eq!(visibility_timeout("tuned"), "30");
+    let unknown = call("deploy --stack tuned --parameter Colour=red").exits(2);
+    assert!(
+        unknown.stderr.contains("Colour") && unknown.stderr.contains("VisibilityTimeout"),
+        "{}",
+        unknown.stderr
+    );
+    call("destroy --stack tuned --yes").exits(0);
+}
+
+#[test]
+fn destroy_asks_first() {
+    let setup = Setup::default();
+    on_emulator(setup.run("deploy --stack kept")).run().exits(0);
+    let asked = on_emulator(setup.run("destroy --stack kept")).run().exits(1);
+    assert!(
+        asked.stderr.contains("[y/N]") && asked.stderr.contains("nothing was deleted"),
+        "{}",
+        asked.stderr
+    );
+    assert!(table_names().contains("kept-messages"));
+    on_emulator(setup.run("destroy --stack kept --yes")).run().exits(0);
+}
+
+#[test]
+fn the_local_emulator_starts_works_and_stops() {
+    let setup = Setup::default();
+    let started = setup.run("local --port 0 --stack mine").run().exits(0);
+    let port = started.stdout.split("STENTOR_PORT=").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let port = port.expect("it says how to use it").to_owned();
+    let built = stentor_tests::programs::Built::once();
+    let use_it = |program: &std::path::Path, line: &str| {
+        Program::new(program, line).env("STENTOR_LOCAL", "1").env("STENTOR_PORT", &port).run().exits(0)
+    };
+    use_it(&built.producer, "--stack mine -m 5");
+    use_it(&built.sender, "--stack mine -w 0 --idle-timeout 1");
+    use_it(&built.monitor, "--stack mine -t 0.2");
+
+    let status = setup.run("status").run().exits(0);
+    assert!(status.stdout.contains(&format!("http://127.0.0.1:{port} ")), "{}", status.stdout);
+    let again = setup.run(&format!("local --port {port} --stack other")).run().exits(0);
+    assert!(again.stderr.contains("is running"), "{}", again.stderr);
+
+    setup.run(&format!("stop --port {port}")).run().exits(0);
+    let status = setup.run("status").run().exits(0);
+    assert!(!status.stdout.contains(&format!(":{port} ")), "{}", status.stdout);
+    let gone = Program::new(&built.monitor, "--stack mine --once")
+        .env("STENTOR_LOCAL", "1")
+        .env("STENTOR_PORT", &port);
+    assert!(gone.run().exits(1).stderr.contains("does not answer"));
+    setup.run(&format!("stop --port {port}")).run().exits(0);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let port = taken.local_addr().expect("it is bound").port();
+    let refused = Setup::default().run(&format!("local --port {port}")).run().exits(1);
+    assert!(refused.stderr.contains(&port.to_string()), "{}", refused.stderr);
+}
+
+#[test]
+fn the_demo_ends_with_a_complete_run_and_an_audit_that_agrees() {
+    let demo = Setup::default().run("demo -m 300 -l 40").run().exits(0);
+    let last: Vec<&str> = demo.stdout.lines().rev().take(2).collect();
+    assert!(last[1].starts_with("complete: 300 messages"), "{}", demo.stdout);
+    assert!(last[0].starts_with("the audit agrees"), "{}", demo.stdout);
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let setup = Setup::default();
+    let demo = setup.run("demo -m 20000 --rate 50").start();
+    // Its emulator is the one whose folder appears under this demo's process.
+    let mut port = String::new();
+    wait_until("the demo is at work", || {
+        port = running_below(demo.id());
+        !port.is_empty()
+    });
+    demo.signal("INT");
+    let ended = demo.finish().exits(130);
+    assert!(ended.took < Duration::from_secs(30), "{:?}", ended.took);
+    let monitor = Program::new(&stentor_tests::programs::Built::once().monitor, "--once");
+    let gone = monitor.env("STENTOR_LOCAL", "1").env("STENTOR_PORT", &port).run().exits(1);
+    assert!(gone.stderr.contains("does not answer"), "{}", gone.stderr);
+}
+
+/// The port that the producer below a process was told, once there is one.
+fn running_below(process: u32) -> String {
+    let children =
+        std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    for child in children.split_whitespace() {
+        let environment = std::fs::read(format!("/proc/{child}/environ")).unwrap_or_default();
+        let command = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        if !String::from_utf8_lossy(&command).contains("producer") {
+            continue;
+        }
+        for variable in environment.split(|byte| *byte == 0) {
+            if let Some(port) = String::from_utf8_lossy(variable).strip_prefix("STENTOR_PORT=") {
+                return port.to_owned();
+            }
+        }
+    }
+    String::new()
+}
+
+#[test]
+fn bad_usage_is_told_and_changes_nothing() {
+    let setup = Setup::default();
+    for (line, word) in [
+        ("", "a command is missing"),
+        ("fly", "fly"),
+        ("deploy --stack A_B", "A_B"),
+        ("deploy --region nowhere", "nowhere"),
+        ("local --port x", "x"),
+        ("stop --port 70000", "70000"),
+        ("destroy --force", "--force"),
+    ] {
+        let refused = setup.run(line).run().exits(2);
+        assert!(refused.stderr.contains(word) && refused.stderr.lines().count() <= 3, "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_in_one_line() {
+    let setup = Setup::default();
+    let basics = ["bash", "dirname", "env"];
+    for (has, misses) in [(&[][..], "cargo"), (&["cargo"], "C compiler"), (&["cargo", "cc"], "util-linux")] {
+        let path = setup.path_with_only(&[&basics, has].concat());
+        let refused = setup.run("demo").env("PATH", &path).run().exits(1);
+        assert!(refused.stderr.contains(misses) && refused.stderr.lines().count() == 1, "{}", refused.stderr);
+    }
+    let others =
+        ["flock", "cut", "sha256sum", "mkdir", "mktemp", "find", "rm", "grep", "sed", "head", "tail", "cat"];
+    let no_python = setup.path_with_only(&others);
+    let refused = setup.run("demo").env("PATH", &no_python).run().exits(1);
+    assert!(refused.stderr.contains("Python 3.10"), "{}", refused.stderr);
+}
