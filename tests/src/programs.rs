@@ -150,6 +150,13 @@ impl Program {
         self
     }
 
+    /// Runs it at the root of the checkout.
+    #[must_use]
+    pub fn in_checkout(mut self) -> Self {
+        self.command.current_dir(checkout());
+        self
+    }
+
     /// Sends what it prints somewhere else than to the test.
     #[must_use]
     pub fn stdout_to(mut self, to: Stdio) -> Self {

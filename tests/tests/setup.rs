@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use stentor_tests::programs::{Built, checkout};
 use stentor_tests::{Emulator, Program, Setup, wait_until};
 
 /// A call for the tests' emulator, as if it were AWS.
@@ -34,7 +35,7 @@ fn deploy_makes_a_stack_that_works_and_destroy_takes_all_of_it_away() {
     assert!(deployed.stdout.contains("destroy --stack drill --region us-east-1"), "{}", deployed.stdout);
     call("deploy --stack drill").exits(0);
 
-    let built = stentor_tests::programs::Built::once();
+    let built = Built::once();
     on_emulator(Program::new(&built.producer, "--stack drill -m 20")).run().exits(0);
     on_emulator(Program::new(&built.sender, "--stack drill -w 0 --idle-timeout 1")).run().exits(0);
     on_emulator(Program::new(&built.monitor, "--stack drill -t 0.2")).run().exits(0);
@@ -99,7 +100,7 @@ fn the_local_emulator_starts_works_and_stops() {
     let started = setup.run("local --port 0 --stack mine").run().exits(0);
     let port = started.stdout.split("STENTOR_PORT=").nth(1).and_then(|rest| rest.split_whitespace().next());
     let port = port.expect("it says how to use it").to_owned();
-    let built = stentor_tests::programs::Built::once();
+    let built = Built::once();
     let use_it = |program: &std::path::Path, line: &str| {
         Program::new(program, line).env("STENTOR_LOCAL", "1").env("STENTOR_PORT", &port).run().exits(0)
     };
@@ -151,7 +152,7 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     demo.signal("INT");
     let ended = demo.finish().exits(130);
     assert!(ended.took < Duration::from_secs(30), "{:?}", ended.took);
-    let monitor = Program::new(&stentor_tests::programs::Built::once().monitor, "--once");
+    let monitor = Program::new(&Built::once().monitor, "--once");
     let gone = monitor.env("STENTOR_LOCAL", "1").env("STENTOR_PORT", &port).run().exits(1);
     assert!(gone.stderr.contains("does not answer"), "{}", gone.stderr);
 }
@@ -201,9 +202,22 @@ fn what_is_missing_is_named_in_one_line() {
         let refused = setup.run("demo").env("PATH", &path).run().exits(1);
         assert!(refused.stderr.contains(misses) && refused.stderr.lines().count() == 1, "{}", refused.stderr);
     }
-    let others =
-        ["flock", "cut", "sha256sum", "mkdir", "mktemp", "find", "rm", "grep", "sed", "head", "tail", "cat"];
-    let no_python = setup.path_with_only(&others);
-    let refused = setup.run("demo").env("PATH", &no_python).run().exits(1);
-    assert!(refused.stderr.contains("Python 3.10"), "{}", refused.stderr);
+}
+
+#[test]
+fn an_installation_without_python_says_so() {
+    let setup = Setup::default();
+    let path = setup.path_with_only(&["bash", "env", "dirname", "flock", "cut", "sha256sum", "mkdir"]);
+    // Another set of requirements than the one that is installed already.
+    let installer = checkout().join("infra/local/install.sh");
+    let refused = Program::new(&installer, "infra/local/requirements.in")
+        .in_checkout()
+        .env("PATH", &path)
+        .run()
+        .exits(1);
+    assert!(
+        refused.stderr.contains("Python 3.10") && refused.stderr.lines().count() == 1,
+        "{}",
+        refused.stderr
+    );
 }
