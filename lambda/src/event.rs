@@ -70,10 +70,15 @@ impl StreamEvent {
     /// The records, by run; those that belong to no run are left out.
     pub fn into_records(self) -> BTreeMap<RunId, Vec<Record>> {
         let mut runs: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
+        let mut unusable = 0;
         for record in self.records.unwrap_or_default() {
-            if let Some((run, record)) = record.into_record() {
-                runs.entry(run).or_default().push(record);
+            match record.into_record() {
+                Some((run, record)) => runs.entry(run).or_default().push(record),
+                None => unusable += 1,
             }
+        }
+        if unusable > 0 {
+            tracing::warn!(unusable, "records without a sequence number or a message id are left out");
         }
         runs
     }

@@ -4,6 +4,7 @@
 //! Whatever passes (throttling, lost connections, internal errors, also of one entry in a batch that
 //! was answered with 200) is asked again here, so that a caller only ever sees answers; see [`session`].
 
+mod batch;
 mod error;
 mod item;
 pub mod messages;

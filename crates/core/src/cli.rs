@@ -15,7 +15,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use output::{Listener, print_line};
+pub use output::{Listener, print_line, say};
 pub use stop::Stop;
 
 use crate::aws::names::StackName;
@@ -122,7 +122,7 @@ where
     let destination = match shared(&args).destination() {
         Ok(destination) => destination,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             return ExitCode::from(USAGE);
         }
     };
@@ -149,7 +149,7 @@ where
 }
 
 fn fail(error: &impl Display) -> ExitCode {
-    eprintln!("error: {error}");
+    say(&format!("error: {error}"));
     ExitCode::FAILURE
 }
 
@@ -160,7 +160,7 @@ fn refuse(error: &clap::Error) -> u8 {
         let _ = error.print();
         return 0;
     }
-    eprintln!("{}", brief(error));
+    say(&brief(error));
     USAGE
 }
 

@@ -81,16 +81,19 @@ pub(crate) async fn audit(
     messages: &MessagesTable,
     metrics: &MetricsTable,
 ) -> Result<Audit, Error> {
-    let start = Instant::now();
+    let mut table = count_table(&record.plan, messages).await?;
+    let counted = Instant::now();
     loop {
-        let table = count_table(&record.plan, messages).await?;
         let tallies = Side::of(&metrics.run_parts(record.plan.run()).await?.tally);
         let agrees = table.concluded == tallies && table.unreadable == 0;
-        if agrees || start.elapsed() >= LAG {
+        if agrees || counted.elapsed() >= LAG {
             let run = record.plan.run().to_string();
             return Ok(Audit { run, total: record.plan.total().into(), agrees, table, tallies });
         }
         sleep(Duration::from_millis(500)).await;
+        if table.pending > 0 {
+            table = count_table(&record.plan, messages).await?;
+        }
     }
 }
 
@@ -174,7 +177,8 @@ impl Audit {
             .into_iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("; {} {what}", show::count(count)))
-            .collect()
+            .collect::<Vec<_>>()
+            .concat()
     }
 }
 

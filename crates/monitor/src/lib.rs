@@ -23,7 +23,7 @@ use stall::StallWatch;
 use stentor_core::aws::metrics::RunRecord;
 use stentor_core::aws::session::Destination;
 use stentor_core::aws::{MessagesTable, Session};
-use stentor_core::cli::{Listener, Stop, print_line};
+use stentor_core::cli::{Listener, Stop, print_line, say};
 use stentor_core::run::RunId;
 use stentor_core::show;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -64,7 +64,7 @@ async fn watch(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
                 return no_run();
             }
             if !std::mem::replace(&mut told_of_waiting, true) && !args.shared.quiet {
-                eprintln!("no run in this stack yet: waiting for a producer");
+                say("no run in this stack yet: waiting for a producer");
             }
             continue;
         };
@@ -87,6 +87,12 @@ async fn watch(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
             return Ok(0);
         }
         if stall.is_stalled(&now, visibility, start.elapsed()) {
+            if let Some(broken) = now.broken.first() {
+                bail!(
+                    "run {run} cannot be counted to its end: the tally of shard {} is damaged\nCount it in the table: monitor --audit --run {run}",
+                    show::printable(&broken.shard),
+                );
+            }
             bail!(
                 "run {run} is stalled: {} messages are pending and the queue is empty ({} dead letters)\nPut them on the queue again: producer --requeue {run}",
                 show::count(now.pending),

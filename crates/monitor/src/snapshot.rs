@@ -145,7 +145,7 @@ impl Reading {
         let mut alive: Vec<&SenderBeat> = self
             .beats
             .iter()
-            .filter(|beat| beat.ended_at.is_none() && self.at_ms.saturating_sub(beat.seen_at) < ALIVE_MS)
+            .filter(|beat| beat.ended_at.is_none() && self.at_ms.abs_diff(beat.seen_at) < ALIVE_MS)
             .collect();
         alive.sort_by(|one, other| one.sender.cmp(&other.sender));
         alive
@@ -257,6 +257,7 @@ pub(crate) mod tests {
         reading.beats = vec![
             beat("b", 99_000, None),
             beat("a", 110_000, None),
+            beat("e", 200_000, None),
             beat("c", 85_000, None),
             beat("d", 99_000, Some(99_000)),
         ];

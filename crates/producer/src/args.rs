@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     pub run: Option<RunId>,
     /// Make the same texts and numbers as another run of this seed [default: a random one]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Enqueue no more than this many messages a second, evenly [default: as fast as it goes]
     #[arg(long, value_name = "MESSAGES", allow_negative_numbers = true, value_parser = parse_rate)]

@@ -13,7 +13,7 @@ mod summary;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 pub use args::Args;
 use args::Job;
 use pipeline::{Feed, Stores, feed};
@@ -21,7 +21,7 @@ use requeue::requeue;
 use stentor_core::aws::metrics::{Creation, RunRecord};
 use stentor_core::aws::session::Destination;
 use stentor_core::aws::{MessagesTable, MetricsTable, Queue, Session};
-use stentor_core::cli::{Stop, print_line};
+use stentor_core::cli::{Stop, print_line, say};
 use stentor_core::clock::now_ms;
 use stentor_core::run::{Plan, RunId, TextLength};
 use stentor_core::show;
@@ -29,35 +29,46 @@ use summary::{Summary, progress_bar};
 
 /// Does what the flags ask for; returns the exit code.
 pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
-    let session = Arc::new(Session::open(destination).await?);
     let start = Instant::now();
+    let Some(prepared) = stop.unless_requested(prepare(&args, destination)).await else {
+        return Ok(stop.code().unwrap_or(0));
+    };
+    let (stores, record) = prepared?;
+    let run = record.plan.run();
+    let done = match args.job() {
+        Job::Requeue(_) => requeue_run(&args, &record, &stores, &stop, start).await,
+        job => enqueue(&args, &record, &stores, &stop, start, job == Job::Resume(run)).await,
+    };
+    done.map_err(|error| match args.job() {
+        Job::Requeue(run) => anyhow!("{error}\nBegin again: producer --requeue {run}"),
+        Job::Begin { .. } | Job::Resume(_) => anyhow!("{error}\n{}", how_to_resume(run)),
+    })
+}
+
+/// Finds the stores, and the run as it stands in them; a new one is begun.
+async fn prepare(args: &Args, destination: Destination) -> anyhow::Result<(Stores, RunRecord)> {
+    let session = Arc::new(Session::open(destination).await?);
     let stores = Stores {
         queue: Queue::open(&session).await?,
         messages: MessagesTable::new(&session),
         metrics: MetricsTable::new(&session),
     };
-    match args.job() {
-        Job::Begin { run } => {
-            let plan = begin(&args, run, &stores).await?;
-            let record = RunRecord { plan, created_at: 0, enqueued: 0, finished_at: None };
-            enqueue(&args, &record, &stores, &stop, start, false).await
-        }
+    let record = match args.job() {
+        Job::Begin { run } => begin(args, run, &stores).await?,
         Job::Resume(run) => {
             let record = stored_run(run, &stores).await?;
             if let Some(what) = args.contradiction(&record.plan) {
                 bail!("cannot resume run {run} with {what}\nLeave the flag out: a run keeps its plan");
             }
-            enqueue(&args, &record, &stores, &stop, start, true).await
+            record
         }
-        Job::Requeue(run) => {
-            let record = stored_run(run, &stores).await?;
-            requeue_run(&args, &record, &stores, &stop, start).await
-        }
-    }
+        Job::Requeue(run) => stored_run(run, &stores).await?,
+    };
+    Ok((stores, record))
 }
 
 /// Writes the plan of a new run, and makes it the latest.
-async fn begin(args: &Args, run: Option<RunId>, stores: &Stores) -> anyhow::Result<Plan> {
+async fn begin(args: &Args, run: Option<RunId>, stores: &Stores) -> anyhow::Result<RunRecord> {
     let created_at = now_ms();
     let run = run.unwrap_or_else(|| RunId::from_parts(created_at, rand::random()));
     // Half of a u64 is enough to tell runs apart, and short enough to type.
@@ -70,7 +81,7 @@ async fn begin(args: &Args, run: Option<RunId>, stores: &Stores) -> anyhow::Resu
         );
     }
     stores.metrics.point_latest(run).await?;
-    Ok(plan)
+    Ok(RunRecord { plan, created_at, enqueued: 0, finished_at: None })
 }
 
 async fn stored_run(run: RunId, stores: &Stores) -> anyhow::Result<RunRecord> {
@@ -92,9 +103,9 @@ async fn enqueue(
     resumed: bool,
 ) -> anyhow::Result<u8> {
     let plan = &record.plan;
-    let run = plan.run();
+    let total = show::count(plan.total().into());
     if !args.shared.quiet {
-        eprintln!("run {run}: {} messages, seed {}", show::count(plan.total().into()), plan.seed());
+        say(&format!("run {}: {total} messages, seed {}", plan.run(), plan.seed()));
     }
     let bar = progress_bar(plan.total(), record.enqueued, args.shared.quiet);
     let work = Feed {
@@ -106,8 +117,7 @@ async fn enqueue(
     };
     let fed = feed(&work, stores, stop, |messages| bar.inc(messages.into())).await;
     bar.finish_and_clear();
-    let resume = format!("Go on with it: producer --resume {run}");
-    let messages = fed.map_err(|error| anyhow::anyhow!("{error}\n{resume}"))?;
+    let messages = fed?;
     let complete = record.enqueued + messages == plan.total();
     if complete && record.finished_at.is_none() {
         stores.metrics.finish(plan, now_ms()).await?;
@@ -115,12 +125,8 @@ async fn enqueue(
     tell(args, plan, messages, start.elapsed())?;
     match stop.code() {
         Some(code) if !complete => {
-            eprintln!(
-                "interrupted at {} of {} messages",
-                show::count((record.enqueued + messages).into()),
-                show::count(plan.total().into())
-            );
-            eprintln!("{resume}");
+            let enqueued = show::count((record.enqueued + messages).into());
+            say(&format!("interrupted at {enqueued} of {total} messages\n{}", how_to_resume(plan.run())));
             Ok(code)
         }
         _ => Ok(0),
@@ -142,14 +148,29 @@ async fn requeue_run(
     bar.finish_and_clear();
     let done = done?;
     tell(args, plan, done.enqueued, start.elapsed())?;
-    if done.missing > 0 {
-        eprintln!(
-            "{} messages of the run were never created: producer --resume {}",
-            show::count(done.missing.into()),
-            plan.run()
-        );
+    if done.missing > 0 && record.enqueued < plan.total() {
+        let missing = show::count(done.missing.into());
+        say(&format!("{missing} messages of the run are not created yet: producer --resume {}", plan.run()));
+    } else if done.missing > 0 {
+        let missing = show::count(done.missing.into());
+        say(&format!("{missing} messages of the run are gone from the table: it keeps them for seven days"));
     }
-    Ok(stop.code().unwrap_or(0))
+    match stop.code() {
+        Some(code) if done.looked_up < plan.total() => {
+            let looked_up = show::count(done.looked_up.into());
+            say(&format!(
+                "interrupted after {looked_up} of {} messages; begin again: producer --requeue {}",
+                show::count(plan.total().into()),
+                plan.run()
+            ));
+            Ok(code)
+        }
+        _ => Ok(0),
+    }
+}
+
+fn how_to_resume(run: RunId) -> String {
+    format!("Go on with it: producer --resume {run}")
 }
 
 fn tell(args: &Args, plan: &Plan, messages: u32, took: Duration) -> anyhow::Result<()> {

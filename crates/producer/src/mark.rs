@@ -7,7 +7,7 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(crate) struct EnqueuedMark {
     below: u32,
-    /// Finished batches above the mark: first index to end.
+    /// What is finished above the mark, first index to end, neighbours joined: as many as there are gaps.
     ahead: BTreeMap<u32, u32>,
 }
 
@@ -17,9 +17,17 @@ impl EnqueuedMark {
     }
 
     /// A batch is done; returns the mark as it is now.
-    pub(crate) fn done(&mut self, batch: Range<u32>) -> u32 {
+    pub(crate) fn done(&mut self, mut batch: Range<u32>) -> u32 {
+        if let Some(end) = self.ahead.remove(&batch.end) {
+            batch.end = end;
+        }
+        if let Some((start, end)) = self.ahead.range_mut(..batch.start).next_back()
+            && *end == batch.start
+        {
+            batch.start = *start;
+        }
         self.ahead.insert(batch.start, batch.end);
-        while let Some(end) = self.ahead.remove(&self.below) {
+        if let Some(end) = self.ahead.remove(&self.below) {
             self.below = end;
         }
         self.below
@@ -37,5 +45,15 @@ mod tests {
         assert_eq!(mark.done(150..180), 50);
         assert_eq!(mark.done(50..100), 180);
         assert!(mark.ahead.is_empty());
+    }
+
+    #[test]
+    fn what_is_ahead_of_one_gap_is_one_entry() {
+        let mut mark = EnqueuedMark::at(0);
+        for batch in [20..30, 40..50, 30..40, 10..20, 50..60] {
+            assert_eq!(mark.done(batch), 0);
+        }
+        assert_eq!(mark.ahead.len(), 1);
+        assert_eq!(mark.done(0..10), 60);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 
-use futures::future::try_join_all;
 use futures::stream::{self, StreamExt};
 use stentor_core::aws::messages::KEYS;
 use stentor_core::aws::{Error, queue};
@@ -20,6 +19,8 @@ pub(crate) struct Requeued {
     pub enqueued: u32,
     /// Messages that the table does not have.
     pub missing: u32,
+    /// Messages looked up.
+    pub looked_up: u32,
 }
 
 /// Looks every message of the plan up and enqueues those that are pending, until the end or the wish to
@@ -40,15 +41,16 @@ pub(crate) async fn requeue(
     );
     let mut all = Requeued::default();
     while let Some(batch) = done.next().await {
-        let (looked_up, batch) = batch?;
+        let batch = batch?;
         all.enqueued += batch.enqueued;
         all.missing += batch.missing;
-        progress(looked_up);
+        all.looked_up += batch.looked_up;
+        progress(batch.looked_up);
     }
     Ok(all)
 }
 
-async fn requeue_batch(plan: &Plan, stores: &Stores, first: u32, end: u32) -> Result<(u32, Requeued), Error> {
+async fn requeue_batch(plan: &Plan, stores: &Stores, first: u32, end: u32) -> Result<Requeued, Error> {
     let ids: Vec<MessageId> = plan.ids(first, end).collect();
     let standings = stores.messages.look_up(&ids).await?;
     let missing = standings.iter().filter(|standing| standing.is_none()).count();
@@ -58,7 +60,10 @@ async fn requeue_batch(plan: &Plan, stores: &Stores, first: u32, end: u32) -> Re
         .filter(|(_, standing)| standing.is_some_and(|standing| standing.status == Some(Status::Pending)))
         .map(|(id, _)| Envelope { message: plan.message(*id), possibly_repeated: true })
         .collect();
-    try_join_all(pending.chunks(queue::BATCH).map(|some| stores.queue.send(some.to_vec()))).await?;
+    // One after the other: the flag bounds what is under way.
+    for some in pending.chunks(queue::BATCH) {
+        stores.queue.send(some.to_vec()).await?;
+    }
     let size = |count: usize| u32::try_from(count).expect("at most a hundred");
-    Ok((size(ids.len()), Requeued { enqueued: size(pending.len()), missing: size(missing) }))
+    Ok(Requeued { enqueued: size(pending.len()), missing: size(missing), looked_up: size(ids.len()) })
 }

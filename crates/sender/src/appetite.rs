@@ -7,12 +7,18 @@ const RECEIVE: usize = stentor_core::aws::queue::BATCH;
 /// The most receives under way at once.
 const MOST_RECEIVES: usize = 64;
 
+/// The most messages to hold ready: what a process gets through in well under a second, whatever the waits.
+const MOST_AHEAD: usize = 1_000;
+
+/// The most messages whose conclusion or deletion may be under way before the intake stops.
+const MOST_UNSETTLED: usize = 1_600;
+
 /// What a sender holds at a moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Load {
     /// Messages whose delivery has not ended.
     pub undelivered: usize,
-    /// All messages in hand: those being concluded too.
+    /// All messages in hand: those being concluded and deleted too.
     pub in_hand: usize,
     /// Messages asked for by the receives under way.
     pub asked_for: usize,
@@ -41,9 +47,10 @@ impl Appetite {
         }
         let capacity = self.slots + self.ahead;
         let coming = load.undelivered + load.asked_for;
-        // What is being concluded takes no slot, but memory: it may be as much again.
-        let held = load.in_hand + load.asked_for;
-        let room = capacity.saturating_sub(coming).min((2 * capacity).max(100).saturating_sub(held));
+        if load.in_hand.saturating_sub(load.undelivered) >= MOST_UNSETTLED {
+            return None;
+        }
+        let room = capacity.saturating_sub(coming);
         // While all slots are busy, room is gathered until a request is worth it.
         let worth_it = if coming < self.slots { 1 } else { RECEIVE.min(capacity.div_ceil(2)) };
         (room >= worth_it).then(|| room.min(RECEIVE)).filter(|bite| *bite > 0)
@@ -64,7 +71,7 @@ impl Appetite {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 fn ahead(slots: usize, mean_wait: f64) -> usize {
     let begun_in_a_second = (slots as f64 / mean_wait) as usize;
-    begun_in_a_second.min(slots.max(RECEIVE))
+    begun_in_a_second.min(slots.max(RECEIVE)).min(MOST_AHEAD)
 }
 
 #[cfg(test)]
@@ -112,7 +119,14 @@ mod tests {
     #[test]
     fn a_backlog_of_conclusions_stops_the_intake() {
         let appetite = Appetite::new(100, 0.0);
-        assert_eq!(appetite.bite(Load { in_hand: 400, ..load(0) }), None);
+        assert!(appetite.bite(Load { in_hand: 1_599, ..load(0) }).is_some());
+        assert_eq!(appetite.bite(Load { in_hand: 1_600, ..load(0) }), None);
+    }
+
+    #[test]
+    fn many_slots_with_short_waits_hold_no_more_than_a_process_gets_through() {
+        let appetite = Appetite::new(5_000, 0.01);
+        assert_eq!(appetite.bite(load(6_000)), None);
     }
 
     proptest! {

@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long)]
     pub forever: bool,
     /// Play each message the same way in every rehearsal of this seed [default: a random one]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub seed: Option<u64>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the text would show up in the help")]

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use crate::batching::in_batches;
 use crate::counts::Counts;
 use crate::delivery::Delivered;
-use crate::intake::{HANDED_BACK_IN, Seen};
+use crate::intake::HANDED_BACK_IN;
+use crate::seen::Seen;
 
 /// What concluding needs.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Conclusions {
                     delivered.held.delete();
                 }
                 Verdict::NotThere => {
-                    self.seen.warn_of_missing(&delivered.held);
+                    self.seen.warn_of_missing(delivered.held.id());
                     delivered.held.give_back(HANDED_BACK_IN);
                 }
             }

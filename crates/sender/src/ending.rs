@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::counts::Counts;
 use crate::hands::Hands;
-use crate::intake::Seen;
+use crate::seen::Seen;
 
 /// Nothing must have come for this long before the queue is suspected to be empty.
 const IDLE: Duration = Duration::from_secs(10);
@@ -40,7 +40,9 @@ pub(crate) struct FailureLimit {
 impl FailureLimit {
     pub(crate) fn is_hit(&self, counts: &Counts) -> bool {
         let concluded = counts.sent() + counts.failed();
-        concluded >= self.min_sample && counts.failed() as f64 >= self.rate.share() * concluded as f64
+        counts.failed() > 0
+            && concluded >= self.min_sample
+            && counts.failed() as f64 >= self.rate.share() * concluded as f64
     }
 }
 
@@ -77,6 +79,9 @@ impl Ending {
             if let Some(empty_for) = empty.note(&backlog, start.elapsed())
                 && self.seen.last().elapsed() >= idle
                 && self.may_end(empty_for).await?
+                // Asking took a while, in which something may have come.
+                && self.hands.len() == 0
+                && self.seen.last().elapsed() >= idle
             {
                 return Ok(());
             }
@@ -90,14 +95,18 @@ impl Ending {
             || self.all_is_accounted_for().await?)
     }
 
-    /// The tallies of every run that this sender knows of, and of the latest, hold all that is enqueued.
+    /// Every run that this sender knows of, and the latest, is enqueued to its end and counted. A producer that
+    /// has not finished may only be held up, by throttling or an outage.
     async fn all_is_accounted_for(&self) -> Result<bool, Error> {
         let mut runs = self.seen.runs();
         runs.extend(self.metrics.latest().await?);
         for run in runs {
             let parts = self.metrics.run_parts(run).await?;
-            let enqueued = parts.record.map(|record| u64::from(record.enqueued));
-            if enqueued.is_none_or(|enqueued| parts.tally.concluded() < enqueued) {
+            let done = parts.record.is_some_and(|record| {
+                let total = record.plan.total();
+                record.enqueued == total && parts.tally.concluded() >= u64::from(total)
+            });
+            if !done {
                 return Ok(false);
             }
         }
@@ -124,6 +133,8 @@ mod tests {
         assert!(limit.is_hit(&counts(0, 20)));
         assert!(limit.is_hit(&counts(10, 10)));
         assert!(!limit.is_hit(&counts(11, 10)));
+        let strict = FailureLimit { rate: "0".parse().unwrap(), min_sample: 1 };
+        assert!(!strict.is_hit(&counts(1, 0)) && strict.is_hit(&counts(1, 1)));
         let none = FailureLimit { rate: "1".parse().unwrap(), min_sample: 1 };
         assert!(!none.is_hit(&counts(0, 0)));
     }

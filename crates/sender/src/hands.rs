@@ -19,7 +19,8 @@ pub(crate) struct Hands {
     grips: RefCell<HashMap<MessageId, Vec<Grip>>>,
     undelivered: Cell<usize>,
     released: Cell<u64>,
-    changed: Notify,
+    unsettled: Rc<Cell<usize>>,
+    changed: Rc<Notify>,
     deletes: mpsc::UnboundedSender<Receipt>,
     returns: mpsc::UnboundedSender<Return>,
 }
@@ -28,7 +29,18 @@ pub(crate) struct Hands {
 #[derive(Debug, Clone)]
 struct Grip {
     receipt: Receipt,
+    received_at: Instant,
     visible_again: Instant,
+    /// An extension is under way.
+    extending: bool,
+}
+
+/// A receive that is to stay invisible to others for longer.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    pub id: MessageId,
+    pub receipt: Receipt,
+    pub received_at: Instant,
 }
 
 /// A receive that goes back to the queue.
@@ -44,6 +56,29 @@ pub(crate) struct Return {
 pub(crate) struct Settlements {
     pub deletes: mpsc::UnboundedReceiver<Receipt>,
     pub returns: mpsc::UnboundedReceiver<Return>,
+    unsettled: Rc<Cell<usize>>,
+    changed: Rc<Notify>,
+}
+
+/// Counts what has been settled with the queue, or was tried in vain.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    unsettled: Rc<Cell<usize>>,
+    changed: Rc<Notify>,
+}
+
+impl Settlements {
+    pub(crate) fn settled(&self) -> Settled {
+        Settled { unsettled: Rc::clone(&self.unsettled), changed: Rc::clone(&self.changed) }
+    }
+}
+
+impl Settled {
+    /// So many receipts need no more care.
+    pub(crate) fn count(&self, receipts: usize) {
+        self.unsettled.set(self.unsettled.get().saturating_sub(receipts));
+        self.changed.notify_one();
+    }
 }
 
 /// A message in hand.
@@ -65,11 +100,18 @@ impl Hands {
             grips: RefCell::default(),
             undelivered: Cell::new(0),
             released: Cell::new(0),
-            changed: Notify::new(),
+            unsettled: Rc::default(),
+            changed: Rc::default(),
             deletes,
             returns,
         };
-        (Rc::new(hands), Settlements { deletes: deletes_out, returns: returns_out })
+        let settlements = Settlements {
+            deletes: deletes_out,
+            returns: returns_out,
+            unsettled: Rc::clone(&hands.unsettled),
+            changed: Rc::clone(&hands.changed),
+        };
+        (Rc::new(hands), settlements)
     }
 
     /// Takes a received message in hand. `None` where it is in hand already: it is not begun again, and what
@@ -79,9 +121,10 @@ impl Hands {
         id: MessageId,
         receipt: Receipt,
         receive_count: u32,
-        visible_again: Instant,
+        received_at: Instant,
+        visibility: Duration,
     ) -> Option<Held> {
-        let grip = Grip { receipt, visible_again };
+        let grip = Grip { receipt, received_at, visible_again: received_at + visibility, extending: false };
         let mut grips = self.grips.borrow_mut();
         if let Some(known) = grips.get_mut(&id) {
             known.push(grip);
@@ -94,8 +137,19 @@ impl Hands {
 
     /// Gives back what is no message of ours.
     pub(crate) fn pass_on(&self, receipt: Receipt, visible_in: Duration) {
+        self.unsettled.set(self.unsettled.get() + 1);
         // The receiver lives as long as the hands do.
         let _ = self.returns.send(Return { receipt, visible_in });
+    }
+
+    fn delete(&self, receipt: Receipt) {
+        self.unsettled.set(self.unsettled.get() + 1);
+        let _ = self.deletes.send(receipt);
+    }
+
+    /// Receipts of messages that are in hand no more, and that the queue has not been told of yet.
+    pub(crate) fn unsettled(&self) -> usize {
+        self.unsettled.get()
     }
 
     /// Messages in hand.
@@ -118,18 +172,29 @@ impl Hands {
         self.changed.notified().await;
     }
 
-    /// Receives that others could see again before `deadline`.
-    pub(crate) fn visible_before(&self, deadline: Instant) -> Vec<Receipt> {
-        let grips = self.grips.borrow();
-        let due = grips.values().flatten().filter(|grip| grip.visible_again < deadline);
-        due.map(|grip| grip.receipt.clone()).collect()
+    /// Up to `most` receives that others could see again before `deadline`; from now on their extension
+    /// is under way.
+    pub(crate) fn take_due(&self, deadline: Instant, most: usize) -> Vec<Due> {
+        let mut grips = self.grips.borrow_mut();
+        let all = grips.iter_mut().flat_map(|(id, grips)| grips.iter_mut().map(|grip| (*id, grip)));
+        all.filter(|(_, grip)| !grip.extending && grip.visible_again < deadline)
+            .take(most)
+            .map(|(id, grip)| {
+                grip.extending = true;
+                Due { id, receipt: grip.receipt.clone(), received_at: grip.received_at }
+            })
+            .collect()
     }
 
     /// These receives stay invisible to others until then.
-    pub(crate) fn extended(&self, receipts: &[Receipt], until: Instant) {
-        for grip in self.grips.borrow_mut().values_mut().flatten() {
-            if receipts.contains(&grip.receipt) {
-                grip.visible_again = until;
+    pub(crate) fn extended(&self, done: &[(Due, Instant)]) {
+        let mut grips = self.grips.borrow_mut();
+        for (due, until) in done {
+            let grip =
+                grips.get_mut(&due.id).and_then(|of| of.iter_mut().find(|grip| grip.receipt == due.receipt));
+            if let Some(grip) = grip {
+                grip.visible_again = *until;
+                grip.extending = false;
             }
         }
     }
@@ -167,7 +232,7 @@ impl Held {
 
     /// It is concluded: away with it.
     pub(crate) fn delete(mut self) {
-        self.settle(|hands, receipt| drop(hands.deletes.send(receipt)));
+        self.settle(Hands::delete);
     }
 
     /// It is not concluded, and others may have it after that time.

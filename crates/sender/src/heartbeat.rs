@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
+use stentor_core::aws::MetricsTable;
 use stentor_core::aws::metrics::SenderBeat;
-use stentor_core::aws::{Error, MetricsTable};
 use stentor_core::clock::now_ms;
 use tokio::time::sleep;
 
@@ -24,18 +24,25 @@ pub(crate) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Leaves a sign of life every few seconds, after the first.
-    pub(crate) async fn run(&self, hands: &Hands) -> Result<Infallible, Error> {
+    /// Leaves a sign of life every few seconds, after the first, for ever.
+    pub(crate) async fn run(&self, hands: &Hands) -> Infallible {
         loop {
             sleep(BEAT_EVERY).await;
-            self.metrics.beat(&self.now(hands.released())).await?;
+            self.leave(&self.now(hands.released())).await;
         }
     }
 
     /// The last sign: this sender has ended.
-    pub(crate) async fn end(&self, released: u64) -> Result<(), Error> {
+    pub(crate) async fn end(&self, released: u64) {
         let beat = self.now(released);
-        self.metrics.beat(&SenderBeat { ended_at: Some(beat.seen_at), ..beat }).await
+        self.leave(&SenderBeat { ended_at: Some(beat.seen_at), ..beat }).await;
+    }
+
+    /// Signs of life are for show: without them a sender does its work all the same.
+    async fn leave(&self, beat: &SenderBeat) {
+        if let Err(error) = self.metrics.beat(beat).await {
+            tracing::warn!("no sign of life could be left for the monitor: {error}");
+        }
     }
 
     fn now(&self, released: u64) -> SenderBeat {

@@ -17,6 +17,7 @@ mod heartbeat;
 mod intake;
 mod keeping;
 mod rooms;
+mod seen;
 mod summary;
 
 use std::rc::Rc;
@@ -26,15 +27,15 @@ use std::time::Duration;
 pub use args::Args;
 use ending::Ending;
 use heartbeat::Heartbeat;
-use rooms::{Plan, Rooms};
+use rooms::{Furnishing, Rooms};
 use stentor_core::aws::metrics::SenderBeat;
 use stentor_core::aws::session::Destination;
-use stentor_core::aws::{MessagesTable, MetricsTable, Queue, Session};
-use stentor_core::cli::{Stop, print_line};
+use stentor_core::aws::{Error, MessagesTable, MetricsTable, Queue, Session};
+use stentor_core::cli::{Stop, print_line, say};
 use stentor_core::clock::now_ms;
 use stentor_core::run::RunId;
 use summary::{Reason, Summary};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// The exit code of a sender that hit its failure limit.
 const FAILURE_LIMIT: u8 = 3;
@@ -42,27 +43,28 @@ const FAILURE_LIMIT: u8 = 3;
 /// A queue without a visibility timeout would hand out every message again at once.
 const SHORTEST_VISIBILITY: Duration = Duration::from_secs(1);
 
+/// How long a sender that cannot go on tries to give back what it holds; else it comes back by itself.
+const LAST_EFFORT: Duration = Duration::from_secs(5);
+
 /// Sends until there is nothing left, a limit is hit, or a signal comes; returns the exit code.
 pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
     let provider = args.provider()?;
-    let session = Arc::new(Session::open(destination).await?);
     let start = Instant::now();
-    let queue = Queue::open(&session).await?;
-    let metrics = MetricsTable::new(&session);
-    let (_, visibility) = queue.attributes().await?;
-    let visibility = visibility.max(SHORTEST_VISIBILITY);
     let started_at = now_ms();
     // Senders have names of the same kind as runs: unique, and in the order of their start.
     let sender = RunId::from_parts(started_at, rand::random()).to_string();
     let beat = first_beat(&args, &sender, started_at);
-    metrics.beat(&beat).await?;
+    let Some(stage) = stop.unless_requested(Stage::prepare(destination, &beat)).await else {
+        return Ok(stop.code().unwrap_or(0));
+    };
+    let Stage { queue, messages, metrics, visibility } = stage?;
     if !args.shared.quiet {
-        eprintln!("sender {sender} takes from {}", session.stack().queue());
+        say(&format!("sender {sender} takes from {}", queue.name()));
     }
 
-    let mut rooms = Rooms::open(&Plan {
+    let mut rooms = Rooms::open(&Furnishing {
         queue: queue.clone(),
-        messages: MessagesTable::new(&session),
+        messages,
         provider,
         slots: args.concurrency as usize,
         max_attempts: args.max_attempts,
@@ -73,24 +75,26 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     let counts = Rc::clone(&rooms.counts);
     let heartbeat = Heartbeat { metrics: metrics.clone(), counts: Rc::clone(&counts), beat };
     let hands = Rc::clone(&rooms.hands);
-    let ending = Ending {
-        queue,
-        metrics,
-        hands: Rc::clone(&hands),
-        seen: Rc::clone(&rooms.seen),
-        patience: args.patience(),
-        visibility,
-    };
+    let (seen, patience) = (Rc::clone(&rooms.seen), args.patience());
+    let ending = Ending { queue, metrics, hands: Rc::clone(&hands), seen, patience, visibility };
     let reason = tokio::select! {
-        drained = ending.drained() => drained.map(|()| Reason::Drained)?,
-        hit = rooms.limit_hit() => hit.map(|()| Reason::FailureRate)?,
-        beaten = heartbeat.run(&hands) => beaten.map(|never| match never {})?,
-        () = stop.requested() => Reason::Signal,
+        drained = ending.drained() => drained.map(|()| Reason::Drained),
+        hit = rooms.limit_hit() => hit.map(|()| Reason::FailureRate),
+        () = stop.requested() => Ok(Reason::Signal),
+        never = heartbeat.run(&hands) => match never {},
     };
     drop((ending, hands));
+    let reason = match reason {
+        Ok(reason) => reason,
+        Err(error) => {
+            // It may well fail too; the first error is what matters.
+            let _ = timeout(LAST_EFFORT, rooms.empty()).await;
+            return Err(error.into());
+        }
+    };
 
     let released = rooms.empty().await?;
-    heartbeat.end(released).await?;
+    heartbeat.end(released).await;
     let summary = Summary::new(&sender, &counts, released, start.elapsed(), reason);
     print_line(&if args.shared.json { summary.json() } else { summary.line() })?;
     Ok(match reason {
@@ -98,6 +102,26 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
         Reason::FailureRate => FAILURE_LIMIT,
         Reason::Signal => stop.code().unwrap_or(0),
     })
+}
+
+/// What a sender works with, once all of it is known to be there.
+struct Stage {
+    queue: Queue,
+    messages: MessagesTable,
+    metrics: MetricsTable,
+    visibility: Duration,
+}
+
+impl Stage {
+    async fn prepare(destination: Destination, beat: &SenderBeat) -> Result<Self, Error> {
+        let session = Arc::new(Session::open(destination).await?);
+        let queue = Queue::open(&session).await?;
+        let (_, visibility) = queue.attributes().await?;
+        let metrics = MetricsTable::new(&session);
+        metrics.beat(beat).await?;
+        let visibility = visibility.max(SHORTEST_VISIBILITY);
+        Ok(Self { queue, messages: MessagesTable::new(&session), metrics, visibility })
+    }
 }
 
 fn first_beat(args: &Args, sender: &str, started_at: u64) -> SenderBeat {

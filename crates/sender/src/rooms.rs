@@ -20,12 +20,13 @@ use crate::counts::Counts;
 use crate::delivery::{Delivered, Deliveries};
 use crate::ending::FailureLimit;
 use crate::hands::{Hands, Settlements};
-use crate::intake::{Intake, Seen};
+use crate::intake::Intake;
 use crate::keeping::keep_invisible;
+use crate::seen::Seen;
 
-/// How the rooms are furnished.
+/// What the rooms work with.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Furnishing {
     pub queue: Queue,
     pub messages: MessagesTable,
     pub provider: Provider,
@@ -55,7 +56,7 @@ pub(crate) struct Rooms {
 
 impl Rooms {
     /// Opens them all; messages come in from now on.
-    pub(crate) fn open(plan: &Plan) -> Self {
+    pub(crate) fn open(with: &Furnishing) -> Self {
         let (hands, settlements) = Hands::new();
         let (failed, failures) = mpsc::unbounded_channel();
         let (delivered, deliveries) = mpsc::unbounded_channel();
@@ -68,9 +69,9 @@ impl Rooms {
             failed,
         };
         let rooms = Self {
-            acknowledgement: desk.open_acknowledgement(plan, settlements),
-            conclusion: desk.open_conclusion(plan, deliveries),
-            intake: desk.open_intake(plan, delivered),
+            acknowledgement: desk.open_acknowledgement(with, settlements),
+            conclusion: desk.open_conclusion(with, deliveries),
+            intake: desk.open_intake(with, delivered),
             hands: Rc::clone(&desk.hands),
             counts: Rc::clone(&desk.counts),
             seen: Rc::clone(&desk.seen),
@@ -78,7 +79,7 @@ impl Rooms {
             limit_hit: desk.limit_hit.clone(),
             failures,
         };
-        desk.keep_invisible(plan);
+        desk.keep_invisible(with);
         rooms
     }
 
@@ -124,23 +125,23 @@ struct Desk {
 }
 
 impl Desk {
-    fn open_intake(&self, plan: &Plan, delivered: mpsc::UnboundedSender<Delivered>) -> JoinHandle<()> {
+    fn open_intake(&self, with: &Furnishing, delivered: mpsc::UnboundedSender<Delivered>) -> JoinHandle<()> {
         let intake = Intake {
-            queue: plan.queue.clone(),
-            messages: plan.messages.clone(),
+            queue: with.queue.clone(),
+            messages: with.messages.clone(),
             hands: Rc::clone(&self.hands),
             counts: Rc::clone(&self.counts),
             seen: Rc::clone(&self.seen),
-            visibility: plan.visibility,
+            visibility: with.visibility,
         };
         let deliveries = Deliveries {
-            provider: plan.provider,
-            max_attempts: plan.max_attempts,
-            slots: Rc::new(Semaphore::new(plan.slots)),
+            provider: with.provider,
+            max_attempts: with.max_attempts,
+            slots: Rc::new(Semaphore::new(with.slots)),
             ending: self.ending.clone(),
             delivered,
         };
-        let appetite = Appetite::new(plan.slots, plan.provider.wait.mean());
+        let appetite = Appetite::new(with.slots, with.provider.wait.mean());
         let (ending, fail) = (self.ending.clone(), self.failure());
         spawn_local(async move {
             let deliver = |held| drop(spawn_local(deliveries.clone().deliver(held)));
@@ -148,16 +149,20 @@ impl Desk {
         })
     }
 
-    fn open_conclusion(&self, plan: &Plan, deliveries: mpsc::UnboundedReceiver<Delivered>) -> JoinHandle<()> {
+    fn open_conclusion(
+        &self,
+        with: &Furnishing,
+        deliveries: mpsc::UnboundedReceiver<Delivered>,
+    ) -> JoinHandle<()> {
         let conclusions = Conclusions {
-            messages: plan.messages.clone(),
+            messages: with.messages.clone(),
             counts: Rc::clone(&self.counts),
             seen: Rc::clone(&self.seen),
-            sender: plan.sender.clone(),
+            sender: with.sender.clone(),
             attempts: Cell::new(0),
         };
         let (limit, limit_hit, counts) =
-            (plan.failure_limit, self.limit_hit.clone(), Rc::clone(&self.counts));
+            (with.failure_limit, self.limit_hit.clone(), Rc::clone(&self.counts));
         let judge = move || {
             if limit.is_some_and(|limit| limit.is_hit(&counts)) {
                 limit_hit.cancel();
@@ -167,14 +172,14 @@ impl Desk {
         spawn_local(async move { conclusions.run(deliveries, judge, fail).await })
     }
 
-    fn open_acknowledgement(&self, plan: &Plan, settlements: Settlements) -> JoinHandle<()> {
-        let (queue, fail) = (plan.queue.clone(), self.failure());
+    fn open_acknowledgement(&self, with: &Furnishing, settlements: Settlements) -> JoinHandle<()> {
+        let (queue, fail) = (with.queue.clone(), self.failure());
         spawn_local(async move { acknowledge(&queue, settlements, fail).await })
     }
 
     /// Ends by itself when the hands are gone.
-    fn keep_invisible(&self, plan: &Plan) {
-        let (queue, visibility) = (plan.queue.clone(), plan.visibility);
+    fn keep_invisible(&self, with: &Furnishing) {
+        let (queue, visibility) = (with.queue.clone(), with.visibility);
         let (hands, fail) = (Rc::downgrade(&self.hands), self.failure());
         spawn_local(async move { keep_invisible(&queue, hands, visibility).await.unwrap_or_else(fail) });
     }

@@ -15,6 +15,12 @@ pub enum Error {
         /// What the chain said.
         why: String,
     },
+    /// There are credentials, and AWS does not take them.
+    #[error("AWS does not accept the credentials ({why})\n{CREDENTIALS_HINT}")]
+    BadCredentials {
+        /// What AWS said.
+        why: String,
+    },
     /// No region is named anywhere.
     #[error("no AWS region: give --region, or set AWS_REGION, or a region in your profile")]
     NoRegion,
@@ -53,9 +59,7 @@ pub enum Error {
         message: String,
     },
     /// AWS answered once, and then no more for as long as a program waits.
-    #[error(
-        "{call} has failed for {seconds} s at {endpoint} ({why})\nWhat was done so far stands; run the command again when the service is back"
-    )]
+    #[error("{call} has failed for {seconds} s at {endpoint} ({why}); what was done so far stands")]
     GaveUp {
         /// The call.
         call: &'static str,
@@ -83,7 +87,11 @@ const CREDENTIALS_HINT: &str = "Sign in (aws configure, or aws sso login and --p
 pub(crate) enum Setback {
     /// The service asked for patience.
     Throttled(String),
-    /// No usable answer came; the call may have been carried out all the same.
+    /// The service failed; the call may have been carried out all the same.
+    Failed(String),
+    /// The credentials are over, and may be renewed.
+    Expired(String),
+    /// No answer came; the call may have been carried out all the same.
     Unanswered(String),
     /// The resource does not exist.
     NotFound,
@@ -111,14 +119,26 @@ const THROTTLES: [&str; 14] = [
     "TooManyRequestsException",
 ];
 
-/// Codes of failures that pass: the service's own, and credentials that are being renewed.
+/// Codes of credentials that are over, and may be renewed.
+const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
+
+/// Codes of credentials that AWS does not take.
+const BAD_CREDENTIALS: [&str; 5] = [
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+/// Codes of the service's own failures, which pass.
 const PASSING: [&str; 8] = [
-    "ExpiredToken",
-    "ExpiredTokenException",
     "InternalError",
     "InternalFailure",
     "InternalServerError",
     "ReplicatedWriteConflictException",
+    "RequestTimeout",
+    "RequestTimeoutException",
     "ServiceUnavailable",
     "TransactionConflictException",
 ];
@@ -135,7 +155,11 @@ pub(crate) fn setback_of_code(call: &'static str, code: &str, message: &str) -> 
     match code {
         "ConditionalCheckFailedException" => Setback::ConditionFailed,
         _ if THROTTLES.contains(&code) => Setback::Throttled(told()),
-        _ if PASSING.contains(&code) => Setback::Unanswered(told()),
+        _ if PASSING.contains(&code) => Setback::Failed(told()),
+        _ if EXPIRED.contains(&code) => Setback::Expired(told()),
+        _ if BAD_CREDENTIALS.contains(&code) => {
+            Setback::Final(Error::BadCredentials { why: one_line(&told()) })
+        }
         _ if NOT_FOUND.contains(&code) => Setback::NotFound,
         _ => Setback::Final(Error::Refused { call, code: code.to_owned(), message: one_line(message) }),
     }
@@ -155,8 +179,8 @@ where
             let meta: &ErrorMetadata = answer.err().meta();
             let (code, message) = (meta.code().unwrap_or("no code"), meta.message().unwrap_or("no message"));
             match setback_of_code(call, code, message) {
-                Setback::Final(_) if status.is_server_error() => {
-                    Setback::Unanswered(format!("HTTP {}: {code}", status.as_u16()))
+                Setback::Final(_) if status.is_server_error() || matches!(status.as_u16(), 408 | 429) => {
+                    Setback::Failed(format!("HTTP {}: {code}", status.as_u16()))
                 }
                 setback => setback,
             }
@@ -199,10 +223,11 @@ mod tests {
             of("com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
             Setback::Throttled(_)
         ));
-        assert!(matches!(of("InternalServerError"), Setback::Unanswered(_)));
-        assert!(matches!(of("ExpiredTokenException"), Setback::Unanswered(_)));
+        assert!(matches!(of("InternalServerError"), Setback::Failed(_)));
+        assert!(matches!(of("ExpiredTokenException"), Setback::Expired(_)));
         assert!(matches!(of("QueueDoesNotExist"), Setback::NotFound));
         assert!(matches!(of("ConditionalCheckFailedException"), Setback::ConditionFailed));
+        assert!(matches!(of("InvalidClientTokenId"), Setback::Final(Error::BadCredentials { .. })));
         assert!(matches!(of("AccessDeniedException"), Setback::Final(Error::Refused { .. })));
     }
 }

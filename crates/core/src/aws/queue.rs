@@ -65,6 +65,11 @@ impl Queue {
         Ok(Self { session: Arc::clone(session), client, name, url })
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Queues up to [`BATCH`] messages. What has to be sent a second time is marked as possibly repeated.
     pub async fn send(&self, envelopes: Vec<Envelope>) -> Result<(), Error> {
         const CALL: &str = "SendMessageBatch";
@@ -241,7 +246,8 @@ fn entry_answers<'a>(
     Ok(answers)
 }
 
-/// The receipt is of no use any more: the message was deleted, or somebody else received it since.
+/// The receipt is of no use any more: the message was deleted, somebody else received it since, or it has been
+/// held for the twelve hours that a message can be.
 /// AWS mostly answers success there, and sometimes these.
 fn is_gone(failure: &BatchResultErrorEntry) -> bool {
     let message = failure.message.as_deref().unwrap_or_default();
@@ -249,7 +255,9 @@ fn is_gone(failure: &BatchResultErrorEntry) -> bool {
         || failure.code.ends_with(".MessageNotInflight")
         || (failure.code == "InvalidParameterValue" && message.contains("receipt handle"))
         || (failure.code == "InvalidParameterValue"
-            && message.contains("not available for visibility timeout change"))
+            && ["not available for visibility timeout change", "beyond the limit"]
+                .iter()
+                .any(|words| message.contains(words)))
 }
 
 fn seconds(duration: Duration) -> i32 {

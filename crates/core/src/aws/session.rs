@@ -5,6 +5,7 @@
 //! single entries of a batch; so there is one loop for all of it, `Session::ask`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -16,6 +17,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::batch::Batch;
 use super::error::{Error, Setback, innermost};
 use super::names::StackName;
 
@@ -67,6 +69,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// An outage is told to the user once it has lasted this long: most failures are over before.
 const WORTH_TELLING: Duration = Duration::from_secs(2);
 
+/// Failures closer together than this belong to one outage.
+const SAME_OUTAGE: Duration = Duration::from_secs(60);
+
 /// A session with AWS.
 #[derive(Debug)]
 pub struct Session {
@@ -76,7 +81,8 @@ pub struct Session {
     config: SdkConfig,
     patience: Patience,
     answered: AtomicBool,
-    told: AtomicBool,
+    /// When a failure was last worth telling.
+    last_failure: Mutex<Option<Instant>>,
 }
 
 impl Session {
@@ -122,23 +128,13 @@ impl Session {
             config,
             patience,
             answered: AtomicBool::new(false),
-            told: AtomicBool::new(false),
+            last_failure: Mutex::default(),
         })
     }
 
     /// The stack whose resources are used.
     pub fn stack(&self) -> &StackName {
         &self.stack
-    }
-
-    /// The region asked.
-    pub fn region(&self) -> &str {
-        &self.region
-    }
-
-    /// The address asked, as a person reads it.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
     }
 
     pub(crate) fn config(&self) -> &SdkConfig {
@@ -177,43 +173,28 @@ impl Session {
         &self,
         call: &'static str,
         resource: &str,
-        mut open: Vec<E>,
+        entries: Vec<E>,
         send: impl AsyncFn(&[E], Repeated) -> Result<Vec<Option<A>>, Setback>,
     ) -> Result<Vec<A>, Error> {
-        let mut places: Vec<usize> = (0..open.len()).collect();
-        let mut answers: Vec<Option<A>> = open.iter().map(|_| None).collect();
+        let mut batch = Batch::new(entries);
         let mut repeated = Repeated(false);
         let mut failing: Option<Instant> = None;
         let mut delays = delays();
         loop {
-            let why = match self.try_once(Box::pin(send(&open, repeated))).await {
-                Ok(new) => {
-                    let before = open.len();
-                    let mut still = new.iter().map(Option::is_none).collect::<Vec<_>>().into_iter();
-                    open.retain(|_| still.next().unwrap_or(true));
-                    let mut waiting = Vec::with_capacity(open.len());
-                    for (place, answer) in places.into_iter().zip(new) {
-                        if answer.is_none() {
-                            waiting.push(place);
-                        }
-                        answers[place] = answer;
-                    }
-                    places = waiting;
-                    if open.is_empty() {
-                        if failing.is_some() {
-                            self.told.store(false, Ordering::Relaxed);
-                        }
-                        return Ok(answers.into_iter().flatten().collect());
-                    }
-                    if open.len() < before {
+            let why = match self.try_once(Box::pin(send(batch.open(), repeated))).await {
+                Ok(answers) => {
+                    if batch.settle(answers) > 0 {
                         failing = None;
                         delays = self::delays();
                     }
+                    if batch.open().is_empty() {
+                        return Ok(batch.into_answers());
+                    }
                     repeated = Repeated(true);
-                    format!("{} of {before} entries were not carried out", open.len())
+                    format!("{} entries were not carried out", batch.open().len())
                 }
                 Err(Setback::Throttled(why)) => why,
-                Err(Setback::Unanswered(why)) => {
+                Err(Setback::Failed(why) | Setback::Expired(why) | Setback::Unanswered(why)) => {
                     repeated = Repeated(true);
                     why
                 }
@@ -229,21 +210,21 @@ impl Session {
         }
     }
 
-    /// One try, within the time a first answer may take.
+    /// One try; before the first answer, within the time that one may take.
     async fn try_once<A>(&self, send: impl Future<Output = Result<A, Setback>>) -> Result<A, Setback> {
-        let no_answer = |why| Error::NoAnswer { endpoint: self.endpoint.clone(), why };
         if self.answered.load(Ordering::Relaxed) {
             return send.await;
         }
-        match timeout(self.patience.first_answer, send).await {
-            Err(_) => {
-                let seconds = self.patience.first_answer.as_secs_f64();
-                Err(Setback::Final(no_answer(format!("nothing came within {seconds} s"))))
-            }
-            Ok(Err(Setback::Unanswered(why))) if !why.starts_with("HTTP ") => {
-                Err(Setback::Final(no_answer(why)))
-            }
-            Ok(result) => {
+        let no_answer = |why| Setback::Final(Error::NoAnswer { endpoint: self.endpoint.clone(), why });
+        let result = timeout(self.patience.first_answer, send).await.unwrap_or_else(|_| {
+            let seconds = self.patience.first_answer.as_secs_f64();
+            Err(no_answer(format!("nothing came within {seconds} s")))
+        });
+        match result {
+            Err(Setback::Unanswered(why)) => Err(no_answer(why)),
+            Err(Setback::Expired(why)) => Err(Setback::Final(Error::BadCredentials { why })),
+            Err(Setback::Final(error @ Error::NoAnswer { .. })) => Err(Setback::Final(error)),
+            result => {
                 self.answered.store(true, Ordering::Relaxed);
                 result
             }
@@ -261,11 +242,18 @@ impl Session {
                 seconds: lasted.as_secs(),
             });
         }
-        if lasted >= WORTH_TELLING && !self.told.swap(true, Ordering::Relaxed) {
+        if lasted >= WORTH_TELLING && self.is_news() {
             let minutes = self.patience.outage.as_secs() / 60;
             tracing::warn!("{call} fails at {} ({why}); trying for up to {minutes} minutes", self.endpoint);
         }
         Ok(())
+    }
+
+    /// Whether no failure was worth telling for a while: many calls fail in one outage.
+    fn is_news(&self) -> bool {
+        let now = Instant::now();
+        let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        last.replace(now).is_none_or(|last| now.duration_since(last) >= SAME_OUTAGE)
     }
 }
 
@@ -302,5 +290,98 @@ async fn check_credentials(config: &SdkConfig) -> Result<(), Error> {
         }
         Ok(Err(error)) => Err(none(&innermost(&error))),
         Err(_) => Err(none("none were found within 4 s")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+
+    fn session() -> Session {
+        let config = SdkConfig::builder().region(Region::from_static("eu-west-1")).build();
+        Session::of_config(config, "drill".parse().unwrap(), OF_A_PROGRAM).unwrap()
+    }
+
+    fn down<A>() -> Result<A, Setback> {
+        Err(Setback::Unanswered("connection refused".to_owned()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn entries_that_failed_are_asked_again_and_marked_as_repeated() {
+        let asked = RefCell::new(Vec::new());
+        let send = async |open: &[u32], repeated: Repeated| {
+            asked.borrow_mut().push((open.to_vec(), repeated.0));
+            // One entry a try.
+            Ok((0..open.len()).map(|place| (place == 0).then_some(open[place] * 10)).collect())
+        };
+        assert_eq!(session().ask("Call", "table", vec![1, 2, 3], send).await.unwrap(), [10, 20, 30]);
+        assert_eq!(asked.into_inner(), [(vec![1, 2, 3], false), (vec![2, 3], true), (vec![3], true)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_call_was_not_carried_out_and_a_lost_answer_may_have_been() {
+        let session = session();
+        for (setback, marked) in
+            [(Setback::Throttled as fn(String) -> Setback, false), (Setback::Failed, true)]
+        {
+            let tries = RefCell::new(Vec::new());
+            let send = async |_: &[()], repeated: Repeated| {
+                tries.borrow_mut().push(repeated.0);
+                if tries.borrow().len() == 1 { Err(setback("busy".to_owned())) } else { Ok(vec![Some(())]) }
+            };
+            session.ask("Call", "table", vec![()], send).await.unwrap();
+            assert_eq!(tries.into_inner(), [false, marked]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_first_answer_it_says_so_within_five_seconds() {
+        let start = Instant::now();
+        let silent = async || std::future::pending().await;
+        let silent = session().ask_once_answered::<()>("Call", "table", silent).await;
+        assert!(matches!(silent, Err(Error::NoAnswer { .. })));
+        assert!(start.elapsed() < Duration::from_secs(5));
+        let refused = session().ask_once_answered::<()>("Call", "table", async || down()).await;
+        assert!(matches!(refused, Err(Error::NoAnswer { .. })));
+        let expired = async || Err(Setback::Expired("the token expired".to_owned()));
+        let expired = session().ask_once_answered::<()>("Call", "table", expired).await;
+        assert!(matches!(expired, Err(Error::BadCredentials { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_first_answer_an_outage_is_borne_for_ten_minutes() {
+        let session = session();
+        session.ask_once_answered("Call", "table", async || Ok(())).await.unwrap();
+        let start = Instant::now();
+        let back = async || if start.elapsed() < Duration::from_secs(590) { down() } else { Ok(()) };
+        session.ask_once_answered("Call", "table", back).await.unwrap();
+        let gave_up = session.ask_once_answered::<()>("Call", "table", async || down()).await;
+        assert!(matches!(gave_up, Err(Error::GaveUp { seconds: 600..=610, .. })), "{gave_up:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_service_is_an_answer_and_waiting_is_no_spin() {
+        let tries = Cell::new(0);
+        let start = Instant::now();
+        let busy = async || {
+            tries.set(tries.get() + 1);
+            if start.elapsed() < Duration::from_secs(60) {
+                Err(Setback::Throttled("busy".to_owned()))
+            } else {
+                Ok(())
+            }
+        };
+        session().ask_once_answered("Call", "table", busy).await.unwrap();
+        assert!(tries.get() < 40, "{} tries in a minute", tries.get());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_outage_is_news_once() {
+        let session = session();
+        assert!(session.is_news());
+        assert!(!session.is_news());
+        sleep(SAME_OUTAGE).await;
+        assert!(session.is_news());
     }
 }

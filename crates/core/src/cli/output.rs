@@ -1,4 +1,4 @@
-//! Standard output, which somebody may close.
+//! Standard output and error, which somebody may close.
 
 use std::io::{self, Write};
 
@@ -9,6 +9,11 @@ pub enum Listener {
     There,
     /// The pipe's reader has gone, which is no error.
     Gone,
+}
+
+/// Says something beside the results, on stderr; nobody listening there is no error either.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Writes a line to standard output, at once.

@@ -45,8 +45,11 @@ impl Stop {
         self.code.get().copied()
     }
 
-    /// What is cancelled with it.
-    pub fn token(&self) -> &CancellationToken {
-        &self.token
+    /// Does that, unless the wish to stop comes first: then `None`.
+    pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            () = self.requested() => None,
+            done = work => Some(done),
+        }
     }
 }

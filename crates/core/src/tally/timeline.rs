@@ -144,8 +144,8 @@ impl<'de> Deserialize<'de> for Timeline {
         let stored = Stored::deserialize(deserializer)?;
         let counts: Vec<Counts> = postcard::from_bytes(&stored.counts)
             .map_err(|error| de::Error::custom(format!("the timeline does not decode: {error}")))?;
-        let last = stored.first.checked_add(counts.len() as u64);
-        if counts.len() > MAX_BUCKETS || stored.doublings > MAX_DOUBLINGS || last.is_none() {
+        let latest = (u64::MAX / NARROWEST_MS) >> stored.doublings.min(MAX_DOUBLINGS);
+        if counts.len() > MAX_BUCKETS || stored.doublings > MAX_DOUBLINGS || stored.first > latest {
             return Err(de::Error::custom("the timeline is out of its bounds"));
         }
         Ok(Self { doublings: stored.doublings, first: stored.first, counts })

@@ -1,0 +1,72 @@
+//! A batch whose entries are answered one by one, perhaps over several tries.
+
+/// The entries that have no answer yet, and the answers so far.
+#[derive(Debug)]
+pub(super) struct Batch<E, A> {
+    open: Vec<E>,
+    /// Where each open entry stood in the beginning.
+    places: Vec<usize>,
+    answers: Vec<Option<A>>,
+}
+
+impl<E, A> Batch<E, A> {
+    pub(super) fn new(entries: Vec<E>) -> Self {
+        let places = (0..entries.len()).collect();
+        let answers = entries.iter().map(|_| None).collect();
+        Self { open: entries, places, answers }
+    }
+
+    /// The entries that have no answer yet.
+    pub(super) fn open(&self) -> &[E] {
+        &self.open
+    }
+
+    /// Takes the answers to the open entries, in their order; `None`, or an answer that is missing, leaves its
+    /// entry open. Returns how many entries were answered.
+    pub(super) fn settle(&mut self, new: Vec<Option<A>>) -> usize {
+        let before = self.open.len();
+        let open = std::mem::take(&mut self.open);
+        let places = std::mem::take(&mut self.places);
+        let mut new = new.into_iter();
+        for (entry, place) in open.into_iter().zip(places) {
+            if let Some(answer) = new.next().flatten() {
+                self.answers[place] = Some(answer);
+            } else {
+                self.open.push(entry);
+                self.places.push(place);
+            }
+        }
+        before - self.open.len()
+    }
+
+    /// The answers in the order of the entries, once there are all.
+    pub(super) fn into_answers(self) -> Vec<A> {
+        debug_assert!(self.open.is_empty(), "an entry is still open");
+        self.answers.into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_back_in_the_order_of_the_entries() {
+        let mut batch = Batch::new(vec!['a', 'b', 'c', 'd']);
+        assert_eq!(batch.settle(vec![None, Some(2), None, Some(4)]), 2);
+        assert_eq!(batch.open(), ['a', 'c']);
+        assert_eq!(batch.settle(vec![None, Some(3)]), 1);
+        assert_eq!(batch.settle(vec![Some(1)]), 1);
+        assert_eq!(batch.into_answers(), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_short_answer_leaves_the_rest_open_and_an_overlong_one_adds_nothing() {
+        let mut batch = Batch::new(vec!['a', 'b', 'c']);
+        assert_eq!(batch.settle(vec![None, Some(2)]), 1);
+        assert_eq!(batch.settle(vec![]), 0);
+        assert_eq!(batch.open(), ['a', 'c']);
+        assert_eq!(batch.settle(vec![Some(1), Some(3), Some(9)]), 2);
+        assert_eq!(batch.into_answers(), [1, 2, 3]);
+    }
+}
