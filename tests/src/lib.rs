@@ -5,6 +5,7 @@
 
 mod aws;
 mod emulator;
+mod function;
 pub mod programs;
 mod setup;
 mod stack;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use aws::Aws;
 pub use emulator::Emulator;
+pub use function::Function;
 pub use programs::{Finished, Program, Running};
 pub use setup::Setup;
 pub use stack::{Count, Stack};

@@ -5,6 +5,7 @@ mod stop;
 
 use std::fmt::Display;
 use std::io::IsTerminal;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use clap::builder::FalseyValueParser;
@@ -94,6 +95,15 @@ fn local_port(variable: Option<String>) -> Result<u16, UsageError> {
     text.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
         UsageError(format!("invalid value '{text}' for STENTOR_PORT: give a port from 1 to 65535"))
     })
+}
+
+/// Reads a number within a range; `wanted` says which, as in `seconds from 0 to 60`.
+pub fn number_within(text: &str, range: RangeInclusive<f64>, wanted: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        // Adding zero turns "-0" into 0.
+        Ok(number) if range.contains(&number) => Ok(number + 0.0),
+        _ => Err(format!("give {wanted}")),
+    }
 }
 
 fn parse_url(text: &str) -> Result<String, String> {

@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::Parser;
-use stentor_core::cli::SharedArgs;
+use stentor_core::cli::{SharedArgs, number_within};
 use stentor_core::run::RunId;
 
 /// Watch a rehearsal: messages sent and failed, the average time per message, and how long it will take
@@ -41,10 +41,7 @@ Examples:
   monitor --audit --local               table and tallies side by side, on the local emulator";
 
 fn parse_interval(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.1..=3_600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("give seconds from 0.1 to 3600".to_owned()),
-    }
+    number_within(text, 0.1..=3_600.0, "seconds from 0.1 to 3600")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The command line, and the job it asks for.
 
 use clap::Parser;
-use stentor_core::cli::SharedArgs;
+use stentor_core::cli::{SharedArgs, number_within};
 use stentor_core::message::MAX_MESSAGES;
 use stentor_core::run::{MAX_LENGTH, Plan, RunId};
 
@@ -102,10 +102,7 @@ impl Args {
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
-        _ => Err("give a number of messages a second above 0".to_owned()),
-    }
+    number_within(text, f64::MIN_POSITIVE..=f64::MAX, "a number of messages a second above 0")
 }
 
 #[cfg(test)]

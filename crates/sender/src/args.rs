@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use stentor_core::cli::{SharedArgs, UsageError};
-use stentor_core::delivery::{FailureRate, Provider, Shape, Wait};
+use stentor_core::cli::{SharedArgs, UsageError, number_within};
+use stentor_core::delivery::{FailureRate, MAX_MEAN_WAIT, MAX_SPREAD, Provider, Shape, Wait};
 
 use crate::ending::{FailureLimit, Patience};
 
@@ -109,23 +109,15 @@ impl Args {
 }
 
 fn parse_mean(text: &str) -> Result<f64, String> {
-    parse_within(text, 36_000.0, "seconds from 0 to 36,000")
+    number_within(text, 0.0..=MAX_MEAN_WAIT, "seconds from 0 to 36,000")
 }
 
 fn parse_spread(text: &str) -> Result<f64, String> {
-    parse_within(text, 10.0, "a share of the mean from 0 to 10")
+    number_within(text, 0.0..=MAX_SPREAD, "a share of the mean from 0 to 10")
 }
 
 fn parse_idle(text: &str) -> Result<f64, String> {
-    parse_within(text, 604_800.0, "seconds from 0 to 604,800, a week")
-}
-
-fn parse_within(text: &str, most: f64, wanted: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        // Adding zero turns "-0" into 0.
-        Ok(number) if (0.0..=most).contains(&number) => Ok(number + 0.0),
-        _ => Err(format!("give {wanted}")),
-    }
+    number_within(text, 0.0..=604_800.0, "seconds from 0 to 604,800, a week")
 }
 
 #[cfg(test)]
