@@ -84,7 +84,7 @@ fn installed() -> PathBuf {
 
 fn log_file() -> PathBuf {
     let own = std::env::current_exe().expect("this program has a path");
-    own.with_file_name(format!("emulator-{}.log", std::process::id()))
+    own.with_extension("emulator.log")
 }
 
 fn package(bootstrap: &Path) -> Vec<u8> {

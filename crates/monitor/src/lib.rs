@@ -31,7 +31,7 @@ use view::{View, completion};
 
 /// Watches, or audits, as the flags say; returns the exit code.
 pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
-    let session = Arc::new(Session::open(destination).await?);
+    let session = Arc::new(Session::open(destination, stop.token()).await?);
     tokio::select! {
         code = async {
             let sources = Sources::open(&session).await?;

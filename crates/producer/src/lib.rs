@@ -26,11 +26,12 @@ use stentor_core::clock::now_ms;
 use stentor_core::run::{Plan, RunId, TextLength};
 use stentor_core::show;
 use summary::{Summary, progress_bar};
+use tokio_util::sync::CancellationToken;
 
 /// Does what the flags ask for; returns the exit code.
 pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
     let start = Instant::now();
-    let Some(prepared) = stop.unless_requested(prepare(&args, destination)).await else {
+    let Some(prepared) = stop.unless_requested(prepare(&args, destination, stop.token())).await else {
         return Ok(stop.code().unwrap_or(0));
     };
     let (stores, record) = prepared?;
@@ -46,8 +47,12 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
 }
 
 /// Finds the stores, and the run as it stands in them; a new one is begun.
-async fn prepare(args: &Args, destination: Destination) -> anyhow::Result<(Stores, RunRecord)> {
-    let session = Arc::new(Session::open(destination).await?);
+async fn prepare(
+    args: &Args,
+    destination: Destination,
+    ending: CancellationToken,
+) -> anyhow::Result<(Stores, RunRecord)> {
+    let session = Arc::new(Session::open(destination, ending).await?);
     let stores = Stores {
         queue: Queue::open(&session).await?,
         messages: MessagesTable::new(&session),

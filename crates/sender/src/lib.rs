@@ -36,6 +36,7 @@ use stentor_core::clock::now_ms;
 use stentor_core::run::RunId;
 use summary::{Reason, Summary};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// The exit code of a sender that hit its failure limit.
 const FAILURE_LIMIT: u8 = 3;
@@ -54,7 +55,7 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     // Senders have names of the same kind as runs: unique, and in the order of their start.
     let sender = RunId::from_parts(started_at, rand::random()).to_string();
     let beat = first_beat(&args, &sender, started_at);
-    let Some(stage) = stop.unless_requested(Stage::prepare(destination, &beat)).await else {
+    let Some(stage) = stop.unless_requested(Stage::prepare(destination, stop.token(), &beat)).await else {
         return Ok(stop.code().unwrap_or(0));
     };
     let Stage { queue, messages, metrics, visibility } = stage?;
@@ -113,8 +114,12 @@ struct Stage {
 }
 
 impl Stage {
-    async fn prepare(destination: Destination, beat: &SenderBeat) -> Result<Self, Error> {
-        let session = Arc::new(Session::open(destination).await?);
+    async fn prepare(
+        destination: Destination,
+        ending: CancellationToken,
+        beat: &SenderBeat,
+    ) -> Result<Self, Error> {
+        let session = Arc::new(Session::open(destination, ending).await?);
         let queue = Queue::open(&session).await?;
         let (_, visibility) = queue.attributes().await?;
         let metrics = MetricsTable::new(&session);

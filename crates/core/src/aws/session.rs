@@ -16,6 +16,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
 use super::error::{Error, Setback, innermost};
@@ -66,6 +67,9 @@ const OF_A_FUNCTION: Patience =
 const ATTEMPT: Duration = Duration::from_secs(12);
 const CONNECT: Duration = Duration::from_secs(3);
 
+/// A program that was told to stop tries this long to write what it has done, and to give back what it holds.
+const LAST_EFFORT: Duration = Duration::from_secs(5);
+
 /// An outage is told to the user once it has lasted this long: most failures are over before.
 const WORTH_TELLING: Duration = Duration::from_secs(2);
 
@@ -80,6 +84,8 @@ pub struct Session {
     endpoint: String,
     config: SdkConfig,
     patience: Patience,
+    /// The program has been told to stop.
+    ending: CancellationToken,
     answered: AtomicBool,
     /// When a failure was last worth telling.
     last_failure: Mutex<Option<Instant>>,
@@ -87,7 +93,8 @@ pub struct Session {
 
 impl Session {
     /// Finds region and credentials. Nothing is asked of SQS or DynamoDB yet.
-    pub async fn open(destination: Destination) -> Result<Self, Error> {
+    /// Once `ending` is cancelled, an outage is borne for a last few seconds only.
+    pub async fn open(destination: Destination, ending: CancellationToken) -> Result<Self, Error> {
         let mut loader = loader();
         match destination.endpoint {
             Endpoint::Default => {}
@@ -107,7 +114,7 @@ impl Session {
         }
         let config = loader.load().await;
         check_credentials(&config).await?;
-        Self::of_config(config, destination.stack, OF_A_PROGRAM)
+        Self::of_config(config, destination.stack, OF_A_PROGRAM, ending)
     }
 
     /// The session of a function, whose region and credentials stand in its environment.
@@ -115,10 +122,15 @@ impl Session {
         let environment = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
         let region = aws_config::environment::EnvironmentVariableRegionProvider::new();
         let config = loader().credentials_provider(environment).region(region).load().await;
-        Self::of_config(config, stack, OF_A_FUNCTION)
+        Self::of_config(config, stack, OF_A_FUNCTION, CancellationToken::new())
     }
 
-    fn of_config(config: SdkConfig, stack: StackName, patience: Patience) -> Result<Self, Error> {
+    fn of_config(
+        config: SdkConfig,
+        stack: StackName,
+        patience: Patience,
+        ending: CancellationToken,
+    ) -> Result<Self, Error> {
         let region = config.region().ok_or(Error::NoRegion)?.to_string();
         let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), str::to_owned);
         Ok(Self {
@@ -127,6 +139,7 @@ impl Session {
             endpoint,
             config,
             patience,
+            ending,
             answered: AtomicBool::new(false),
             last_failure: Mutex::default(),
         })
@@ -206,7 +219,11 @@ impl Session {
             };
             let since = *failing.get_or_insert_with(Instant::now);
             self.bear(call, &why, since.elapsed())?;
-            sleep(delays.next().unwrap_or(LONGEST_DELAY)).await;
+            let delay = sleep(delays.next().unwrap_or(LONGEST_DELAY));
+            tokio::select! {
+                () = delay => {}
+                () = self.ending.cancelled(), if !self.ending.is_cancelled() => {}
+            }
         }
     }
 
@@ -234,7 +251,8 @@ impl Session {
     /// Gives up where an outage has lasted too long; tells of it once.
     fn bear(&self, call: &'static str, why: &str, lasted: Duration) -> Result<(), Error> {
         tracing::debug!(call, why, "no answer, asking again");
-        if lasted >= self.patience.outage {
+        let outage = if self.ending.is_cancelled() { LAST_EFFORT } else { self.patience.outage };
+        if lasted >= outage {
             return Err(Error::GaveUp {
                 call,
                 endpoint: self.endpoint.clone(),
@@ -300,7 +318,7 @@ mod tests {
 
     fn session() -> Session {
         let config = SdkConfig::builder().region(Region::from_static("eu-west-1")).build();
-        Session::of_config(config, "drill".parse().unwrap(), OF_A_PROGRAM).unwrap()
+        Session::of_config(config, "drill".parse().unwrap(), OF_A_PROGRAM, CancellationToken::new()).unwrap()
     }
 
     fn down<A>() -> Result<A, Setback> {
@@ -358,6 +376,26 @@ mod tests {
         session.ask_once_answered("Call", "table", back).await.unwrap();
         let gave_up = session.ask_once_answered::<()>("Call", "table", async || down()).await;
         assert!(matches!(gave_up, Err(Error::GaveUp { seconds: 600..=610, .. })), "{gave_up:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_program_told_to_stop_gives_up_within_seconds() {
+        let session = session();
+        session.ask_once_answered("Call", "table", async || Ok(())).await.unwrap();
+        let ending = session.ending.clone();
+        let start = Instant::now();
+        let told = async {
+            sleep(Duration::from_secs(30)).await;
+            ending.cancel();
+        };
+        let (gave_up, ()) =
+            tokio::join!(session.ask_once_answered::<()>("Call", "table", async || down()), told);
+        assert!(matches!(gave_up, Err(Error::GaveUp { .. })), "{gave_up:?}");
+        assert!(start.elapsed() < Duration::from_secs(36), "{:?}", start.elapsed());
+        // What fails only now still gets its last effort.
+        let start = Instant::now();
+        let back = async || if start.elapsed() < Duration::from_secs(2) { down() } else { Ok(()) };
+        session.ask_once_answered("Call", "table", back).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -45,6 +45,11 @@ impl Stop {
         self.code.get().copied()
     }
 
+    /// What is cancelled by it.
+    pub fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
     /// Does that, unless the wish to stop comes first: then `None`.
     pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
