@@ -57,7 +57,7 @@ struct Patience {
 
 /// A person is waiting for the first answer; after it, a rehearsal survives an outage of minutes.
 const OF_A_PROGRAM: Patience =
-    Patience { first_answer: Duration::from_secs(4), outage: Duration::from_secs(600) };
+    Patience { first_answer: Duration::from_millis(3_500), outage: Duration::from_secs(600) };
 
 /// A function must answer well within its own time limit (60 s); its event comes again.
 const OF_A_FUNCTION: Patience =
