@@ -6,7 +6,7 @@
 //! - [`delivery`]: the simulated delivery, its waits and outcomes;
 //! - [`tally`]: what a run has come to, and the fold over stream records that keeps it right;
 //! - [`backlog`]: what waits on a queue, and when it is surely empty;
-//! - [`show`]: numbers and texts as a person reads them.
+//! - [`show`]: results, numbers and texts as they are read.
 //!
 //! Around it stand [`aws`], the way to the queue and the tables, [`cli`], what the three command lines have
 //! in common, and [`clock`]. The programs join them.

@@ -1,4 +1,11 @@
-//! Numbers and texts as a person reads them.
+//! Results, numbers and texts as they are read by a person or a program.
+
+use serde::Serialize;
+
+/// A result as a program reads it: JSON in one line.
+pub fn json(result: &impl Serialize) -> String {
+    serde_json::to_string(result).expect("results are numbers and texts, which are always JSON")
+}
 
 /// A number with its thousands set apart: `1,000,000`.
 pub fn count(number: u64) -> String {

@@ -116,7 +116,7 @@ async fn count_table(plan: &Plan, messages: &MessagesTable) -> Result<TableCount
 
 impl Audit {
     pub(crate) fn json(&self) -> String {
-        serde_json::to_string(self).expect("numbers and texts are always JSON")
+        show::json(self)
     }
 
     /// The verdict in a line; above it both sides in a table where they differ.

@@ -20,9 +20,8 @@ use jiff::Timestamp;
 use reading::Sources;
 use snapshot::{Earlier, Reading};
 use stall::StallWatch;
-use stentor_core::aws::metrics::RunRecord;
 use stentor_core::aws::session::Destination;
-use stentor_core::aws::{MessagesTable, Session};
+use stentor_core::aws::{Error, MessagesTable, Session};
 use stentor_core::cli::{Listener, Stop, print_line, say};
 use stentor_core::run::RunId;
 use stentor_core::show;
@@ -52,7 +51,6 @@ async fn watch(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
     let mut ticks = interval(Duration::from_secs_f64(args.interval));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let start = Instant::now();
-    let (_, visibility) = sources.queue.attributes().await?;
     let mut stall = StallWatch::default();
     let mut watched: Option<RunId> = None;
     let mut earlier: Option<Earlier> = None;
@@ -71,7 +69,7 @@ async fn watch(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
         if watched != Some(run) {
             (watched, earlier, stall) = (Some(run), None, StallWatch::default());
         }
-        let Some(reading) = sources.read(run).await? else { return unknown_run(run) };
+        let reading = sources.read(run).await?.ok_or(Error::NoSuchRun { run })?;
         let now = reading.snapshot(earlier, time_of(&reading));
         earlier = Some(reading.count());
         if print_line(&view.render(&now))? == Listener::Gone || args.once {
@@ -86,7 +84,7 @@ async fn watch(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
             }
             return Ok(0);
         }
-        if stall.is_stalled(&now, visibility, start.elapsed()) {
+        if stall.is_stalled(&now, reading.visibility, start.elapsed()) {
             if let Some(broken) = now.broken.first() {
                 bail!(
                     "run {run} cannot be counted to its end: the tally of shard {} is damaged\nCount it in the table: monitor --audit --run {run}",
@@ -117,8 +115,7 @@ async fn run_to_watch(
 /// Counts the table and prints both sides; exit 1 if they differ.
 async fn audit_run(args: &Args, sources: &Sources, messages: &MessagesTable) -> anyhow::Result<u8> {
     let Some(run) = run_to_watch(args, sources, None).await? else { return no_run() };
-    let record: Option<RunRecord> = sources.metrics.run(run).await?;
-    let Some(record) = record else { return unknown_run(run) };
+    let record = sources.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })?;
     let audit = audit::audit(&record, messages, &sources.metrics).await?;
     print_line(&if args.shared.json { audit.json() } else { audit.lines() })?;
     Ok(u8::from(!audit.agrees))
@@ -126,12 +123,6 @@ async fn audit_run(args: &Args, sources: &Sources, messages: &MessagesTable) -> 
 
 fn no_run() -> anyhow::Result<u8> {
     bail!("there is no run in this stack yet\nMake one: producer -m 1000")
-}
-
-fn unknown_run(run: RunId) -> anyhow::Result<u8> {
-    bail!(
-        "there is no run {run} in this stack\nThe producer prints a run's id when it begins; check --stack too"
-    )
 }
 
 fn view_for(args: &Args) -> View {

@@ -27,7 +27,7 @@ impl Sources {
 
     /// What there is to know of a run now; `None` where there is no such run.
     pub(crate) async fn read(&self, run: RunId) -> Result<Option<Reading>, Error> {
-        let (parts, beats, queue, dead_letters) = tokio::try_join!(
+        let (parts, beats, (queue, visibility), (dead_letters, _)) = tokio::try_join!(
             self.metrics.run_parts(run),
             self.metrics.beats(),
             self.queue.attributes(),
@@ -37,8 +37,9 @@ impl Sources {
             record,
             tally: parts.tally,
             broken: parts.broken,
-            queue: queue.0,
-            dead_letters: dead_letters.0.visible,
+            queue,
+            visibility,
+            dead_letters: dead_letters.visible,
             beats,
             at_ms: now_ms(),
         }))

@@ -1,5 +1,7 @@
 //! What is known of a run at a moment. Every view shows this, and nothing else.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use stentor_core::aws::metrics::{Broken, RunRecord, SenderBeat};
 use stentor_core::backlog::Backlog;
@@ -72,6 +74,8 @@ pub(crate) struct Reading {
     pub tally: Tally,
     pub broken: Vec<Broken>,
     pub queue: Backlog,
+    /// The queue's visibility timeout.
+    pub visibility: Duration,
     pub dead_letters: u64,
     pub beats: Vec<SenderBeat>,
     /// When it was read, ms since the epoch.
@@ -204,6 +208,7 @@ pub(crate) mod tests {
             tally,
             broken: Vec::new(),
             queue: Backlog { visible: 0, in_flight: 0, delayed: 0 },
+            visibility: Duration::from_secs(60),
             dead_letters: 0,
             beats: Vec::new(),
             at_ms: 100_000,

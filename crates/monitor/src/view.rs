@@ -20,7 +20,7 @@ impl View {
         match self {
             Self::Block => block(snapshot),
             Self::Line => line(snapshot),
-            Self::Json => serde_json::to_string(snapshot).expect("numbers and texts are always JSON"),
+            Self::Json => show::json(snapshot),
         }
     }
 }

@@ -20,7 +20,7 @@ use pipeline::{Feed, Stores, feed};
 use requeue::requeue;
 use stentor_core::aws::metrics::{Creation, RunRecord};
 use stentor_core::aws::session::Destination;
-use stentor_core::aws::{MessagesTable, MetricsTable, Queue, Session};
+use stentor_core::aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_core::cli::{Stop, print_line, say};
 use stentor_core::clock::now_ms;
 use stentor_core::run::{Plan, RunId, TextLength};
@@ -89,13 +89,8 @@ async fn begin(args: &Args, run: Option<RunId>, stores: &Stores) -> anyhow::Resu
     Ok(RunRecord { plan, created_at, enqueued: 0, finished_at: None })
 }
 
-async fn stored_run(run: RunId, stores: &Stores) -> anyhow::Result<RunRecord> {
-    match stores.metrics.run(run).await? {
-        Some(record) => Ok(record),
-        None => bail!(
-            "there is no run {run} in this stack\nThe producer prints a run's id when it begins; check --stack too"
-        ),
-    }
+async fn stored_run(run: RunId, stores: &Stores) -> Result<RunRecord, Error> {
+    stores.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })
 }
 
 /// Enqueues what is left of a run.

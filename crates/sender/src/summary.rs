@@ -47,7 +47,7 @@ impl Summary {
     }
 
     pub(crate) fn json(&self) -> String {
-        serde_json::to_string(self).expect("numbers and texts are always JSON")
+        show::json(self)
     }
 
     pub(crate) fn line(&self) -> String {

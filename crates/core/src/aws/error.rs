@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use thiserror::Error;
 
+use crate::run::RunId;
 use crate::show::printable;
 
 /// Why AWS could not be asked, or what it refused. The text says what to do about it.
@@ -47,6 +48,14 @@ pub enum Error {
         resource: String,
         /// The address asked.
         endpoint: String,
+    },
+    /// The stack has no run of that name.
+    #[error(
+        "there is no run {run} in this stack\nThe producer prints a run's id when it begins; check --stack too"
+    )]
+    NoSuchRun {
+        /// The run asked for.
+        run: RunId,
     },
     /// AWS understood, and said no.
     #[error("{call} was refused: {code}: {message}")]
