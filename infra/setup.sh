@@ -19,12 +19,15 @@ usage() {
 Usage: infra/setup.sh COMMAND [OPTIONS]
 
 On this machine (needs Rust, Python 3.10 or newer, and a C compiler):
-  demo [PRODUCER ARGUMENTS]   A whole run, start to end, on an emulator of its own: build, deploy,
+  demo [--backend B] [PRODUCER ARGUMENTS]
+                              A whole run, start to end, on an emulator of its own: build, deploy,
                               produce [-m 1000 -l 100], deliver with four senders, watch, audit,
                               stop everything. For example: demo -m 5000
-  local [--port P] [--stack NAME]
+  local [--backend B] [--port P] [--stack NAME]
                               Start the emulator in the background (or find it running), deploy to
                               it, and say how to use it. Port 0 takes a free one.
+  function                    Build the function for Lambda's containers on this machine, and print
+                              where it is.
   status                      The emulators that `local` has started and that still run.
   stop [--port P | --all]     Stop one of them, or all. Nothing running is no error.
 
@@ -38,7 +41,9 @@ On AWS, or on what AWS_ENDPOINT_URL names (with the usual AWS credentials):
 
   --help                      This text.
 
-Defaults: NAME is stentor; P is STENTOR_PORT, else 4566; R is AWS_REGION, AWS_DEFAULT_REGION or the
+B is ministack (light, from PyPI) or localstack (its image where a Docker engine answers, else from
+PyPI; that needs Python 3.13, Java 17 or newer and npm). It comes from STENTOR_BACKEND too.
+Defaults: B is ministack; NAME is stentor; P is STENTOR_PORT, else 4566; R is AWS_REGION, AWS_DEFAULT_REGION or the
 profile's. CARGO_TARGET_DIR is honoured. What is installed goes into the ignored folder .local/.
 Exit status: 0 done, 1 failed, 2 usage, 130 and 143 after SIGINT and SIGTERM.
 USAGE
@@ -47,6 +52,7 @@ USAGE
 # What the options of a command set; each command takes some of them.
 stack=stentor
 port=${STENTOR_PORT:-4566}
+backend=${STENTOR_BACKEND:-ministack}
 region=
 assume_yes=
 all=
@@ -70,12 +76,19 @@ parse() {
         case $1 in
             --stack) stack=$2 && check_stack_name ;;
             --port) port=$2 ;;
+            --backend) backend=$2 ;;
             --region) region=$2 && check_region ;;
             --parameter) overrides+=("$2") && check_override "$2" ;;
         esac
         shift 2
     done
     [[ $known != *' --port '* ]] || check_port
+    [[ $known != *' --backend '* ]] || check_backend
+}
+
+check_backend() {
+    [[ $backend == ministack || $backend == localstack ]] ||
+        wrong_usage "--backend $backend: there are ministack and localstack"
 }
 
 check_stack_name() {
@@ -100,7 +113,8 @@ main() {
     case $command in
         deploy) parse '--stack --region --parameter' "$@" && deploy ;;
         destroy) parse '--stack --region --yes' "$@" && destroy ;;
-        local) parse '--stack --port' "$@" && start_local ;;
+        local) parse '--stack --port --backend' "$@" && start_local ;;
+        function) parse '' "$@" && print_function ;;
         status) parse '' "$@" && show_status ;;
         stop) parse '--port --all' "$@" && stop_emulators ;;
         demo) demo "$@" ;;

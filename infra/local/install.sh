@@ -2,8 +2,9 @@
 # Install pinned, hash-checked Python packages into the checkout's ignored .local/ folder, once,
 # and print the path of their virtual environment.
 #
-#   infra/local/install.sh [REQUIREMENTS]      [infra/local/requirements.txt]
+#   infra/local/install.sh [REQUIREMENTS [PYTHON]]      [infra/local/requirements.txt, 3.10 or newer]
 #
+# PYTHON is a version like 3.13, for requirements that were pinned for just that one.
 # Safe to run at once from several processes, and after an interrupted run: an environment counts
 # only when its mark, written last, is there. Another set of pins makes another environment.
 set -euo pipefail
@@ -16,26 +17,28 @@ fail() {
     exit 1
 }
 
-# The first Python that really runs and is new enough: a shim may be on PATH and fail.
-find_python() {
-    local name path
-    for name in python3 python3.13 python3.12 python3.11 python3.10 python3.14 python; do
+# The first Python that really runs and is the right one: a shim may be on PATH and fail.
+find_python() { # [VERSION]
+    local name path wanted='>= (3, 10)' told='3.10 or newer' package=python3
+    [[ -z ${1:-} ]] || wanted="[:2] == (${1/./, })" told=$1 package=python$1
+    for name in python3 python3.13 python3.12 python3.11 python3.10 python3.14 python \
+        "${PYENV_ROOT:-$HOME/.pyenv}/versions/${1:-3}".*/bin/python; do
         path=$(command -v "$name") || continue
-        if "$path" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then
+        if "$path" -c "import sys; sys.exit(not sys.version_info$wanted)" >/dev/null 2>&1; then
             printf '%s\n' "$path"
             return
         fi
     done
-    fail 'Python 3.10 or newer is missing: install it (Debian, Ubuntu: apt-get install python3 python3-venv) and run this again'
+    fail "Python $told is missing: install it (Debian, Ubuntu: apt-get install $package $package-venv) and run this again"
 }
 
 is_complete() { # ENVIRONMENT
     [[ -e $1/complete ]] && "$1/bin/python" -c '' >/dev/null 2>&1
 }
 
-install_into() { # ENVIRONMENT REQUIREMENTS LOG
+install_into() { # ENVIRONMENT REQUIREMENTS LOG [PYTHON]
     local environment=$1 requirements=$2 log=$3 python why
-    python=$(find_python)
+    python=$(find_python "${4:-}")
     "$python" -c 'import venv, ensurepip' >/dev/null 2>&1 ||
         fail "$python has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv) and run this again"
     printf 'installing %s (once) ...\n' "${requirements#"$root"/}" >&2
@@ -43,7 +46,7 @@ install_into() { # ENVIRONMENT REQUIREMENTS LOG
     "$python" -m venv "$environment" >"$log" 2>&1 ||
         fail "$python could not make a virtual environment: see $log"
     if ! PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 "$environment/bin/python" -m pip install \
-        --no-input --require-hashes --only-binary :all: -r "$requirements" >>"$log" 2>&1; then
+        --no-input --no-deps --require-hashes --only-binary :all: -r "$requirements" >>"$log" 2>&1; then
         why=$(grep -m 1 '^ERROR' "$log" || tail -n 1 "$log")
         fail "pip could not install ${requirements#"$root"/} (${why:0:200}): check the network, then run this again (log: $log)"
     fi
@@ -62,7 +65,7 @@ main() {
         exec 9>"$root/.local/venv-$hash.lock"
         flock -n 9 || { printf 'waiting for another installation ...\n' >&2 && flock 9; }
         if ! is_complete "$environment"; then # whoever held the lock may have done it
-            install_into "$environment" "$requirements" "$root/.local/venv-$hash.log" 9>&-
+            install_into "$environment" "$requirements" "$root/.local/venv-$hash.log" "${2:-}" 9>&-
         fi
     fi
     printf '%s\n' "$environment"

@@ -3,19 +3,33 @@
 
 demo_senders=4
 demo_sender_flags=(-w 0.05 -f 0.1 -c 8)
+# DynamoDB is slow in LocalStack: fewer take as long there as the others in MiniStack.
+demo_messages_ministack=1000
+demo_messages_localstack=200
 senders=() # process groups
 
-demo() { # PRODUCER ARGUMENTS...
-    case ${1:-} in -h | --help) usage && return ;; esac
-    (($#)) || set -- -m 1000 -l 100
+demo() { # [--backend BACKEND] PRODUCER ARGUMENTS...
+    local messages
+    case ${1:-} in
+        -h | --help) usage && return ;;
+        --backend=*) set -- --backend "${1#*=}" "${@:2}" ;;&
+        --backend | --backend=*)
+            (($# > 1)) || wrong_usage '--backend: a value is missing'
+            backend=$2
+            shift 2
+            ;;
+    esac
+    check_backend
+    messages=demo_messages_$backend
+    (($#)) || set -- -m "${!messages}" -l 100
     need_build_tools
     install_tools
     make_work_folder
-    build_here producer sender monitor stentor-aggregator
+    prepare_emulator
     start_demo_emulator
     use_emulator
     prepare_cloud
-    deploy_stack "$target/release/bootstrap" "$(architecture_here)" true
+    deploy_stack "$bootstrap" "$(architecture_here)" true
     use_demo_programs
     program producer "$@"
     start_senders
@@ -28,10 +42,10 @@ demo() { # PRODUCER ARGUMENTS...
 # ends, be it by kill -9, the emulator and its functions end too.
 start_demo_emulator() {
     port=0
-    say 'starting an emulator ...'
+    say "starting $backend ..."
     mkfifo "$work/stdin"
     set -m
-    "$venv/bin/python" "$root/infra/local/emulator.py" --port 0 --until-stdin-closes \
+    "$root/infra/local/emulator.sh" --backend "$backend" --port 0 --until-stdin-closes \
         <"$work/stdin" >"$work/ready" 2>"$work/log" &
     emulator=$!
     set +m

@@ -2,7 +2,7 @@
 # The local emulator: start it, find it, stop it.
 #
 # An emulator holds the lock on .local/PORT/pid as long as it lives, so a process id found there is
-# never that of a stranger. Those that `demo` and the tests start live by their stdin instead, and
+# never that of a stranger; its backend stands beside it. Those that `demo` and the tests start live by their stdin instead, and
 # leave the file empty.
 
 # Everything that follows talks to the emulator on $port, whatever the user's AWS settings are.
@@ -16,18 +16,30 @@ use_emulator() {
     export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 }
 
-# Print the process id of the emulator on a port, or fail.
+# Print the process id and the backend of the emulator on a port, or fail.
 emulator_on() { # PORT
     local file=$state/$1/pid
     [[ -s $file ]] && ! flock -n "$file" true && cat -- "$file" 2>/dev/null
+}
+
+# Install what the backend needs, and build what runs in it and against it.
+prepare_emulator() {
+    functions_in=$("$root/infra/local/emulator.sh" --backend "$backend" --prepare) || exit 1
+    build_here producer sender monitor
+    if [[ $functions_in == container ]]; then
+        build_for_lambda "$(architecture_here)"
+    else
+        build_here stentor-aggregator
+        bootstrap=$target/release/bootstrap
+    fi
 }
 
 # Wait for the emulator's ready line in $work/ready, and set $port by it.
 wait_until_ready() { # PROCESS
     local deadline=$((SECONDS + 60)) line=
     until line=$(grep -m 1 '^ready on ' "$work/ready" 2>/dev/null); do
-        if ! is_alive "$1"; then fail "the emulator did not start: $(last_line "$work/log")"; fi
-        ((SECONDS < deadline)) || fail "the emulator did not answer within 60 s: $(last_line "$work/log")"
+        if ! is_alive "$1"; then fail "$backend did not start: $(last_lines "$work/log")"; fi
+        ((SECONDS < deadline)) || fail "$backend did not answer within 60 s: $(last_lines "$work/log")"
         sleep 0.02
     done
     port=${line##*:}
@@ -41,9 +53,17 @@ last_line() { # LOG
     printf '%s\n' "${line:-its log is empty}"
 }
 
+# The end of a log, where it explains a failed start.
+last_lines() { # LOG
+    local lines
+    lines=$(grep -v '^[[:space:]]*$' "$1" 2>/dev/null | tail -n 5)
+    printf '%s\n' "${lines:-its log is empty}"
+}
+
 # Start an emulator that outlives this script; a failure from here on until `keep_emulator` ends it.
 start_emulator() {
-    setsid "$venv/bin/python" "$root/infra/local/emulator.py" --port "$port" \
+    say "starting $backend ..."
+    setsid "$root/infra/local/emulator.sh" --backend "$backend" --port "$port" \
         </dev/null >"$work/ready" 2>"$work/log" &
     started=$!
     at_end end_started_emulator
@@ -70,7 +90,7 @@ keep_emulator() { started=; }
 
 # End an emulator that is not this script's child, and the functions it has started.
 end_emulator() { # PROCESS PORT
-    local deadline=$((SECONDS + 5))
+    local deadline=$((SECONDS + 20)) # a container takes up to 10 s
     kill -TERM "$1" 2>/dev/null || true
     while emulator_on "$2" >/dev/null; do
         ((SECONDS < deadline)) || kill -KILL -- "-$1" 2>/dev/null || return 0
@@ -85,25 +105,31 @@ start_local() {
     need setsid 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
     install_tools
     make_work_folder
-    build_here producer sender monitor stentor-aggregator
+    prepare_emulator
     started=
-    if ((port != 0)) && emulator_on "$port" >/dev/null; then
-        say "the emulator is running on http://127.0.0.1:$port"
+    if ((port != 0)) && backend_running=$(emulator_on "$port"); then
+        same_backend "${backend_running#* }"
+        say "$backend is running on http://127.0.0.1:$port"
     else
         start_emulator
     fi
     use_emulator
     prepare_cloud
-    deploy_stack "$target/release/bootstrap" "$(architecture_here)" true
+    deploy_stack "$bootstrap" "$(architecture_here)" true
     keep_emulator
     say_how_to_use_local
+}
+
+same_backend() { # OF-THE-RUNNING-EMULATOR
+    [[ ${1%-in-docker} == "$backend" ]] || fail "port $port has $1, not $backend: stop that first
+(infra/setup.sh stop --port $port), or choose another port with --port"
 }
 
 say_how_to_use_local() {
     local folder flags
     folder=$(release_folder)
     flags=$([[ $stack == stentor ]] || printf -- '--stack %s ' "$stack")
-    say "stack $stack is ready on http://127.0.0.1:$port (log: $(short "$state/$port/log"))"
+    say "stack $stack is ready in $backend on http://127.0.0.1:$port (log: $(short "$state/$port/log"))"
     cat <<NEXT
 In each terminal:
     export STENTOR_LOCAL=1 STENTOR_PORT=$port
@@ -129,12 +155,13 @@ running_ports() {
 }
 
 show_status() {
-    local number ports
+    local number ports pid name
     need flock 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
     ports=$(running_ports)
     [[ -n $ports ]] || say 'no emulator is running: infra/setup.sh local starts one'
     for number in $ports; do
-        printf 'http://127.0.0.1:%s  process %s  log %s\n' "$number" "$(emulator_on "$number")" "$(short "$state/$number/log")"
+        read -r pid name < <(emulator_on "$number") || continue
+        printf 'http://127.0.0.1:%s  %s  process %s  log %s\n' "$number" "$name" "$pid" "$(short "$state/$number/log")"
     done
 }
 
@@ -148,7 +175,7 @@ stop_emulators() {
 
 stop_emulator() { # PORT
     local pid
-    if ! pid=$(emulator_on "$1"); then
+    if ! read -r pid _ < <(emulator_on "$1"); then
         say "no emulator of this checkout is running on port $1"
         return
     fi

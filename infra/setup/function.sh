@@ -26,17 +26,25 @@ build_here() {
         fail "cargo could not build $*: see its message above"
 }
 
-# Build the function for AWS: an arm64 Linux program, cross-compiled by cargo-lambda.
-build_for_aws() {
+# Build the function for Lambda's own system, on AWS or in a container, and set $bootstrap. Cross-compiled
+# by cargo-lambda: this machine's C library may be newer than Lambda's.
+build_for_lambda() { # ARCHITECTURE
     find_target
     local tools
     if ! cargo lambda --version >/dev/null 2>&1; then
         tools=$("$root/infra/local/install.sh" "$root/infra/aws/requirements.txt") || exit 1
         PATH=$tools/bin:$PATH
     fi
-    say 'building stentor-aggregator for AWS (arm64, release) ...'
-    run cargo_in_root lambda build --release --locked --arm64 -p stentor-aggregator ||
+    say "building stentor-aggregator for Lambda ($1, release) ..."
+    run cargo_in_root lambda build --release --locked "--${1/_/-}" -p stentor-aggregator ||
         fail 'cargo lambda could not build stentor-aggregator: see its message above'
+    bootstrap=$target/lambda/bootstrap/bootstrap
+}
+
+print_function() {
+    need_build_tools
+    build_for_lambda "$(architecture_here)"
+    printf '%s\n' "$bootstrap"
 }
 
 cargo_in_root() { # ARGUMENTS...

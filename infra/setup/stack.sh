@@ -77,8 +77,8 @@ deploy() {
         build_here stentor-aggregator
         deploy_stack "$target/release/bootstrap" "$(architecture_here)" true
     else
-        build_for_aws
-        deploy_stack "$target/lambda/bootstrap/bootstrap" arm64 false
+        build_for_lambda arm64
+        deploy_stack "$bootstrap" arm64 false
     fi
     say_how_to_use_it
 }

@@ -27,6 +27,28 @@ impl Aws {
         self.json_call("sqs", "1.0", &format!("AmazonSQS.{operation}"), input)
     }
 
+    /// Calls CloudWatch Logs.
+    #[track_caller]
+    pub fn logs(&self, operation: &str, input: &Value) -> Value {
+        self.json_call("logs", "1.1", &format!("Logs_20140328.{operation}"), input)
+    }
+
+    /// Calls Lambda, whose operations are paths and methods; an input of null is no body.
+    #[track_caller]
+    pub fn lambda(&self, method: &str, path: &str, input: &Value) -> Value {
+        let url = format!("{}/{path}", self.endpoint);
+        let answer = match method {
+            "GET" => self.agent.get(&url).header("Authorization", credential("lambda")).call(),
+            "PUT" => {
+                self.agent.put(&url).header("Authorization", credential("lambda")).send(input.to_string())
+            }
+            other => panic!("{other} is not among the methods used here"),
+        };
+        let (status, text) = read(answer);
+        assert!((200..300).contains(&status), "{method} {path}: {status} {text}");
+        serde_json::from_str(&text).expect("Lambda answers in JSON")
+    }
+
     /// Every item of a table.
     #[track_caller]
     pub fn scan(&self, table: &str) -> Vec<Value> {

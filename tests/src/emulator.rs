@@ -1,4 +1,4 @@
-//! The local emulator: one for all tests of a test program, ended by its closing stdin.
+//! The local emulator, of the backend that these tests are run on: one for all tests of a test program, ended by its closing stdin.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Write};
@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use crate::Aws;
-use crate::programs::{Built, checkout};
+use crate::programs::{Built, build_for_container, checkout};
+use crate::{Aws, Backend};
 
 /// A running emulator with the aggregator's package in it.
 #[derive(Debug)]
@@ -29,16 +29,16 @@ impl Emulator {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Emulator> = OnceLock::new();
         SHARED.get_or_init(|| {
+            let functions_in = prepare();
             let emulator = Self::start();
-            emulator.aws.put_object(CODE_BUCKET, CODE_KEY, &package(&Built::once().bootstrap));
+            emulator.aws.put_object(CODE_BUCKET, CODE_KEY, &package(&bootstrap_for(&functions_in)));
             emulator
         })
     }
 
     fn start() -> Self {
         let log = log_file();
-        let mut process = Command::new(installed().join("bin/python"))
-            .arg(checkout().join("infra/local/emulator.py"))
+        let mut process = emulator_script()
             .args(["--port", "0", "--until-stdin-closes"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -71,15 +71,22 @@ impl Emulator {
     }
 }
 
-/// The environment the emulator is installed in; it is installed on first use.
-fn installed() -> PathBuf {
-    let output = Command::new("bash")
-        .arg(checkout().join("infra/local/install.sh"))
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("bash starts");
+fn emulator_script() -> Command {
+    let mut script = Command::new(checkout().join("infra/local/emulator.sh"));
+    script.env("STENTOR_BACKEND", Backend::of_these_tests().name());
+    script
+}
+
+/// Installs the emulator on first use, and says what its functions run in: a `process` or a `container`.
+fn prepare() -> String {
+    let output = emulator_script().arg("--prepare").stderr(Stdio::inherit()).output().expect("bash starts");
     assert!(output.status.success(), "the emulator could not be installed; its reason stands above");
-    PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())
+    String::from_utf8(output.stdout).expect("a word").trim().to_owned()
+}
+
+/// The function's program: a container is no place for one that was built against this machine's C library.
+fn bootstrap_for(functions_in: &str) -> PathBuf {
+    if functions_in == "container" { build_for_container() } else { Built::once().bootstrap.clone() }
 }
 
 fn log_file() -> PathBuf {

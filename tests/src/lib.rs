@@ -4,6 +4,7 @@
 //! A test waits for conditions by [`wait_until`], never for a while.
 
 mod aws;
+mod backend;
 mod emulator;
 mod function;
 pub mod programs;
@@ -13,6 +14,7 @@ mod stack;
 use std::time::{Duration, Instant};
 
 pub use aws::Aws;
+pub use backend::Backend;
 pub use emulator::Emulator;
 pub use function::Function;
 pub use programs::{Finished, Program, Running};

@@ -74,6 +74,17 @@ impl Built {
     }
 }
 
+/// The aggregator, built for Lambda's own containers on this machine.
+pub fn build_for_container() -> PathBuf {
+    let output = Command::new(checkout().join("infra/setup.sh"))
+        .arg("function")
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("bash starts");
+    assert!(output.status.success(), "the function could not be built; the reason stands above");
+    PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())
+}
+
 /// The profile this test program was built in: its folder is `target/PROFILE/deps`.
 fn profile() -> &'static str {
     static PROFILE: OnceLock<String> = OnceLock::new();

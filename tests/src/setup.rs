@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use crate::Backend;
 use crate::programs::{Built, Program, checkout};
 
 /// A folder with the stand-in, and a target folder with the programs of this test run.
@@ -48,6 +49,7 @@ impl Setup {
         let path = std::env::var("PATH").unwrap_or_default();
         let bin = self.folder.path().join("bin");
         Program::new(&checkout().join("infra/setup.sh"), line)
+            .env("STENTOR_BACKEND", Backend::of_these_tests().name())
             .env("PATH", &format!("{}:{path}", bin.display()))
             .env("CARGO_TARGET_DIR", &self.folder.path().join("target").display().to_string())
     }

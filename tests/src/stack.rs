@@ -193,6 +193,44 @@ impl Stack {
         (number(wanted[0]), number(wanted[1]))
     }
 
+    /// Switches the function's event source mapping on or off, and waits until it is.
+    #[track_caller]
+    pub fn enable_mapping(&self, enabled: bool) {
+        let (aws, function) = (self.aws(), self.function_name());
+        let listed = aws.lambda(
+            "GET",
+            &format!("2015-03-31/event-source-mappings/?FunctionName={function}"),
+            &Value::Null,
+        );
+        let id = listed["EventSourceMappings"][0]["UUID"].as_str().expect("the function has a mapping");
+        let path = format!("2015-03-31/event-source-mappings/{id}");
+        aws.lambda("PUT", &path, &json!({"FunctionName": function, "Enabled": enabled}));
+        let wanted = if enabled { "Enabled" } else { "Disabled" };
+        wait_until(wanted, || aws.lambda("GET", &path, &Value::Null)["State"] == wanted);
+    }
+
+    /// Lets the function count into a table, and waits until it does.
+    #[track_caller]
+    pub fn configure_function(&self, metrics_table: &str) {
+        let path = format!("2015-03-31/functions/{}/configuration", self.function_name());
+        let variables = json!({"STENTOR_METRICS_TABLE": metrics_table, "STENTOR_SINGLE_SHARD": "true"});
+        self.aws().lambda("PUT", &path, &json!({"Environment": {"Variables": variables}}));
+        wait_until("the function is updated", || {
+            let status = &self.aws().lambda("GET", &path, &Value::Null)["LastUpdateStatus"];
+            status.is_null() || status == "Successful"
+        });
+    }
+
+    /// All that the function has logged.
+    pub fn function_log(&self) -> String {
+        let group = format!("/aws/lambda/{}", self.function_name());
+        self.aws().logs("FilterLogEvents", &json!({"logGroupName": group})).to_string()
+    }
+
+    fn function_name(&self) -> String {
+        format!("{}-aggregator", self.name)
+    }
+
     #[track_caller]
     fn url(&self, queue: &str) -> String {
         let answer = self.aws().sqs("GetQueueUrl", &json!({"QueueName": format!("{}-{queue}", self.name)}));

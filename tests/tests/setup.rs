@@ -213,6 +213,7 @@ fn an_installation_without_python_says_so() {
     let refused = Program::new(&installer, "infra/local/requirements.in")
         .in_checkout()
         .env("PATH", &path)
+        .env("PYENV_ROOT", "/nowhere")
         .run()
         .exits(1);
     assert!(
