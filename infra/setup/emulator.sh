@@ -103,12 +103,14 @@ end_emulator() { # PROCESS PORT
 start_local() {
     need_build_tools
     need setsid 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
+    local running=
+    ((port == 0)) || running=$(emulator_on "$port") || true
+    [[ -z $running ]] || same_backend "${running#* }"
     install_tools
     make_work_folder
     prepare_emulator
     started=
-    if ((port != 0)) && backend_running=$(emulator_on "$port"); then
-        same_backend "${backend_running#* }"
+    if [[ -n $running ]]; then
         say "$backend is running on http://127.0.0.1:$port"
     else
         start_emulator

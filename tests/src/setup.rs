@@ -1,7 +1,7 @@
 //! `infra/setup.sh` as a user calls it, but for the compiling: a stand-in for cargo finds everything built.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -18,6 +18,7 @@ pub struct Setup {
 const CARGO: &str = r#"#!/usr/bin/env bash
 case $1 in
     build) exit 0 ;;
+    lambda) exit 0 ;;
     metadata) printf '{"target_directory":"%s"}\n' "$CARGO_TARGET_DIR" ;;
     *) exit 1 ;;
 esac
@@ -26,19 +27,18 @@ esac
 impl Default for Setup {
     fn default() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let stand_in = folder.path().join("bin/cargo");
         let release = folder.path().join("target/release");
-        for made in [stand_in.parent().expect("it has one"), &release] {
+        let lambda = folder.path().join("target/lambda/bootstrap");
+        for made in [&folder.path().join("bin"), &folder.path().join("few"), &release, &lambda] {
             std::fs::create_dir_all(made).expect("the folder is ours");
         }
-        std::fs::write(&stand_in, CARGO).expect("the folder is ours");
-        std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o755))
-            .expect("the file is ours");
+        write_program(&folder.path().join("bin/cargo"), CARGO);
         let built = Built::once();
         for program in [&built.producer, &built.sender, &built.monitor, &built.bootstrap] {
             let name = program.file_name().expect("a program has a name");
             std::os::unix::fs::symlink(program, release.join(name)).expect("the folder is ours");
         }
+        std::os::unix::fs::symlink(&built.bootstrap, lambda.join("bootstrap")).expect("the folder is ours");
         Self { folder }
     }
 }
@@ -54,10 +54,37 @@ impl Setup {
             .env("CARGO_TARGET_DIR", &self.folder.path().join("target").display().to_string())
     }
 
+    /// Puts a script of the test's own where the script finds that command. In it `$STAND_IN` is a folder
+    /// to write into, and `$EMULATOR` is `emulator.sh`.
+    pub fn stand_in(&self, command: &str, script: &str) {
+        let script = script
+            .replace("$STAND_IN", &self.folder.path().display().to_string())
+            .replace("$EMULATOR", &checkout().join("infra/local/emulator.sh").display().to_string());
+        write_program(&self.folder.path().join("bin").join(command), &script);
+    }
+
+    /// What a stand-in has written into its folder, `$STAND_IN`.
+    #[track_caller]
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).expect("the stand-in has written it")
+    }
+
+    /// A checkout's `infra/local/` elsewhere, with nothing installed.
+    pub fn fresh_checkout(&self) -> PathBuf {
+        let fresh = self.folder.path().join("fresh");
+        let local = fresh.join("infra/local");
+        std::fs::create_dir_all(&local).expect("the folder is ours");
+        for file in std::fs::read_dir(checkout().join("infra/local")).expect("it is there").flatten() {
+            if file.path().is_file() {
+                std::fs::copy(file.path(), local.join(file.file_name())).expect("the folder is ours");
+            }
+        }
+        fresh
+    }
+
     /// A folder with nothing in it but links to some of this machine's commands, for use as PATH.
     pub fn path_with_only(&self, commands: &[&str]) -> String {
         let folder = self.folder.path().join("few");
-        std::fs::create_dir_all(&folder).expect("the folder is ours");
         let path = std::env::var("PATH").unwrap_or_default();
         for command in commands {
             let found =
@@ -67,4 +94,14 @@ impl Setup {
         }
         folder.display().to_string()
     }
+
+    /// Puts a script of the test's own among the commands of [`Self::path_with_only`].
+    pub fn few(&self, command: &str, script: &str) {
+        write_program(&self.folder.path().join("few").join(command), script);
+    }
+}
+
+fn write_program(path: &Path, script: &str) {
+    std::fs::write(path, script).expect("the folder is ours");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
 }

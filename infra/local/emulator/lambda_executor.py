@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -175,6 +176,11 @@ class _RuntimeApi(ThreadingHTTPServer):
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         super().__init__((HOST, 0), _RuntimeApiHandler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A bootstrap that is killed leaves its connection as it is; all else goes to the log."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _RuntimeApiHandler(BaseHTTPRequestHandler):

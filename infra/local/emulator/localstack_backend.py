@@ -33,7 +33,6 @@ SETTINGS = {
     "SKIP_SSL_CERT_DOWNLOAD": "1",
     "DISABLE_EVENTS": "1",
 }
-_TO_THE_LOG: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": 2, "check": False}
 
 
 class LocalStack:
@@ -102,7 +101,9 @@ class LocalStack:
 
         def run(command: list[str]) -> None:
             # All tables are in its memory: without it nothing here is worth going on.
-            give_up(f"DynamoDB Local ended with status {subprocess.run(command, **_TO_THE_LOG).returncode}")
+            # It writes into the folder it is started in. What it prints goes to the log.
+            ended = subprocess.run(command, cwd=self._temporary, stdin=subprocess.DEVNULL, stdout=2, check=False)
+            give_up(f"DynamoDB Local ended with status {ended.returncode}")
 
         def start(server: Any) -> FuncThread:
             return start_thread(run, self._dynamodb_command(server.port, server.heap_size), name="dynamodb-local")

@@ -1,6 +1,6 @@
 """How functions run as processes: what the bootstrap does, and what LocalStack hears of it.
 
-    python -m unittest discover infra/local/emulator      (with the Python of LocalStack's environment)
+    python -B -m unittest discover infra/local/emulator      (with the Python of LocalStack's environment)
 """
 
 from __future__ import annotations

@@ -1,0 +1,179 @@
+//! Installing, starting and finding the emulators of both backends; a stand-in plays the Docker engine.
+
+use stentor_tests::programs::Built;
+use stentor_tests::{Backend, Finished, Program, Setup, wait_until};
+
+/// An engine that has the image: its containers are `MiniStack`, and each call is written down.
+const ENGINE: &str = r#"#!/usr/bin/env bash
+printf '%s\n' "$*" >>"$STAND_IN/calls"
+case $1 in
+    version) echo 28.0.0 ;;
+    image) exit 0 ;;
+    run)
+        port=$(sed 's/.*--publish 127.0.0.1:\([0-9]*\):4566.*/\1/' <<<"$*")
+        echo $$ >"$STAND_IN/container"
+        exec env -i "PATH=$PATH" "$EMULATOR" --backend ministack --port "$port" --state "$STAND_IN"
+        ;;
+    stop) kill "$(<"$STAND_IN/container")" ;;
+    rm) exit 0 ;;
+esac
+"#;
+
+const ENGINE_WITHOUT_IMAGE: &str = r#"#!/usr/bin/env bash
+case $1 in
+    version) echo 28.0.0 ;;
+    pull) echo 'Error response from daemon: lookup of the registry: no such host' >&2 && exit 1 ;;
+    *) exit 1 ;;
+esac
+"#;
+
+const ENGINE_WHOSE_CONTAINER_DIES: &str = r#"#!/usr/bin/env bash
+case $1 in
+    version) echo 28.0.0 ;;
+    run) echo 'license activation failed' && exit 55 ;;
+    *) exit 0 ;;
+esac
+"#;
+
+#[track_caller]
+fn port_of(started: &Finished) -> String {
+    let port = started.stdout.split("STENTOR_PORT=").nth(1).and_then(|rest| rest.split_whitespace().next());
+    port.expect("it says how to use it").to_owned()
+}
+
+#[test]
+fn localstack_is_a_container_where_a_docker_engine_answers() {
+    let setup = Setup::default();
+    setup.stand_in("docker", ENGINE);
+    let started = setup.run("local --backend localstack --port 0").run().exits(0);
+    let port = port_of(&started);
+    let status = setup.run("status").run().exits(0);
+    let line = status.stdout.lines().find(|line| line.contains(&format!(":{port} "))).expect("it is listed");
+    assert!(line.contains("localstack-in-docker"), "{line}");
+
+    let built = Built::once();
+    for (program, line) in
+        [(&built.producer, "-m 5"), (&built.sender, "-w 0 --idle-timeout 1"), (&built.monitor, "-t 0.2")]
+    {
+        Program::new(program, line).env("STENTOR_LOCAL", "1").env("STENTOR_PORT", &port).run().exits(0);
+    }
+
+    setup.run(&format!("stop --port {port}")).run().exits(0);
+    let calls = setup.read("calls");
+    let run = calls.lines().find(|call| call.starts_with("run ")).expect("a container was run");
+    for word in [
+        &format!("--publish 127.0.0.1:{port}:4566") as &str,
+        "--volume /var/run/docker.sock:/var/run/docker.sock",
+        "--env PROVIDER_OVERRIDE_DYNAMODB=v2",
+        "--env PROVIDER_OVERRIDE_DYNAMODBSTREAMS=v2",
+        "localstack/localstack:4.14.0",
+    ] {
+        assert!(run.contains(word), "{word} in {run}");
+    }
+    assert!(calls.lines().last().is_some_and(|call| call.starts_with("stop ")), "{calls}");
+    let container: u32 = setup.read("container").trim().parse().expect("a process id");
+    wait_until("the container is gone", || !std::path::Path::new(&format!("/proc/{container}")).exists());
+}
+
+#[test]
+fn an_engine_without_the_image_and_without_a_network_says_so() {
+    let setup = Setup::default();
+    setup.stand_in("docker", ENGINE_WITHOUT_IMAGE);
+    for command in ["local --backend localstack --port 0", "demo --backend localstack"] {
+        let refused = setup.run(command).run().exits(1);
+        let last = refused.stderr.lines().last().unwrap_or_default();
+        assert!(last.contains("localstack/localstack:4.14.0") && last.contains("no such host"), "{last}");
+    }
+}
+
+#[test]
+fn an_emulator_that_dies_at_the_start_shows_its_last_words() {
+    let setup = Setup::default();
+    setup.stand_in("docker", ENGINE_WHOSE_CONTAINER_DIES);
+    let died = setup.run("local --backend localstack --port 0").run().exits(1);
+    assert!(died.stderr.contains("license activation failed"), "{}", died.stderr);
+    assert!(died.stderr.contains("status 55"), "{}", died.stderr);
+}
+
+#[test]
+fn a_port_with_the_other_backend_is_not_taken_for_this_one() {
+    let setup = Setup::default();
+    let port = port_of(&setup.run("local --port 0").run().exits(0));
+    let own = Backend::of_these_tests();
+    let other = if own == Backend::MiniStack { Backend::LocalStack } else { Backend::MiniStack }.name();
+    let refused = setup.run(&format!("local --backend {other} --port {port}")).run().exits(1);
+    assert!(refused.stderr.contains(own.name()) && refused.stderr.contains(&port), "{}", refused.stderr);
+    assert!(refused.stderr.lines().count() <= 2, "{}", refused.stderr);
+    setup.run(&format!("stop --port {port}")).run().exits(0);
+}
+
+/// Commands that a fresh checkout's `emulator.sh` needs before it installs anything.
+const BASICS: [&str; 14] = [
+    "bash",
+    "dirname",
+    "env",
+    "sed",
+    "tail",
+    "mkdir",
+    "flock",
+    "rm",
+    "sha256sum",
+    "cut",
+    "timeout",
+    "sleep",
+    "touch",
+    "tar",
+];
+
+#[test]
+fn what_localstack_needs_without_docker_is_named_in_one_line() {
+    let setup = Setup::default();
+    let checkout = setup.fresh_checkout();
+    let path = setup.path_with_only(&BASICS);
+    let prepare = || {
+        let script =
+            Program::new(&checkout.join("infra/local/emulator.sh"), "--backend localstack --prepare");
+        script.env("PATH", &path).env("PYENV_ROOT", "/nowhere").run().exits(1).stderr
+    };
+    let missing = |told: &str, what: &str| {
+        let last = told.lines().last().unwrap_or_default();
+        assert!(last.contains(what) && last.contains("install it"), "{told}");
+        assert!(told.lines().count() <= 2, "{told}");
+    };
+    missing(&prepare(), "Java 17");
+    setup.few("java", "#!/usr/bin/env bash\necho 'openjdk version \"11.0.2\"' >&2\n");
+    missing(&prepare(), "Java 17");
+    setup.few("java", "#!/usr/bin/env bash\necho 'openjdk version \"17.0.1\"' >&2\n");
+    missing(&prepare(), "npm");
+    // What was fetched is another package than the one whose hash is known.
+    setup.few("npm", "#!/usr/bin/env bash\necho no archive >package.tgz\necho package.tgz\n");
+    let told = prepare();
+    assert!(told.contains("SHA-256 differs"), "{told}");
+    setup.few("npm", "#!/usr/bin/env bash\necho 'npm error network' >&2\nexit 1\n");
+    let told = prepare();
+    assert!(told.contains("npm error network") && told.contains("check the network"), "{told}");
+}
+
+#[test]
+fn an_interrupted_installation_is_begun_anew() {
+    let setup = Setup::default();
+    let checkout = setup.fresh_checkout();
+    let path = setup.path_with_only(&BASICS);
+    setup.few("java", "#!/usr/bin/env bash\necho 'openjdk version \"17.0.1\"' >&2\n");
+    let prepare = || {
+        Program::new(&checkout.join("infra/local/emulator.sh"), "--backend localstack --prepare")
+            .env("PATH", &path)
+    };
+    setup.few("npm", "#!/usr/bin/env bash\ntouch half-a-package\nexec sleep 2\n");
+    let left_over = || {
+        let folders = std::fs::read_dir(checkout.join(".local")).into_iter().flatten().flatten();
+        folders.map(|folder| folder.path().join("half-a-package")).find(|file| file.exists())
+    };
+    let mut killed = prepare().start();
+    wait_until("it is in the middle", || left_over().is_some());
+    killed.kill();
+    setup.few("npm", "#!/usr/bin/env bash\necho 'npm error network' >&2\nexit 1\n");
+    let again = prepare().run().exits(1);
+    assert!(again.stderr.contains("npm error network"), "it tries again: {}", again.stderr);
+    assert_eq!(left_over(), None, "and nothing of the first attempt is left");
+}
