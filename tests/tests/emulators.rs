@@ -19,21 +19,21 @@ case $1 in
 esac
 "#;
 
-const ENGINE_WITHOUT_IMAGE: &str = r#"#!/usr/bin/env bash
+const ENGINE_WITHOUT_IMAGE: &str = r"#!/usr/bin/env bash
 case $1 in
     version) echo 28.0.0 ;;
     pull) echo 'Error response from daemon: lookup of the registry: no such host' >&2 && exit 1 ;;
     *) exit 1 ;;
 esac
-"#;
+";
 
-const ENGINE_WHOSE_CONTAINER_DIES: &str = r#"#!/usr/bin/env bash
+const ENGINE_WHOSE_CONTAINER_DIES: &str = r"#!/usr/bin/env bash
 case $1 in
     version) echo 28.0.0 ;;
     run) echo 'license activation failed' && exit 55 ;;
     *) exit 0 ;;
 esac
-"#;
+";
 
 #[track_caller]
 fn port_of(started: &Finished) -> String {
