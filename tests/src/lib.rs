@@ -7,7 +7,9 @@ mod aws;
 mod backend;
 mod emulator;
 mod function;
+mod http;
 pub mod programs;
+pub mod proxy;
 mod setup;
 mod stack;
 
@@ -18,8 +20,9 @@ pub use backend::Backend;
 pub use emulator::Emulator;
 pub use function::Function;
 pub use programs::{Finished, Program, Running};
+pub use proxy::Proxy;
 pub use setup::Setup;
-pub use stack::{Count, Stack};
+pub use stack::{Count, Stack, Way};
 
 /// How long a condition may take to come true on a slow machine, unless a test says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,13 +6,44 @@ use serde_json::{Value, json};
 
 use crate::emulator::{CODE_BUCKET, CODE_KEY};
 use crate::programs::{Built, Program, checkout};
-use crate::{Aws, Emulator, wait_until};
+use crate::{Aws, Emulator, Proxy, wait_until};
 
 /// A stack in the emulator, made by `infra/template.yaml`, and taken away when the test lets go of it.
 #[derive(Debug)]
 pub struct Stack {
     name: String,
     emulator: &'static Emulator,
+}
+
+/// A way that programs can take to a stack.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    stack: &'a Stack,
+    port: u16,
+}
+
+impl Way<'_> {
+    /// The producer, by this way.
+    pub fn producer(&self, line: &str) -> Program {
+        self.program(&Built::once().producer, line)
+    }
+
+    /// A sender, by this way.
+    pub fn sender(&self, line: &str) -> Program {
+        self.program(&Built::once().sender, line)
+    }
+
+    /// The monitor, by this way.
+    pub fn monitor(&self, line: &str) -> Program {
+        self.program(&Built::once().monitor, line)
+    }
+
+    fn program(&self, path: &std::path::Path, line: &str) -> Program {
+        Program::new(path, line)
+            .env("STENTOR_STACK", &self.stack.name)
+            .env("STENTOR_LOCAL", "1")
+            .env("STENTOR_PORT", &self.port.to_string())
+    }
 }
 
 /// What a run's items in the messages table come to, counted one by one.
@@ -100,24 +131,26 @@ impl Stack {
 
     /// The producer, with this stack.
     pub fn producer(&self, line: &str) -> Program {
-        self.program(&Built::once().producer, line)
+        self.by(self.emulator.port()).producer(line)
     }
 
     /// A sender, with this stack.
     pub fn sender(&self, line: &str) -> Program {
-        self.program(&Built::once().sender, line)
+        self.by(self.emulator.port()).sender(line)
     }
 
     /// The monitor, with this stack.
     pub fn monitor(&self, line: &str) -> Program {
-        self.program(&Built::once().monitor, line)
+        self.by(self.emulator.port()).monitor(line)
     }
 
-    fn program(&self, path: &std::path::Path, line: &str) -> Program {
-        Program::new(path, line)
-            .env("STENTOR_STACK", &self.name)
-            .env("STENTOR_LOCAL", "1")
-            .env("STENTOR_PORT", &self.emulator.port().to_string())
+    /// The way to this stack that leads through the proxy.
+    pub fn behind(&self, proxy: &Proxy) -> Way<'_> {
+        self.by(proxy.port())
+    }
+
+    fn by(&self, port: u16) -> Way<'_> {
+        Way { stack: self, port }
     }
 
     /// Enqueues messages, and returns the run.

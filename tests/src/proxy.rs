@@ -1,0 +1,336 @@
+//! A proxy between the programs and the emulator that understands what they say, and injects the faults that
+//! AWS really has. A seed decides which call is struck.
+
+mod fault;
+mod surgery;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use socket2::SockRef;
+
+pub use fault::{Call, Fault, Service, Weather};
+use surgery::{Surgery, nothing_done};
+
+use crate::Emulator;
+use crate::http::{Request, answer, drip};
+
+/// Longer than a program waits for one answer.
+const SILENCE: Duration = Duration::from_secs(13);
+const LATENCY: Duration = Duration::from_secs(2);
+const OUTAGE: Duration = Duration::from_secs(3);
+
+/// A proxy at work; it ends with the test program.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    agent: ureq::Agent,
+    upstream: String,
+    chance: Mutex<ChaCha8Rng>,
+    weather: Mutex<Weather>,
+    injected: Mutex<BTreeMap<Fault, u64>>,
+    calls: Mutex<BTreeSet<(Service, String)>>,
+    /// Until when connections are refused.
+    outage: Mutex<Option<Instant>>,
+    connections: Mutex<Vec<TcpStream>>,
+    /// Copies of received messages, to be delivered a second time.
+    copies: Mutex<VecDeque<Value>>,
+}
+
+/// What goes back to the program.
+enum Reply {
+    Answer(u16, String),
+    /// Its bytes come over that time.
+    Drip(u16, String, Duration),
+    /// The connection is reset.
+    Reset,
+    /// The connection stays open for that time, and then closes.
+    Silence(Duration),
+}
+
+impl Proxy {
+    /// A proxy before the tests' emulator, with nothing going wrong yet.
+    pub fn start(seed: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let address = listener.local_addr().expect("it is bound");
+        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+        let shared = Arc::new(Shared {
+            agent: config.into(),
+            upstream: Emulator::shared().url(),
+            chance: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+            weather: Mutex::default(),
+            injected: Mutex::default(),
+            calls: Mutex::default(),
+            outage: Mutex::default(),
+            connections: Mutex::default(),
+            copies: Mutex::default(),
+        });
+        let served = Arc::clone(&shared);
+        std::thread::spawn(move || served.listen(listener, address));
+        Self { address, shared }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// From now on this goes wrong.
+    pub fn set_weather(&self, weather: Weather) {
+        *lock(&self.shared.weather) = weather;
+    }
+
+    /// Refuses connections for that time, and resets those that are open.
+    pub fn break_off(&self, lasting: Duration) {
+        self.shared.break_off(lasting);
+    }
+
+    /// How often each fault has struck.
+    pub fn injected(&self) -> BTreeMap<Fault, u64> {
+        lock(&self.shared.injected).clone()
+    }
+
+    /// How often this fault has struck.
+    pub fn count(&self, fault: Fault) -> u64 {
+        self.injected().get(&fault).copied().unwrap_or(0)
+    }
+
+    /// Every call that came through, by service and operation; a PartiQL batch by its verb as well, as
+    /// `BatchExecuteStatement/INSERT`; the last part is the table or queue.
+    pub fn calls(&self) -> BTreeSet<(Service, String)> {
+        lock(&self.shared.calls).clone()
+    }
+}
+
+impl Shared {
+    /// Takes connections; during an outage there is no listener, so that they are refused.
+    fn listen(self: Arc<Self>, mut listener: TcpListener, address: SocketAddr) {
+        listener.set_nonblocking(true).expect("a socket can be so");
+        loop {
+            if let Some(until) = lock(&self.outage).take() {
+                drop(listener);
+                sleep(until.saturating_duration_since(Instant::now()));
+                listener = loop {
+                    match TcpListener::bind(address) {
+                        Ok(listener) => break listener,
+                        Err(_) => sleep(Duration::from_millis(20)),
+                    }
+                };
+                listener.set_nonblocking(true).expect("a socket can be so");
+            }
+            let Ok((connection, _)) = listener.accept() else {
+                sleep(Duration::from_millis(2));
+                continue;
+            };
+            connection.set_nonblocking(false).expect("a socket can be so");
+            let _ = connection.set_nodelay(true);
+            let mut connections = lock(&self.connections);
+            connections.retain(|connection| connection.peer_addr().is_ok());
+            connections.extend(connection.try_clone());
+            drop(connections);
+            let served = Arc::clone(&self);
+            std::thread::spawn(move || served.converse(connection));
+        }
+    }
+
+    fn break_off(&self, lasting: Duration) {
+        *lock(&self.outage) = Some(Instant::now() + lasting);
+        for connection in lock(&self.connections).drain(..) {
+            let _ = connection.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    /// `None` when the connection is over.
+    fn converse(&self, mut connection: TcpStream) -> Option<()> {
+        let mut reader = BufReader::new(connection.try_clone().ok()?);
+        while let Some(request) = Request::read(&mut reader) {
+            match self.reply(&request) {
+                Reply::Answer(status, body) => connection.write_all(&answer(status, &body)).ok()?,
+                Reply::Drip(status, body, over) => drip(&mut connection, &answer(status, &body), over)?,
+                Reply::Reset => {
+                    let _ = SockRef::from(&connection).set_linger(Some(Duration::ZERO));
+                    return None;
+                }
+                Reply::Silence(lasting) => {
+                    sleep(lasting);
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn reply(&self, request: &Request) -> Reply {
+        let Some(call) = call(request) else {
+            return self.forward(request, &request.body);
+        };
+        self.note(&call);
+        let chance = lock(&self.chance).random::<f64>();
+        let struck = lock(&self.weather).strike(&call, chance);
+        let Some(fault) = struck else {
+            return self.with_copies(&call, self.forward(request, &request.body));
+        };
+        let Some(reply) = self.strike(fault, &call, request) else {
+            return self.forward(request, &request.body);
+        };
+        *lock(&self.injected).entry(fault).or_default() += 1;
+        reply
+    }
+
+    /// What the fault makes of the call; `None` where it finds nothing to strike.
+    fn strike(&self, fault: Fault, call: &Call, request: &Request) -> Option<Reply> {
+        let refuse = |status, code: &str| {
+            Some(Reply::Answer(status, json!({"__type": code, "message": "struck by the proxy"}).to_string()))
+        };
+        let done = || self.forward(request, &request.body);
+        match fault {
+            Fault::InternalError => refuse(500, "InternalServerError"),
+            Fault::Unavailable => refuse(503, "ServiceUnavailable"),
+            Fault::ProvisionedThroughputExceeded => refuse(400, "ProvisionedThroughputExceededException"),
+            Fault::DynamoThrottling => refuse(400, "com.amazon.coral.availability#ThrottlingException"),
+            Fault::RequestLimitExceeded => refuse(400, "RequestLimitExceeded"),
+            Fault::RequestThrottled => refuse(403, "com.amazonaws.sqs#RequestThrottled"),
+            Fault::SqsThrottling => refuse(400, "ThrottlingException"),
+            Fault::OverLimit => refuse(403, "com.amazonaws.sqs#OverLimit"),
+            Fault::ExpiredToken => refuse(400, "ExpiredTokenException"),
+            Fault::ResetBefore => Some(Reply::Reset),
+            Fault::AnswerLost => {
+                done();
+                Some(Reply::Reset)
+            }
+            Fault::InternalErrorAfterwards => {
+                done();
+                refuse(500, "InternalServerError")
+            }
+            Fault::Silence => Some(Reply::Silence(SILENCE)),
+            Fault::SlowDrip => match done() {
+                Reply::Answer(status, body) => Some(Reply::Drip(status, body, LATENCY)),
+                other => Some(other),
+            },
+            Fault::Latency => {
+                let reply = done();
+                sleep(LATENCY);
+                Some(reply)
+            }
+            Fault::Refused => {
+                self.break_off(OUTAGE);
+                Some(Reply::Reset)
+            }
+            Fault::DeliveredTwice => self.deliver_twice(request),
+            Fault::CountsTooLow => self.miscount(request, |_| 0),
+            Fault::CountsTooHigh => self.miscount(request, |count| count + 3),
+            Fault::EntryFailed
+            | Fault::EntryThrottled
+            | Fault::EntryAnswerLost
+            | Fault::StaleReceipt
+            | Fault::StatementThrottled
+            | Fault::StatementThroughputExceeded
+            | Fault::StatementLimitExceeded
+            | Fault::StatementFailed
+            | Fault::StatementConflict
+            | Fault::StatementAnswerLost
+            | Fault::ItemNotReturned
+            | Fault::UnprocessedKeys => self.operate(fault, call, request),
+        }
+    }
+
+    /// Lets a part of a batch fail.
+    fn operate(&self, fault: Fault, call: &Call, request: &Request) -> Option<Reply> {
+        let surgery = Surgery::new(fault, call, || lock(&self.chance).random())?;
+        let told = match surgery.request(call) {
+            None => nothing_done(),
+            Some(left) => match self.forward(request, left.to_string().as_bytes()) {
+                Reply::Answer(200, body) => serde_json::from_str(&body).ok()?,
+                other => return Some(other),
+            },
+        };
+        Some(Reply::Answer(200, surgery.answer(call, told).to_string()))
+    }
+
+    /// Keeps a copy of a message that is received, for the next who receives.
+    fn deliver_twice(&self, request: &Request) -> Option<Reply> {
+        let Reply::Answer(200, body) = self.forward(request, &request.body) else { return None };
+        let told: Value = serde_json::from_str(&body).ok()?;
+        if let Some(message) = told["Messages"].get(0) {
+            lock(&self.copies).push_back(message.clone());
+        }
+        Some(Reply::Answer(200, body))
+    }
+
+    /// Adds a copy to what is received, where there is one and room for it.
+    fn with_copies(&self, call: &Call, reply: Reply) -> Reply {
+        let Reply::Answer(200, body) = &reply else { return reply };
+        if call.operation != "ReceiveMessage" || lock(&self.copies).is_empty() {
+            return reply;
+        }
+        let mut told: Value = serde_json::from_str(body).unwrap_or_default();
+        let mut messages = told["Messages"].as_array().cloned().unwrap_or_default();
+        let most = call.input["MaxNumberOfMessages"].as_u64().unwrap_or(1);
+        if (messages.len() as u64) < most {
+            messages.extend(lock(&self.copies).pop_front());
+        }
+        told["Messages"] = messages.into();
+        Reply::Answer(200, told.to_string())
+    }
+
+    fn miscount(&self, request: &Request, wrong: impl Fn(u64) -> u64) -> Option<Reply> {
+        let Reply::Answer(200, body) = self.forward(request, &request.body) else { return None };
+        let mut told: Value = serde_json::from_str(&body).ok()?;
+        for (name, count) in told["Attributes"].as_object_mut()? {
+            if name.starts_with("ApproximateNumberOf") {
+                *count = wrong(count.as_str()?.parse().ok()?).to_string().into();
+            }
+        }
+        Some(Reply::Answer(200, told.to_string()))
+    }
+
+    fn forward(&self, request: &Request, body: &[u8]) -> Reply {
+        let mut forwarded = self.agent.post(&self.upstream);
+        for name in ["authorization", "content-type", "x-amz-target", "x-amz-date"] {
+            if let Some(value) = request.header(name) {
+                forwarded = forwarded.header(name, value);
+            }
+        }
+        let Ok(mut told) = forwarded.send(body) else { return Reply::Reset };
+        match told.body_mut().with_config().limit(u64::MAX).read_to_string() {
+            Ok(body) => Reply::Answer(told.status().as_u16(), body),
+            Err(_) => Reply::Reset,
+        }
+    }
+
+    fn note(&self, call: &Call) {
+        let verb = call.input["Statements"][0]["Statement"].as_str().and_then(|text| text.split(' ').next());
+        let operation = verb.map_or(call.operation.clone(), |verb| format!("{}/{verb}", call.operation));
+        lock(&self.calls).insert((call.service, operation));
+    }
+}
+
+fn call(request: &Request) -> Option<Call> {
+    let (service, operation) = request.header("x-amz-target")?.split_once('.')?;
+    let service = match service {
+        "AmazonSQS" => Service::Sqs,
+        "DynamoDB_20120810" => Service::DynamoDb,
+        _ => return None,
+    };
+    Some(Call {
+        service,
+        operation: operation.to_owned(),
+        input: serde_json::from_slice(&request.body).ok()?,
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

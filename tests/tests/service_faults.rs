@@ -1,0 +1,139 @@
+//! Each fault of the services and of the way to them, alone: the run ends complete, and each message counts once.
+
+use std::time::{Duration, Instant};
+
+use stentor_tests::proxy::{Fault, Weather};
+use stentor_tests::{Finished, Proxy, Stack, wait_until};
+
+/// How often the fault strikes what it can strike.
+fn likelihood(fault: Fault) -> f64 {
+    match fault {
+        // It lasts longer than a program waits for one answer.
+        Fault::Silence => 0.05,
+        Fault::SlowDrip | Fault::Latency => 0.1,
+        _ => 0.3,
+    }
+}
+
+/// A whole rehearsal while the fault strikes, then one quiet sender for what others still hold.
+fn rehearse(fault: Fault, messages: u64) -> String {
+    let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
+    let proxy = Proxy::start(7);
+    let way = stack.behind(&proxy);
+    proxy.set_weather(Weather::only(fault, likelihood(fault)));
+    let produced = way.producer(&format!("-m {messages} --json --rate 100")).start();
+    let senders: Vec<_> =
+        (0..2).map(|_| way.sender("-w 0.02 -f 0.1 -c 5 --idle-timeout 3 --json").start()).collect();
+    let run = produced.finish().exits(0).json()["run"].as_str().expect("a run id").to_owned();
+    // Reads that only some faults strike.
+    way.producer(&format!("--requeue {run}")).run().exits(0);
+    let senders: Vec<Finished> = senders.into_iter().map(|sender| sender.finish().exits(0)).collect();
+    way.monitor("--once --json").run().exits(0);
+    proxy.set_weather(Weather::calm());
+    stack.sender("-w 0 -f 0.1 -c 5 --idle-timeout 1").run().exits(0);
+
+    let snapshot = stack.completed(&run);
+    let count = stack.count(&run);
+    assert_eq!((count.pending, count.total()), (0, messages), "{fault:?}");
+    assert_eq!(
+        (snapshot["sent"].as_u64(), snapshot["failed"].as_u64()),
+        (Some(count.sent), Some(count.failed)),
+        "{fault:?}: {snapshot}"
+    );
+    assert!(proxy.count(fault) > 0, "{fault:?} never struck");
+    for sender in senders {
+        assert!(!sender.stderr.contains("panicked"), "{fault:?}: {}", sender.stderr);
+    }
+    format!("{}: {} times", fault.name(), proxy.count(fault))
+}
+
+/// Several at once: most of a fault's time is waiting.
+fn rehearse_all(faults: &[Fault]) {
+    const AT_ONCE: usize = 9;
+    for some in faults.chunks(AT_ONCE) {
+        std::thread::scope(|scope| {
+            let rehearsals: Vec<_> = some.iter().map(|fault| scope.spawn(|| rehearse(*fault, 60))).collect();
+            for rehearsal in rehearsals {
+                println!("{}", rehearsal.join().expect("the rehearsal holds"));
+            }
+        });
+    }
+}
+
+#[test]
+fn calls_that_fail_and_answers_that_are_lost_lose_nothing() {
+    rehearse_all(&[
+        Fault::InternalError,
+        Fault::Unavailable,
+        Fault::InternalErrorAfterwards,
+        Fault::AnswerLost,
+        Fault::ResetBefore,
+        Fault::Silence,
+        Fault::SlowDrip,
+        Fault::Latency,
+        Fault::ExpiredToken,
+    ]);
+}
+
+#[test]
+fn services_that_ask_for_patience_get_it() {
+    rehearse_all(&[
+        Fault::ProvisionedThroughputExceeded,
+        Fault::DynamoThrottling,
+        Fault::RequestLimitExceeded,
+        Fault::RequestThrottled,
+        Fault::SqsThrottling,
+        Fault::OverLimit,
+    ]);
+}
+
+#[test]
+fn entries_and_statements_that_fail_inside_a_success_are_no_answers() {
+    rehearse_all(&[
+        Fault::EntryFailed,
+        Fault::EntryThrottled,
+        Fault::EntryAnswerLost,
+        Fault::StatementThrottled,
+        Fault::StatementThroughputExceeded,
+        Fault::StatementLimitExceeded,
+        Fault::StatementFailed,
+        Fault::StatementConflict,
+        Fault::StatementAnswerLost,
+        Fault::ItemNotReturned,
+        Fault::UnprocessedKeys,
+    ]);
+}
+
+#[test]
+fn a_queue_that_repeats_messages_and_miscounts_them_changes_no_result() {
+    rehearse_all(&[Fault::DeliveredTwice, Fault::CountsTooLow, Fault::CountsTooHigh, Fault::StaleReceipt]);
+}
+
+#[test]
+fn an_outage_of_thirty_seconds_is_survived_without_a_restart() {
+    const OUTAGE: Duration = Duration::from_secs(30);
+    let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
+    let proxy = Proxy::start(1);
+    let way = stack.behind(&proxy);
+    let producer = way.producer("-m 2000 --rate 200 --json").start();
+    let sender = way.sender("-w 0.02 -f 0.1 -c 10 --json --forever").start();
+    let mut monitor = way.monitor("-t 0.5 --follow").start();
+    let counted = || stack.monitor("--once --json").run();
+    wait_until("the run is under way", || {
+        let told = counted();
+        told.code == Some(0) && told.json()["sent"].as_u64() > Some(20)
+    });
+    let begun = Instant::now();
+    proxy.break_off(OUTAGE);
+    let run = producer.finish().exits(0).json()["run"].as_str().unwrap().to_owned();
+    assert!(begun.elapsed() > OUTAGE, "the outage fell into the run");
+    let snapshot = stack.completed(&run);
+    let count = stack.count(&run);
+    assert_eq!((count.pending, count.total()), (0, 2_000));
+    assert_eq!(snapshot["sent"].as_u64(), Some(count.sent));
+    assert!(monitor.is_running(), "the monitor waits for better times");
+    monitor.kill();
+    sender.signal("TERM");
+    let sender = sender.finish().exits(143);
+    assert_eq!(sender.stderr.matches("trying for up to").count(), 1, "told once: {}", sender.stderr);
+}
