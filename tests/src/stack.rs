@@ -1,5 +1,6 @@
 //! A deployed stack of a test's own.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
@@ -258,6 +259,25 @@ impl Stack {
     pub fn function_log(&self) -> String {
         let group = format!("/aws/lambda/{}", self.function_name());
         self.aws().logs("FilterLogEvents", &json!({"logGroupName": group})).to_string()
+    }
+
+    /// Kills the function's process with -9; says whether one was running.
+    pub fn kill_function(&self) -> bool {
+        let own = [
+            format!("STENTOR_METRICS_TABLE={}-metrics", self.name),
+            format!("AWS_ENDPOINT_URL={}", self.emulator.url()),
+        ];
+        let is_own = |process: &str| {
+            let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+            let variables: Vec<_> = environment.split(|byte| *byte == 0).collect();
+            own.iter().all(|variable| variables.contains(&variable.as_bytes()))
+        };
+        let all = std::fs::read_dir("/proc").expect("this is Linux").flatten();
+        let mut running =
+            all.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| is_own(name));
+        running.next().is_some_and(|process| {
+            Command::new("kill").args(["-KILL", &process]).status().is_ok_and(|status| status.success())
+        })
     }
 
     fn function_name(&self) -> String {

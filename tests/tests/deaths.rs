@@ -1,0 +1,169 @@
+//! Processes that die, are stopped and wake up, at any moment: nothing is lost, and nothing counts twice.
+
+use std::fs::OpenOptions;
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+use stentor_tests::{Running, Stack, wait_until};
+
+const RUN: &str = "01JDD0QYJ8000000000000000A";
+
+fn stack() -> Stack {
+    Stack::deploy_with(&[("VisibilityTimeout", "10")])
+}
+
+/// All messages of the run are concluded, and the monitor counts each once.
+#[track_caller]
+fn assert_all_concluded_and_counted_once(stack: &Stack, run: &str, messages: u64) {
+    let snapshot = stack.completed(run);
+    let count = stack.count(run);
+    assert_eq!((count.pending, count.total()), (0, messages), "{snapshot}");
+    assert_eq!(
+        (snapshot["sent"].as_u64(), snapshot["failed"].as_u64()),
+        (Some(count.sent), Some(count.failed)),
+        "{snapshot}"
+    );
+}
+
+fn concluded_items(stack: &Stack, run: &str) -> Vec<Value> {
+    let mut items = stack.items(run);
+    items.retain(|item| item["status"]["S"] != "PENDING");
+    items.sort_by_key(|item| item["id"]["S"].to_string());
+    items
+}
+
+/// Kills a program at some moment within `most` of now, unless it ends before.
+fn kill_within(program: &mut Running, most: Duration, chance: &mut ChaCha8Rng) {
+    let end = Instant::now() + most.mul_f64(chance.random());
+    while Instant::now() < end && program.is_running() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    program.kill();
+}
+
+#[test]
+fn a_producer_killed_again_and_again_enqueues_each_message_once_into_the_table() {
+    let stack = stack();
+    let mut chance = ChaCha8Rng::seed_from_u64(5);
+    let sender = stack.sender("-w 0.01 -f 0.1 -c 20 --forever").start();
+    let mut first = stack.producer(&format!("-m 3000 --run {RUN} --rate 1500")).start();
+    wait_until("the run is begun", || !stack.items(RUN).is_empty());
+    kill_within(&mut first, Duration::from_millis(500), &mut chance);
+    let concluded_then = concluded_items(&stack, RUN);
+    for _ in 0..5 {
+        let mut resumed = stack.producer(&format!("--resume {RUN} --rate 1500")).start();
+        kill_within(&mut resumed, Duration::from_millis(600), &mut chance);
+    }
+    stack.producer(&format!("--resume {RUN}")).run().exits(0);
+    assert_all_concluded_and_counted_once(&stack, RUN, 3_000);
+    let now = concluded_items(&stack, RUN);
+    assert!(concluded_then.iter().all(|item| now.contains(item)), "what is concluded stays as it is");
+    sender.signal("TERM");
+    sender.finish().exits(143);
+}
+
+#[test]
+fn two_resumes_at_once_by_mistake_do_no_harm() {
+    let stack = stack();
+    let mut first = stack.producer(&format!("-m 2000 --run {RUN} --rate 1000")).start();
+    wait_until("some of it is there", || stack.items(RUN).len() > 300);
+    first.kill();
+    let sender = stack.sender("-w 0 -f 0.1 -c 20 --forever --json").start();
+    let resumes = [0, 1].map(|_| stack.producer(&format!("--resume {RUN}")).start());
+    for resumed in resumes {
+        resumed.finish().exits(0);
+    }
+    assert_all_concluded_and_counted_once(&stack, RUN, 2_000);
+    wait_until("the second copies are dropped", || stack.backlog("queue") == (0, 0));
+    sender.signal("TERM");
+    let summary = sender.finish().exits(143).json();
+    assert!(summary["duplicates"].as_u64() > Some(0), "{summary}");
+    assert_eq!(stack.snapshot(RUN)["enqueued"], 2_000);
+}
+
+#[test]
+fn a_stopped_producer_that_wakes_up_after_a_resume_changes_nothing() {
+    let stack = stack();
+    let stopped = stack.producer(&format!("-m 1500 --run {RUN} --rate 600")).start();
+    wait_until("some of it is there", || stack.items(RUN).len() > 200);
+    stopped.signal("STOP");
+    stack.producer(&format!("--resume {RUN}")).run().exits(0);
+    let sender = stack.sender("-w 0 -f 0.2 -c 20 --forever").start();
+    assert_all_concluded_and_counted_once(&stack, RUN, 1_500);
+    let before = concluded_items(&stack, RUN);
+    stopped.signal("CONT");
+    stopped.finish().exits(0);
+    wait_until("its copies are dropped", || stack.backlog("queue") == (0, 0));
+    assert_eq!(concluded_items(&stack, RUN), before, "no item has changed");
+    assert_eq!(stack.snapshot(RUN)["enqueued"], 1_500);
+    assert_all_concluded_and_counted_once(&stack, RUN, 1_500);
+    sender.signal("TERM");
+    sender.finish().exits(143);
+}
+
+#[test]
+fn senders_killed_at_any_moment_lose_nothing() {
+    let stack = stack();
+    let mut chance = ChaCha8Rng::seed_from_u64(11);
+    let run = stack.produce("-m 600");
+    for _ in 0..4 {
+        let mut sender = stack.sender("-w 0.05 -f 0.1 -c 10 --forever").start();
+        kill_within(&mut sender, Duration::from_millis(1_500), &mut chance);
+    }
+    stack.sender("-w 0 -f 0.1 -c 10 --idle-timeout 1").run().exits(0);
+    assert_all_concluded_and_counted_once(&stack, &run, 600);
+}
+
+#[test]
+fn a_sender_stopped_for_longer_than_it_holds_its_messages_loses_to_who_took_over() {
+    let stack = stack();
+    let run = stack.produce("-m 3");
+    let late = stack.sender("-w 4 --distribution constant -f 1 -c 3 --forever --json").start();
+    wait_until("it holds all of them", || stack.backlog("queue") == (0, 3));
+    late.signal("STOP");
+    // It stays until the messages are visible again: what others hold it may have to take over.
+    let other = stack.sender("-w 0 -f 0 -c 3 --idle-timeout 2 --json").run().exits(0).json();
+    assert_eq!(other["sent"], 3);
+    let before = concluded_items(&stack, &run);
+    late.signal("CONT");
+    // Its deliveries are over long since; it tries to conclude them, and hears that others have.
+    let duplicates = || {
+        let seen = stack.snapshot(&run)["senders"].clone();
+        seen.as_array().is_some_and(|senders| senders.iter().any(|sender| sender["duplicates"] == 3))
+    };
+    wait_until("it has lost", duplicates);
+    late.signal("TERM");
+    let late = late.finish().exits(143).json();
+    assert_eq!((late["failed"].as_u64(), late["duplicates"].as_u64()), (Some(0), Some(3)), "{late}");
+    assert_eq!(concluded_items(&stack, &run), before, "the first conclusion stands");
+    assert_all_concluded_and_counted_once(&stack, &run, 3);
+}
+
+#[test]
+fn an_aggregator_killed_again_and_again_counts_each_message_once() {
+    let stack = stack();
+    let run = stack.produce("-m 800");
+    let sender = stack.sender("-w 0.05 -f 0.1 -c 10 --idle-timeout 2").start();
+    let mut killed = 0;
+    wait_until("the function was killed three times while the run went on", || {
+        killed += u32::from(stack.kill_function());
+        killed >= 3
+    });
+    sender.finish().exits(0);
+    assert_all_concluded_and_counted_once(&stack, &run, 800);
+}
+
+#[test]
+fn a_full_disk_behind_stdout_is_told_and_harms_nothing() {
+    let stack = stack();
+    let full = || OpenOptions::new().write(true).open("/dev/full").expect("Linux has it").into();
+    let produced = stack.producer(&format!("-m 20 --run {RUN}")).stdout_to(full()).run().exits(1);
+    let sent = stack.sender("-w 0 -f 0 --idle-timeout 1").stdout_to(full()).run().exits(1);
+    assert_all_concluded_and_counted_once(&stack, RUN, 20);
+    let watched = stack.monitor("-t 0.2").stdout_to(full()).run().exits(1);
+    for ended in [produced, sent, watched] {
+        assert!(ended.stderr.contains("standard output cannot be written"), "{}", ended.stderr);
+    }
+}
