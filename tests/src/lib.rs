@@ -11,6 +11,7 @@ mod http;
 pub mod programs;
 pub mod proxy;
 mod setup;
+pub mod soak;
 mod stack;
 
 use std::time::{Duration, Instant};

@@ -85,13 +85,13 @@ pub fn build_for_container() -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())
 }
 
-/// The profile this test program was built in: its folder is `target/PROFILE/deps`.
+/// The profile this program was built in: a test's folder is `target/PROFILE/deps`, a binary's `target/PROFILE`.
 fn profile() -> &'static str {
     static PROFILE: OnceLock<String> = OnceLock::new();
     PROFILE.get_or_init(|| {
         let own = std::env::current_exe().expect("this program has a path");
-        let folder =
-            own.parent().and_then(Path::parent).and_then(Path::file_name).expect("target/PROFILE/deps");
+        let mut folders = own.ancestors().skip(1).filter_map(Path::file_name);
+        let folder = folders.find(|name| *name != "deps").expect("target/PROFILE");
         match folder.to_str().expect("profiles have plain names") {
             "debug" => "dev".to_owned(),
             name => name.to_owned(),

@@ -41,7 +41,7 @@ struct Shared {
     chance: Mutex<ChaCha8Rng>,
     weather: Mutex<Weather>,
     injected: Mutex<BTreeMap<Fault, u64>>,
-    calls: Mutex<BTreeSet<(Service, String)>>,
+    calls: Mutex<BTreeSet<(Service, String, String)>>,
     /// Until when connections are refused.
     outage: Mutex<Option<Instant>>,
     connections: Mutex<Vec<TcpStream>>,
@@ -107,9 +107,9 @@ impl Proxy {
         self.injected().get(&fault).copied().unwrap_or(0)
     }
 
-    /// Every call that came through, by service and operation; a PartiQL batch by its verb as well, as
-    /// `BatchExecuteStatement/INSERT`; the last part is the table or queue.
-    pub fn calls(&self) -> BTreeSet<(Service, String)> {
+    /// Every call that came through: service, operation, and the table or queue. A `PartiQL` batch goes by its
+    /// verb as well, as `BatchExecuteStatement/INSERT`.
+    pub fn calls(&self) -> BTreeSet<(Service, String, String)> {
         lock(&self.shared.calls).clone()
     }
 }
@@ -311,9 +311,10 @@ impl Shared {
     }
 
     fn note(&self, call: &Call) {
-        let verb = call.input["Statements"][0]["Statement"].as_str().and_then(|text| text.split(' ').next());
+        let verb = call.statement().and_then(|text| text.split(' ').next());
         let operation = verb.map_or(call.operation.clone(), |verb| format!("{}/{verb}", call.operation));
-        lock(&self.calls).insert((call.service, operation));
+        let resource = call.resource().unwrap_or_default().to_owned();
+        lock(&self.calls).insert((call.service, operation, resource));
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use stentor_tests::programs::{Built, checkout};
-use stentor_tests::{Emulator, Program, Setup, wait_until};
+use stentor_tests::{Emulator, Program, Setup, wait_at_most};
 
 /// A call for the tests' emulator, as if it were AWS.
 fn on_emulator(program: Program) -> Program {
@@ -142,13 +142,14 @@ fn the_demo_ends_with_a_complete_run_and_an_audit_that_agrees() {
 #[test]
 fn an_interrupted_demo_leaves_nothing_behind() {
     let setup = Setup::default();
-    let demo = setup.run("demo -m 20000 --rate 50").start();
+    let mut demo = setup.run("demo -m 20000 --rate 50").start();
     // Its emulator is the one whose folder appears under this demo's process.
     let mut port = String::new();
-    wait_until("the demo is at work", || {
+    wait_at_most(Duration::from_secs(180), "the demo is at work", || {
         port = running_below(demo.id());
-        !port.is_empty()
+        !port.is_empty() || !demo.is_running()
     });
+    assert!(demo.is_running(), "{}", demo.finish().stderr);
     demo.signal("INT");
     let ended = demo.finish().exits(130);
     assert!(ended.took < Duration::from_secs(30), "{:?}", ended.took);

@@ -15,6 +15,22 @@ pub struct Call {
     pub input: Value,
 }
 
+impl Call {
+    /// The first statement of a `PartiQL` batch.
+    pub fn statement(&self) -> Option<&str> {
+        self.input["Statements"][0]["Statement"].as_str()
+    }
+
+    /// The table or queue that it is about.
+    pub fn resource(&self) -> Option<&str> {
+        let of_batch = || self.input["RequestItems"].as_object()?.keys().next().map(String::as_str);
+        let of_queue = || self.input["QueueUrl"].as_str()?.rsplit('/').next();
+        let of_statement = || self.statement()?.split('"').nth(1);
+        let named = self.input["TableName"].as_str().or(self.input["QueueName"].as_str());
+        named.or_else(of_batch).or_else(of_queue).or_else(of_statement)
+    }
+}
+
 /// A service of AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {

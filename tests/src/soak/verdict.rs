@@ -1,0 +1,104 @@
+//! Whether the promises were kept, by a count that shares no code with the programs.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::{Count, PATIENCE, Stack};
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Verdict {
+    /// Messages neither concluded nor among the dead letters.
+    pub lost: u64,
+    /// By how much the tallies exceed the table: messages counted twice.
+    pub counted_twice: u64,
+    /// By how much the tallies stay behind the table after the stream had time to drain.
+    pub not_counted: u64,
+    /// Messages among the dead letters, still pending.
+    pub dead_letters: u64,
+}
+
+impl Verdict {
+    /// All promises were kept.
+    pub fn is_good(self) -> bool {
+        self.lost + self.counted_twice + self.not_counted == 0
+    }
+}
+
+/// Watches a run while it goes on: counts that are shown never exceed what is true, and an outcome never changes.
+pub(super) struct Witness<'a> {
+    stack: &'a Stack,
+    run: &'a str,
+    messages: u64,
+    /// Ids and outcomes of what was seen concluded.
+    outcomes: BTreeSet<(String, String)>,
+    looks: u32,
+}
+
+impl<'a> Witness<'a> {
+    pub(super) fn new(stack: &'a Stack, run: &'a str, messages: u64) -> Self {
+        Self { stack, run, messages, outcomes: BTreeSet::new(), looks: 0 }
+    }
+
+    pub(super) fn look(&mut self) -> Result<(), String> {
+        const EVERY: u32 = 10;
+        self.looks += 1;
+        if !self.looks.is_multiple_of(EVERY) {
+            return Ok(());
+        }
+        // The tallies first: the table can only have grown when it is counted.
+        let shown = self.stack.tallied(self.run);
+        let items = self.stack.items(self.run);
+        let count = Count::of(&items);
+        if shown.0 > count.sent || shown.1 > count.failed || count.total() > self.messages {
+            return Err(format!("tallies of {shown:?} exceed the table's {count:?}"));
+        }
+        let outcomes = outcomes(&items);
+        if let Some(changed) = self.outcomes.difference(&outcomes).next() {
+            return Err(format!("an outcome has changed: it was {changed:?}"));
+        }
+        self.outcomes = outcomes;
+        Ok(())
+    }
+}
+
+fn outcomes(items: &[Value]) -> BTreeSet<(String, String)> {
+    let concluded = items.iter().filter(|item| item["status"]["S"] != "PENDING");
+    concluded.map(|item| (item["id"]["S"].to_string(), item["attempt"]["S"].to_string())).collect()
+}
+
+/// The promises, once all is over: what became of each message that was planned, and whether it was counted.
+pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<Verdict, String> {
+    let items = stack.items(run);
+    let letters = stack.dead_letters();
+    let count = Count::of(&items);
+    let is_letter = |item: &&Value| letters.contains(item["id"]["S"].as_str().unwrap_or_default());
+    let dead_letters =
+        items.iter().filter(|item| item["status"]["S"] == "PENDING").filter(is_letter).count() as u64;
+    let (sent, failed) = drained_tallies(stack, run, &count);
+    let audited = stack.monitor(&format!("--audit --run {run}")).run();
+    let verdict = Verdict {
+        lost: messages.saturating_sub(count.sent + count.failed + dead_letters),
+        counted_twice: sent.saturating_sub(count.sent) + failed.saturating_sub(count.failed),
+        not_counted: count.sent.saturating_sub(sent) + count.failed.saturating_sub(failed),
+        dead_letters,
+    };
+    if verdict.is_good() && audited.code != Some(0) {
+        return Err(format!("the audit does not agree: {}{}", audited.stdout, audited.stderr));
+    }
+    Ok(verdict)
+}
+
+/// The tallies, once they account for all that is concluded or nothing has come for a while.
+fn drained_tallies(stack: &Stack, run: &str, count: &Count) -> (u64, u64) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let tallied = stack.tallied(run);
+        if tallied.0 + tallied.1 >= count.sent + count.failed || Instant::now() > deadline {
+            return tallied;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

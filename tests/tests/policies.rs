@@ -1,0 +1,111 @@
+//! The managed policies of the template are exactly what each program calls: no right is missing, none is spare.
+
+use std::collections::BTreeSet;
+
+use stentor_tests::programs::checkout;
+use stentor_tests::proxy::{Fault, Service, Weather};
+use stentor_tests::{Proxy, Stack, Way, wait_until};
+
+/// What a call needs, in the words of IAM: batches need the right of the single call, PartiQL has its own (Amazon
+/// SQS Developer Guide, "Amazon SQS API permissions"; Amazon DynamoDB Developer Guide, "IAM policies with PartiQL").
+fn action(service: Service, operation: &str) -> String {
+    match (service, operation) {
+        (Service::Sqs, batch) => format!("sqs:{}", batch.strip_suffix("Batch").unwrap_or(batch)),
+        (Service::DynamoDb, "BatchExecuteStatement/INSERT") => "dynamodb:PartiQLInsert".to_owned(),
+        (Service::DynamoDb, "BatchExecuteStatement/UPDATE") => "dynamodb:PartiQLUpdate".to_owned(),
+        (Service::DynamoDb, single) => format!("dynamodb:{single}"),
+    }
+}
+
+/// The actions of a managed policy, with the logical name of the resource that each is allowed on.
+fn allowed(policy: &str) -> BTreeSet<(String, String)> {
+    let template = std::fs::read_to_string(checkout().join("infra/template.yaml")).expect("it is there");
+    let section = template.split(&format!("\n  {policy}:\n")).nth(1).expect("the template has the policy");
+    let section = section.split("\n\n").next().expect("it ends with a blank line");
+    let mut allowed = BTreeSet::new();
+    for statement in section.split("- Sid: ").skip(1) {
+        let names = |text: &str, mark: &str| -> BTreeSet<String> {
+            let words =
+                text.split(|letter: char| !letter.is_alphanumeric() && letter != ':' && letter != '.');
+            words.filter(|word| word.contains(mark)).map(str::to_owned).collect()
+        };
+        let (actions, resources) = statement.split_once("Resource:").expect("a statement has a resource");
+        for action in names(actions, ":").into_iter().filter(|word| !word.ends_with(':')) {
+            for resource in names(resources, ".Arn") {
+                allowed.insert((action.clone(), resource.trim_end_matches(".Arn").to_owned()));
+            }
+        }
+    }
+    allowed
+}
+
+/// Runs a program's every way through a proxy of its own; returns what it called, on which resource.
+fn called(stack: &Stack, use_it: impl Fn(&Way<'_>, &Proxy)) -> BTreeSet<(String, String)> {
+    let proxy = Proxy::start(3);
+    use_it(&stack.behind(&proxy), &proxy);
+    let resource = |name: &str| match name.rsplit('-').next() {
+        Some("queue") => "Queue",
+        Some("dlq") => "DeadLetterQueue",
+        Some("messages") => "MessagesTable",
+        Some("metrics") => "MetricsTable",
+        other => panic!("a resource of {other:?}"),
+    };
+    let calls = proxy.calls().into_iter();
+    calls.map(|(service, call, name)| (action(service, &call), resource(&name).to_owned())).collect()
+}
+
+#[test]
+fn the_producer_may_do_what_it_does_and_no_more() {
+    let stack = Stack::deploy();
+    let called = called(&stack, |way, proxy| {
+        let run = way.producer("-m 60 --json").run().exits(0).json()["run"].as_str().unwrap().to_owned();
+        let mut killed = way.producer("-m 500 --rate 100 --run 01JDD0QYJ8000000000000000A").start();
+        wait_until("the mark has moved", || {
+            let calls = proxy.calls();
+            calls.iter().any(|(_, call, _)| call == "UpdateItem")
+                && stack.items("01JDD0QYJ8000000000000000A").len() > 50
+        });
+        killed.kill();
+        way.producer("--resume 01JDD0QYJ8000000000000000A").run().exits(0);
+        way.producer(&format!("--requeue {run}")).run().exits(0);
+    });
+    assert_eq!(called, allowed("ProducerPolicy"));
+}
+
+#[test]
+fn a_sender_may_do_what_it_does_and_no_more() {
+    let stack = Stack::deploy();
+    let run = stack.produce("-m 30");
+    stack.producer(&format!("--requeue {run}")).run().exits(0);
+    let called = called(&stack, |way, proxy| {
+        // The item that failed a condition is read where it does not come along.
+        proxy.set_weather(Weather::only(Fault::ItemNotReturned, 1.0));
+        let first = way.sender("-w 2 --distribution constant -f 0 -c 2 --forever").start();
+        wait_until("two messages are held", || stack.backlog("queue").1 >= 2);
+        // Somebody else concludes what it holds.
+        stack.conclude_all(&run);
+        wait_until("it has read an item", || {
+            proxy.calls().iter().any(|(_, call, name)| call == "GetItem" && name.ends_with("-messages"))
+        });
+        first.signal("TERM");
+        first.finish().exits(143);
+        proxy.set_weather(Weather::calm());
+        stack.produce("-m 10");
+        way.sender("-w 0 -f 0 -c 3").run().exits(0);
+    });
+    assert_eq!(called, allowed("SenderPolicy"));
+}
+
+#[test]
+fn the_monitor_may_do_what_it_does_and_no_more() {
+    let stack = Stack::deploy();
+    let run = stack.produce("-m 20");
+    stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
+    stack.completed(&run);
+    let called = called(&stack, |way, _| {
+        way.monitor("-t 0.2").run().exits(0);
+        way.monitor("--audit").run().exits(0);
+        way.monitor("--once --json").run().exits(0);
+    });
+    assert_eq!(called, allowed("MonitorPolicy"));
+}
