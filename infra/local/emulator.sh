@@ -89,17 +89,17 @@ prepare() {
     functions_in=process
     if [[ $backend == ministack ]]; then
         venv=$("$here/install.sh") || exit 1
-        emulator=("$venv/bin/python" "$here/emulator" --backend ministack)
+        emulator=("$venv/bin/python" -B "$here/emulator" --backend ministack)
     elif docker_answers; then
         venv=$("$here/install.sh") || exit 1
         prepare_image
         functions_in=container
-        emulator=("$venv/bin/python" "$here/emulator" --backend localstack-in-docker --image "$image")
+        emulator=("$venv/bin/python" -B "$here/emulator" --backend localstack-in-docker --image "$image")
     else
         check_java
         install_dynamodb_local
         venv=$("$here/install.sh" "$here/requirements-localstack.txt" 3.13) || exit 1
-        emulator=("$venv/bin/python" "$here/emulator" --backend localstack --dynamodb-local "$dynamodb_local")
+        emulator=("$venv/bin/python" -B "$here/emulator" --backend localstack --dynamodb-local "$dynamodb_local")
     fi
 }
 

@@ -19,15 +19,12 @@ parent alone to end.
 
 from __future__ import annotations
 
-import sys
-
-sys.dont_write_bytecode = True  # nothing appears in the checkout
-
 import argparse
 import http.client
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import sys
-
-sys.dont_write_bytecode = True
-
 import json
 import os
+import sys
 import tempfile
 import threading
 import time

@@ -7,13 +7,10 @@
 
 from __future__ import annotations
 
-import sys
-
-sys.dont_write_bytecode = True
-
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -68,7 +65,7 @@ class LocalStackHere(unittest.TestCase):
         with open(self.log, "w", encoding="utf-8") as log:
             process = subprocess.Popen(
                 [
-                    *(*before, sys.executable, str(EMULATOR), "--backend", "localstack"),
+                    *(*before, sys.executable, "-B", str(EMULATOR), "--backend", "localstack"),
                     *("--dynamodb-local", str(next(STATE.glob("dynamodb-local-*/")))),
                     *("--port", "0", "--state", str(self.folder)),
                 ],
