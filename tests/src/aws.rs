@@ -70,14 +70,18 @@ impl Aws {
 
     #[track_caller]
     fn json_call(&self, service: &str, version: &str, target: &str, input: &Value) -> Value {
-        let answer = self
-            .agent
-            .post(&self.endpoint)
-            .header("Authorization", credential(service))
-            .header("Content-Type", format!("application/x-amz-json-{version}"))
-            .header("X-Amz-Target", target)
-            .send(input.to_string());
-        let (status, text) = read(answer);
+        let ask = || {
+            let request = self.agent.post(&self.endpoint).header("Authorization", credential(service));
+            let request = request.header("Content-Type", format!("application/x-amz-json-{version}"));
+            read(request.header("X-Amz-Target", target).send(input.to_string()))
+        };
+        let (mut status, mut text) = ask();
+        // LocalStack's connection to its DynamoDB breaks off now and then.
+        for _ in 0..3 {
+            if status >= 500 {
+                (status, text) = ask();
+            }
+        }
         assert_eq!(status, 200, "{target} {input}: {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }

@@ -30,3 +30,11 @@ impl Backend {
         }
     }
 }
+
+/// How many messages a big test has on this backend: LocalStack's `DynamoDB` takes a hundred writes a second.
+pub fn scaled(messages: u64) -> u64 {
+    match Backend::of_these_tests() {
+        Backend::MiniStack => messages,
+        Backend::LocalStack => messages / 5,
+    }
+}

@@ -17,7 +17,7 @@ mod stack;
 use std::time::{Duration, Instant};
 
 pub use aws::Aws;
-pub use backend::Backend;
+pub use backend::{Backend, scaled};
 pub use emulator::Emulator;
 pub use function::Function;
 pub use programs::{Finished, Program, Running};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use stentor_tests::{Running, Stack, wait_until};
+use stentor_tests::{Running, Stack, scaled, wait_until};
 
 const RUN: &str = "01JDD0QYJ8000000000000000A";
 
@@ -48,16 +48,17 @@ fn a_producer_killed_again_and_again_enqueues_each_message_once_into_the_table()
     let stack = stack();
     let mut chance = ChaCha8Rng::seed_from_u64(5);
     let sender = stack.sender("-w 0.01 -f 0.1 -c 20 --forever").start();
-    let mut first = stack.producer(&format!("-m 3000 --run {RUN} --rate 1500")).start();
+    let (messages, rate) = (scaled(3_000), scaled(1_500));
+    let mut first = stack.producer(&format!("-m {messages} --run {RUN} --rate {rate}")).start();
     wait_until("the run is begun", || !stack.items(RUN).is_empty());
     kill_within(&mut first, Duration::from_millis(500), &mut chance);
     let concluded_then = concluded_items(&stack, RUN);
     for _ in 0..5 {
-        let mut resumed = stack.producer(&format!("--resume {RUN} --rate 1500")).start();
+        let mut resumed = stack.producer(&format!("--resume {RUN} --rate {rate}")).start();
         kill_within(&mut resumed, Duration::from_millis(600), &mut chance);
     }
     stack.producer(&format!("--resume {RUN}")).run().exits(0);
-    assert_all_concluded_and_counted_once(&stack, RUN, 3_000);
+    assert_all_concluded_and_counted_once(&stack, RUN, messages);
     let now = concluded_items(&stack, RUN);
     assert!(concluded_then.iter().all(|item| now.contains(item)), "what is concluded stays as it is");
     sender.signal("TERM");
@@ -67,38 +68,40 @@ fn a_producer_killed_again_and_again_enqueues_each_message_once_into_the_table()
 #[test]
 fn two_resumes_at_once_by_mistake_do_no_harm() {
     let stack = stack();
-    let mut first = stack.producer(&format!("-m 2000 --run {RUN} --rate 1000")).start();
-    wait_until("some of it is there", || stack.items(RUN).len() > 300);
+    let messages = scaled(2_000);
+    let mut first = stack.producer(&format!("-m {messages} --run {RUN} --rate {}", messages / 2)).start();
+    wait_until("some of it is there", || stack.items(RUN).len() as u64 > messages / 8);
     first.kill();
     let sender = stack.sender("-w 0 -f 0.1 -c 20 --forever --json").start();
     let resumes = [0, 1].map(|_| stack.producer(&format!("--resume {RUN}")).start());
     for resumed in resumes {
         resumed.finish().exits(0);
     }
-    assert_all_concluded_and_counted_once(&stack, RUN, 2_000);
+    assert_all_concluded_and_counted_once(&stack, RUN, messages);
     wait_until("the second copies are dropped", || stack.backlog("queue") == (0, 0));
     sender.signal("TERM");
     let summary = sender.finish().exits(143).json();
     assert!(summary["duplicates"].as_u64() > Some(0), "{summary}");
-    assert_eq!(stack.snapshot(RUN)["enqueued"], 2_000);
+    assert_eq!(stack.snapshot(RUN)["enqueued"], messages);
 }
 
 #[test]
 fn a_stopped_producer_that_wakes_up_after_a_resume_changes_nothing() {
     let stack = stack();
-    let stopped = stack.producer(&format!("-m 1500 --run {RUN} --rate 600")).start();
-    wait_until("some of it is there", || stack.items(RUN).len() > 200);
+    let messages = scaled(1_500);
+    let stopped = stack.producer(&format!("-m {messages} --run {RUN} --rate {}", messages / 3)).start();
+    wait_until("some of it is there", || stack.items(RUN).len() as u64 > messages / 8);
     stopped.signal("STOP");
     stack.producer(&format!("--resume {RUN}")).run().exits(0);
     let sender = stack.sender("-w 0 -f 0.2 -c 20 --forever").start();
-    assert_all_concluded_and_counted_once(&stack, RUN, 1_500);
+    assert_all_concluded_and_counted_once(&stack, RUN, messages);
     let before = concluded_items(&stack, RUN);
     stopped.signal("CONT");
     stopped.finish().exits(0);
     wait_until("its copies are dropped", || stack.backlog("queue") == (0, 0));
     assert_eq!(concluded_items(&stack, RUN), before, "no item has changed");
-    assert_eq!(stack.snapshot(RUN)["enqueued"], 1_500);
-    assert_all_concluded_and_counted_once(&stack, RUN, 1_500);
+    assert_eq!(stack.snapshot(RUN)["enqueued"], messages);
+    assert_all_concluded_and_counted_once(&stack, RUN, messages);
     sender.signal("TERM");
     sender.finish().exits(143);
 }
@@ -107,13 +110,14 @@ fn a_stopped_producer_that_wakes_up_after_a_resume_changes_nothing() {
 fn senders_killed_at_any_moment_lose_nothing() {
     let stack = stack();
     let mut chance = ChaCha8Rng::seed_from_u64(11);
-    let run = stack.produce("-m 600");
+    let messages = scaled(600);
+    let run = stack.produce(&format!("-m {messages}"));
     for _ in 0..4 {
         let mut sender = stack.sender("-w 0.05 -f 0.1 -c 10 --forever").start();
         kill_within(&mut sender, Duration::from_millis(1_500), &mut chance);
     }
     stack.sender("-w 0 -f 0.1 -c 10 --idle-timeout 1").run().exits(0);
-    assert_all_concluded_and_counted_once(&stack, &run, 600);
+    assert_all_concluded_and_counted_once(&stack, &run, messages);
 }
 
 #[test]
@@ -144,7 +148,8 @@ fn a_sender_stopped_for_longer_than_it_holds_its_messages_loses_to_who_took_over
 #[test]
 fn an_aggregator_killed_again_and_again_counts_each_message_once() {
     let stack = stack();
-    let run = stack.produce("-m 800");
+    let messages = scaled(800);
+    let run = stack.produce(&format!("-m {messages}"));
     let sender = stack.sender("-w 0.05 -f 0.1 -c 10 --idle-timeout 2").start();
     let mut killed = 0;
     wait_until("the function was killed three times while the run went on", || {
@@ -152,7 +157,7 @@ fn an_aggregator_killed_again_and_again_counts_each_message_once() {
         killed >= 3
     });
     sender.finish().exits(0);
-    assert_all_concluded_and_counted_once(&stack, &run, 800);
+    assert_all_concluded_and_counted_once(&stack, &run, messages);
 }
 
 #[test]

@@ -251,13 +251,20 @@ fn entry_answers<'a>(
 /// AWS mostly answers success there, and sometimes these.
 fn is_gone(failure: &BatchResultErrorEntry) -> bool {
     let message = failure.message.as_deref().unwrap_or_default();
-    matches!(failure.code.as_str(), "ReceiptHandleIsInvalid" | "MessageNotInflight")
-        || failure.code.ends_with(".MessageNotInflight")
-        || (failure.code == "InvalidParameterValue" && message.contains("receipt handle"))
-        || (failure.code == "InvalidParameterValue"
-            && ["not available for visibility timeout change", "beyond the limit"]
-                .iter()
-                .any(|words| message.contains(words)))
+    // Some say InvalidParameterValue, some InvalidParameterValueException, some with a namespace before it.
+    let code = failure.code.rsplit(['.', '#']).next().unwrap_or_default();
+    match code.strip_suffix("Exception").unwrap_or(code) {
+        "ReceiptHandleIsInvalid" | "MessageNotInflight" => true,
+        "InvalidParameterValue" => [
+            "receipt handle",
+            "parameter ReceiptHandle is invalid",
+            "not available for visibility timeout change",
+            "beyond the limit",
+        ]
+        .iter()
+        .any(|words| message.contains(words)),
+        _ => false,
+    }
 }
 
 fn seconds(duration: Duration) -> i32 {
@@ -282,6 +289,28 @@ mod tests {
         ];
         let answers = entry_answers("Call", 5, ["0"].into_iter(), &failed).unwrap();
         assert_eq!(answers, [Some(()), None, Some(()), None, None]);
+    }
+
+    #[test]
+    fn a_message_that_is_gone_is_known_by_the_words_of_every_service() {
+        let told = "Value abc for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not \
+                    available for visibility timeout change.";
+        for code in [
+            "InvalidParameterValue",
+            "InvalidParameterValueException",
+            "com.amazonaws.sqs#InvalidParameterValue",
+        ] {
+            let failed = failure("0", code, false);
+            assert!(!is_gone(&failed), "{code} alone may be anything");
+            let told = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(false).message(told);
+            assert!(is_gone(&told.build().unwrap()), "{code}");
+        }
+        for code in
+            ["ReceiptHandleIsInvalid", "AWS.SimpleQueueService.MessageNotInflight", "MessageNotInflight"]
+        {
+            assert!(is_gone(&failure("0", code, true)), "{code}");
+        }
+        assert!(!is_gone(&failure("0", "InternalError", false)));
     }
 
     #[test]
