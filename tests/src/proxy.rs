@@ -177,8 +177,7 @@ impl Shared {
             return self.forward(request, &request.body);
         };
         self.note(&call);
-        let chance = lock(&self.chance).random::<f64>();
-        let struck = lock(&self.weather).strike(&call, chance);
+        let struck = lock(&self.weather).strike(&call, self.chance_of_a_call());
         let Some(fault) = struck else {
             return self.with_copies(&call, self.forward(request, &request.body));
         };
@@ -187,6 +186,11 @@ impl Shared {
         };
         *lock(&self.injected).entry(fault).or_default() += 1;
         reply
+    }
+
+    /// A lone fault strikes the first call it can strike: what is to be shown is shown.
+    fn chance_of_a_call(&self) -> f64 {
+        if lock(&self.injected).is_empty() { 0.0 } else { lock(&self.chance).random() }
     }
 
     /// What the fault makes of the call; `None` where it finds nothing to strike.
