@@ -7,7 +7,6 @@ mod aws;
 mod backend;
 mod emulator;
 mod function;
-mod http;
 pub mod programs;
 pub mod proxy;
 mod setup;

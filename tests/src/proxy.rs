@@ -3,6 +3,7 @@
 
 mod fault;
 mod surgery;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufReader, Write};
@@ -18,9 +19,9 @@ use socket2::SockRef;
 
 pub use fault::{Call, Fault, Service, Weather};
 use surgery::{Surgery, nothing_done};
+use wire::{Request, answer, drip};
 
 use crate::Emulator;
-use crate::http::{Request, answer, drip};
 
 /// Longer than a program waits for one answer.
 const SILENCE: Duration = Duration::from_secs(13);
