@@ -3,14 +3,17 @@
 //! Each shard of the messages table's stream has one [`ShardTally`] a run. Lambda delivers stream
 //! records at least once; a record counts only if its sequence number lies above the tally's
 //! checkpoint, and the checkpoint is written together with the counts, so that no record ever
-//! counts twice. [`Tally::merge`] adds the shards up.
+//! counts twice. A [`Counter`] does that, against any number of other writers; [`Tally::merge`] adds the
+//! shards up.
 
+mod counter;
 mod sequence;
 mod timeline;
 mod times;
 
 use serde::{Deserialize, Serialize};
 
+pub use counter::{Counted, Counter, Swap};
 pub use sequence::{NotASequenceNumber, SequenceNumber};
 pub use timeline::{Bucket, Timeline};
 pub use times::Times;

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::Client;
 
 pub use runs::{Creation, RunRecord};
 pub use senders::SenderBeat;
-pub use tallies::{Broken, RunParts, Swap};
+pub use tallies::{Broken, RunParts};
 
 use super::error::{Error, setback};
 use super::item::{Item, number, string, text};

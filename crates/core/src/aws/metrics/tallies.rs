@@ -6,24 +6,13 @@ use super::{Error, Item, MetricsTable, RUN, key, malformed, string, text};
 use crate::aws::error::{Setback, setback};
 use crate::aws::metrics::runs::{RunRecord, run_record};
 use crate::run::RunId;
-use crate::tally::{ShardTally, Tally};
+use crate::tally::{ShardTally, Swap, Tally};
 
 const SHARD: &str = "shard#";
 const BROKEN: &str = "broken#";
 
 /// The version of a stored tally that this code reads and writes.
 const VERSION: u32 = 1;
-
-/// What came of writing a tally.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Swap {
-    /// It stands.
-    Written,
-    /// Another writer was there since it was read.
-    Lost,
-    /// The table refuses it as it is, now and for ever; with the reason.
-    Refused(String),
-}
 
 /// A mark that a tally of the run cannot be kept any more, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]

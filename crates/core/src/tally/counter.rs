@@ -1,0 +1,97 @@
+//! Counting batches into tallies that stand in a table, where others write too.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Record, ShardTally};
+use crate::run::RunId;
+
+/// How often a tally is read again after another writer was faster, before the batch fails and comes again.
+const SWAPS: usize = 10;
+
+/// How many tallies a warm function remembers; a batch seldom has more than one run.
+const REMEMBERED: usize = 64;
+
+/// What came of writing a tally in the place of the one that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Swap {
+    /// It stands.
+    Written,
+    /// Another writer was there since it was read.
+    Lost,
+    /// The table refuses it as it is, now and for ever; with the reason.
+    Refused(String),
+}
+
+/// What came of counting a run's records of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counted {
+    /// Every one of them is in the tally, by this batch or an earlier one.
+    Kept,
+    /// The table refuses the tally, now and for ever; with the reason.
+    Refused(String),
+    /// Other writers were faster every time.
+    Contended,
+}
+
+/// Counts batches, and remembers from one to the next what the tallies have come to.
+#[derive(Debug, Default)]
+pub struct Counter {
+    /// The tallies as last written, which saves reading them; emptied of what may have changed.
+    remembered: Mutex<HashMap<(RunId, String), ShardTally>>,
+}
+
+impl Counter {
+    /// Counts a run's records of a shard: reads the tally, folds them in, and swaps it, until no other writer
+    /// comes between.
+    ///
+    /// `read` returns the tally as it stands; `swap` puts the second in the place of the first, on the
+    /// condition that the first still stands. An error of either is returned, and the tally forgotten,
+    /// for it may have been written.
+    pub async fn count<E>(
+        &self,
+        run: RunId,
+        shard: &str,
+        records: &[Record],
+        read: impl AsyncFn() -> Result<ShardTally, E>,
+        swap: impl AsyncFn(&ShardTally, &ShardTally) -> Result<Swap, E>,
+    ) -> Result<Counted, E> {
+        for _ in 0..SWAPS {
+            let before = match self.recall(run, shard) {
+                Some(tally) => tally,
+                None => read().await?,
+            };
+            let mut after = before.clone();
+            if !after.fold(records) {
+                self.remember(run, shard, before);
+                return Ok(Counted::Kept);
+            }
+            match swap(&before, &after).await? {
+                Swap::Written => {
+                    self.remember(run, shard, after);
+                    return Ok(Counted::Kept);
+                }
+                Swap::Lost => {}
+                Swap::Refused(why) => return Ok(Counted::Refused(why)),
+            }
+        }
+        Ok(Counted::Contended)
+    }
+
+    /// Takes the tally out, so that it is forgotten unless its writing is known to have succeeded.
+    fn recall(&self, run: RunId, shard: &str) -> Option<ShardTally> {
+        self.memory().remove(&(run, shard.to_owned()))
+    }
+
+    fn remember(&self, run: RunId, shard: &str, tally: ShardTally) {
+        let mut memory = self.memory();
+        if memory.len() >= REMEMBERED {
+            memory.clear();
+        }
+        memory.insert((run, shard.to_owned()), tally);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, HashMap<(RunId, String), ShardTally>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
