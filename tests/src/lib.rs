@@ -12,6 +12,7 @@ pub mod proxy;
 mod setup;
 pub mod soak;
 mod stack;
+pub mod stream;
 
 use std::time::{Duration, Instant};
 

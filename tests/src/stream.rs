@@ -1,0 +1,17 @@
+//! A stream as Lambda really delivers it: what happened ([`Truth`]), in which deliveries it comes
+//! ([`Script`]), and how far they have come ([`Progress`]).
+//!
+//! Lambda begins a shard's later records only after the earlier ones were answered; so every delivery
+//! starts at a record below which all is answered. Beyond that everything goes: again, from an earlier or a
+//! later start, in halves, grown, hours late, and to several instances at once.
+
+mod event;
+mod progress;
+mod script;
+mod sequences;
+mod truth;
+
+pub use event::{EMPTY_ANSWER, empty_event, event, run_name};
+pub use progress::Progress;
+pub use script::{Emptiness, Fault, From, INSTANCES, Script, Step, Window};
+pub use truth::{Change, Conclusion, Counts, Noise, Shard, Truth, What};

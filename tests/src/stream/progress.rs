@@ -1,0 +1,60 @@
+//! How far the deliveries of a stream have come.
+
+use std::ops::Range;
+
+use super::{From, Truth};
+
+/// For each shard, in numbers of changes from its beginning.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    lengths: Vec<usize>,
+    /// All below was answered.
+    answered: Vec<usize>,
+    /// Where the last delivery began.
+    begun: Vec<usize>,
+    /// All below was handed to an instance at least once.
+    delivered: Vec<usize>,
+}
+
+impl Progress {
+    /// Nothing delivered yet.
+    pub fn of(truth: &Truth) -> Self {
+        let none = vec![0; truth.shards.len()];
+        Self {
+            lengths: truth.shards.iter().map(|shard| shard.changes.len()).collect(),
+            answered: none.clone(),
+            begun: none.clone(),
+            delivered: none,
+        }
+    }
+
+    /// Which changes the next delivery brings, which thereby count as delivered.
+    pub fn deliver(&mut self, shard: usize, from: From, length: usize) -> Range<usize> {
+        let answered = self.answered[shard];
+        let start = match from {
+            From::Next => answered,
+            From::SameStart => self.begun[shard],
+            From::Back(count) => answered.saturating_sub(count),
+            From::Beginning => 0,
+        };
+        let end = start.saturating_add(length).min(self.lengths[shard]);
+        self.begun[shard] = start;
+        self.delivered[shard] = self.delivered[shard].max(end);
+        start..end
+    }
+
+    /// A delivery was answered without an error.
+    pub fn answered(&mut self, shard: usize, changes: &Range<usize>) {
+        self.answered[shard] = self.answered[shard].max(changes.end);
+    }
+
+    /// How many changes of a shard were delivered at least once.
+    pub fn delivered(&self, shard: usize) -> usize {
+        self.delivered[shard]
+    }
+
+    /// How many changes of a shard are surely counted.
+    pub fn sure(&self, shard: usize) -> usize {
+        self.answered[shard]
+    }
+}
