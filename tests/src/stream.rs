@@ -5,12 +5,14 @@
 //! starts at a record below which all is answered. Beyond that everything goes: again, from an earlier or a
 //! later start, in halves, grown, hours late, and to several instances at once.
 
+mod cases;
 mod event;
 mod progress;
 mod script;
 mod sequences;
 mod truth;
 
+pub use cases::for_every_case;
 pub use event::{EMPTY_ANSWER, empty_event, event, run_name};
 pub use progress::Progress;
 pub use script::{Emptiness, Fault, From, INSTANCES, Script, Step, Window};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{From, Truth};
+use super::{From, Shard, Truth};
 
 /// For each shard, in numbers of changes from its beginning.
 #[derive(Debug, Clone)]
@@ -48,13 +48,26 @@ impl Progress {
         self.answered[shard] = self.answered[shard].max(changes.end);
     }
 
-    /// How many changes of a shard were delivered at least once.
-    pub fn delivered(&self, shard: usize) -> usize {
-        self.delivered[shard]
-    }
-
-    /// How many changes of a shard are surely counted.
-    pub fn sure(&self, shard: usize) -> usize {
-        self.answered[shard]
+    /// Which shard a tally is of, and how many of its changes lie up to the tally's checkpoint; an error
+    /// where that cannot be, or not all of them were delivered.
+    pub fn counted<'a>(
+        &self,
+        truth: &'a Truth,
+        shard: &str,
+        checkpoint: &str,
+    ) -> Result<(&'a Shard, usize), String> {
+        let (delivered, shard) = self
+            .delivered
+            .iter()
+            .zip(&truth.shards)
+            .find(|(_, other)| other.id == shard)
+            .ok_or_else(|| format!("there is no shard '{shard}'"))?;
+        match shard.up_to(checkpoint) {
+            None => Err(format!("{} has no change '{checkpoint}'", shard.id)),
+            Some(counted) if counted > *delivered => {
+                Err(format!("{counted} changes of {} are counted, {delivered} were delivered", shard.id))
+            }
+            Some(counted) => Ok((shard, counted)),
+        }
     }
 }

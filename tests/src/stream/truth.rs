@@ -189,7 +189,7 @@ impl Shard {
     }
 
     /// The conclusions of a run among its first `count` changes.
-    pub fn conclusions(&self, run: usize, count: usize) -> impl Iterator<Item = &Conclusion> {
+    pub fn conclusions(&self, run: usize, count: usize) -> impl Iterator<Item = &Conclusion> + Clone {
         self.changes[..count].iter().filter(move |change| change.run == run).filter_map(
             |change| match &change.what {
                 What::Conclusion(conclusion) => Some(conclusion),

@@ -9,28 +9,19 @@ mod play;
 mod table;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use stentor_tests::stream::Script;
+use stentor_tests::stream::{Script, for_every_case};
 
 use play::Play;
 
-/// How many scripts are played.
+/// How many scripts are played, in how many threads.
 const CASES: u32 = 10_000;
+const THREADS: u32 = 2;
 
 #[test]
 fn every_script_ends_with_the_right_tallies() {
-    // No file is kept of a script that failed: it is printed, and its seed brings it back.
-    let mut config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(rand::random());
-    }
-    let seed = config.rng_seed;
     // Writing tallies out and reading them back is slow; one script in eight does.
-    let written_out = prop::bool::weighted(0.125);
-    let played = TestRunner::new(config).run(&(Script::any(), written_out), |(script, written_out)| {
-        Play::of(&script, written_out).to_its_end().map_err(TestCaseError::fail)
-    });
-    if let Err(failure) = played {
-        panic!("{failure}\nPROPTEST_RNG_SEED={seed} plays it again");
-    }
+    let any = || (Script::any(), prop::bool::weighted(0.125));
+    let play =
+        |(): &mut (), (script, written_out): (Script, bool)| Play::of(&script, written_out).to_its_end();
+    for_every_case(CASES, THREADS, any, || (), play);
 }

@@ -1,6 +1,6 @@
 //! A table of tallies in memory, with the rules and the faults of the real one.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::task::Poll;
 
@@ -50,7 +50,7 @@ impl Table {
 
     /// Reads a tally, as the session with AWS does: again and again until there is an answer.
     pub async fn read(&self, name: &Name) -> Result<ShardTally, Refused> {
-        self.ask(|| self.tally(name), None).await
+        self.ask(|| self.tally(name).as_deref().cloned().unwrap_or_default(), None).await
     }
 
     /// Writes a tally in the place of another, as the session with AWS does.
@@ -60,8 +60,8 @@ impl Table {
     }
 
     /// The tally as it stands.
-    pub fn tally(&self, name: &Name) -> ShardTally {
-        self.tallies.borrow().get(name).cloned().unwrap_or_default()
+    pub fn tally(&self, name: &Name) -> Option<Ref<'_, ShardTally>> {
+        Ref::filter_map(self.tallies.borrow(), |tallies| tallies.get(name)).ok()
     }
 
     /// The names of the tallies that were written since the last time.

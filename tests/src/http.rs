@@ -1,0 +1,89 @@
+//! The server's side of HTTP/1.1, as far as stand-ins need it: one request after the other on a connection.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+/// A request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) path: String,
+    /// By names in small letters.
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A client's connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    reader: BufReader<TcpStream>,
+}
+
+/// Listens on a loopback port, and serves each connection in a thread of its own. Returns the address.
+pub(crate) fn serve(converse: impl Fn(Connection) + Clone + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            // An answer is two small writes, and the client waits for the second.
+            let _ = stream.set_nodelay(true);
+            let converse = converse.clone();
+            std::thread::spawn(move || converse(Connection { reader: BufReader::new(stream) }));
+        }
+    });
+    address
+}
+
+impl Connection {
+    /// The next request; `None` when the connection is closed.
+    pub(crate) fn request(&mut self) -> Option<Request> {
+        let path = self.line()?.split_whitespace().nth(1)?.to_owned();
+        let mut headers = HashMap::new();
+        while let Some((name, value)) = self.line()?.split_once(':') {
+            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        }
+        let chunked = headers.get("transfer-encoding").is_some_and(|value| value.contains("chunked"));
+        let body = if chunked {
+            self.chunks()?
+        } else {
+            let length = headers.get("content-length").map_or(Some(0), |value| value.parse().ok())?;
+            self.bytes(length)?
+        };
+        Some(Request { path, headers, body })
+    }
+
+    /// Answers it; `None` when the connection is closed.
+    pub(crate) fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &str) -> Option<()> {
+        let mut answer = format!("HTTP/1.1 {status} Words\r\nContent-Length: {}\r\n", body.len());
+        for (name, value) in headers {
+            answer += &format!("{name}: {value}\r\n");
+        }
+        answer += "\r\n";
+        answer += body;
+        self.reader.get_mut().write_all(answer.as_bytes()).ok()
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        Some(line.trim_end().to_owned())
+    }
+
+    fn bytes(&mut self, length: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.reader.read_exact(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    fn chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let length = usize::from_str_radix(&self.line()?, 16).ok()?;
+            body.extend(self.bytes(length)?);
+            self.line()?;
+            if length == 0 {
+                return Some(body);
+            }
+        }
+    }
+}
