@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use stentor_core::delivery::Status;
 use stentor_core::message::MessageId;
@@ -15,10 +16,19 @@ use stentor_core::tally::{Conclusion, Record};
 #[derive(Debug, Default, Deserialize)]
 pub struct StreamEvent {
     #[serde(rename = "Records")]
-    records: Option<Vec<StreamRecord>>,
+    records: Option<Vec<Entry>>,
     /// The shard the records are from; told where the mapping has a tumbling window.
     #[serde(rename = "shardId")]
     pub shard_id: Option<String>,
+}
+
+/// An entry of an event's records. One that is no record would otherwise stop its shard, and all runs in it,
+/// until it expires.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Record(StreamRecord),
+    Other(IgnoredAny),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,16 +81,25 @@ impl StreamEvent {
     pub fn into_records(self) -> BTreeMap<RunId, Vec<Record>> {
         let mut runs: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
         let mut unusable = 0;
-        for record in self.records.unwrap_or_default() {
-            match record.into_record() {
+        for entry in self.records.unwrap_or_default() {
+            match entry.into_record() {
                 Some((run, record)) => runs.entry(run).or_default().push(record),
                 None => unusable += 1,
             }
         }
         if unusable > 0 {
-            tracing::warn!(unusable, "records without a sequence number or a message id are left out");
+            tracing::warn!(unusable, "what tells no sequence number and no message of ours is left out");
         }
         runs
+    }
+}
+
+impl Entry {
+    fn into_record(self) -> Option<(RunId, Record)> {
+        match self {
+            Self::Record(record) => record.into_record(),
+            Self::Other(_) => None,
+        }
     }
 }
 
@@ -174,7 +193,13 @@ mod tests {
         no_id["dynamodb"]["NewImage"]["id"] = json!({"N": "1"});
         let mut no_times = record("MODIFY", "PENDING", "FAILED");
         no_times["dynamodb"]["NewImage"]["delivery_ms"] = json!({"S": "soon"});
-        let event = json!({"Records": [{}, {"dynamodb": {}}, no_number, no_id, no_times]});
+        let mut no_image = record("MODIFY", "PENDING", "SENT");
+        no_image["dynamodb"]["NewImage"] = json!("an image");
+        let mut no_text = record("MODIFY", "PENDING", "SENT");
+        no_text["dynamodb"]["OldImage"]["status"] = json!({"S": 1});
+        let event = json!({
+            "Records": [7, null, {}, {"dynamodb": {}}, no_number, no_id, no_image, no_text, no_times],
+        });
         let runs = records(event);
         let counted = runs.values().flatten().collect::<Vec<_>>();
         assert_eq!(counted.len(), 1);
