@@ -27,7 +27,7 @@ pub struct StreamEvent {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Entry {
-    Record(StreamRecord),
+    Record(Box<StreamRecord>),
     Other(IgnoredAny),
 }
 

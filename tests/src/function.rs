@@ -1,6 +1,7 @@
 //! The aggregator's real `bootstrap`, invoked as Lambda does it: by the Lambda Runtime API.
 
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +18,9 @@ const INVOCATION: Duration = Duration::from_secs(60);
 /// How often an instance that does not answer is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// The number of `kill -9`.
+const SIGKILL: i32 = 9;
+
 /// A running function instance.
 #[derive(Debug)]
 pub struct Function {
@@ -32,8 +36,8 @@ pub enum Invoked {
     Answered(Value),
     /// It was answered with an error.
     Failed(Value),
-    /// The instance ended before it answered.
-    Died,
+    /// The instance was killed before it answered.
+    Killed,
 }
 
 /// The way to end an instance.
@@ -48,9 +52,10 @@ impl Life {
         let _ = process.wait();
     }
 
-    fn has_ended(&self) -> bool {
+    /// How it ended; `None` while it lives.
+    fn ending(&self) -> Option<ExitStatus> {
         let mut process = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        !matches!(process.try_wait(), Ok(None))
+        process.try_wait().expect("it is our child")
     }
 }
 
@@ -93,7 +98,7 @@ impl Function {
         match self.finish() {
             Invoked::Answered(answer) => Ok(answer),
             Invoked::Failed(error) => Err(error),
-            Invoked::Died => panic!("the function ended before it answered"),
+            Invoked::Killed => panic!("the function was killed before it answered"),
         }
     }
 
@@ -109,10 +114,11 @@ impl Function {
         loop {
             match self.answers.recv_timeout(LOOK) {
                 Ok(invoked) => return invoked,
-                Err(RecvTimeoutError::Timeout) if self.life.has_ended() => return Invoked::Died,
-                Err(RecvTimeoutError::Timeout) => {
-                    assert!(begun.elapsed() < INVOCATION, "the function does not answer");
-                }
+                Err(RecvTimeoutError::Timeout) => match self.life.ending() {
+                    None => assert!(begun.elapsed() < INVOCATION, "the function does not answer"),
+                    Some(status) if status.signal() == Some(SIGKILL) => return Invoked::Killed,
+                    Some(status) => panic!("the function ended by itself: {status}"),
+                },
                 Err(RecvTimeoutError::Disconnected) => panic!("the Runtime API serves no more"),
             }
         }

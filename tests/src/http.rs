@@ -54,12 +54,10 @@ impl Connection {
 
     /// Answers it; `None` when the connection is closed.
     pub(crate) fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &str) -> Option<()> {
-        let mut answer = format!("HTTP/1.1 {status} Words\r\nContent-Length: {}\r\n", body.len());
-        for (name, value) in headers {
-            answer += &format!("{name}: {value}\r\n");
-        }
-        answer += "\r\n";
-        answer += body;
+        let headers: String =
+            headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {status} Words\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
         self.reader.get_mut().write_all(answer.as_bytes()).ok()
     }
 

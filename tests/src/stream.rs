@@ -13,7 +13,7 @@ mod sequences;
 mod truth;
 
 pub use cases::for_every_case;
-pub use event::{EMPTY_ANSWER, empty_event, event, run_name};
+pub use event::{empty_answer, empty_event, event, run_name};
 pub use progress::Progress;
 pub use script::{Emptiness, Fault, From, INSTANCES, Script, Step, Window};
 pub use truth::{Change, Conclusion, Counts, Noise, Shard, Truth, What};

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::{Change, Conclusion, Emptiness, Noise, Shard, What, Window};
 
 /// What the function answers to every event that it has counted.
-pub const EMPTY_ANSWER: &str = r#"{"batchItemFailures":[],"state":{}}"#;
+pub fn empty_answer() -> Value {
+    json!({"batchItemFailures": [], "state": {}})
+}
 
 /// The name of run `run` of story number `story`: a ULID of its own.
 pub fn run_name(story: u64, run: usize) -> String {

@@ -173,16 +173,16 @@ fn emptiness() -> impl Strategy<Value = Emptiness> {
 
 fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
-        160 => Just(Fault::None),
-        10 => Just(Fault::Throttled),
-        4 => Just(Fault::Failed(500)),
-        4 => Just(Fault::Failed(503)),
-        6 => Just(Fault::Refused),
-        6 => Just(Fault::LostBefore),
-        12 => Just(Fault::LostAfter),
-        6 => (1..6_usize).prop_map(Fault::Late),
+        400 => Just(Fault::None),
+        25 => Just(Fault::Throttled),
+        10 => Just(Fault::Failed(500)),
+        10 => Just(Fault::Failed(503)),
+        15 => Just(Fault::Refused),
+        15 => Just(Fault::LostBefore),
+        30 => Just(Fault::LostAfter),
+        15 => (1..6_usize).prop_map(Fault::Late),
         1 => Just(Fault::Silent),
-        1 => Just(Fault::KillBefore),
-        2 => Just(Fault::KillAfter),
+        3 => Just(Fault::KillBefore),
+        6 => Just(Fault::KillAfter),
     ]
 }

@@ -181,6 +181,19 @@ impl<'a> FromIterator<&'a Conclusion> for Counts {
 }
 
 impl Shard {
+    /// The shard of that number, with so many changes of so many runs.
+    fn any(number: u64, changes: usize, runs: usize) -> impl Strategy<Value = Self> {
+        let whats = vec((0..runs, what()), changes);
+        (sequences(changes), whats).prop_map(move |(sequences, whats)| Self {
+            id: format!("shardId-{:020}-{:08x}", BEGINNING + number * 14_400_000, 0x5eed_1e55 + number),
+            changes: sequences
+                .into_iter()
+                .zip(whats)
+                .map(|(sequence, (run, what))| Change { sequence, run, what })
+                .collect(),
+        })
+    }
+
     /// How many of its changes lie up to a checkpoint, that one included; `None` where it is none of theirs.
     pub fn up_to(&self, checkpoint: &str) -> Option<usize> {
         let bare = |text: &'_ str| text.trim_start_matches('0').to_owned();
@@ -204,17 +217,9 @@ impl Truth {
     pub fn any() -> impl Strategy<Value = Self> {
         (vec(1..=CHANGES, 1..=SHARDS), 1..=RUNS).prop_flat_map(|(sizes, runs)| {
             let shards: Vec<_> =
-                sizes.into_iter().map(|size| (sequences(size), vec((0..runs, what()), size))).collect();
-            shards.prop_map(move |shards| Self { shards: (0..).zip(shards).map(named).collect(), runs })
+                (0..).zip(sizes).map(|(number, changes)| Shard::any(number, changes, runs)).collect();
+            shards.prop_map(move |shards| Self { shards, runs })
         })
-    }
-}
-
-fn named((number, (sequences, changes)): (u64, (Vec<String>, Vec<(usize, What)>))) -> Shard {
-    let changes = sequences.into_iter().zip(changes);
-    Shard {
-        id: format!("shardId-{:020}-{:08x}", BEGINNING + number * 14_400_000, 0x5eed_1e55 + number),
-        changes: changes.map(|(sequence, (run, what))| Change { sequence, run, what }).collect(),
     }
 }
 

@@ -15,7 +15,7 @@ use stage::Stage;
 const CASES: u32 = 300;
 
 /// How many are played at once: an instance mostly waits, for the table or for its next try.
-const STAGES: u32 = 4;
+const STAGES: u32 = 6;
 
 #[test]
 fn every_script_ends_with_the_right_tallies_in_the_table() {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use stentor_tests::stream::{
-    EMPTY_ANSWER, From, INSTANCES, Progress, Script, Shard, Step, Truth, Window, empty_event, event, run_name,
+    From, INSTANCES, Progress, Script, Shard, Step, Truth, Window, empty_answer, empty_event, event, run_name,
 };
 use stentor_tests::{Function, Invoked, MetricsStandIn};
 
@@ -31,7 +31,7 @@ struct Play<'a> {
     truth: &'a Truth,
     progress: Progress,
     story: u64,
-    /// The table and the killing may let an invocation fail.
+    /// Nothing goes wrong any more, so that every invocation must be answered well.
     faultless: bool,
 }
 
@@ -46,7 +46,7 @@ impl Stage {
         self.table.plan(&script.faults);
         let truth = &script.truth;
         let (progress, story) = (Progress::of(truth), self.stories);
-        let mut play = Play { stage: self, truth, progress, story, faultless: false };
+        let play = Play { stage: self, truth, progress, story, faultless: false };
         let played = play.to_its_end(&script.steps);
         if played.is_err() {
             // What is still going on must not come into the next script.
@@ -66,7 +66,7 @@ impl Stage {
 }
 
 impl Play<'_> {
-    fn to_its_end(&mut self, steps: &[Step]) -> Result<(), String> {
+    fn to_its_end(mut self, steps: &[Step]) -> Result<(), String> {
         for step in steps {
             self.step(*step)
                 .and_then(|()| self.check_what_was_written())
@@ -117,12 +117,12 @@ impl Play<'_> {
         let Some(working) = &mut self.stage.instances[instance] else { return Ok(()) };
         let Some((shard, changes)) = working.work.take() else { return Ok(()) };
         match working.function.finish() {
-            Invoked::Answered(answer) if answer.to_string() == EMPTY_ANSWER => {
+            Invoked::Answered(answer) if answer == empty_answer() => {
                 self.progress.answered(shard, &changes);
                 Ok(())
             }
             Invoked::Failed(_) if !self.faultless => Ok(()),
-            Invoked::Died if !self.faultless => {
+            Invoked::Killed if !self.faultless => {
                 self.stage.instances[instance] = None;
                 Ok(())
             }
