@@ -47,7 +47,7 @@ impl Stage {
         let truth = &script.truth;
         let (progress, story) = (Progress::of(truth), self.stories);
         let play = Play { stage: self, truth, progress, story, faultless: false };
-        let played = play.to_its_end(&script.steps);
+        let played = play.play_out(&script.steps);
         if played.is_err() {
             // What is still going on must not come into the next script.
             self.instances = Default::default();
@@ -66,7 +66,7 @@ impl Stage {
 }
 
 impl Play<'_> {
-    fn to_its_end(mut self, steps: &[Step]) -> Result<(), String> {
+    fn play_out(mut self, steps: &[Step]) -> Result<(), String> {
         for step in steps {
             self.step(*step)
                 .and_then(|()| self.check_what_was_written())

@@ -34,7 +34,7 @@ impl<'a> Play<'a> {
     }
 
     /// Plays it; the error says what came out wrong.
-    pub fn to_its_end(mut self) -> Result<(), String> {
+    pub fn play_out(mut self) -> Result<(), String> {
         for step in &self.script.steps {
             self.step(*step);
             self.check_what_was_written().map_err(|wrong| format!("after {step:?}: {wrong}"))?;
