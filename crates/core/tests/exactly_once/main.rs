@@ -21,7 +21,6 @@ const THREADS: u32 = 2;
 fn every_script_ends_with_the_right_tallies() {
     // Writing tallies out and reading them back is slow; one script in eight does.
     let any = || (Script::any(), prop::bool::weighted(0.125));
-    let play =
-        |(): &mut (), (script, written_out): (Script, bool)| Play::of(&script, written_out).play_out();
+    let play = |(): &mut (), (script, written_out): (Script, bool)| Play::of(&script, written_out).play_out();
     for_every_case(CASES, THREADS, any, || (), play);
 }
