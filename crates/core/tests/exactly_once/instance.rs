@@ -17,11 +17,14 @@ pub type Runs = BTreeMap<RunId, Vec<Record>>;
 /// A delivery's place: the shard, and which of its changes.
 pub type Delivery = (usize, Range<usize>);
 
+/// A batch being counted; in the end, whether all of it is.
+type Work = Pin<Box<dyn Future<Output = bool>>>;
+
 /// A warm function, with the batch it is at.
 #[derive(Default)]
 pub struct Instance {
     counter: Rc<Counter>,
-    work: Option<(Delivery, Pin<Box<dyn Future<Output = bool>>>)>,
+    work: Option<(Delivery, Work)>,
 }
 
 impl Instance {

@@ -94,7 +94,7 @@ impl<'a> Play<'a> {
             let checkpoint = found.checkpoint.as_ref().ok_or("a tally of nothing")?.to_string();
             let (shard, counted) = self.progress.counted(self.truth, &name.1, &checkpoint)?;
             let number = (0..self.truth.runs).find(|number| run(*number) == name.0).ok_or("a strange run")?;
-            equal(&name, counts(&found), shard.conclusions(number, counted).collect())?;
+            equal(&name, &counts(&found), &shard.conclusions(number, counted).collect())?;
         }
         Ok(())
     }
@@ -106,19 +106,19 @@ impl<'a> Play<'a> {
             let all = shard.conclusions(number, shard.changes.len());
             let found = self.table.tally(&name);
             let found_counts = found.as_deref().map(counts).unwrap_or_default();
-            equal(&name, found_counts, all.clone().collect())?;
+            equal(&name, &found_counts, &all.clone().collect())?;
             if self.written_out {
                 // In all places of their histograms and timelines, which takes long.
                 let mut right = Tally::default();
                 all.for_each(|end| right.count(&conclusion(end)));
-                equal(&name, found.as_deref().cloned().unwrap_or_default().tally, right)?;
+                equal(&name, &found.as_deref().cloned().unwrap_or_default().tally, &right)?;
             }
         }
         Ok(())
     }
 }
 
-fn equal<T: PartialEq + std::fmt::Debug>(name: &Name, found: T, right: T) -> Result<(), String> {
+fn equal<T: PartialEq + std::fmt::Debug>(name: &Name, found: &T, right: &T) -> Result<(), String> {
     if found == right { Ok(()) } else { Err(format!("{name:?} is {found:?}, and should be {right:?}")) }
 }
 

@@ -110,7 +110,7 @@ impl Table {
 
     async fn kill(&self) {
         self.kills.set(true);
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn let_late_ones_come(&self) {
