@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::http::{self, Connection};
+use crate::http::{self, Connection, Server};
 use crate::programs::Built;
 use crate::{Emulator, Stack};
 
@@ -27,6 +27,7 @@ pub struct Function {
     life: Life,
     events: Sender<String>,
     answers: Receiver<Invoked>,
+    _api: Server,
 }
 
 /// What came of an invocation.
@@ -75,7 +76,7 @@ impl Function {
         });
         let process = Command::new(&Built::once().bootstrap)
             .env_clear()
-            .env("AWS_LAMBDA_RUNTIME_API", api)
+            .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "aggregator")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
@@ -88,7 +89,7 @@ impl Function {
             .stdout(Stdio::null())
             .spawn()
             .expect("the bootstrap starts");
-        Self { life: Life(Arc::new(Mutex::new(process))), events, answers }
+        Self { life: Life(Arc::new(Mutex::new(process))), events, answers, _api: api }
     }
 
     /// Invokes it with an event: its answer, or its error.

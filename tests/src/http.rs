@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A request.
 #[derive(Debug)]
@@ -19,19 +21,46 @@ pub(crate) struct Connection {
     reader: BufReader<TcpStream>,
 }
 
-/// Listens on a loopback port, and serves each connection in a thread of its own. Returns the address.
-pub(crate) fn serve(converse: impl Fn(Connection) + Clone + Send + 'static) -> String {
+/// A server on a loopback port, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// Its address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        // It looks when the next one connects.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// Serves each connection in a thread of its own.
+pub(crate) fn serve(converse: impl Fn(Connection) + Clone + Send + 'static) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    let address = listener.local_addr().expect("it is bound").to_string();
+    let address = listener.local_addr().expect("it is bound");
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
             // An answer is two small writes, and the client waits for the second.
             let _ = stream.set_nodelay(true);
             let converse = converse.clone();
             std::thread::spawn(move || converse(Connection { reader: BufReader::new(stream) }));
         }
     });
-    address
+    Server { address, stopped }
 }
 
 impl Connection {

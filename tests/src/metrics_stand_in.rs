@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::function::Life;
-use crate::http::{self, Connection, Request};
+use crate::http::{self, Connection, Request, Server};
 use crate::stream::Fault;
 use rules::{Answer, Call, Items};
 
@@ -20,7 +20,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// A table in memory, served on a loopback port.
 #[derive(Debug)]
 pub struct MetricsStandIn {
-    url: String,
+    server: Server,
     table: Table,
 }
 
@@ -61,15 +61,15 @@ impl MetricsStandIn {
     pub fn start() -> Self {
         let table = Table::default();
         let serving = table.clone();
-        let address = http::serve(move |connection| {
+        let server = http::serve(move |connection| {
             let _ = converse(connection, &serving);
         });
-        Self { url: format!("http://{address}"), table }
+        Self { server, table }
     }
 
     /// Its address.
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address())
     }
 
     /// Says how it takes the next calls; all later ones it takes well.

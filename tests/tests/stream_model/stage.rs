@@ -58,7 +58,7 @@ impl Stage {
     fn instance(&mut self, place: usize) -> &mut Instance {
         self.instances[place].get_or_insert_with(|| {
             let access_key = format!("INSTANCE{place}");
-            let function = Function::start_at(self.table.url(), MetricsStandIn::NAME, &access_key);
+            let function = Function::start_at(&self.table.url(), MetricsStandIn::NAME, &access_key);
             self.table.know(&access_key, function.life());
             Instance { function, work: None }
         })

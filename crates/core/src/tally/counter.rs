@@ -95,3 +95,80 @@ impl Counter {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+
+    const SHARD: &str = "shard";
+
+    fn run() -> RunId {
+        RunId::from_parts(1_700_000_000_000, 42)
+    }
+
+    fn records(numbers: std::ops::RangeInclusive<u32>) -> Vec<Record> {
+        let record = |number: u32| Record { sequence: number.to_string().parse().unwrap(), conclusion: None };
+        numbers.map(record).collect()
+    }
+
+    fn tally_up_to(number: u32) -> ShardTally {
+        let mut tally = ShardTally::default();
+        tally.fold(&records(1..=number));
+        tally
+    }
+
+    /// A table of one tally, which answers well or, once, as told.
+    #[derive(Default)]
+    struct Table {
+        tally: RefCell<ShardTally>,
+        reads: Cell<u32>,
+        next_answer_is_lost: Cell<bool>,
+    }
+
+    impl Table {
+        async fn count(&self, counter: &Counter, records: &[Record]) -> Result<Counted, &'static str> {
+            let read = async || {
+                self.reads.update(|reads| reads + 1);
+                Ok(self.tally.borrow().clone())
+            };
+            let swap = async |before: &ShardTally, after: &ShardTally| {
+                if self.tally.borrow().checkpoint != before.checkpoint {
+                    return Ok(Swap::Lost);
+                }
+                self.tally.replace(after.clone());
+                if self.next_answer_is_lost.take() { Err("no answer") } else { Ok(Swap::Written) }
+            };
+            counter.count(run(), SHARD, records, read, swap).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_warm_counter_reads_once_and_again_only_after_it_lost_a_swap() {
+        let (table, counter) = (Table::default(), Counter::default());
+        for (numbers, reads) in [(1..=3, 1), (2..=5, 1), (1..=5, 1)] {
+            assert_eq!(table.count(&counter, &records(numbers)).await, Ok(Counted::Kept));
+            assert_eq!(table.reads.get(), reads);
+        }
+        table.tally.replace(tally_up_to(9));
+        assert_eq!(table.count(&counter, &records(4..=12)).await, Ok(Counted::Kept));
+        assert_eq!((table.reads.get(), table.tally.take()), (2, tally_up_to(12)));
+    }
+
+    #[tokio::test]
+    async fn what_was_perhaps_written_is_read_again() {
+        let (table, counter) = (Table::default(), Counter::default());
+        table.next_answer_is_lost.set(true);
+        assert_eq!(table.count(&counter, &records(1..=3)).await, Err("no answer"));
+        assert_eq!(table.count(&counter, &records(1..=4)).await, Ok(Counted::Kept));
+        assert_eq!((table.reads.get(), table.tally.take()), (2, tally_up_to(4)));
+    }
+
+    #[tokio::test]
+    async fn a_counter_that_always_loses_says_so() {
+        let read = async || Ok::<_, ()>(ShardTally::default());
+        let swap = async |_: &ShardTally, _: &ShardTally| Ok(Swap::Lost);
+        let counted = Counter::default().count(run(), SHARD, &records(1..=1), read, swap).await;
+        assert_eq!(counted, Ok(Counted::Contended));
+    }
+}
