@@ -1,6 +1,9 @@
 //! What the whole-program tests stand on: the local [`Emulator`], a [`Stack`] of one's own in it, the
 //! [`programs`] as processes, and [`Aws`], a way to the emulator that shares no code with them.
 //!
+//! What no emulator does, Lambda's own way of delivering a stream, is told by [`stream`] and played on a
+//! [`Function`] with a [`MetricsStandIn`] as its table.
+//!
 //! A test waits for conditions by [`wait_until`], never for a while.
 
 mod aws;

@@ -17,7 +17,7 @@ const BEGINNING: u64 = 1_764_000_000_000;
 /// All that happened.
 #[derive(Debug, Clone)]
 pub struct Truth {
-    /// The stream's shards, parents before their children.
+    /// The stream's shards, parents before their children, whose numbers may well begin below their parents' end.
     pub shards: Vec<Shard>,
     /// How many runs there are.
     pub runs: usize,
