@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::run::RunId;
+use crate::show::printable;
 
 /// The most messages a run may have: an index has nine digits.
 pub const MAX_MESSAGES: u32 = 1_000_000_000;
@@ -84,7 +85,7 @@ pub struct Envelope {
 
 /// Why a queue's body is no Stentor message.
 #[derive(Debug, Error)]
-#[error("is no Stentor message: {0}")]
+#[error("is no Stentor message: {}", printable(.0))]
 pub struct NotAnEnvelope(String);
 
 /// The JSON on the queue.

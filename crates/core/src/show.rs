@@ -2,9 +2,15 @@
 
 use serde::Serialize;
 
-/// A result as a program reads it: JSON in one line.
+/// A result as a program reads it: JSON in one line, in which nothing is left that a terminal would obey.
 pub fn json(result: &impl Serialize) -> String {
-    serde_json::to_string(result).expect("results are numbers and texts, which are always JSON")
+    let json = serde_json::to_string(result).expect("results are numbers and texts, which are always JSON");
+    // JSON itself escapes only what lies below the space; such characters stand in strings alone.
+    escaped(&json, |c, out| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    })
 }
 
 /// A number with its thousands set apart: `1,000,000`.
@@ -40,9 +46,31 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
-/// Text from a queue or table, with control characters escaped: a terminal obeys those.
+/// Text from a queue, a table or a service, fit to stand in a line of ours: control characters, and those that
+/// turn the direction of writing, are escaped, since a terminal obeys them.
 pub fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    escaped(text, |c, out| out.extend(c.escape_default()))
+}
+
+/// As [`printable`], for text of several lines.
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// The text with `escape` for each character that a terminal would obey.
+fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_obeyed(c) { escape(c, &mut out) } else { out.push(c) }
+    }
+    out
+}
+
+/// Control characters; line and paragraph separators; marks, embeddings, overrides and isolates of
+/// bidirectional text (Unicode Standard Annex 9).
+fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -73,6 +101,18 @@ mod tests {
 
     #[test]
     fn a_terminal_cannot_be_attacked() {
-        assert_eq!(printable("a\u{1b}[2Jb\n\u{9b}"), "a\\u{1b}[2Jb\\n\\u{9b}");
+        assert_eq!(printable("a\u{1b}[2Jb\n\r\0\u{9b}\u{7f}"), "a\\u{1b}[2Jb\\n\\r\\u{0}\\u{9b}\\u{7f}");
+        assert_eq!(printable("\u{202e}txt\u{2069}\u{2028}"), "\\u{202e}txt\\u{2069}\\u{2028}");
+        assert_eq!(printable("Grüße, 世界 \\n"), "Grüße, 世界 \\n", "all else stays as it is");
+        assert_eq!(printable_lines("one\ntwo\u{1b}\n"), "one\ntwo\\u{1b}\n");
+    }
+
+    #[test]
+    fn json_reads_back_and_cannot_attack_a_terminal_either() {
+        let hostile = "\u{1b}]0;x\u{7}\n\u{7f}\u{9b}2J\u{202e} Grüße \\u{9b}";
+        let written = json(&hostile);
+        assert!(!written.chars().any(is_obeyed), "{written:?}");
+        assert!(written.contains("\\u009b2J\\u202e Grüße"), "{written}");
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), hostile);
     }
 }

@@ -132,10 +132,11 @@ const THROTTLES: [&str; 14] = [
 const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
 /// Codes of credentials that AWS does not take.
-const BAD_CREDENTIALS: [&str; 5] = [
+const BAD_CREDENTIALS: [&str; 6] = [
     "IncompleteSignature",
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
+    "InvalidSignatureException",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 ];
@@ -160,17 +161,16 @@ const NOT_FOUND: [&str; 3] =
 pub(crate) fn setback_of_code(call: &'static str, code: &str, message: &str) -> Setback {
     // Some answers carry a namespace before the code.
     let code = code.rsplit('#').next().unwrap_or(code);
-    let told = || format!("{code}: {message}");
+    let message = first_paragraph(message);
+    let told = || one_line(&format!("{code}: {message}"));
     match code {
         "ConditionalCheckFailedException" => Setback::ConditionFailed,
         _ if THROTTLES.contains(&code) => Setback::Throttled(told()),
         _ if PASSING.contains(&code) => Setback::Failed(told()),
         _ if EXPIRED.contains(&code) => Setback::Expired(told()),
-        _ if BAD_CREDENTIALS.contains(&code) => {
-            Setback::Final(Error::BadCredentials { why: one_line(&told()) })
-        }
+        _ if BAD_CREDENTIALS.contains(&code) => Setback::Final(Error::BadCredentials { why: told() }),
         _ if NOT_FOUND.contains(&code) => Setback::NotFound,
-        _ => Setback::Final(Error::Refused { call, code: code.to_owned(), message: one_line(message) }),
+        _ => Setback::Final(Error::Refused { call, code: one_line(code), message: one_line(message) }),
     }
 }
 
@@ -189,7 +189,7 @@ where
             let (code, message) = (meta.code().unwrap_or("no code"), meta.message().unwrap_or("no message"));
             match setback_of_code(call, code, message) {
                 Setback::Final(_) if status.is_server_error() || matches!(status.as_u16(), 408 | 429) => {
-                    Setback::Failed(format!("HTTP {}: {code}", status.as_u16()))
+                    Setback::Failed(one_line(&format!("HTTP {}: {code}", status.as_u16())))
                 }
                 setback => setback,
             }
@@ -213,8 +213,14 @@ pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     one_line(&if text.is_empty() { DisplayErrorContext(error).to_string() } else { text })
 }
 
-/// A service's words, fit to stand in a sentence of ours.
-fn one_line(text: &str) -> String {
+/// What a service says before the first empty line. After it, where a signature does not match, it tells the whole
+/// request as it should have been signed, the session's token included.
+fn first_paragraph(message: &str) -> &str {
+    message.split("\n\n").next().unwrap_or_default()
+}
+
+/// Words of a service or a library, fit to stand in a sentence of ours.
+pub(super) fn one_line(text: &str) -> String {
     const LONGEST: usize = 300;
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     printable(&line.chars().take(LONGEST).collect::<String>())
@@ -238,5 +244,31 @@ mod tests {
         assert!(matches!(of("ConditionalCheckFailedException"), Setback::ConditionFailed));
         assert!(matches!(of("InvalidClientTokenId"), Setback::Final(Error::BadCredentials { .. })));
         assert!(matches!(of("AccessDeniedException"), Setback::Final(Error::Refused { .. })));
+    }
+
+    #[test]
+    fn what_a_service_quotes_cannot_attack_a_terminal() {
+        let hostile = "the value \u{1b}[2J\r\u{9b}\nis bad";
+        for code in ["Throttling", "InternalError", "ExpiredToken", "InvalidClientTokenId", "Odd\u{1b}Code"] {
+            let told = format!("{:?}", setback_of_code("Call", code, hostile));
+            assert!(told.contains("the value"), "{told}");
+            let words = match setback_of_code("Call", code, hostile) {
+                Setback::Throttled(why) | Setback::Failed(why) | Setback::Expired(why) => why,
+                Setback::Final(error) => error.to_string(),
+                other => panic!("{other:?}"),
+            };
+            assert!(words.lines().all(|line| !line.contains(char::is_control)), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_signature_that_does_not_match_tells_no_token() {
+        let message = "The request signature we calculated does not match the signature you provided.\n\n\
+            The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:TOKEN'";
+        for code in ["InvalidSignatureException", "SignatureDoesNotMatch", "Unheard-of"] {
+            let Setback::Final(error) = setback_of_code("Call", code, message) else { panic!("{code}") };
+            let told = error.to_string();
+            assert!(told.contains("does not match") && !told.contains("TOKEN"), "{told}");
+        }
     }
 }

@@ -13,7 +13,7 @@ pub use runs::{Creation, RunRecord};
 pub use senders::SenderBeat;
 pub use tallies::{Broken, RunParts};
 
-use super::error::{Error, setback};
+use super::error::{Error, one_line, setback};
 use super::item::{Item, number, string, text};
 use super::session::Session;
 
@@ -81,5 +81,8 @@ fn key(run: &str, part: &str) -> Item {
 }
 
 fn malformed(run: &str, part: &str, why: &impl ToString) -> Error {
-    Error::Malformed { what: format!("item '{part}' of '{run}' in the metrics table"), why: why.to_string() }
+    Error::Malformed {
+        what: one_line(&format!("item '{part}' of '{run}' in the metrics table")),
+        why: one_line(&why.to_string()),
+    }
 }

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::Batch;
 use super::error::{Error, Setback, innermost};
 use super::names::StackName;
+use crate::show::printable;
 
 /// Where a session goes, as the command line says it.
 #[derive(Debug, Clone)]
@@ -132,7 +133,7 @@ impl Session {
         ending: CancellationToken,
     ) -> Result<Self, Error> {
         let region = config.region().ok_or(Error::NoRegion)?.to_string();
-        let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), str::to_owned);
+        let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), printable);
         Ok(Self {
             stack,
             region,

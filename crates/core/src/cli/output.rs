@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::show::printable_lines;
+
 /// Whether there is anybody to write to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listener {
@@ -11,9 +13,10 @@ pub enum Listener {
     Gone,
 }
 
-/// Says something beside the results, on stderr; nobody listening there is no error either.
+/// Says something beside the results, on stderr; nobody listening there is no error either. What an error quotes
+/// from anywhere is made printable here at the latest.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable_lines(text));
 }
 
 /// Writes a line to standard output, at once.
