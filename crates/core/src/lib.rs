@@ -5,6 +5,7 @@
 //! - [`message`]: a message, its name, and its form on the queue;
 //! - [`delivery`]: the simulated delivery, its waits and outcomes;
 //! - [`tally`]: what a run has come to, and the fold over stream records that keeps it right;
+//! - [`census`]: a run counted from the table, message by message, which the tallies must equal;
 //! - [`backlog`]: what waits on a queue, and when it is surely empty;
 //! - [`show`]: results, numbers and texts as they are read.
 //!
@@ -13,6 +14,7 @@
 
 pub mod aws;
 pub mod backlog;
+pub mod census;
 pub mod cli;
 pub mod clock;
 pub mod delivery;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::delivery::Status;
 use crate::run::RunId;
 use crate::show::printable;
 
@@ -71,6 +72,19 @@ pub struct Message {
     pub phone: String,
     /// The text, 1 to 1,600 ASCII characters.
     pub body: String,
+}
+
+/// What the messages table says of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Where it stands; `None` for a status this version does not know.
+    pub status: Option<Status>,
+    /// When it was created, ms since the epoch; this and the rest are `None` where the item does not say.
+    pub created_at: Option<u64>,
+    /// When it was concluded, ms since the epoch.
+    pub concluded_at: Option<u64>,
+    /// How long its delivery took, ms.
+    pub delivery_ms: Option<u64>,
 }
 
 /// A message as it travels on the queue.
@@ -152,6 +166,28 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<MessageId>(), Err(NotAMessageId), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_first_and_the_ten_millionth_id_read_back() {
+        for (index, end) in [(0, "#000000000"), (9_999_999, "#009999999"), (MAX_MESSAGES - 1, "#999999999")] {
+            assert!(id(index).to_string().ends_with(end));
+            assert_eq!(id(index).to_string().parse(), Ok(id(index)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_told_without_a_control_character() {
+        for body in [
+            "\u{1b}[2J",
+            r#"{"id":"\u001b[2J","phone":"","body":""}"#,
+            r#"{"id":"x","phone":"","body":"","repeated":"\u001b[2J\u009b"}"#,
+            r#"{"\u001b[2J":1}"#,
+        ] {
+            let told = Envelope::from_wire(body).unwrap_err().to_string();
+            assert!(!told.contains(char::is_control), "{told:?}");
+        }
+        assert_eq!(NotAnEnvelope("\u{1b}\n".into()).to_string(), "is no Stentor message: \\u{1b}\\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A run and its plan: the same run, seed and length give message number i, always the same.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use rand::RngExt;
@@ -107,10 +108,17 @@ impl Plan {
         self.length
     }
 
-    /// The names of the messages from `first` up to, not including, `end`.
-    pub fn ids(&self, first: u32, end: u32) -> impl Iterator<Item = MessageId> + use<> {
+    /// The names of the messages of those indices.
+    pub fn ids(&self, indices: Range<u32>) -> impl Iterator<Item = MessageId> + use<> {
         let run = self.run;
-        (first..end.min(self.total)).filter_map(move |index| MessageId::new(run, index))
+        (indices.start..indices.end.min(self.total)).filter_map(move |index| MessageId::new(run, index))
+    }
+
+    /// The indices of all messages, up to `size` (at least 1) at a time.
+    pub fn chunks(&self, size: usize) -> impl Iterator<Item = Range<u32>> + use<> {
+        let total = self.total;
+        let length = u32::try_from(size).unwrap_or(u32::MAX);
+        (0..total).step_by(size.max(1)).map(move |first| first..first.saturating_add(length).min(total))
     }
 
     /// The message of that name, whose index is within the plan.
@@ -157,7 +165,7 @@ mod tests {
     }
 
     fn messages(plan: &Plan) -> Vec<Message> {
-        plan.ids(0, plan.total()).map(|id| plan.message(id)).collect()
+        plan.ids(0..plan.total()).map(|id| plan.message(id)).collect()
     }
 
     fn is_valid_nanp(phone: &str) -> bool {
@@ -207,6 +215,24 @@ mod tests {
         for (total, max) in [(0, 100), (MAX_MESSAGES + 1, 100), (1, 0), (1, MAX_LENGTH + 1)] {
             assert!(Plan::new(run, 0, total, TextLength { max, exact: false }).is_err(), "{total} {max}");
         }
+    }
+
+    #[test]
+    fn a_plan_of_one_and_of_ten_million_is_cut_into_chunks_without_gap_or_overlap() {
+        for (total, chunks, last) in [(1, 1, 0..1), (100, 1, 0..100), (101, 2, 100..101)] {
+            let plan = plan(1, 2, total, 100, false);
+            assert_eq!((plan.chunks(100).count(), plan.chunks(100).last()), (chunks, Some(last)));
+        }
+        let plan = plan(1, 2, 10_000_000, 100, false);
+        let mut end = 0;
+        for chunk in plan.chunks(100) {
+            assert_eq!((chunk.start, chunk.len()), (end, 100));
+            end = chunk.end;
+        }
+        assert_eq!(end, 10_000_000);
+        let last: Vec<String> = plan.ids(9_999_999..u32::MAX).map(|id| id.to_string()).collect();
+        assert_eq!(last, [format!("{}#009999999", plan.run())]);
+        assert_eq!(plan.message(MessageId::new(plan.run(), 9_999_999).unwrap()).phone.len(), 12);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //! Each shard of the messages table's stream has one [`ShardTally`] a run. Lambda delivers stream
 //! records at least once; a record counts only if its sequence number lies above the tally's
 //! checkpoint, and the checkpoint is written together with the counts, so that no record ever
-//! counts twice. A [`Counter`] does that, against any number of other writers; [`Tally::merge`] adds the
-//! shards up.
+//! counts twice. A [`Counter`] does that, against any number of other writers; [`RunTallies`] adds the shards up,
+//! and says which of a run's tallies count.
 
 mod counter;
+mod parts;
 mod sequence;
 mod timeline;
 mod times;
@@ -14,6 +15,7 @@ mod times;
 use serde::{Deserialize, Serialize};
 
 pub use counter::{Counted, Counter, Swap};
+pub use parts::{Broken, RunTallies};
 pub use sequence::{NotASequenceNumber, SequenceNumber};
 pub use timeline::{Bucket, Timeline};
 pub use times::Times;
@@ -22,6 +24,7 @@ use crate::delivery::Outcome;
 
 /// Counts and times of concluded messages. Merging is associative and commutative.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tally {
     /// Messages that ended SENT.
     pub sent: u64,

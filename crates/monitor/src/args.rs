@@ -18,17 +18,20 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     pub run: Option<RunId>,
     /// Print one snapshot and end
-    #[arg(long, conflicts_with_all = ["follow", "audit"])]
+    #[arg(long, conflicts_with_all = ["follow", "audit", "repair"])]
     pub once: bool,
     /// Go on when the run is complete or stalled; without --run, with the next run when there is one
-    #[arg(long, conflicts_with = "audit")]
+    #[arg(long, conflicts_with_all = ["audit", "repair"])]
     pub follow: bool,
     /// One plain line an interval, as in a pipe
     #[arg(long)]
     pub plain: bool,
     /// Count the run's messages in the table, compare them with the tallies, and end: exit 1 if they differ
-    #[arg(long)]
+    #[arg(long, conflicts_with = "repair")]
     pub audit: bool,
+    /// Where a tally is damaged and the run is over: count its messages in the table, and let that count alone
+    #[arg(long)]
+    pub repair: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the text would show up in the help")]
     pub shared: SharedArgs,
@@ -67,9 +70,14 @@ mod tests {
             "--run x",
             "--once --follow",
             "--audit --once",
+            "--repair --once",
+            "--repair --follow",
+            "--repair --audit",
         ] {
             assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_err(), "{line}");
         }
-        assert!(Args::try_parse_from(["monitor", "-t", "0.1"]).is_ok());
+        for line in ["-t 0.1", "--audit --json", "--repair --json --run 01JDD0QYJ8000000000000000A"] {
+            assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_ok(), "{line}");
+        }
     }
 }

@@ -1,25 +1,21 @@
-//! Counts a run's messages in the table, one by one, and compares them with the tallies.
+//! Compares a run's messages in the table, counted one by one, with the tallies.
 
-use std::pin::pin;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt};
 use serde::Serialize;
-use stentor_core::aws::messages::{KEYS, Standing};
 use stentor_core::aws::metrics::RunRecord;
 use stentor_core::aws::{Error, MessagesTable, MetricsTable};
-use stentor_core::delivery::Status;
-use stentor_core::message::MessageId;
-use stentor_core::run::Plan;
+use stentor_core::census::Census;
 use stentor_core::show;
-use stentor_core::tally::Tally;
+use stentor_core::tally::{Broken, Tally};
 use tokio::time::{Instant, sleep};
+
+use crate::snapshot::BrokenTally;
+use crate::table::count_table;
+use crate::view::rfc3339;
 
 /// How long the stream may lag behind the table before a difference is one.
 const LAG: Duration = Duration::from_secs(10);
-
-/// Batch reads under way at once.
-const AT_ONCE: usize = 16;
 
 /// What one side counts.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -27,19 +23,25 @@ pub(crate) struct Side {
     pub sent: u64,
     pub failed: u64,
     pub delivery_ms: u64,
+    pub latency_ms: u64,
+    /// Ms since the epoch, as the next.
+    pub first_concluded_at: Option<u64>,
+    pub last_concluded_at: Option<u64>,
 }
 
 /// The table's count of a run.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct TableCount {
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TableSide {
     #[serde(flatten)]
     pub concluded: Side,
     /// Created, not concluded.
     pub pending: u64,
     /// Indices of the plan that the table does not have.
     pub missing: u64,
-    /// Items of an unknown status.
+    /// Items that cannot be made sense of.
     pub unreadable: u64,
+    /// The id of one of them.
+    pub unreadable_example: Option<String>,
 }
 
 /// Table and tallies side by side.
@@ -48,29 +50,35 @@ pub(crate) struct Audit {
     pub run: String,
     pub total: u64,
     pub agrees: bool,
-    pub table: TableCount,
+    pub table: TableSide,
     pub tallies: Side,
-}
-
-impl TableCount {
-    fn add(&mut self, standing: Option<Standing>) {
-        match standing {
-            None => self.missing += 1,
-            Some(Standing { status: None, .. }) => self.unreadable += 1,
-            Some(Standing { status: Some(Status::Pending), .. }) => self.pending += 1,
-            Some(Standing { status: Some(status), delivery_ms }) => {
-                let sent = status == Status::Sent;
-                self.concluded.sent += u64::from(sent);
-                self.concluded.failed += u64::from(!sent);
-                self.concluded.delivery_ms += delivery_ms.unwrap_or(0);
-            }
-        }
-    }
+    /// What differs, a sentence for each figure.
+    pub differences: Vec<String>,
+    pub broken: Vec<BrokenTally>,
 }
 
 impl Side {
     fn of(tally: &Tally) -> Self {
-        Self { sent: tally.sent, failed: tally.failed, delivery_ms: tally.delivery.sum_ms() }
+        Self {
+            sent: tally.sent,
+            failed: tally.failed,
+            delivery_ms: tally.delivery.sum_ms(),
+            latency_ms: tally.latency.sum_ms(),
+            first_concluded_at: tally.first_concluded_at,
+            last_concluded_at: tally.last_concluded_at,
+        }
+    }
+}
+
+impl TableSide {
+    pub(crate) fn of(census: &Census) -> Self {
+        Self {
+            concluded: Side::of(&census.tally),
+            pending: census.pending,
+            missing: census.missing,
+            unreadable: census.unreadable,
+            unreadable_example: census.unreadable_example.map(|id| id.to_string()),
+        }
     }
 }
 
@@ -81,40 +89,34 @@ pub(crate) async fn audit(
     messages: &MessagesTable,
     metrics: &MetricsTable,
 ) -> Result<Audit, Error> {
-    let mut table = count_table(&record.plan, messages).await?;
+    let mut census = count_table(&record.plan, messages).await?;
     let counted = Instant::now();
     loop {
-        let tallies = Side::of(&metrics.run_parts(record.plan.run()).await?.tally);
-        let agrees = table.concluded == tallies && table.unreadable == 0;
-        if agrees || counted.elapsed() >= LAG {
-            let run = record.plan.run().to_string();
-            return Ok(Audit { run, total: record.plan.total().into(), agrees, table, tallies });
+        let parts = metrics.run_parts(record.plan.run()).await?;
+        if census.tally == parts.tally || counted.elapsed() >= LAG {
+            return Ok(Audit::of(record, &census, &parts.tally, &parts.broken));
         }
         sleep(Duration::from_millis(500)).await;
-        if table.pending > 0 {
-            table = count_table(&record.plan, messages).await?;
+        if census.pending > 0 {
+            census = count_table(&record.plan, messages).await?;
         }
     }
-}
-
-async fn count_table(plan: &Plan, messages: &MessagesTable) -> Result<TableCount, Error> {
-    let keys = u32::try_from(KEYS).expect("a hundred");
-    let mut batches = pin!(
-        stream::iter((0..plan.total()).step_by(KEYS))
-            .map(async |first| {
-                let ids: Vec<MessageId> = plan.ids(first, first.saturating_add(keys)).collect();
-                messages.look_up(&ids).await
-            })
-            .buffer_unordered(AT_ONCE)
-    );
-    let mut count = TableCount::default();
-    while let Some(standings) = batches.next().await {
-        standings?.into_iter().for_each(|standing| count.add(standing));
-    }
-    Ok(count)
 }
 
 impl Audit {
+    fn of(record: &RunRecord, census: &Census, tallies: &Tally, broken: &[Broken]) -> Self {
+        let differences = differences(census, tallies);
+        Self {
+            run: record.plan.run().to_string(),
+            total: record.plan.total().into(),
+            agrees: differences.is_empty(),
+            table: TableSide::of(census),
+            tallies: Side::of(tallies),
+            differences,
+            broken: broken.iter().map(BrokenTally::from).collect(),
+        }
+    }
+
     pub(crate) fn json(&self) -> String {
         show::json(self)
     }
@@ -156,34 +158,57 @@ impl Audit {
                 average(tallies),
             );
         }
-        let differences: Vec<String> = [
-            ("sent", table.sent, tallies.sent),
-            ("failed", table.failed, tallies.failed),
-            ("milliseconds of delivery", table.delivery_ms, tallies.delivery_ms),
-            ("unreadable items", self.table.unreadable, 0),
-        ]
-        .into_iter()
-        .filter(|(_, table, tallies)| table != tallies)
-        .map(|(what, table, tallies)| {
-            format!("{what} {} in the table, {} in the tallies", show::count(table), show::count(tallies))
-        })
-        .collect();
-        format!("the audit differs: {}", differences.join("; "))
+        format!("the audit differs: {}", self.differences.join("; "))
     }
 
-    /// What is not concluded; it makes no difference.
+    /// What is not concluded, which makes no difference; and why tallies may be too low.
     fn rest(&self) -> String {
-        [(self.table.pending, "pending"), (self.table.missing, "not in the table")]
+        let open = [(self.table.pending, "pending"), (self.table.missing, "not in the table")]
             .into_iter()
             .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("; {} {what}", show::count(count)))
-            .collect::<Vec<_>>()
-            .concat()
+            .map(|(count, what)| format!("; {} {what}", show::count(count)));
+        let broken = self.broken.first().map(|broken| {
+            format!("; the tally of shard {} is damaged: monitor --repair --run {}", broken.shard(), self.run)
+        });
+        open.chain(broken).collect()
     }
 }
 
+/// What differs, figure by figure, and where all sums are the same, how they are spread.
+fn differences(census: &Census, tallies: &Tally) -> Vec<String> {
+    let table = &census.tally;
+    let told = |what: &str, table: &str, tallies: &str| {
+        (table != tallies).then(|| format!("{what} {table} in the table, {tallies} in the tallies"))
+    };
+    let figure = |what, table, tallies| told(what, &show::count(table), &show::count(tallies));
+    let time = |at: Option<u64>| at.map_or_else(|| "never".to_owned(), rfc3339);
+    let spread = |what: &str, same_sums: bool, same: bool| {
+        (same_sums && !same).then(|| format!("{what} of the same sum is spread otherwise"))
+    };
+    let (delivery, latency) = (&table.delivery, &table.latency);
+    let unreadable = census.unreadable_example.map(|id| {
+        let count = show::count(census.unreadable);
+        format!("unreadable items {count} in the table, such as {id}")
+    });
+    [
+        figure("sent", table.sent, tallies.sent),
+        figure("failed", table.failed, tallies.failed),
+        figure("milliseconds of delivery", delivery.sum_ms(), tallies.delivery.sum_ms()),
+        figure("milliseconds of latency", latency.sum_ms(), tallies.latency.sum_ms()),
+        told("first conclusion", &time(table.first_concluded_at), &time(tallies.first_concluded_at)),
+        told("last conclusion", &time(table.last_concluded_at), &time(tallies.last_concluded_at)),
+        spread("delivery", delivery.sum_ms() == tallies.delivery.sum_ms(), *delivery == tallies.delivery),
+        spread("latency", latency.sum_ms() == tallies.latency.sum_ms(), *latency == tallies.latency),
+        spread("the timeline", table.concluded() == tallies.concluded(), table.timeline == tallies.timeline),
+        unreadable,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 fn average(side: &Side) -> String {
-    let concluded = side.sent + side.failed;
+    let concluded = side.sent.saturating_add(side.failed);
     if concluded == 0 {
         "-".to_owned()
     } else {
@@ -194,48 +219,71 @@ fn average(side: &Side) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::tests::reading;
 
-    fn audit(table: TableCount, tallies: Side) -> Audit {
-        Audit { run: "R".into(), total: 10, agrees: table.concluded == tallies, table, tallies }
+    /// What the table says, and what the tallies say, of a run of 2,000 of which 1,500 are concluded.
+    fn audit_of(census: &Census, tallies: &Tally, broken: &[Broken]) -> Audit {
+        Audit::of(&reading(2_000, 1_500).record, census, tallies, broken)
+    }
+
+    fn census() -> Census {
+        Census { tally: reading(2_000, 1_500).tally, ..Census::default() }
     }
 
     #[test]
-    fn a_difference_is_named() {
-        let table = TableCount {
-            concluded: Side { sent: 1_000, failed: 7, delivery_ms: 50 },
-            ..TableCount::default()
+    fn a_run_of_equal_counts_agrees_whatever_is_pending() {
+        let (tallies, census) = (census().tally, Census { pending: 3, ..census() });
+        assert_eq!(
+            audit_of(&census, &tallies, &[]).lines(),
+            "the audit agrees: table 1,350 sent, 150 failed, average 0.100 s; \
+             tallies 1,350 sent, 150 failed, average 0.100 s; 3 pending"
+        );
+    }
+
+    #[test]
+    fn each_differing_figure_is_named() {
+        let census = census();
+        let differs = |change: fn(&mut Tally)| {
+            let mut tallies = census.tally.clone();
+            change(&mut tallies);
+            let audit = audit_of(&census, &tallies, &[]);
+            assert!(!audit.agrees);
+            audit.lines().lines().last().unwrap().to_owned()
         };
-        let differs = audit(table, Side { sent: 999, failed: 7, delivery_ms: 50 });
-        assert!(differs.lines().ends_with("the audit differs: sent 1,000 in the table, 999 in the tallies"));
-        let pending = TableCount { pending: 3, ..table };
+        let told = |words: &str| format!("the audit differs: {words}");
+        assert_eq!(differs(|tally| tally.sent -= 1), told("sent 1,350 in the table, 1,349 in the tallies"));
         assert_eq!(
-            audit(pending, table.concluded).lines(),
-            "the audit agrees: table 1,000 sent, 7 failed, average 0.000 s; \
-             tallies 1,000 sent, 7 failed, average 0.000 s; 3 pending"
+            differs(|tally| tally.first_concluded_at = None),
+            told("first conclusion 1970-01-01T00:00:01.000Z in the table, never in the tallies")
+        );
+        let other = reading(2_000, 1_499).tally;
+        let all = audit_of(&census, &other, &[]).differences;
+        let named: Vec<&str> = all.iter().filter_map(|told| told.split(char::is_numeric).next()).collect();
+        assert_eq!(
+            named,
+            ["failed ", "milliseconds of delivery ", "milliseconds of latency ", "last conclusion "]
+        );
+        assert_eq!(
+            differs(|tally| tally.timeline = reading(2_000, 10).tally.timeline),
+            told("the timeline of the same sum is spread otherwise")
         );
     }
 
     #[test]
-    fn every_standing_is_counted() {
-        let mut count = TableCount::default();
-        let standing = |status| Some(Standing { status, delivery_ms: Some(5) });
-        for standing in [
-            None,
-            standing(None),
-            standing(Some(Status::Pending)),
-            standing(Some(Status::Sent)),
-            standing(Some(Status::Failed)),
-        ] {
-            count.add(standing);
-        }
-        assert_eq!(
-            count,
-            TableCount {
-                concluded: Side { sent: 1, failed: 1, delivery_ms: 10 },
-                pending: 1,
-                missing: 1,
-                unreadable: 1
-            }
-        );
+    fn unreadable_items_are_a_difference_with_an_example() {
+        let id = reading(1, 0).record.plan.ids(0..1).next().unwrap();
+        let census = Census { unreadable: 2, unreadable_example: Some(id), ..census() };
+        let audit = audit_of(&census, &census.tally, &[]);
+        assert!(!audit.agrees);
+        assert!(audit.lines().ends_with(&format!("unreadable items 2 in the table, such as {id}")));
+    }
+
+    #[test]
+    fn a_damaged_tally_is_told_with_the_remedy() {
+        let broken = [Broken { shard: "\u{1b}[2J".into(), why: "odd".into() }];
+        let audit = audit_of(&census(), &Tally::default(), &broken);
+        let told = audit.lines();
+        assert!(told.contains("the tally of shard \\u{1b}[2J is damaged"), "{told}");
+        assert!(told.ends_with(&format!("monitor --repair --run {}", audit.run)), "{told}");
     }
 }

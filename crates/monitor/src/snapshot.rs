@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use stentor_core::aws::metrics::{Broken, RunRecord, SenderBeat};
+use stentor_core::aws::metrics::{RunRecord, SenderBeat};
 use stentor_core::backlog::Backlog;
-use stentor_core::tally::{Tally, Times};
+use stentor_core::show;
+use stentor_core::tally::{Broken, Tally, Times};
 
 /// A sender counts as alive while its last sign of life is younger than this, ms.
 const ALIVE_MS: u64 = 15_000;
@@ -61,10 +62,23 @@ pub(crate) struct Sender {
     pub released: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct BrokenTally {
     pub shard: String,
     pub why: String,
+}
+
+impl BrokenTally {
+    /// The shard's name, fit to be shown.
+    pub(crate) fn shard(&self) -> String {
+        show::printable(&self.shard)
+    }
+}
+
+impl From<&Broken> for BrokenTally {
+    fn from(broken: &Broken) -> Self {
+        Self { shard: broken.shard.clone(), why: broken.why.clone() }
+    }
 }
 
 /// What was read, in one go.
@@ -124,11 +138,7 @@ impl Reading {
             queue: self.queue,
             dead_letters: self.dead_letters,
             senders: self.senders(),
-            broken: self
-                .broken
-                .iter()
-                .map(|broken| BrokenTally { shard: broken.shard.clone(), why: broken.why.clone() })
-                .collect(),
+            broken: self.broken.iter().map(BrokenTally::from).collect(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The views of a snapshot: a block for a terminal, a line for a pipe, JSON for a program.
 
+use jiff::Timestamp;
 use stentor_core::show;
 
 use crate::snapshot::{Percentiles, Snapshot};
@@ -73,9 +74,10 @@ fn trouble(now: &Snapshot) -> String {
     let dead = (now.dead_letters > 0).then(|| format!("  dead letters {}", show::count(now.dead_letters)));
     let damaged = now.broken.first().map(|broken| {
         format!(
-            "\n  counts are too low: the tally of shard {} is damaged ({})",
-            show::printable(&broken.shard),
-            show::printable(&broken.why)
+            "\n  counts are too low: the tally of shard {} is damaged ({}); once all is sent or failed: monitor --repair --run {}",
+            broken.shard(),
+            show::printable(&broken.why),
+            now.run
         )
     });
     [dead, damaged].into_iter().flatten().collect()
@@ -110,6 +112,12 @@ fn seconds(seconds: Option<f64>) -> String {
 
 fn percent(part: u64, whole: u64) -> String {
     format!("{:.1}%", 100.0 * part as f64 / whole.max(1) as f64)
+}
+
+/// RFC 3339, to the millisecond.
+pub(crate) fn rfc3339(ms_since_epoch: u64) -> String {
+    let at = i64::try_from(ms_since_epoch).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(String::new, |at| format!("{at:.3}"))
 }
 
 /// The time of day in an RFC 3339 time.
@@ -189,5 +197,6 @@ mod tests {
             line.contains("dead letters 3") && line.contains("it is odd") && !line.contains('\u{1b}'),
             "{line}"
         );
+        assert!(line.ends_with(&format!("monitor --repair --run {}", now.run)), "{line}");
     }
 }

@@ -52,6 +52,14 @@ mod tests {
     }
 
     #[test]
+    fn one_message_and_ten_million_are_enqueued_to_the_last() {
+        assert_eq!(batches(0, 1, None).collect::<Vec<_>>(), [(0..1, Duration::ZERO)]);
+        let (count, end) = batches(0, 10_000_000, None)
+            .fold((0, 0), |(count, end), (batch, _)| (count + usize::from(batch.start == end), batch.end));
+        assert_eq!((count, end), (200_000, 10_000_000));
+    }
+
+    #[test]
     fn a_rate_close_to_zero_is_no_panic() {
         assert_eq!(batches(0, 2, Some(f64::MIN_POSITIVE)).nth(1).unwrap().1, Duration::MAX);
     }

@@ -93,8 +93,7 @@ const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// One batch: in the table first, then on the queue. Nothing is queued that the table does not have.
 async fn enqueue_batch(feed: &Feed<'_>, stores: &Stores, batch: Range<u32>) -> Result<Range<u32>, Error> {
-    let messages: Vec<Message> =
-        feed.plan.ids(batch.start, batch.end).map(|id| feed.plan.message(id)).collect();
+    let messages: Vec<Message> = feed.plan.ids(batch.clone()).map(|id| feed.plan.message(id)).collect();
     let created_at = now_ms();
     let stored =
         try_join_all(messages.chunks(STATEMENTS).map(|some| stores.messages.create(some, created_at)));

@@ -1,5 +1,6 @@
 //! The table as the backup that the queue is rebuilt from.
 
+use std::ops::Range;
 use std::pin::pin;
 
 use futures::stream::{self, StreamExt};
@@ -32,11 +33,10 @@ pub(crate) async fn requeue(
     stop: &Stop,
     progress: impl Fn(u32),
 ) -> Result<Requeued, Error> {
-    let keys = u32::try_from(KEYS).expect("a hundred");
     let mut done = pin!(
-        stream::iter((0..plan.total()).step_by(KEYS))
+        stream::iter(plan.chunks(KEYS))
             .take_until(Box::pin(stop.requested()))
-            .map(|first| requeue_batch(plan, stores, first, first.saturating_add(keys)))
+            .map(|indices| requeue_batch(plan, stores, indices))
             .buffer_unordered(concurrency)
     );
     let mut all = Requeued::default();
@@ -50,8 +50,8 @@ pub(crate) async fn requeue(
     Ok(all)
 }
 
-async fn requeue_batch(plan: &Plan, stores: &Stores, first: u32, end: u32) -> Result<Requeued, Error> {
-    let ids: Vec<MessageId> = plan.ids(first, end).collect();
+async fn requeue_batch(plan: &Plan, stores: &Stores, indices: Range<u32>) -> Result<Requeued, Error> {
+    let ids: Vec<MessageId> = plan.ids(indices).collect();
     let standings = stores.messages.look_up(&ids).await?;
     let missing = standings.iter().filter(|standing| standing.is_none()).count();
     let pending: Vec<Envelope> = ids

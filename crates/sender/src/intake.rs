@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use stentor_core::aws::messages::Standing;
 use stentor_core::aws::queue::Received;
 use stentor_core::aws::{Error, MessagesTable, Queue};
 use stentor_core::delivery::Status;
-use stentor_core::message::Envelope;
+use stentor_core::message::{Envelope, Standing};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

@@ -13,7 +13,7 @@ use super::error::{Error, Setback, setback, setback_of_code};
 use super::item::{Item, number, string, text};
 use super::session::Session;
 use crate::delivery::{Outcome, Status};
-use crate::message::{Message, MessageId};
+use crate::message::{Message, MessageId, Standing};
 
 /// The most statements of a batch (Amazon DynamoDB API Reference, "`BatchExecuteStatement`").
 pub const STATEMENTS: usize = 25;
@@ -67,15 +67,6 @@ pub enum Verdict {
     Duplicate,
     /// There is no such item, or one that cannot be concluded.
     NotThere,
-}
-
-/// What the table says of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
-    /// Where it stands; `None` for a status this version does not know.
-    pub status: Option<Status>,
-    /// How long its delivery took, ms.
-    pub delivery_ms: Option<u64>,
 }
 
 impl MessagesTable {
@@ -197,7 +188,7 @@ impl MessagesTable {
             let keys = open.iter().map(|id| HashMap::from([("id".to_owned(), text(id))]));
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(keys.collect()))
-                .projection_expression("id, #status, delivery_ms")
+                .projection_expression("id, #status, created_at, concluded_at, delivery_ms")
                 .expression_attribute_names("#status", "status")
                 .consistent_read(true)
                 .build()
@@ -257,9 +248,12 @@ fn again_or_final<A>(call: &'static str, error: &BatchStatementError) -> Result<
 }
 
 fn standing(item: &Item) -> Standing {
+    let number = |attribute| item.get(attribute).and_then(|value| value.as_n().ok()?.parse().ok());
     Standing {
         status: string(item, "status").and_then(Status::from_table),
-        delivery_ms: item.get("delivery_ms").and_then(|value| value.as_n().ok()?.parse().ok()),
+        created_at: number("created_at"),
+        concluded_at: number("concluded_at"),
+        delivery_ms: number("delivery_ms"),
     }
 }
 
@@ -287,13 +281,32 @@ mod tests {
     }
 
     #[test]
-    fn an_item_of_another_version_has_no_known_standing() {
-        let odd: Item = HashMap::from([
-            ("status".to_owned(), text("CANCELLED")),
-            ("delivery_ms".to_owned(), text("soon")),
+    fn an_item_is_read_as_far_as_its_attributes_are_what_they_should_be() {
+        let item: Item = HashMap::from([
+            ("status".to_owned(), text("SENT")),
+            ("created_at".to_owned(), number(1_000)),
+            ("concluded_at".to_owned(), number(3_000)),
+            ("delivery_ms".to_owned(), number(500)),
         ]);
-        assert_eq!(standing(&odd), Standing { status: None, delivery_ms: None });
-        let wrong: Item = HashMap::from([("status".to_owned(), number(1))]);
-        assert_eq!(standing(&wrong).status, None);
+        let whole = Standing {
+            status: Some(Status::Sent),
+            created_at: Some(1_000),
+            concluded_at: Some(3_000),
+            delivery_ms: Some(500),
+        };
+        assert_eq!(standing(&item), whole);
+        let n = |digits: &str| AttributeValue::N(digits.to_owned());
+        for odd in [text("soon"), text("5"), n("-5"), n("0.5"), n("1E40"), AttributeValue::Null(true)] {
+            let mut item = item.clone();
+            item.insert("delivery_ms".to_owned(), odd.clone());
+            assert_eq!(standing(&item), Standing { delivery_ms: None, ..whole }, "{odd:?}");
+        }
+        for odd in [text("CANCELLED"), text(""), number(1), AttributeValue::L(vec![])] {
+            let mut item = item.clone();
+            item.insert("status".to_owned(), odd.clone());
+            assert_eq!(standing(&item), Standing { status: None, ..whole }, "{odd:?}");
+        }
+        let nothing = Standing { status: None, created_at: None, concluded_at: None, delivery_ms: None };
+        assert_eq!(standing(&Item::new()), nothing);
     }
 }

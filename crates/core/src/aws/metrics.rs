@@ -1,5 +1,6 @@
 //! The metrics table: runs, the tallies of their stream shards, and the senders at work.
 
+mod parts;
 mod runs;
 mod senders;
 mod tallies;
@@ -9,9 +10,9 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 
+pub use parts::RunParts;
 pub use runs::{Creation, RunRecord};
 pub use senders::SenderBeat;
-pub use tallies::{Broken, RunParts};
 
 use super::error::{Error, one_line, setback};
 use super::item::{Item, number, string, text};

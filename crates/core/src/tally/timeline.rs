@@ -124,6 +124,7 @@ impl Timeline {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     doublings: u32,
     first: u64,

@@ -72,6 +72,7 @@ thread_local! {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     sum_ms: u64,
     /// HdrHistogram V2, compressed.

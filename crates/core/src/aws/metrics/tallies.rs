@@ -1,40 +1,26 @@
 //! The tallies of a run's stream shards, each swapped as a whole from one checkpoint to the next.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Item, MetricsTable, RUN, key, malformed, string, text};
-use crate::aws::error::{Setback, setback};
-use crate::aws::metrics::runs::{RunRecord, run_record};
+use super::{Error, Item, MetricsTable, key, malformed, text};
+use crate::aws::error::{Setback, one_line, setback};
+use crate::aws::item::size;
 use crate::run::RunId;
 use crate::tally::{ShardTally, Swap, Tally};
 
-const SHARD: &str = "shard#";
-const BROKEN: &str = "broken#";
+pub(super) const SHARD: &str = "shard#";
+pub(super) const BROKEN: &str = "broken#";
 
 /// The version of a stored tally that this code reads and writes.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
-/// A mark that a tally of the run cannot be kept any more, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
-    /// The shard whose tally it is.
-    pub shard: String,
-    /// What is wrong.
-    pub why: String,
-}
+/// The largest item that a table takes, bytes (Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB").
+const LARGEST_ITEM: usize = 400 * 1_024;
 
-/// All that the table has on a run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunParts {
-    /// What the run is; `None` where no such run was begun.
-    pub record: Option<RunRecord>,
-    /// What its shards come to, added up.
-    pub tally: Tally,
-    /// Tallies that cannot be kept or read.
-    pub broken: Vec<Broken>,
-}
-
+/// A shard's tally as it is stored. An item that has more in it is not ours to write over.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     version: u32,
     checkpoint: String,
@@ -67,6 +53,9 @@ impl MetricsTable {
         };
         let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&run, &part, &e))?;
         item.extend(key(&run, &part));
+        if let Some(why) = too_large(&item) {
+            return Ok(Swap::Refused(why));
+        }
         self.session
             .ask_once_answered(CALL, &self.name, async || {
                 let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
@@ -104,39 +93,30 @@ impl MetricsTable {
             })
             .await
     }
-
-    /// All that the table has on a run, read at this moment.
-    pub async fn run_parts(&self, run: RunId) -> Result<RunParts, Error> {
-        let mut parts = RunParts { record: None, tally: Tally::default(), broken: Vec::new() };
-        for item in self.query(&run.to_string()).await? {
-            let part = string(&item, "part").unwrap_or_default().to_owned();
-            if part == RUN {
-                parts.record = Some(run_record(run, item)?);
-            } else if let Some(shard) = part.strip_prefix(SHARD) {
-                match shard_tally(item) {
-                    Ok(read) => parts.tally.merge(&read.tally),
-                    Err(why) => parts.broken.push(Broken { shard: shard.to_owned(), why }),
-                }
-            } else if let Some(shard) = part.strip_prefix(BROKEN) {
-                let why = string(&item, "why").unwrap_or("no reason given").to_owned();
-                parts.broken.push(Broken { shard: shard.to_owned(), why });
-            }
-        }
-        // The mark of the aggregator and our own finding are one thing.
-        parts.broken.sort_by(|one, other| one.shard.cmp(&other.shard));
-        parts.broken.dedup_by(|one, other| one.shard == other.shard);
-        Ok(parts)
-    }
 }
 
-fn shard_tally(item: Item) -> Result<ShardTally, String> {
+pub(super) fn shard_tally(item: Item) -> Result<ShardTally, String> {
+    let stored: Stored = decode(item)?;
+    let checkpoint = stored.checkpoint.parse().map_err(|e| format!("its checkpoint {e}"))?;
+    Ok(ShardTally { checkpoint: Some(checkpoint), tally: stored.tally })
+}
+
+/// Reads what is stored in an item beside its key, in this code's version.
+pub(super) fn decode<T: DeserializeOwned>(mut item: Item) -> Result<T, String> {
     let version = item.get("version").and_then(|value| value.as_n().ok());
     if version.is_none_or(|version| *version != VERSION.to_string()) {
         return Err(format!("it is of version {}, not {VERSION}", version.map_or("none", String::as_str)));
     }
-    let stored: Stored = serde_dynamo::from_item(item).map_err(|error| error.to_string())?;
-    let checkpoint = stored.checkpoint.parse().map_err(|e| format!("its checkpoint {e}"))?;
-    Ok(ShardTally { checkpoint: Some(checkpoint), tally: stored.tally })
+    for name in ["run", "part"] {
+        item.remove(name);
+    }
+    serde_dynamo::from_item(item).map_err(|error| one_line(&error.to_string()))
+}
+
+/// Why the table would not take the item, where it is too large.
+fn too_large(item: &Item) -> Option<String> {
+    let size = size(item);
+    (size > LARGEST_ITEM).then(|| format!("it would pass 400 KB, with {size} bytes"))
 }
 
 #[cfg(test)]
@@ -144,6 +124,7 @@ mod tests {
     use super::*;
     use crate::delivery::Outcome;
     use crate::tally::Conclusion;
+    use aws_sdk_dynamodb::types::AttributeValue;
 
     fn stored(version: u32, checkpoint: &str) -> Item {
         let mut tally = Tally::default();
@@ -177,6 +158,32 @@ mod tests {
         let mut no_tally = stored(VERSION, "1");
         no_tally.remove("tally");
         assert!(shard_tally(no_tally).is_err());
+        let mut wrong_type = stored(VERSION, "1");
+        wrong_type.insert("tally".to_owned(), text("\u{1b}[2J"));
+        assert!(!shard_tally(wrong_type).unwrap_err().contains(char::is_control));
         assert!(shard_tally(Item::new()).unwrap_err().contains("version none"));
+    }
+
+    #[test]
+    fn a_tally_with_more_in_it_than_we_know_is_left_alone() {
+        let mut padded = stored(VERSION, "1");
+        padded.insert("notes".to_owned(), text(&"x".repeat(390 * 1_024)));
+        assert!(shard_tally(padded).unwrap_err().contains("notes"));
+        let mut nested = stored(VERSION, "1");
+        let Some(AttributeValue::M(tally)) = nested.get_mut("tally") else { panic!("it is a map") };
+        tally.insert("notes".to_owned(), text("x"));
+        assert!(shard_tally(nested).unwrap_err().contains("notes"));
+    }
+
+    #[test]
+    fn a_tally_stays_within_4_kb_and_one_of_more_than_400_would_be_refused() {
+        let item = stored(VERSION, "100000000000000000000000000000000000007");
+        assert!(size(&item) < 4 * 1_024, "{}", size(&item));
+        assert_eq!(too_large(&item), None);
+        let mut large = item;
+        large.insert("x".to_owned(), text(&"x".repeat(LARGEST_ITEM - size(&large) - 1)));
+        assert_eq!((size(&large), too_large(&large)), (LARGEST_ITEM, None));
+        large.insert("y".to_owned(), text(""));
+        assert_eq!(too_large(&large).unwrap(), "it would pass 400 KB, with 409601 bytes");
     }
 }

@@ -1,0 +1,106 @@
+//! All that the table has on a run, and the tally that ends all counting.
+
+use serde::{Deserialize, Serialize};
+
+use super::runs::{RunRecord, run_record};
+use super::tallies::{BROKEN, SHARD, VERSION, decode, shard_tally};
+use super::{Error, Item, MetricsTable, RUN, key, malformed, number, string};
+use crate::aws::error::{Setback, setback};
+use crate::run::RunId;
+use crate::tally::{Broken, RunTallies, Tally};
+
+/// The part that holds the tally counted from the table of messages.
+const FINAL: &str = "final";
+
+/// All that the table has on a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunParts {
+    /// What the run is; `None` where no such run was begun.
+    pub record: Option<RunRecord>,
+    /// What its tallies come to; see [`RunTallies::settle`].
+    pub tally: Tally,
+    /// Tallies that cannot be kept or read, and are missing in it.
+    pub broken: Vec<Broken>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    version: u32,
+    tally: Tally,
+}
+
+impl MetricsTable {
+    /// All that the table has on a run, read at this moment.
+    pub async fn run_parts(&self, run: RunId) -> Result<RunParts, Error> {
+        let mut record = None;
+        let mut tallies = RunTallies::default();
+        for item in self.query(&run.to_string()).await? {
+            let part = string(&item, "part").unwrap_or_default().to_owned();
+            if part == RUN {
+                record = Some(run_record(run, item)?);
+            } else if part == FINAL {
+                tallies.counted_from_table(decode(item).map(|stored: Stored| stored.tally));
+            } else if let Some(shard) = part.strip_prefix(SHARD) {
+                tallies.shard(shard, shard_tally(item));
+            } else if let Some(shard) = part.strip_prefix(BROKEN) {
+                tallies.broken(shard, string(&item, "why").unwrap_or("no reason given").to_owned());
+            }
+        }
+        let (tally, broken) = tallies.settle();
+        Ok(RunParts { record, tally, broken })
+    }
+
+    /// Writes the tally that counts alone from then on, in the place of an earlier one. One of another version is
+    /// never written over: that is an [`Error::Malformed`].
+    pub async fn write_final_tally(&self, run: RunId, tally: &Tally) -> Result<(), Error> {
+        const CALL: &str = "PutItem (final tally)";
+        let run = run.to_string();
+        let stored = Stored { version: VERSION, tally: tally.clone() };
+        let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&run, FINAL, &e))?;
+        item.extend(key(&run, FINAL));
+        let written = self
+            .session
+            .ask_once_answered(CALL, &self.name, async || {
+                let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
+                let answer = request
+                    .condition_expression("attribute_not_exists(#run) OR #version = :version")
+                    .expression_attribute_names("#run", "run")
+                    .expression_attribute_names("#version", "version")
+                    .expression_attribute_values(":version", number(VERSION.into()))
+                    .send()
+                    .await;
+                match answer.map_err(|error| setback(CALL, &error)) {
+                    Ok(_) => Ok(true),
+                    Err(Setback::ConditionFailed) => Ok(false),
+                    Err(setback) => Err(setback),
+                }
+            })
+            .await?;
+        let other = || malformed(&run, FINAL, &"it is of another version, and is left as it is");
+        written.then_some(()).ok_or_else(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::item::text;
+
+    fn stored(version: u32) -> Item {
+        let tally = Tally { sent: 7, failed: 3, ..Tally::default() };
+        let mut item: Item = serde_dynamo::to_item(Stored { version, tally }).unwrap();
+        item.extend(key("run", FINAL));
+        item
+    }
+
+    #[test]
+    fn a_final_tally_reads_back_and_one_of_another_version_or_shape_is_an_error() {
+        let read = |item| decode(item).map(|stored: Stored| stored.tally.concluded());
+        assert_eq!(read(stored(VERSION)), Ok(10));
+        assert!(read(stored(2)).unwrap_err().contains("version 2"));
+        let mut odd = stored(VERSION);
+        odd.insert("tally".to_owned(), text("ten"));
+        assert!(read(odd).is_err());
+    }
+}

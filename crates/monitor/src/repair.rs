@@ -1,0 +1,135 @@
+//! Counts a finished run from the table, where its tallies are damaged, and lets that count alone from then on.
+
+use serde::Serialize;
+use stentor_core::aws::metrics::RunRecord;
+use stentor_core::aws::{Error, MessagesTable, MetricsTable};
+use stentor_core::census::{Census, Incomplete};
+use stentor_core::run::RunId;
+use stentor_core::show;
+
+use crate::audit::TableSide;
+use crate::table::count_table;
+
+/// What came of a repair.
+#[derive(Debug, Serialize)]
+pub(crate) struct Repair {
+    pub run: String,
+    pub total: u64,
+    /// The table's count stands as the run's final tally.
+    pub repaired: bool,
+    pub table: TableSide,
+    /// Why it cannot be repaired now, and what to do about it.
+    #[serde(skip)]
+    pub refusal: Option<String>,
+}
+
+/// Counts the table, and where every message is concluded writes that as the run's final tally.
+pub(crate) async fn repair(
+    record: &RunRecord,
+    messages: &MessagesTable,
+    metrics: &MetricsTable,
+) -> Result<Repair, Error> {
+    let census = count_table(&record.plan, messages).await?;
+    if let Ok(tally) = census.whole() {
+        metrics.write_final_tally(record.plan.run(), tally).await?;
+    }
+    Ok(Repair::of(record, &census))
+}
+
+impl Repair {
+    fn of(record: &RunRecord, census: &Census) -> Self {
+        let incomplete = census.whole().err();
+        Self {
+            run: record.plan.run().to_string(),
+            total: record.plan.total().into(),
+            repaired: incomplete.is_none(),
+            table: TableSide::of(census),
+            refusal: incomplete.map(|why| refusal(record, &why)),
+        }
+    }
+
+    pub(crate) fn json(&self) -> String {
+        show::json(self)
+    }
+
+    pub(crate) fn line(&self) -> String {
+        let counted = &self.table.concluded;
+        format!(
+            "repaired: run {} is counted from the table, {} sent, {} failed, and this counts alone now",
+            self.run,
+            show::count(counted.sent),
+            show::count(counted.failed),
+        )
+    }
+}
+
+/// What stands in the way, and below it what to do.
+fn refusal(record: &RunRecord, why: &Incomplete) -> String {
+    let run = record.plan.run();
+    let ways: Vec<String> =
+        [(why.pending, "pending"), (why.missing, "not in the table"), (why.unreadable, "unreadable")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{} {what}", show::count(count)))
+            .collect();
+    let example = why.unreadable_example.map_or_else(String::new, |id| format!(" (such as {id})"));
+    let all_enqueued = record.enqueued == record.plan.total();
+    format!(
+        "run {run} cannot be repaired: of its {} messages {}{example}\n{}",
+        show::count(record.plan.total().into()),
+        ways.join(", "),
+        remedies(run, why, all_enqueued).join("; ")
+    )
+}
+
+fn remedies(run: RunId, why: &Incomplete, all_enqueued: bool) -> Vec<String> {
+    let pending = (why.pending > 0).then(|| {
+        format!("Let senders finish what is pending, and if the queue is empty: producer --requeue {run}")
+    });
+    let missing = (why.missing > 0).then(|| {
+        if all_enqueued {
+            "What is gone cannot be counted any more: the table keeps messages for seven days".to_owned()
+        } else {
+            format!("Enqueue the rest: producer --resume {run}")
+        }
+    });
+    let unreadable = (why.unreadable > 0).then(|| {
+        "Unreadable items are of another version or damaged: repair the run with that version".to_owned()
+    });
+    [pending, missing, unreadable].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::reading;
+
+    fn refused(census: Census, enqueued: u32) -> String {
+        let mut record = reading(10, 0).record;
+        record.enqueued = enqueued;
+        Repair::of(&record, &census).refusal.expect("it is incomplete")
+    }
+
+    #[test]
+    fn a_refusal_names_how_many_in_which_way_and_what_to_do() {
+        let pending = refused(Census { pending: 3, missing: 1, ..Census::default() }, 9);
+        let (first, rest) = pending.split_once('\n').unwrap();
+        assert!(first.ends_with("of its 10 messages 3 pending, 1 not in the table"), "{first}");
+        assert!(rest.contains("producer --requeue") && rest.contains("producer --resume"), "{rest}");
+        let gone = refused(Census { missing: 1, ..Census::default() }, 10);
+        assert!(gone.contains("seven days") && !gone.contains("--resume"), "{gone}");
+        let id = reading(10, 0).record.plan.ids(4..5).next();
+        let odd = refused(Census { unreadable: 2, unreadable_example: id, ..Census::default() }, 10);
+        assert!(odd.contains("2 unreadable (such as") && odd.contains("#000000004)"), "{odd}");
+    }
+
+    #[test]
+    fn a_whole_run_is_repaired() {
+        let census = Census { tally: reading(10, 10).tally, ..Census::default() };
+        let repair = Repair::of(&reading(10, 10).record, &census);
+        assert_eq!((repair.repaired, repair.refusal.as_deref()), (true, None));
+        assert!(repair.line().contains("9 sent, 1 failed"), "{}", repair.line());
+        let json: serde_json::Value = serde_json::from_str(&repair.json()).unwrap();
+        assert_eq!((json["repaired"].as_bool(), json["table"]["sent"].as_u64()), (Some(true), Some(9)));
+    }
+}
