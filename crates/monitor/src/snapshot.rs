@@ -247,6 +247,26 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn clocks_that_go_back_or_differ_give_no_rate_or_time_below_zero() {
+        let back = snapshot(&reading(1_000, 100), Some(Earlier { concluded: 50, at_ms: 400_000 }));
+        assert_eq!((back.messages_per_second, back.eta_seconds), (None, None));
+        let fewer = snapshot(&reading(1_000, 100), Some(Earlier { concluded: 150, at_ms: 95_000 }));
+        assert_eq!((fewer.messages_per_second, fewer.eta_seconds), (Some(0.0), None));
+        let mut ahead = reading(2, 0);
+        for concluded_at in [700_000, 400_000] {
+            ahead.tally.count(&Conclusion {
+                outcome: Outcome::Sent,
+                created_at: Some(900_000),
+                concluded_at: Some(concluded_at),
+                delivery_ms: Some(5),
+            });
+        }
+        let ahead = snapshot(&ahead, None);
+        assert_eq!(ahead.average_latency_seconds, Some(0.0));
+        assert!(ahead.messages_per_second.is_some_and(|rate| rate > 0.0), "{ahead:?}");
+    }
+
+    #[test]
     fn without_a_conclusion_nothing_is_made_up() {
         let none = snapshot(&reading(1_000, 0), None);
         assert_eq!((none.average_seconds, none.messages_per_second, none.eta_seconds), (None, None, None));

@@ -55,7 +55,51 @@ impl MetricsTable {
 
     /// The signs of life in the table, old ones too. One that cannot be read is passed over: it is for show.
     pub async fn beats(&self) -> Result<Vec<SenderBeat>, Error> {
-        let items = self.query(SENDERS).await?;
-        Ok(items.into_iter().filter_map(|item| serde_dynamo::from_item(item).ok()).collect())
+        Ok(self.query(SENDERS).await?.into_iter().filter_map(sender_beat).collect())
+    }
+}
+
+fn sender_beat(item: Item) -> Option<SenderBeat> {
+    let beat: SenderBeat = serde_dynamo::from_item(item).ok()?;
+    (beat.wait >= 0.0 && (0.0..=1.0).contains(&beat.failure_rate)).then_some(beat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::item::text;
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    #[test]
+    fn a_sign_of_life_reads_back_and_an_odd_one_is_passed_over() {
+        let beat = SenderBeat {
+            sender: "\u{1b}[2J".into(),
+            started_at: 1,
+            seen_at: 2,
+            ended_at: None,
+            wait: 0.5,
+            failure_rate: 0.1,
+            concurrency: 1,
+            sent: 3,
+            failed: 4,
+            duplicates: 5,
+            released: 6,
+        };
+        let item: Item = serde_dynamo::to_item(&beat).unwrap();
+        assert_eq!(sender_beat(item.clone()), Some(beat));
+        let n = |digits: &str| AttributeValue::N(digits.to_owned());
+        for (name, odd) in [
+            ("wait", n("-1")),
+            ("wait", text("long")),
+            ("failure_rate", n("1.5")),
+            ("seen_at", n("-5")),
+            ("sent", n("0.5")),
+            ("sender", n("7")),
+        ] {
+            let mut item = item.clone();
+            item.insert(name.to_owned(), odd);
+            assert_eq!(sender_beat(item), None, "{name}");
+        }
+        assert_eq!(sender_beat(Item::new()), None);
     }
 }
