@@ -183,7 +183,7 @@ fn differences(census: &Census, tallies: &Tally) -> Vec<String> {
     let figure = |what, table, tallies| told(what, &show::count(table), &show::count(tallies));
     let time = |at: Option<u64>| at.map_or_else(|| "never".to_owned(), rfc3339);
     let spread = |what: &str, same_sums: bool, same: bool| {
-        (same_sums && !same).then(|| format!("{what} of the same sum is spread otherwise"))
+        (same_sums && !same).then(|| format!("{what} has the same sum on both sides, spread differently"))
     };
     let (delivery, latency) = (&table.delivery, &table.latency);
     let unreadable = census.unreadable_example.map(|id| {
@@ -265,7 +265,7 @@ mod tests {
         );
         assert_eq!(
             differs(|tally| tally.timeline = reading(2_000, 10).tally.timeline),
-            told("the timeline of the same sum is spread otherwise")
+            told("the timeline has the same sum on both sides, spread differently")
         );
     }
 
