@@ -1,5 +1,7 @@
 //! Results, numbers and texts as they are read by a person or a program.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 
 /// A result as a program reads it: JSON in one line, in which nothing is left that a terminal would obey.
@@ -8,7 +10,7 @@ pub fn json(result: &impl Serialize) -> String {
     // JSON itself escapes only what lies below the space; such characters stand in strings alone.
     escaped(&json, |c, out| {
         for unit in c.encode_utf16(&mut [0; 2]) {
-            out.push_str(&format!("\\u{unit:04x}"));
+            write!(out, "\\u{unit:04x}").expect("a String takes all that is written");
         }
     })
 }

@@ -21,6 +21,9 @@ pub(crate) struct Repair {
     /// Why it cannot be repaired now, and what to do about it.
     #[serde(skip)]
     pub refusal: Option<String>,
+    /// Every message is there, but its producer did not come to mark the run as enqueued.
+    #[serde(skip)]
+    unmarked: bool,
 }
 
 /// Counts the table, and where every message is concluded writes that as the run's final tally.
@@ -45,6 +48,7 @@ impl Repair {
             repaired: incomplete.is_none(),
             table: TableSide::of(census),
             refusal: incomplete.map(|why| refusal(record, &why)),
+            unmarked: record.enqueued < record.plan.total(),
         }
     }
 
@@ -54,11 +58,13 @@ impl Repair {
 
     pub(crate) fn line(&self) -> String {
         let counted = &self.table.concluded;
+        let unmarked = format!("\nIt is complete once its producer says so: producer --resume {}", self.run);
         format!(
-            "repaired: run {} is counted from the table, {} sent, {} failed, and this counts alone now",
+            "repaired: run {} is counted from the table, {} sent, {} failed, and this counts alone now{}",
             self.run,
             show::count(counted.sent),
             show::count(counted.failed),
+            if self.unmarked { &unmarked } else { "" },
         )
     }
 }
@@ -104,22 +110,22 @@ mod tests {
     use super::*;
     use crate::snapshot::tests::reading;
 
-    fn refused(census: Census, enqueued: u32) -> String {
+    fn refused(census: &Census, enqueued: u32) -> String {
         let mut record = reading(10, 0).record;
         record.enqueued = enqueued;
-        Repair::of(&record, &census).refusal.expect("it is incomplete")
+        Repair::of(&record, census).refusal.expect("it is incomplete")
     }
 
     #[test]
     fn a_refusal_names_how_many_in_which_way_and_what_to_do() {
-        let pending = refused(Census { pending: 3, missing: 1, ..Census::default() }, 9);
+        let pending = refused(&Census { pending: 3, missing: 1, ..Census::default() }, 9);
         let (first, rest) = pending.split_once('\n').unwrap();
         assert!(first.ends_with("of its 10 messages 3 pending, 1 not in the table"), "{first}");
         assert!(rest.contains("producer --requeue") && rest.contains("producer --resume"), "{rest}");
-        let gone = refused(Census { missing: 1, ..Census::default() }, 10);
+        let gone = refused(&Census { missing: 1, ..Census::default() }, 10);
         assert!(gone.contains("seven days") && !gone.contains("--resume"), "{gone}");
         let id = reading(10, 0).record.plan.ids(4..5).next();
-        let odd = refused(Census { unreadable: 2, unreadable_example: id, ..Census::default() }, 10);
+        let odd = refused(&Census { unreadable: 2, unreadable_example: id, ..Census::default() }, 10);
         assert!(odd.contains("2 unreadable (such as") && odd.contains("#000000004)"), "{odd}");
     }
 
@@ -128,7 +134,14 @@ mod tests {
         let census = Census { tally: reading(10, 10).tally, ..Census::default() };
         let repair = Repair::of(&reading(10, 10).record, &census);
         assert_eq!((repair.repaired, repair.refusal.as_deref()), (true, None));
-        assert!(repair.line().contains("9 sent, 1 failed"), "{}", repair.line());
+        assert!(
+            repair.line().contains("9 sent, 1 failed") && !repair.line().contains('\n'),
+            "{}",
+            repair.line()
+        );
+        let mut unmarked = reading(10, 10).record;
+        unmarked.enqueued = 9;
+        assert!(Repair::of(&unmarked, &census).line().contains("\nIt is complete once its producer says so"));
         let json: serde_json::Value = serde_json::from_str(&repair.json()).unwrap();
         assert_eq!((json["repaired"].as_bool(), json["table"]["sent"].as_u64()), (Some(true), Some(9)));
     }

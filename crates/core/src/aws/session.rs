@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 use super::batch::Batch;
 use super::error::{Error, Setback, innermost};
 use super::names::StackName;
-use crate::show::printable;
 
 /// Where a session goes, as the command line says it.
 #[derive(Debug, Clone)]
@@ -133,7 +132,7 @@ impl Session {
         ending: CancellationToken,
     ) -> Result<Self, Error> {
         let region = config.region().ok_or(Error::NoRegion)?.to_string();
-        let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), printable);
+        let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), str::to_owned);
         Ok(Self {
             stack,
             region,

@@ -67,15 +67,15 @@ mod tests {
         Tally { sent, ..Tally::default() }
     }
 
-    fn shard(sent: u64) -> Result<ShardTally, String> {
-        Ok(ShardTally { checkpoint: None, tally: tally(sent) })
+    fn shard(sent: u64) -> ShardTally {
+        ShardTally { checkpoint: None, tally: tally(sent) }
     }
 
     #[test]
     fn shards_add_up() {
         let mut tallies = RunTallies::default();
-        tallies.shard("1", shard(3));
-        tallies.shard("2", shard(4));
+        tallies.shard("1", Ok(shard(3)));
+        tallies.shard("2", Ok(shard(4)));
         assert_eq!(tallies.settle(), (tally(7), vec![]));
     }
 
@@ -83,7 +83,7 @@ mod tests {
     fn a_tally_that_is_marked_and_cannot_be_read_is_broken_once() {
         let mut tallies = RunTallies::default();
         tallies.broken("2", "marked".into());
-        tallies.shard("1", shard(3));
+        tallies.shard("1", Ok(shard(3)));
         tallies.shard("2", Err("odd".into()));
         let broken = Broken { shard: "2".into(), why: "marked".into() };
         assert_eq!(tallies.settle(), (tally(3), vec![broken]));
@@ -94,7 +94,7 @@ mod tests {
         let mut tallies = RunTallies::default();
         tallies.broken("2", "marked".into());
         tallies.counted_from_table(Ok(tally(10)));
-        tallies.shard("1", shard(3));
+        tallies.shard("1", Ok(shard(3)));
         tallies.shard("2", Err("odd".into()));
         assert_eq!(tallies.settle(), (tally(10), vec![]));
     }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_final_tally_that_cannot_be_read_leaves_the_shards_counting_and_is_told() {
         let mut tallies = RunTallies::default();
-        tallies.shard("1", shard(3));
+        tallies.shard("1", Ok(shard(3)));
         tallies.counted_from_table(Err("of version 9".into()));
         let broken = Broken { shard: "final".into(), why: "of version 9".into() };
         assert_eq!(tallies.settle(), (tally(3), vec![broken]));
