@@ -89,7 +89,7 @@ impl Aggregator {
 
     /// A tally that cannot be kept is left as it is, and its run marked, so that the other runs go on.
     async fn give_up(&self, run: RunId, shard: &str, why: &str) -> Result<(), Error> {
-        tracing::error!(%run, shard, why, "this run cannot be counted any more");
+        tracing::error!(%run, shard, why, "this run cannot be counted any more; once it is over: monitor --repair");
         Ok(self.metrics.mark_broken(run, shard, why).await?)
     }
 }

@@ -77,7 +77,13 @@ impl MetricsTable {
                 }
             })
             .await?;
-        let other = || malformed(&run, FINAL, &"it is of another version, and is left as it is");
+        let other = || {
+            malformed(
+                &run,
+                FINAL,
+                &"it is of another version and stays as it is; use that version, or remove the item and try again",
+            )
+        };
         written.then_some(()).ok_or_else(other)
     }
 }
