@@ -1,7 +1,9 @@
 //! Installing, starting and finding the emulators of both backends; a stand-in plays the Docker engine.
 
+use std::net::TcpStream;
+
 use stentor_tests::programs::Built;
-use stentor_tests::{Backend, Finished, Program, Setup, wait_until};
+use stentor_tests::{Backend, Emulator, Finished, Program, Setup, wait_until};
 
 /// An engine that has the image: its containers are `MiniStack`, and each call is written down.
 const ENGINE: &str = r#"#!/usr/bin/env bash
@@ -105,6 +107,15 @@ fn a_port_with_the_other_backend_is_not_taken_for_this_one() {
     assert!(refused.stderr.contains(own.name()) && refused.stderr.contains(&port), "{}", refused.stderr);
     assert!(refused.stderr.lines().count() <= 2, "{}", refused.stderr);
     setup.run(&format!("stop --port {port}")).run().exits(0);
+}
+
+#[test]
+fn an_emulator_is_reached_by_127_0_0_1_alone() {
+    let port = Emulator::shared().port();
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+    // Another address of this machine, as good as its network card's.
+    let refused = TcpStream::connect(("127.0.0.2", port)).expect_err("nobody listens there");
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 }
 
 /// Commands that a fresh checkout's `emulator.sh` needs before it installs anything.

@@ -105,6 +105,7 @@ fn the_monitor_may_do_what_it_does_and_no_more() {
     let called = called(&stack, |way, _| {
         way.monitor("-t 0.2").run().exits(0);
         way.monitor("--audit").run().exits(0);
+        way.monitor("--repair").run().exits(0);
         way.monitor("--once --json").run().exits(0);
     });
     assert_eq!(called, allowed("MonitorPolicy"));
