@@ -5,6 +5,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use socket2::SockRef;
 
 /// A request.
 #[derive(Debug)]
@@ -57,13 +60,18 @@ pub(crate) fn serve(converse: impl Fn(Connection) + Clone + Send + 'static) -> S
             // An answer is two small writes, and the client waits for the second.
             let _ = stream.set_nodelay(true);
             let converse = converse.clone();
-            std::thread::spawn(move || converse(Connection { reader: BufReader::new(stream) }));
+            std::thread::spawn(move || converse(Connection::of(stream)));
         }
     });
     Server { address, stopped }
 }
 
 impl Connection {
+    /// A connection that a client has made.
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        Self { reader: BufReader::new(stream) }
+    }
+
     /// The next request; `None` when the connection is closed.
     pub(crate) fn request(&mut self) -> Option<Request> {
         let path = self.line()?.split_whitespace().nth(1)?.to_owned();
@@ -83,11 +91,30 @@ impl Connection {
 
     /// Answers it; `None` when the connection is closed.
     pub(crate) fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &str) -> Option<()> {
-        let headers: String =
-            headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
-        let length = body.len();
-        let answer = format!("HTTP/1.1 {status} Words\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
-        self.reader.get_mut().write_all(answer.as_bytes()).ok()
+        self.reader.get_mut().write_all(answer(status, headers, body).as_bytes()).ok()
+    }
+
+    /// Answers it in small pieces, over about that time; `None` when the connection is closed.
+    pub(crate) fn drip(
+        &mut self,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &str,
+        over: Duration,
+    ) -> Option<()> {
+        const PIECES: usize = 20;
+        let answer = answer(status, headers, body);
+        for piece in answer.as_bytes().chunks(answer.len().div_ceil(PIECES)) {
+            self.reader.get_mut().write_all(piece).ok()?;
+            std::thread::sleep(over.div_f64(PIECES as f64));
+        }
+        Some(())
+    }
+
+    /// Breaks it off, as a failing network does.
+    pub(crate) fn reset(self) {
+        // It is closed below; with no time to linger that is a reset.
+        let _ = SockRef::from(self.reader.get_ref()).set_linger(Some(Duration::ZERO));
     }
 
     fn line(&mut self) -> Option<String> {
@@ -113,4 +140,10 @@ impl Connection {
             }
         }
     }
+}
+
+fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> String {
+    let headers: String = headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
+    let length = body.len();
+    format!("HTTP/1.1 {status} Words\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
 }

@@ -3,10 +3,8 @@
 
 mod fault;
 mod surgery;
-mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
@@ -15,13 +13,12 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
-use socket2::SockRef;
 
 pub use fault::{Call, Fault, Service, Weather};
 use surgery::{Surgery, nothing_done};
-use wire::{Request, answer, drip};
 
 use crate::Emulator;
+use crate::http::{Connection, Request};
 
 /// Longer than a program waits for one answer.
 const SILENCE: Duration = Duration::from_secs(13);
@@ -45,7 +42,8 @@ struct Shared {
     calls: Mutex<BTreeSet<(Service, String, String)>>,
     /// Until when connections are refused.
     outage: Mutex<Option<Instant>>,
-    connections: Mutex<Vec<TcpStream>>,
+    /// By their clients' addresses.
+    connections: Mutex<BTreeMap<SocketAddr, TcpStream>>,
     /// Copies of received messages, to be delivered a second time.
     copies: Mutex<VecDeque<Value>>,
 }
@@ -122,6 +120,9 @@ impl Shared {
         loop {
             if let Some(until) = lock(&self.outage).take() {
                 drop(listener);
+                for connection in lock(&self.connections).values() {
+                    let _ = connection.shutdown(std::net::Shutdown::Both);
+                }
                 sleep(until.saturating_duration_since(Instant::now()));
                 listener = loop {
                     match TcpListener::bind(address) {
@@ -131,46 +132,47 @@ impl Shared {
                 };
                 listener.set_nonblocking(true).expect("a socket can be so");
             }
-            let Ok((connection, _)) = listener.accept() else {
+            let Ok((connection, client)) = listener.accept() else {
                 sleep(Duration::from_millis(2));
                 continue;
             };
             connection.set_nonblocking(false).expect("a socket can be so");
             let _ = connection.set_nodelay(true);
-            let mut connections = lock(&self.connections);
-            connections.retain(|connection| connection.peer_addr().is_ok());
-            connections.extend(connection.try_clone());
-            drop(connections);
+            let Ok(held) = connection.try_clone() else { continue };
+            lock(&self.connections).insert(client, held);
             let served = Arc::clone(&self);
-            std::thread::spawn(move || served.converse(connection));
+            std::thread::spawn(move || {
+                let mut connection = Connection::of(connection);
+                let is_reset = served.converse(&mut connection).is_none();
+                // A connection is closed when nobody holds it any more.
+                lock(&served.connections).remove(&client);
+                if is_reset {
+                    connection.reset();
+                }
+            });
         }
     }
 
     fn break_off(&self, lasting: Duration) {
         *lock(&self.outage) = Some(Instant::now() + lasting);
-        for connection in lock(&self.connections).drain(..) {
-            let _ = connection.shutdown(std::net::Shutdown::Both);
-        }
     }
 
-    /// `None` when the connection is over.
-    fn converse(&self, mut connection: TcpStream) -> Option<()> {
-        let mut reader = BufReader::new(connection.try_clone().ok()?);
-        while let Some(request) = Request::read(&mut reader) {
+    /// Answers until the client closes the connection or nobody shall use it any more; `None` where it is to be
+    /// reset.
+    fn converse(&self, connection: &mut Connection) -> Option<()> {
+        const HEADERS: [(&str, &str); 1] = [("Content-Type", "application/x-amz-json-1.0")];
+        while let Some(request) = connection.request() {
             match self.reply(&request) {
-                Reply::Answer(status, body) => connection.write_all(&answer(status, &body)).ok()?,
-                Reply::Drip(status, body, over) => drip(&mut connection, &answer(status, &body), over)?,
-                Reply::Reset => {
-                    let _ = SockRef::from(&connection).set_linger(Some(Duration::ZERO));
-                    return None;
-                }
+                Reply::Answer(status, body) => connection.answer(status, &HEADERS, &body)?,
+                Reply::Drip(status, body, over) => connection.drip(status, &HEADERS, &body, over)?,
                 Reply::Silence(lasting) => {
                     sleep(lasting);
-                    return None;
+                    return Some(());
                 }
+                Reply::Reset => return None,
             }
         }
-        None
+        Some(())
     }
 
     fn reply(&self, request: &Request) -> Reply {
@@ -304,7 +306,7 @@ impl Shared {
     fn forward(&self, request: &Request, body: &[u8]) -> Reply {
         let mut forwarded = self.agent.post(&self.upstream);
         for name in ["authorization", "content-type", "x-amz-target", "x-amz-date"] {
-            if let Some(value) = request.header(name) {
+            if let Some(value) = request.headers.get(name) {
                 forwarded = forwarded.header(name, value);
             }
         }
@@ -324,7 +326,7 @@ impl Shared {
 }
 
 fn call(request: &Request) -> Option<Call> {
-    let (service, operation) = request.header("x-amz-target")?.split_once('.')?;
+    let (service, operation) = request.headers.get("x-amz-target")?.split_once('.')?;
     let service = match service {
         "AmazonSQS" => Service::Sqs,
         "DynamoDB_20120810" => Service::DynamoDb,

@@ -49,7 +49,7 @@ fn rehearse(fault: Fault, messages: u64) -> String {
 
 /// Several at once: most of a fault's time is waiting. `LocalStack` cannot bear many.
 fn rehearse_all(faults: &[Fault]) {
-    let at_once = if Backend::of_these_tests() == Backend::MiniStack { 9 } else { 2 };
+    let at_once = if Backend::of_these_tests() == Backend::MiniStack { 5 } else { 2 };
     for some in faults.chunks(at_once) {
         std::thread::scope(|scope| {
             let rehearsals: Vec<_> =
