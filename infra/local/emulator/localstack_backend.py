@@ -102,7 +102,14 @@ class LocalStack:
         def run(command: list[str]) -> None:
             # All tables are in its memory: without it nothing here is worth going on.
             # It writes into the folder it is started in. What it prints goes to the log.
-            ended = subprocess.run(command, cwd=self._temporary, stdin=subprocess.DEVNULL, stdout=2, check=False)
+            ended = subprocess.run(
+                command,
+                cwd=self._temporary,
+                env=os.environ | {"DDB_LOCAL_TELEMETRY": "0"},
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                check=False,
+            )
             give_up(f"DynamoDB Local ended with status {ended.returncode}")
 
         def start(server: Any) -> FuncThread:
