@@ -7,10 +7,11 @@ root=$(cd -- "$here/../.." && pwd)
 
 usage() {
     cat <<'USAGE'
-Usage: infra/local/emulator.sh [--backend BACKEND] [--prepare | --port P --until-stdin-closes ...]
+Usage: infra/local/emulator.sh [--backend BACKEND] [--no-docker] [--prepare | --port P --until-stdin-closes ...]
 
   --backend BACKEND  ministack, or localstack: its container image where a Docker engine answers,
                      else installed from PyPI, as processes. [STENTOR_BACKEND, else ministack]
+  --no-docker        localstack as processes even where a Docker engine answers.
   --prepare          Only install, and print where functions run: in a process or in a container.
 
 What else it takes, and what it prints, stands in infra/local/emulator/__main__.py.
@@ -90,7 +91,7 @@ prepare() {
     if [[ $backend == ministack ]]; then
         venv=$("$here/install.sh") || exit 1
         emulator=("$venv/bin/python" -B "$here/emulator" --backend ministack)
-    elif docker_answers; then
+    elif [[ -z ${no_docker:-} ]] && docker_answers; then
         venv=$("$here/install.sh") || exit 1
         prepare_image
         functions_in=container
@@ -113,6 +114,7 @@ main() {
                 backend=$2
                 shift 2
                 ;;
+            --no-docker) no_docker=1 && shift ;;
             --prepare) only_prepare=1 && shift ;;
             *) break ;;
         esac

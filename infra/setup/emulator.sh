@@ -19,7 +19,7 @@ use_emulator() {
 # Print the process id and the backend of the emulator on a port, or fail.
 emulator_on() { # PORT
     local file=$state/$1/pid
-    [[ -s $file ]] && ! flock -n "$file" true && cat -- "$file" 2>/dev/null
+    [[ -s $file ]] && ! flock --shared -n "$file" true && cat -- "$file" 2>/dev/null
 }
 
 # Install what the backend needs, and build what runs in it and against it.

@@ -87,13 +87,21 @@ impl Aws {
     }
 
     /// Calls a service of the older protocol, whose parameters are a form and whose answer is XML.
+    #[track_caller]
     pub fn form_call(&self, service: &str, parameters: &[(&str, &str)]) -> (u16, String) {
-        let answer = self
-            .agent
-            .post(&self.endpoint)
-            .header("Authorization", credential(service))
-            .send_form(parameters.iter().copied());
-        read(answer)
+        self.try_form_call(service, parameters).expect("the emulator answers")
+    }
+
+    /// As [`Self::form_call`], where nobody may be there any more.
+    pub(crate) fn try_form_call(
+        &self,
+        service: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<(u16, String), ureq::Error> {
+        let request = self.agent.post(&self.endpoint).header("Authorization", credential(service));
+        let mut answer = request.send_form(parameters.iter().copied())?;
+        let text = answer.body_mut().with_config().limit(u64::MAX).read_to_string()?;
+        Ok((answer.status().as_u16(), text))
     }
 
     /// Puts a file into a bucket.

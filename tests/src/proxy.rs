@@ -6,6 +6,7 @@ mod surgery;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ const SILENCE: Duration = Duration::from_secs(13);
 const LATENCY: Duration = Duration::from_secs(2);
 const OUTAGE: Duration = Duration::from_secs(3);
 
-/// A proxy at work; it ends with the test program.
+/// A proxy at work, until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -46,6 +47,14 @@ struct Shared {
     connections: Mutex<BTreeMap<SocketAddr, TcpStream>>,
     /// Copies of received messages, to be delivered a second time.
     copies: Mutex<VecDeque<Value>>,
+    ended: AtomicBool,
+}
+
+/// What became of a call that a fault was to strike.
+struct Struck {
+    reply: Reply,
+    /// The fault made a difference.
+    changed: bool,
 }
 
 /// What goes back to the program.
@@ -75,6 +84,7 @@ impl Proxy {
             outage: Mutex::default(),
             connections: Mutex::default(),
             copies: Mutex::default(),
+            ended: AtomicBool::new(false),
         });
         let served = Arc::clone(&shared);
         std::thread::spawn(move || served.listen(listener, address));
@@ -113,11 +123,17 @@ impl Proxy {
     }
 }
 
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Shared {
     /// Takes connections; during an outage there is no listener, so that they are refused.
     fn listen(self: Arc<Self>, mut listener: TcpListener, address: SocketAddr) {
         listener.set_nonblocking(true).expect("a socket can be so");
-        loop {
+        while !self.ended.load(Ordering::Relaxed) {
             if let Some(until) = lock(&self.outage).take() {
                 drop(listener);
                 for connection in lock(&self.connections).values() {
@@ -127,6 +143,7 @@ impl Shared {
                 listener = loop {
                     match TcpListener::bind(address) {
                         Ok(listener) => break listener,
+                        Err(_) if self.ended.load(Ordering::Relaxed) => return,
                         Err(_) => sleep(Duration::from_millis(20)),
                     }
                 };
@@ -184,11 +201,11 @@ impl Shared {
         let Some(fault) = struck else {
             return self.with_copies(&call, self.forward(request, &request.body));
         };
-        let Some(reply) = self.strike(fault, &call, request) else {
-            return self.forward(request, &request.body);
-        };
-        *lock(&self.injected).entry(fault).or_default() += 1;
-        reply
+        let struck = self.strike(fault, &call, request);
+        if struck.changed {
+            *lock(&self.injected).entry(fault).or_default() += 1;
+        }
+        struck.reply
     }
 
     /// A lone fault strikes the first call it can strike: what is to be shown is shown.
@@ -196,13 +213,13 @@ impl Shared {
         if lock(&self.injected).is_empty() { 0.0 } else { lock(&self.chance).random() }
     }
 
-    /// What the fault makes of the call; `None` where it finds nothing to strike.
-    fn strike(&self, fault: Fault, call: &Call, request: &Request) -> Option<Reply> {
+    /// What the fault makes of the call.
+    fn strike(&self, fault: Fault, call: &Call, request: &Request) -> Struck {
         let refuse = |status, code: &str| {
-            Some(Reply::Answer(status, json!({"__type": code, "message": "struck by the proxy"}).to_string()))
+            Reply::Answer(status, json!({"__type": code, "message": "struck by the proxy"}).to_string())
         };
         let done = || self.forward(request, &request.body);
-        match fault {
+        let reply = match fault {
             Fault::InternalError => refuse(500, "InternalServerError"),
             Fault::Unavailable => refuse(503, "ServiceUnavailable"),
             Fault::ProvisionedThroughputExceeded => refuse(400, "ProvisionedThroughputExceededException"),
@@ -212,32 +229,32 @@ impl Shared {
             Fault::SqsThrottling => refuse(400, "ThrottlingException"),
             Fault::OverLimit => refuse(403, "com.amazonaws.sqs#OverLimit"),
             Fault::ExpiredToken => refuse(400, "ExpiredTokenException"),
-            Fault::ResetBefore => Some(Reply::Reset),
+            Fault::ResetBefore => Reply::Reset,
             Fault::AnswerLost => {
                 done();
-                Some(Reply::Reset)
+                Reply::Reset
             }
             Fault::InternalErrorAfterwards => {
                 done();
                 refuse(500, "InternalServerError")
             }
-            Fault::Silence => Some(Reply::Silence(SILENCE)),
+            Fault::Silence => Reply::Silence(SILENCE),
             Fault::SlowDrip => match done() {
-                Reply::Answer(status, body) => Some(Reply::Drip(status, body, LATENCY)),
-                other => Some(other),
+                Reply::Answer(status, body) => Reply::Drip(status, body, LATENCY),
+                other => other,
             },
             Fault::Latency => {
                 let reply = done();
                 sleep(LATENCY);
-                Some(reply)
+                reply
             }
             Fault::Refused => {
                 self.break_off(OUTAGE);
-                Some(Reply::Reset)
+                Reply::Reset
             }
-            Fault::DeliveredTwice => self.deliver_twice(request),
-            Fault::CountsTooLow => self.miscount(request, |_| 0),
-            Fault::CountsTooHigh => self.miscount(request, |count| count + 3),
+            Fault::DeliveredTwice => return self.deliver_twice(request),
+            Fault::CountsTooLow => return self.altered(request, |told| miscount(told, |_| 0)),
+            Fault::CountsTooHigh => return self.altered(request, |told| miscount(told, |count| count + 3)),
             Fault::EntryFailed
             | Fault::EntryThrottled
             | Fault::EntryAnswerLost
@@ -249,31 +266,43 @@ impl Shared {
             | Fault::StatementConflict
             | Fault::StatementAnswerLost
             | Fault::ItemNotReturned
-            | Fault::UnprocessedKeys => self.operate(fault, call, request),
-        }
+            | Fault::UnprocessedKeys => return self.operate(fault, call, request),
+        };
+        Struck { reply, changed: true }
     }
 
     /// Lets a part of a batch fail.
-    fn operate(&self, fault: Fault, call: &Call, request: &Request) -> Option<Reply> {
-        let surgery = Surgery::new(fault, call, || lock(&self.chance).random())?;
-        let told = match surgery.request(call) {
-            None => nothing_done(),
-            Some(left) => match self.forward(request, left.to_string().as_bytes()) {
-                Reply::Answer(200, body) => serde_json::from_str(&body).ok()?,
-                other => return Some(other),
-            },
+    fn operate(&self, fault: Fault, call: &Call, request: &Request) -> Struck {
+        let Some(surgery) = Surgery::new(fault, call, || lock(&self.chance).random()) else {
+            return Struck { reply: self.forward(request, &request.body), changed: false };
         };
-        Some(Reply::Answer(200, surgery.answer(call, told).to_string()))
+        match surgery.request(call) {
+            None => Struck {
+                reply: Reply::Answer(200, surgery.answer(call, nothing_done()).to_string()),
+                changed: true,
+            },
+            Some(left) => {
+                let reply = self.forward(request, left.to_string().as_bytes());
+                alter(reply, |told| *told = surgery.answer(call, told.take()))
+            }
+        }
     }
 
     /// Keeps a copy of a message that is received, for the next who receives.
-    fn deliver_twice(&self, request: &Request) -> Option<Reply> {
-        let Reply::Answer(200, body) = self.forward(request, &request.body) else { return None };
-        let told: Value = serde_json::from_str(&body).ok()?;
-        if let Some(message) = told["Messages"].get(0) {
-            lock(&self.copies).push_back(message.clone());
-        }
-        Some(Reply::Answer(200, body))
+    fn deliver_twice(&self, request: &Request) -> Struck {
+        let mut changed = false;
+        let struck = self.altered(request, |told| {
+            if let Some(message) = told["Messages"].get(0) {
+                lock(&self.copies).push_back(message.clone());
+                changed = true;
+            }
+        });
+        Struck { changed, ..struck }
+    }
+
+    /// Forwards a call, and tells the program something else than the service did.
+    fn altered(&self, request: &Request, how: impl FnOnce(&mut Value)) -> Struck {
+        alter(self.forward(request, &request.body), how)
     }
 
     /// Adds a copy to what is received, where there is one and room for it.
@@ -290,17 +319,6 @@ impl Shared {
         }
         told["Messages"] = messages.into();
         Reply::Answer(200, told.to_string())
-    }
-
-    fn miscount(&self, request: &Request, wrong: impl Fn(u64) -> u64) -> Option<Reply> {
-        let Reply::Answer(200, body) = self.forward(request, &request.body) else { return None };
-        let mut told: Value = serde_json::from_str(&body).ok()?;
-        for (name, count) in told["Attributes"].as_object_mut()? {
-            if name.starts_with("ApproximateNumberOf") {
-                *count = wrong(count.as_str()?.parse().ok()?).to_string().into();
-            }
-        }
-        Some(Reply::Answer(200, told.to_string()))
     }
 
     fn forward(&self, request: &Request, body: &[u8]) -> Reply {
@@ -322,6 +340,25 @@ impl Shared {
         let operation = verb.map_or(call.operation.clone(), |verb| format!("{}/{verb}", call.operation));
         let resource = call.resource().unwrap_or_default().to_owned();
         lock(&self.calls).insert((call.service, operation, resource));
+    }
+}
+
+/// Changes an answer, where it is one.
+fn alter(reply: Reply, how: impl FnOnce(&mut Value)) -> Struck {
+    let Reply::Answer(200, body) = &reply else { return Struck { reply, changed: false } };
+    let told: Value = serde_json::from_str(body).unwrap_or_default();
+    let mut altered = told.clone();
+    how(&mut altered);
+    Struck { changed: altered != told, reply: Reply::Answer(200, altered.to_string()) }
+}
+
+fn miscount(told: &mut Value, wrong: impl Fn(u64) -> u64) {
+    for (name, count) in told["Attributes"].as_object_mut().into_iter().flatten() {
+        if let Some(right) = count.as_str().and_then(|text| text.parse().ok())
+            && name.starts_with("ApproximateNumberOf")
+        {
+            *count = wrong(right).to_string().into();
+        }
     }
 }
 

@@ -14,6 +14,22 @@ pub struct Setup {
     folder: TempDir,
 }
 
+/// A local emulator in the background.
+#[derive(Debug)]
+pub struct Local<'a> {
+    setup: &'a Setup,
+    /// Its port.
+    pub port: String,
+}
+
+impl Drop for Local<'_> {
+    fn drop(&mut self) {
+        // It may have been stopped before, which is no error.
+        let stopped = self.setup.run(&format!("stop --port {}", self.port)).run();
+        assert!(stopped.code == Some(0) || std::thread::panicking(), "{}", stopped.stderr);
+    }
+}
+
 /// Building is done already; where the target folder is, the real one would say the same way.
 const CARGO: &str = r#"#!/usr/bin/env bash
 case $1 in
@@ -52,6 +68,15 @@ impl Setup {
             .env("STENTOR_BACKEND", Backend::of_these_tests().name())
             .env("PATH", &format!("{}:{path}", bin.display()))
             .env("CARGO_TARGET_DIR", &self.folder.path().join("target").display().to_string())
+    }
+
+    /// `setup.sh local` with these options, on a free port; what it started is stopped when the test lets go of it.
+    #[track_caller]
+    pub fn local(&self, options: &str) -> Local<'_> {
+        let started = self.run(&format!("local --port 0 {options}")).run().exits(0);
+        let port =
+            started.stdout.split("STENTOR_PORT=").nth(1).and_then(|rest| rest.split_whitespace().next());
+        Local { setup: self, port: port.expect("it says how to use it").to_owned() }
     }
 
     /// Puts a script of the test's own where the script finds that command. In it `$STAND_IN` is a folder

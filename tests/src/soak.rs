@@ -24,6 +24,8 @@ const STORM: f64 = 0.15;
 const SENDERS: usize = 3;
 /// Something dies about this often.
 const DEATH_EVERY: Duration = Duration::from_millis(1_200);
+/// How long a program that wakes up may act on what it believes.
+const AWAKE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
 /// What a soak is to do.
@@ -182,9 +184,7 @@ impl<'a> Stage<'a> {
             if Instant::now() < until {
                 self.sleeping.push((sleeper, until));
             } else {
-                sleeper.signal("CONT");
-                sleeper.signal("TERM");
-                self.bury(sleeper)?;
+                self.wake(sleeper)?;
             }
         }
         for mut sender in std::mem::take(&mut self.senders) {
@@ -208,6 +208,14 @@ impl<'a> Stage<'a> {
             self.produce_on();
         }
         Ok(())
+    }
+
+    /// Lets a program that was stopped go on with what it had begun, and then end.
+    fn wake(&mut self, sleeper: Running) -> Result<(), String> {
+        sleeper.signal("CONT");
+        std::thread::sleep(AWAKE);
+        sleeper.signal("TERM");
+        self.bury(sleeper).map(drop)
     }
 
     /// A producer that died before it wrote its plan left nothing to resume; begun again, the run may be there.
@@ -237,10 +245,9 @@ impl<'a> Stage<'a> {
 
     /// In good weather: the producer comes to its end, and all others are told to stop.
     fn wind_up(mut self) -> Result<(Deaths, report::SenderCounts), String> {
-        for (sleeper, _) in std::mem::take(&mut self.sleeping) {
-            sleeper.signal("CONT");
-            sleeper.signal("TERM");
-            self.bury(sleeper)?;
+        for (sleeper, until) in std::mem::take(&mut self.sleeping) {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            self.wake(sleeper)?;
         }
         let deadline = Instant::now() + Duration::from_secs(90);
         while !self.producer_done || !self.producers.is_empty() {

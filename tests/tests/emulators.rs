@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use stentor_tests::programs::Built;
-use stentor_tests::{Backend, Emulator, Finished, Program, Setup, wait_until};
+use stentor_tests::{Backend, Emulator, Program, Setup, wait_until};
 
 /// An engine that has the image: its containers are `MiniStack`, and each call is written down.
 const ENGINE: &str = r#"#!/usr/bin/env bash
@@ -37,18 +37,12 @@ case $1 in
 esac
 ";
 
-#[track_caller]
-fn port_of(started: &Finished) -> String {
-    let port = started.stdout.split("STENTOR_PORT=").nth(1).and_then(|rest| rest.split_whitespace().next());
-    port.expect("it says how to use it").to_owned()
-}
-
 #[test]
 fn localstack_is_a_container_where_a_docker_engine_answers() {
     let setup = Setup::default();
     setup.stand_in("docker", ENGINE);
-    let started = setup.run("local --backend localstack --port 0").run().exits(0);
-    let port = port_of(&started);
+    let local = setup.local("--backend localstack");
+    let port = local.port.as_str();
     let status = setup.run("status").run().exits(0);
     let line = status.stdout.lines().find(|line| line.contains(&format!(":{port} "))).expect("it is listed");
     assert!(line.contains("localstack-in-docker"), "{line}");
@@ -57,14 +51,15 @@ fn localstack_is_a_container_where_a_docker_engine_answers() {
     for (program, line) in
         [(&built.producer, "-m 5"), (&built.sender, "-w 0 --idle-timeout 1"), (&built.monitor, "-t 0.2")]
     {
-        Program::new(program, line).env("STENTOR_LOCAL", "1").env("STENTOR_PORT", &port).run().exits(0);
+        Program::new(program, line).env("STENTOR_LOCAL", "1").env("STENTOR_PORT", port).run().exits(0);
     }
 
-    setup.run(&format!("stop --port {port}")).run().exits(0);
+    let mapping = format!("--publish 127.0.0.1:{port}:4566");
+    drop(local);
     let calls = setup.read("calls");
     let run = calls.lines().find(|call| call.starts_with("run ")).expect("a container was run");
     for word in [
-        &format!("--publish 127.0.0.1:{port}:4566") as &str,
+        mapping.as_str(),
         "--volume /var/run/docker.sock:/var/run/docker.sock",
         "--env PROVIDER_OVERRIDE_DYNAMODB=v2",
         "--env PROVIDER_OVERRIDE_DYNAMODBSTREAMS=v2",
@@ -72,7 +67,7 @@ fn localstack_is_a_container_where_a_docker_engine_answers() {
     ] {
         assert!(run.contains(word), "{word} in {run}");
     }
-    assert!(calls.lines().last().is_some_and(|call| call.starts_with("stop ")), "{calls}");
+    assert!(calls.lines().rev().take(2).any(|call| call.starts_with("stop ")), "{calls}");
     let container: u32 = setup.read("container").trim().parse().expect("a process id");
     wait_until("the container is gone", || !std::path::Path::new(&format!("/proc/{container}")).exists());
 }
@@ -100,13 +95,13 @@ fn an_emulator_that_dies_at_the_start_shows_its_last_words() {
 #[test]
 fn a_port_with_the_other_backend_is_not_taken_for_this_one() {
     let setup = Setup::default();
-    let port = port_of(&setup.run("local --port 0").run().exits(0));
+    let local = setup.local("");
+    let port = &local.port;
     let own = Backend::of_these_tests();
     let other = if own == Backend::MiniStack { Backend::LocalStack } else { Backend::MiniStack }.name();
     let refused = setup.run(&format!("local --backend {other} --port {port}")).run().exits(1);
-    assert!(refused.stderr.contains(own.name()) && refused.stderr.contains(&port), "{}", refused.stderr);
+    assert!(refused.stderr.contains(own.name()) && refused.stderr.contains(port), "{}", refused.stderr);
     assert!(refused.stderr.lines().count() <= 2, "{}", refused.stderr);
-    setup.run(&format!("stop --port {port}")).run().exits(0);
 }
 
 #[test]

@@ -97,12 +97,11 @@ fn destroy_asks_first() {
 #[test]
 fn the_local_emulator_starts_works_and_stops() {
     let setup = Setup::default();
-    let started = setup.run("local --port 0 --stack mine").run().exits(0);
-    let port = started.stdout.split("STENTOR_PORT=").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let port = port.expect("it says how to use it").to_owned();
+    let local = setup.local("--stack mine");
+    let port = &local.port;
     let built = Built::once();
     let use_it = |program: &std::path::Path, line: &str| {
-        Program::new(program, line).env("STENTOR_LOCAL", "1").env("STENTOR_PORT", &port).run().exits(0)
+        Program::new(program, line).env("STENTOR_LOCAL", "1").env("STENTOR_PORT", port).run().exits(0)
     };
     use_it(&built.producer, "--stack mine -m 5");
     use_it(&built.sender, "--stack mine -w 0 --idle-timeout 1");
@@ -118,7 +117,7 @@ fn the_local_emulator_starts_works_and_stops() {
     assert!(!status.stdout.contains(&format!(":{port} ")), "{}", status.stdout);
     let gone = Program::new(&built.monitor, "--stack mine --once")
         .env("STENTOR_LOCAL", "1")
-        .env("STENTOR_PORT", &port);
+        .env("STENTOR_PORT", port);
     assert!(gone.run().exits(1).stderr.contains("does not answer"));
     setup.run(&format!("stop --port {port}")).run().exits(0);
 }

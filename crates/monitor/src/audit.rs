@@ -97,7 +97,8 @@ pub(crate) async fn audit(
             return Ok(Audit::of(record, &census, &parts.tally, &parts.broken));
         }
         sleep(Duration::from_millis(500)).await;
-        if census.pending > 0 {
+        // What was not there or not concluded may be by now.
+        if census.pending + census.missing > 0 {
             census = count_table(&record.plan, messages).await?;
         }
     }

@@ -148,10 +148,12 @@ def main() -> None:
             threading.Event().wait()  # for the one who is at it
         if reason is not None:
             say(reason)
-        backend.end()
-        children.end()
-        folder.remove()
-        os._exit(status)
+        try:
+            backend.end()
+            children.end()
+            folder.remove()
+        finally:
+            os._exit(status)
 
     def give_up(reason: str) -> NoReturn:
         leave(1, reason)

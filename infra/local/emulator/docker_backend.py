@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 
 from localstack_backend import SETTINGS
 from machine import HOST
@@ -14,7 +15,7 @@ ENDS_WITHIN_SECONDS = 10
 
 
 class LocalStackInDocker:
-    """A container of LocalStack that ends with this process."""
+    """A container of LocalStack that ends when this process is asked to; after a kill -9 the next start removes it."""
 
     def __init__(self, listener: socket.socket, image: str, docker_host: str | None) -> None:
         # The port was free and is about to be the container's.
@@ -51,13 +52,17 @@ class LocalStackInDocker:
     def end(self) -> None:
         """Stop the container: LocalStack then takes away those of its functions."""
         self._docker("stop", "--time", str(ENDS_WITHIN_SECONDS), self._name)
+        # One that was only being created is not stopped by that.
+        self._docker("rm", "--force", self._name)
 
     def _docker(self, *words: str) -> None:
-        subprocess.run(
-            ["docker", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=2 * ENDS_WITHIN_SECONDS,
-            check=False,
-        )
+        # An engine that does not answer keeps nobody from ending.
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                ["docker", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=2 * ENDS_WITHIN_SECONDS,
+                check=False,
+            )

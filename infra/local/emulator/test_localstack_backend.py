@@ -2,7 +2,7 @@
 
     python -B -m unittest discover infra/local/emulator      (with the Python of LocalStack's environment)
 
-``emulator.sh --backend localstack --prepare`` has installed what these start.
+What these start is installed on first use.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
 
-EMULATOR = Path(__file__).parent
-STATE = EMULATOR.parents[2] / ".local"
+SCRIPT = Path(__file__).parents[1] / "emulator.sh"
+JAVA_THAT_DIES = """#!/bin/sh
+[ "$1" != -version ] || { echo 'openjdk version "17.0.1"'; exit; }
+echo 'Could not reserve enough space for object heap'
+exit 1
+"""
 LISTENING = "0A"
 LOOPBACK = "0100007F"
 
@@ -65,8 +68,7 @@ class LocalStackHere(unittest.TestCase):
         with open(self.log, "w", encoding="utf-8") as log:
             process = subprocess.Popen(
                 [
-                    *(*before, sys.executable, "-B", str(EMULATOR), "--backend", "localstack"),
-                    *("--dynamodb-local", str(next(STATE.glob("dynamodb-local-*/")))),
+                    *(*before, str(SCRIPT), "--backend", "localstack", "--no-docker"),
                     *("--port", "0", "--state", str(self.folder)),
                 ],
                 env=os.environ | ({} if path is None else {"PATH": path}),
@@ -125,7 +127,7 @@ class LocalStackHere(unittest.TestCase):
 
     def test_without_its_dynamodb_it_ends_and_says_why(self) -> None:
         java = self.folder / "java"
-        java.write_text("#!/bin/sh\necho 'Could not reserve enough space for object heap'\nexit 1\n", encoding="utf-8")
+        java.write_text(JAVA_THAT_DIES, encoding="utf-8")
         java.chmod(0o755)
         process = self.start(path=f"{self.folder}:{os.environ['PATH']}")
         assert process.stdout is not None

@@ -162,11 +162,16 @@ impl Fault {
     pub fn can_strike(self, call: &Call) -> bool {
         let is = |operations: &[&str]| operations.contains(&call.operation.as_str());
         match self {
-            F::InternalError | F::Unavailable | F::InternalErrorAfterwards | F::SlowDrip | F::Latency => true,
+            F::InternalError | F::Unavailable => true,
             // A program's first call is to find out whether anybody answers at all.
-            F::ExpiredToken | F::ResetBefore | F::AnswerLost | F::Silence | F::Refused => {
-                !is(&["GetQueueUrl"])
-            }
+            F::ExpiredToken
+            | F::ResetBefore
+            | F::AnswerLost
+            | F::InternalErrorAfterwards
+            | F::Silence
+            | F::SlowDrip
+            | F::Latency
+            | F::Refused => !is(&["GetQueueUrl"]),
             F::ProvisionedThroughputExceeded | F::DynamoThrottling | F::RequestLimitExceeded => {
                 call.service == DynamoDb
             }

@@ -1,11 +1,10 @@
 //! Whether the promises were kept, by a count that shares no code with the programs.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::{Count, PATIENCE, Stack};
+use crate::{Count, Stack};
 
 /// What a run came to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -77,7 +76,8 @@ pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<Verdict, 
     let is_letter = |item: &&Value| letters.contains(item["id"]["S"].as_str().unwrap_or_default());
     let dead_letters =
         items.iter().filter(|item| item["status"]["S"] == "PENDING").filter(is_letter).count() as u64;
-    let (sent, failed) = drained_tallies(stack, run, &count);
+    stack.drain_stream();
+    let (sent, failed) = stack.tallied(run);
     let audited = stack.monitor(&format!("--audit --run {run}")).run();
     let verdict = Verdict {
         lost: messages.saturating_sub(count.sent + count.failed + dead_letters),
@@ -89,16 +89,4 @@ pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<Verdict, 
         return Err(format!("the audit does not agree: {}{}", audited.stdout, audited.stderr));
     }
     Ok(verdict)
-}
-
-/// The tallies, once they account for all that is concluded or nothing has come for a while.
-fn drained_tallies(stack: &Stack, run: &str, count: &Count) -> (u64, u64) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let tallied = stack.tallied(run);
-        if tallied.0 + tallied.1 >= count.sent + count.failed || Instant::now() > deadline {
-            return tallied;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
