@@ -84,9 +84,7 @@ fn a_sender_may_do_what_it_does_and_no_more() {
         wait_until("two messages are held", || stack.backlog("queue").1 >= 2);
         // Somebody else concludes what it holds.
         stack.conclude_all(&run);
-        wait_until("it has read an item", || {
-            proxy.calls().iter().any(|(_, call, name)| call == "GetItem" && name.ends_with("-messages"))
-        });
+        wait_until("it has read an item", || proxy.calls().iter().any(|(_, call, _)| call == "BatchGetItem"));
         first.signal("TERM");
         first.finish().exits(143);
         proxy.set_weather(Weather::calm());

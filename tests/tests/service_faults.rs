@@ -113,24 +113,39 @@ fn a_queue_that_repeats_messages_and_miscounts_them_changes_no_result() {
     rehearse_all(&[Fault::DeliveredTwice, Fault::CountsTooLow, Fault::CountsTooHigh, Fault::StaleReceipt]);
 }
 
-#[test]
-fn a_duplicate_whose_item_does_not_come_along_is_read_and_dropped() {
+/// A sender holds so many messages when another concludes them: it drops every one, whatever the weather.
+fn drop_duplicates(messages: u32, weather: Weather) -> Proxy {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let proxy = Proxy::start(2);
-    proxy.set_weather(Weather::only(Fault::ItemNotReturned, 1.0));
-    let run = stack.produce("-m 4");
-    let sender =
-        stack.behind(&proxy).sender("-w 3 --distribution constant -f 1 -c 4 --forever --json").start();
-    wait_until("it holds all of them", || stack.backlog("queue") == (0, 4));
+    let run = stack.produce(&format!("-m {messages}"));
+    let sender = stack
+        .behind(&proxy)
+        .sender(&format!("-w 3 --distribution constant -f 1 -c {messages} --forever --json"))
+        .start();
+    wait_until("it holds all of them", || stack.backlog("queue") == (0, messages.into()));
+    proxy.set_weather(weather);
     stack.conclude_all(&run);
     wait_until("it has let go of them", || stack.backlog("queue") == (0, 0));
+    proxy.set_weather(Weather::calm());
     sender.signal("TERM");
     let summary = sender.finish().exits(143).json();
-    assert_eq!((summary["failed"].as_u64(), summary["duplicates"].as_u64()), (Some(0), Some(4)), "{summary}");
+    let told = (summary["failed"].as_u64(), summary["duplicates"].as_u64());
+    assert_eq!(told, (Some(0), Some(messages.into())), "{summary}");
     assert!(stack.items(&run).iter().all(|item| item["attempt"]["S"] == "somebody else's"));
+    proxy
+}
+
+#[test]
+fn a_duplicate_whose_item_does_not_come_along_is_read_and_dropped() {
+    let proxy = drop_duplicates(4, Weather::only(Fault::ItemNotReturned, 1.0));
     // LocalStack's items never come along: there is nothing for the proxy to take away.
     let counted = proxy.count(Fault::ItemNotReturned) > 0;
     assert_eq!(counted, Backend::of_these_tests() == Backend::MiniStack);
+}
+
+#[test]
+fn many_duplicates_are_dropped_though_every_third_answer_is_lost() {
+    drop_duplicates(50, Weather::only(Fault::ItemNotReturned, 1.0).and(Fault::AnswerLost, 0.3));
 }
 
 #[test]

@@ -219,6 +219,12 @@ impl Weather {
         Self(BTreeMap::from([(fault, likelihood)]))
     }
 
+    /// That too; of two that could strike a call, the one that [`Fault`] names first is tried first.
+    pub fn and(mut self, fault: Fault, likelihood: f64) -> Self {
+        self.0.insert(fault, likelihood);
+        self
+    }
+
     /// Everything, so that about that share of the calls is struck.
     pub fn storm(share: f64) -> Self {
         // A call can be struck by about half of the kinds.

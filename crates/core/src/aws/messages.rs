@@ -141,83 +141,127 @@ impl MessagesTable {
             });
             let request = self.client.batch_execute_statement().set_statements(Some(statements.collect()));
             let answer = request.send().await.map_err(|error| setback(CALL, &error))?;
+            let responses = answer.responses.unwrap_or_default();
             let mut verdicts = Vec::with_capacity(open.len());
-            for (conclusion, response) in open.iter().zip(answer.responses.unwrap_or_default()) {
+            let mut unseen = Vec::new();
+            for (place, (conclusion, response)) in open.iter().zip(responses).enumerate() {
                 verdicts.push(match response.error {
                     None => Some(Verdict::Concluded),
                     Some(BatchStatementError {
                         code: Some(BatchStatementErrorCodeEnum::ConditionalCheckFailed),
                         item,
                         ..
-                    }) => self.verdict_of_lost_condition(conclusion, item).await?,
+                    }) => match item.filter(|item| !item.is_empty()) {
+                        Some(item) => verdict(conclusion, &item),
+                        None => {
+                            unseen.push(place);
+                            None
+                        }
+                    },
                     Some(error) => again_or_final(CALL, &error)?,
                 });
+            }
+            if !unseen.is_empty() {
+                self.judge_unseen(open, &unseen, &mut verdicts).await?;
             }
             Ok(verdicts)
         };
         self.session.ask(CALL, &self.name, conclusions.iter().collect(), send).await
     }
 
-    /// What the item says that failed the condition; where it did not come along it is read.
-    async fn verdict_of_lost_condition(
+    /// Reads the items that failed a condition and did not come along. Where that fails, those stay open; the
+    /// verdicts on the others stand.
+    async fn judge_unseen(
         &self,
-        conclusion: &NewConclusion,
-        item: Option<Item>,
-    ) -> Result<Option<Verdict>, Setback> {
-        const CALL: &str = "GetItem";
-        let item = if let Some(item) = item.filter(|item| !item.is_empty()) {
-            Some(item)
-        } else {
-            let request = self.client.get_item().table_name(&self.name).key("id", text(&conclusion.id));
-            let answer = request.consistent_read(true).send().await;
-            answer.map_err(|error| setback(CALL, &error))?.item
+        conclusions: &[&NewConclusion],
+        unseen: &[usize],
+        verdicts: &mut [Option<Verdict>],
+    ) -> Result<(), Setback> {
+        let ids: Vec<MessageId> = unseen.iter().map(|place| conclusions[*place].id).collect();
+        let found = match self.read(&ids, "id, #status, attempt").await {
+            Ok(found) => found,
+            Err(setback @ (Setback::Final(_) | Setback::NotFound)) => return Err(setback),
+            Err(_) => return Ok(()),
         };
-        let Some(item) = item else { return Ok(Some(Verdict::NotThere)) };
-        Ok(match standing(&item).status {
-            Some(Status::Pending) => None,
-            Some(_) if string(&item, "attempt") == Some(&conclusion.attempt) => Some(Verdict::Concluded),
-            Some(_) => Some(Verdict::Duplicate),
-            None => Some(Verdict::NotThere),
-        })
+        for (place, item) in unseen.iter().zip(found) {
+            verdicts[*place] = match item {
+                Found::Item(item) => verdict(conclusions[*place], &item),
+                Found::Nothing => Some(Verdict::NotThere),
+                Found::Unread => None,
+            };
+        }
+        Ok(())
     }
 
     /// What the table says, at this moment, of up to [`KEYS`] different messages; `None` for one it does not have.
     pub async fn look_up(&self, ids: &[MessageId]) -> Result<Vec<Option<Standing>>, Error> {
-        const CALL: &str = "BatchGetItem";
         let send = async |open: &[MessageId], _| {
-            let keys = open.iter().map(|id| HashMap::from([("id".to_owned(), text(id))]));
-            let wanted = KeysAndAttributes::builder()
-                .set_keys(Some(keys.collect()))
-                .projection_expression("id, #status, created_at, concluded_at, delivery_ms")
-                .expression_attribute_names("#status", "status")
-                .consistent_read(true)
-                .build()
-                .expect("keys are given");
-            let answer = self.client.batch_get_item().request_items(&self.name, wanted).send().await;
-            let answer = answer.map_err(|error| setback(CALL, &error))?;
-            let (found, unread) =
-                (answer.responses.unwrap_or_default(), answer.unprocessed_keys.unwrap_or_default());
-            let found: HashMap<&str, Standing> = found
-                .get(&self.name)
+            let found = self.read(open, "id, #status, created_at, concluded_at, delivery_ms").await?;
+            Ok(found
                 .into_iter()
-                .flatten()
-                .filter_map(|item| Some((string(item, "id")?, standing(item))))
-                .collect();
-            let unread: Vec<&str> = unread
-                .get(&self.name)
-                .into_iter()
-                .flat_map(KeysAndAttributes::keys)
-                .filter_map(|key| string(key, "id"))
-                .collect();
-            Ok(open
-                .iter()
-                .map(|id| {
-                    let id = id.to_string();
-                    (!unread.contains(&id.as_str())).then(|| found.get(id.as_str()).copied())
+                .map(|found| match found {
+                    Found::Item(item) => Some(Some(standing(&item))),
+                    Found::Nothing => Some(None),
+                    Found::Unread => None,
                 })
                 .collect())
         };
-        self.session.ask(CALL, &self.name, ids.to_vec(), send).await
+        self.session.ask(READ, &self.name, ids.to_vec(), send).await
+    }
+
+    /// Reads up to [`KEYS`] items consistently, in one request; the answers are in the order of the ids.
+    async fn read(&self, ids: &[MessageId], attributes: &str) -> Result<Vec<Found>, Setback> {
+        let keys = ids.iter().map(|id| HashMap::from([("id".to_owned(), text(id))]));
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .projection_expression(attributes)
+            .expression_attribute_names("#status", "status")
+            .consistent_read(true)
+            .build()
+            .expect("keys are given");
+        let answer = self.client.batch_get_item().request_items(&self.name, wanted).send().await;
+        let mut answer = answer.map_err(|error| setback(READ, &error))?;
+        let found = answer.responses.as_mut().and_then(|tables| tables.remove(&self.name));
+        let mut found: HashMap<String, Item> = found
+            .into_iter()
+            .flatten()
+            .filter_map(|item| Some((string(&item, "id")?.to_owned(), item)))
+            .collect();
+        let unread = answer.unprocessed_keys.unwrap_or_default();
+        let unread: Vec<&str> = unread
+            .get(&self.name)
+            .into_iter()
+            .flat_map(KeysAndAttributes::keys)
+            .filter_map(|key| string(key, "id"))
+            .collect();
+        let take = |id: &MessageId| {
+            let id = id.to_string();
+            if unread.contains(&id.as_str()) {
+                return Found::Unread;
+            }
+            found.remove(&id).map_or(Found::Nothing, Found::Item)
+        };
+        Ok(ids.iter().map(take).collect())
+    }
+}
+
+const READ: &str = "BatchGetItem";
+
+/// What a read says of one key.
+enum Found {
+    Item(Item),
+    Nothing,
+    /// The service did not get to it.
+    Unread,
+}
+
+/// What the item says that failed the condition of a conclusion; `None` where that is to be tried again.
+fn verdict(conclusion: &NewConclusion, item: &Item) -> Option<Verdict> {
+    match standing(item).status {
+        Some(Status::Pending) => None,
+        Some(_) if string(item, "attempt") == Some(&conclusion.attempt) => Some(Verdict::Concluded),
+        Some(_) => Some(Verdict::Duplicate),
+        None => Some(Verdict::NotThere),
     }
 }
 
