@@ -151,13 +151,13 @@ impl MessagesTable {
                         code: Some(BatchStatementErrorCodeEnum::ConditionalCheckFailed),
                         item,
                         ..
-                    }) => match item.filter(|item| !item.is_empty()) {
-                        Some(item) => verdict(conclusion, &item),
-                        None => {
+                    }) => {
+                        let item = item.filter(|item| !item.is_empty());
+                        if item.is_none() {
                             unseen.push(place);
-                            None
                         }
-                    },
+                        item.and_then(|item| verdict(conclusion, &item))
+                    }
                     Some(error) => again_or_final(CALL, &error)?,
                 });
             }
