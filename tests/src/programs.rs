@@ -168,6 +168,23 @@ impl Program {
         self
     }
 
+    /// Lets a script hear SIGINT though whoever runs the tests ignores it, as a shell makes its background jobs do:
+    /// a script could not change that.
+    #[must_use]
+    pub fn heeding_interrupts(mut self) -> Self {
+        let mut heeding = Command::new("env");
+        heeding.arg("--default-signal=INT").arg(self.command.get_program()).args(self.command.get_args());
+        heeding.stdin(Stdio::null());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => heeding.env(name, value),
+                None => heeding.env_remove(name),
+            };
+        }
+        self.command = heeding;
+        self
+    }
+
     /// Sends what it prints somewhere else than to the test.
     #[must_use]
     pub fn stdout_to(mut self, to: Stdio) -> Self {

@@ -141,7 +141,7 @@ fn the_demo_ends_with_a_complete_run_and_an_audit_that_agrees() {
 #[test]
 fn an_interrupted_demo_leaves_nothing_behind() {
     let setup = Setup::default();
-    let mut demo = setup.run("demo -m 20000 --rate 50").start();
+    let mut demo = setup.run("demo -m 20000 --rate 50").heeding_interrupts().start();
     // Its emulator is the one whose folder appears under this demo's process.
     let mut port = String::new();
     wait_at_most(Duration::from_secs(180), "the demo is at work", || {
