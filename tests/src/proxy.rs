@@ -40,7 +40,8 @@ struct Shared {
     chance: Mutex<ChaCha8Rng>,
     weather: Mutex<Weather>,
     injected: Mutex<BTreeMap<Fault, u64>>,
-    calls: Mutex<BTreeSet<(Service, String, String)>>,
+    /// How often each operation was called on each resource.
+    calls: Mutex<BTreeMap<(Service, String, String), u64>>,
     /// Until when connections are refused.
     outage: Mutex<Option<Instant>>,
     /// By their clients' addresses.
@@ -119,7 +120,12 @@ impl Proxy {
     /// Every call that came through: service, operation, and the table or queue. A `PartiQL` batch goes by its
     /// verb as well, as `BatchExecuteStatement/INSERT`.
     pub fn calls(&self) -> BTreeSet<(Service, String, String)> {
-        lock(&self.shared.calls).clone()
+        lock(&self.shared.calls).keys().cloned().collect()
+    }
+
+    /// All calls that came, whatever became of them.
+    pub fn requests(&self) -> u64 {
+        lock(&self.shared.calls).values().sum()
     }
 }
 
@@ -339,7 +345,7 @@ impl Shared {
         let verb = call.statement().and_then(|text| text.split(' ').next());
         let operation = verb.map_or(call.operation.clone(), |verb| format!("{}/{verb}", call.operation));
         let resource = call.resource().unwrap_or_default().to_owned();
-        lock(&self.calls).insert((call.service, operation, resource));
+        *lock(&self.calls).entry((call.service, operation, resource)).or_default() += 1;
     }
 }
 

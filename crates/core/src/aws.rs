@@ -8,6 +8,7 @@ mod batch;
 mod error;
 mod item;
 pub mod messages;
+mod meter;
 pub mod metrics;
 pub mod names;
 pub mod queue;

@@ -7,6 +7,7 @@
 //! - [`tally`]: what a run has come to, and the fold over stream records that keeps it right;
 //! - [`census`]: a run counted from the table, message by message, which the tallies must equal;
 //! - [`backlog`]: what waits on a queue, and when it is surely empty;
+//! - [`usage`]: what the services were asked to do, which is what a rehearsal is billed by;
 //! - [`show`]: results, numbers and texts as they are read.
 //!
 //! Around it stand [`aws`], the way to the queue and the tables, [`cli`], what the three command lines have
@@ -23,3 +24,4 @@ pub mod message;
 pub mod run;
 pub mod show;
 pub mod tally;
+pub mod usage;

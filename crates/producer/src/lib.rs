@@ -57,6 +57,7 @@ async fn prepare(
         queue: Queue::open(&session).await?,
         messages: MessagesTable::new(&session),
         metrics: MetricsTable::new(&session),
+        session,
     };
     let record = match args.job() {
         Job::Begin { run } => begin(args, run, &stores).await?,
@@ -122,7 +123,7 @@ async fn enqueue(
     if complete && record.finished_at.is_none() {
         stores.metrics.finish(plan, now_ms()).await?;
     }
-    tell(args, plan, messages, start.elapsed())?;
+    tell(args, plan, messages, start.elapsed(), stores).await?;
     match stop.code() {
         Some(code) if !complete => {
             let enqueued = show::count((record.enqueued + messages).into());
@@ -147,7 +148,7 @@ async fn requeue_run(
         requeue(plan, stores, args.concurrency.into(), stop, |messages| bar.inc(messages.into())).await;
     bar.finish_and_clear();
     let done = done?;
-    tell(args, plan, done.enqueued, start.elapsed())?;
+    tell(args, plan, done.enqueued, start.elapsed(), stores).await?;
     if done.missing > 0 && record.enqueued < plan.total() {
         let missing = show::count(done.missing.into());
         say(&format!("{missing} messages of the run are not created yet: producer --resume {}", plan.run()));
@@ -173,8 +174,20 @@ fn how_to_resume(run: RunId) -> String {
     format!("Go on with it: producer --resume {run}")
 }
 
-fn tell(args: &Args, plan: &Plan, messages: u32, took: Duration) -> anyhow::Result<()> {
-    let summary = Summary::new(plan, messages, took);
+/// Says what this call came to, to the user and, for the run's bill, to the table.
+async fn tell(
+    args: &Args,
+    plan: &Plan,
+    messages: u32,
+    took: Duration,
+    stores: &Stores,
+) -> anyhow::Result<()> {
+    let usage = stores.session.usage();
+    let program = RunId::from_parts(now_ms(), rand::random()).to_string();
+    if let Err(error) = stores.metrics.spent(plan.run(), &program, &usage).await {
+        say(&format!("what this has cost could not be written to the table: {error}"));
+    }
+    let summary = Summary::new(plan, messages, took, usage);
     print_line(&if args.shared.json { summary.json() } else { summary.line() })?;
     Ok(())
 }

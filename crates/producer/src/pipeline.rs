@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt};
 use stentor_core::aws::messages::{Created, STATEMENTS};
-use stentor_core::aws::{Error, MessagesTable, MetricsTable, Queue, queue};
+use stentor_core::aws::{Error, MessagesTable, MetricsTable, Queue, Session, queue};
 use stentor_core::cli::Stop;
 use stentor_core::clock::now_ms;
 use stentor_core::message::{Envelope, Message};
@@ -25,6 +26,7 @@ const MARK_EVERY: Duration = Duration::from_secs(1);
 /// Where messages go.
 #[derive(Debug, Clone)]
 pub(crate) struct Stores {
+    pub session: Arc<Session>,
     pub messages: MessagesTable,
     pub metrics: MetricsTable,
     pub queue: Queue,

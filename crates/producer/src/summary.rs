@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 use stentor_core::run::Plan;
 use stentor_core::show;
+use stentor_core::usage::Usage;
 
 /// What this call came to; its JSON is the producer's result.
 #[derive(Debug, Serialize)]
@@ -16,13 +17,15 @@ pub(crate) struct Summary {
     seconds: f64,
     messages_per_second: f64,
     seed: u64,
+    #[serde(flatten)]
+    usage: Usage,
 }
 
 impl Summary {
-    pub(crate) fn new(plan: &Plan, messages: u32, took: Duration) -> Self {
+    pub(crate) fn new(plan: &Plan, messages: u32, took: Duration, usage: Usage) -> Self {
         let seconds = took.as_secs_f64();
         let messages_per_second = if seconds > 0.0 { f64::from(messages) / seconds } else { 0.0 };
-        Self { run: plan.run().to_string(), messages, seconds, messages_per_second, seed: plan.seed() }
+        Self { run: plan.run().to_string(), messages, seconds, messages_per_second, seed: plan.seed(), usage }
     }
 
     pub(crate) fn json(&self) -> String {

@@ -2,22 +2,29 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use stentor_core::aws::MetricsTable;
 use stentor_core::aws::metrics::SenderBeat;
+use stentor_core::aws::{MetricsTable, Session};
 use stentor_core::clock::now_ms;
 use tokio::time::sleep;
 
 use crate::counts::Counts;
 use crate::hands::Hands;
+use crate::seen::Seen;
 
 const BEAT_EVERY: Duration = Duration::from_secs(5);
+
+/// How many signs of life go by from one account of what was spent to the next: a minute.
+const BEATS_AN_ACCOUNT: u64 = 12;
 
 /// What is told of this sender.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
+    pub session: Arc<Session>,
     pub metrics: MetricsTable,
+    pub seen: Rc<Seen>,
     pub counts: Rc<Counts>,
     /// The first sign: the settings, and no counts yet.
     pub beat: SenderBeat,
@@ -27,8 +34,11 @@ impl Heartbeat {
     /// Leaves a sign of life every few seconds, after the first, for ever.
     pub(crate) async fn run(&self, hands: &Hands) -> Infallible {
         loop {
-            sleep(BEAT_EVERY).await;
-            self.leave(&self.now(hands.released())).await;
+            for _ in 0..BEATS_AN_ACCOUNT {
+                sleep(BEAT_EVERY).await;
+                self.leave(&self.now(hands.released())).await;
+            }
+            self.account().await;
         }
     }
 
@@ -36,6 +46,20 @@ impl Heartbeat {
     pub(crate) async fn end(&self, released: u64) {
         let beat = self.now(released);
         self.leave(&SenderBeat { ended_at: Some(beat.seen_at), ..beat }).await;
+        self.account().await;
+    }
+
+    /// Says in each run's partition what was spent on it: all of it, in proportion to the messages that came.
+    async fn account(&self) {
+        let usage = self.session.usage();
+        let messages = self.seen.messages();
+        let all = messages.values().sum();
+        for (run, some) in messages {
+            let spent = self.metrics.spent(run, &self.beat.sender, &usage.share(some, all)).await;
+            if let Err(error) = spent {
+                tracing::warn!("what run {run} has cost could not be written to the table: {error}");
+            }
+        }
     }
 
     /// Signs of life are for show: without them a sender does its work all the same.

@@ -58,7 +58,7 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     let Some(stage) = stop.unless_requested(Stage::prepare(destination, stop.token(), &beat)).await else {
         return Ok(stop.code().unwrap_or(0));
     };
-    let Stage { queue, messages, metrics, visibility } = stage?;
+    let Stage { session, queue, messages, metrics, visibility } = stage?;
     if !args.shared.quiet {
         say(&format!("sender {sender} takes from {}", queue.name()));
     }
@@ -74,7 +74,13 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
         sender: sender.clone(),
     });
     let counts = Rc::clone(&rooms.counts);
-    let heartbeat = Heartbeat { metrics: metrics.clone(), counts: Rc::clone(&counts), beat };
+    let heartbeat = Heartbeat {
+        session: Arc::clone(&session),
+        metrics: metrics.clone(),
+        counts: Rc::clone(&counts),
+        seen: Rc::clone(&rooms.seen),
+        beat,
+    };
     let hands = Rc::clone(&rooms.hands);
     let (seen, patience) = (Rc::clone(&rooms.seen), args.patience());
     let ending = Ending { queue, metrics, hands: Rc::clone(&hands), seen, patience, visibility };
@@ -96,7 +102,7 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
 
     let released = rooms.empty().await?;
     heartbeat.end(released).await;
-    let summary = Summary::new(&sender, &counts, released, start.elapsed(), reason);
+    let summary = Summary::new(&sender, &counts, released, start.elapsed(), reason, session.usage());
     print_line(&if args.shared.json { summary.json() } else { summary.line() })?;
     Ok(match reason {
         Reason::Drained => 0,
@@ -107,6 +113,7 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
 
 /// What a sender works with, once all of it is known to be there.
 struct Stage {
+    session: Arc<Session>,
     queue: Queue,
     messages: MessagesTable,
     metrics: MetricsTable,
@@ -125,7 +132,7 @@ impl Stage {
         let metrics = MetricsTable::new(&session);
         metrics.beat(beat).await?;
         let visibility = visibility.max(SHORTEST_VISIBILITY);
-        Ok(Self { queue, messages: MessagesTable::new(&session), metrics, visibility })
+        Ok(Self { messages: MessagesTable::new(&session), session, queue, metrics, visibility })
     }
 }
 

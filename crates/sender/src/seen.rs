@@ -1,7 +1,7 @@
 //! What has come so far: when, of which runs, and what the user was warned of.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use stentor_core::message::{MessageId, NotAnEnvelope};
@@ -11,7 +11,8 @@ use tokio::time::Instant;
 /// What has come so far.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    runs: RefCell<BTreeSet<RunId>>,
+    /// Messages received of each run.
+    runs: RefCell<BTreeMap<RunId, u64>>,
     warned_of: RefCell<BTreeSet<RunId>>,
     warned_of_garbage: Cell<bool>,
     last: Cell<Instant>,
@@ -34,11 +35,16 @@ impl Seen {
 
     /// A message of that run came.
     pub(crate) fn run(&self, run: RunId) {
-        self.runs.borrow_mut().insert(run);
+        *self.runs.borrow_mut().entry(run).or_default() += 1;
     }
 
     /// The runs whose messages came.
     pub(crate) fn runs(&self) -> BTreeSet<RunId> {
+        self.runs.borrow().keys().copied().collect()
+    }
+
+    /// How many messages came of each run.
+    pub(crate) fn messages(&self) -> BTreeMap<RunId, u64> {
         self.runs.borrow().clone()
     }
 

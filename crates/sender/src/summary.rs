@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use stentor_core::show;
+use stentor_core::usage::Usage;
 
 use crate::counts::Counts;
 
@@ -30,10 +31,19 @@ pub(crate) struct Summary {
     average_seconds: Option<f64>,
     seconds: f64,
     reason: Reason,
+    #[serde(flatten)]
+    usage: Usage,
 }
 
 impl Summary {
-    pub(crate) fn new(sender: &str, counts: &Counts, released: u64, took: Duration, reason: Reason) -> Self {
+    pub(crate) fn new(
+        sender: &str,
+        counts: &Counts,
+        released: u64,
+        took: Duration,
+        reason: Reason,
+        usage: Usage,
+    ) -> Self {
         Self {
             sender: sender.to_owned(),
             sent: counts.sent(),
@@ -43,6 +53,7 @@ impl Summary {
             average_seconds: counts.average_seconds(),
             seconds: took.as_secs_f64(),
             reason,
+            usage,
         }
     }
 

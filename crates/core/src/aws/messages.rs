@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest,
-    KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
+    BatchStatementResponse, KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 
 use super::error::{Error, Setback, setback, setback_of_code};
@@ -72,8 +72,11 @@ pub enum Verdict {
 impl MessagesTable {
     /// The stack's table of messages.
     pub fn new(session: &Arc<Session>) -> Self {
-        let client = Client::new(session.config());
-        Self { session: Arc::clone(session), client, name: session.stack().messages_table() }
+        Self {
+            session: Arc::clone(session),
+            client: session.table_client(),
+            name: session.stack().messages_table(),
+        }
     }
 
     /// Creates up to [`STATEMENTS`] messages, PENDING, at `created_at` (ms since the epoch). One that is there
@@ -105,9 +108,7 @@ impl MessagesTable {
                 .build()
                 .expect("a statement is given")
             });
-            let request = self.client.batch_execute_statement().set_statements(Some(statements.collect()));
-            let answer = request.send().await.map_err(|error| setback(CALL, &error))?;
-            let responses = answer.responses.unwrap_or_default();
+            let responses = self.execute(CALL, statements.collect()).await?;
             responses.iter().map(|response| response.error().map_or(Ok(Some(Created::New)), judge)).collect()
         };
         self.session.ask(CALL, &self.name, messages.iter().collect(), send).await
@@ -139,9 +140,7 @@ impl MessagesTable {
                 .build()
                 .expect("a statement is given")
             });
-            let request = self.client.batch_execute_statement().set_statements(Some(statements.collect()));
-            let answer = request.send().await.map_err(|error| setback(CALL, &error))?;
-            let responses = answer.responses.unwrap_or_default();
+            let responses = self.execute(CALL, statements.collect()).await?;
             let mut verdicts = Vec::with_capacity(open.len());
             let mut unseen = Vec::new();
             for (place, (conclusion, response)) in open.iter().zip(responses).enumerate() {
@@ -167,6 +166,18 @@ impl MessagesTable {
             Ok(verdicts)
         };
         self.session.ask(CALL, &self.name, conclusions.iter().collect(), send).await
+    }
+
+    async fn execute(
+        &self,
+        call: &'static str,
+        statements: Vec<BatchStatementRequest>,
+    ) -> Result<Vec<BatchStatementResponse>, Setback> {
+        let request = self.client.batch_execute_statement().set_statements(Some(statements));
+        let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = request.send().await.map_err(|error| setback(call, &error))?;
+        self.session.meter().wrote(answer.consumed_capacity());
+        Ok(answer.responses.unwrap_or_default())
     }
 
     /// Reads the items that failed a condition and did not come along. Where that fails, those stay open; the
@@ -219,8 +230,10 @@ impl MessagesTable {
             .consistent_read(true)
             .build()
             .expect("keys are given");
-        let answer = self.client.batch_get_item().request_items(&self.name, wanted).send().await;
-        let mut answer = answer.map_err(|error| setback(READ, &error))?;
+        let request = self.client.batch_get_item().request_items(&self.name, wanted);
+        let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut answer = request.send().await.map_err(|error| setback(READ, &error))?;
+        self.session.meter().read(answer.consumed_capacity());
         let found = answer.responses.as_mut().and_then(|tables| tables.remove(&self.name));
         let mut found: HashMap<String, Item> = found
             .into_iter()

@@ -1,25 +1,43 @@
-//! The metrics table: runs, the tallies of their stream shards, and the senders at work.
+//! The metrics table: runs, the tallies of their stream shards, what was spent on them, and the senders at work.
 
 mod parts;
 mod runs;
 mod senders;
 mod tallies;
+mod usages;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 pub use parts::RunParts;
 pub use runs::{Creation, RunRecord};
 pub use senders::SenderBeat;
 
-use super::error::{Error, one_line, setback};
+use super::error::{Error, Setback, one_line, setback};
 use super::item::{Item, number, string, text};
 use super::session::Session;
 
 /// The part that holds what a run is.
 const RUN: &str = "run";
+
+/// What must be true of the item in whose place another is put.
+enum Condition<'a> {
+    None,
+    That {
+        expression: &'a str,
+        /// Attributes that the expression has with a `#` before them.
+        names: &'a [&'a str],
+        /// The value that the expression compares with.
+        value: Option<(&'a str, AttributeValue)>,
+    },
+}
+
+/// There is no item yet.
+const NOT_THERE: Condition<'static> =
+    Condition::That { expression: "attribute_not_exists(#run)", names: &["run"], value: None };
 
 /// The table of runs, tallies and senders.
 #[derive(Debug, Clone)]
@@ -32,8 +50,11 @@ pub struct MetricsTable {
 impl MetricsTable {
     /// The stack's table.
     pub fn new(session: &Arc<Session>) -> Self {
-        let client = Client::new(session.config());
-        Self { session: Arc::clone(session), client, name: session.stack().metrics_table() }
+        Self {
+            session: Arc::clone(session),
+            client: session.table_client(),
+            name: session.stack().metrics_table(),
+        }
     }
 
     async fn get(&self, run: &str, part: &str) -> Result<Option<Item>, Error> {
@@ -41,10 +62,51 @@ impl MetricsTable {
         self.session
             .ask_once_answered(CALL, &self.name, async || {
                 let request = self.client.get_item().table_name(&self.name).consistent_read(true);
+                let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
                 let answer = request.set_key(Some(key(run, part))).send().await;
-                Ok(answer.map_err(|error| setback(CALL, &error))?.item)
+                let answer = answer.map_err(|error| setback(CALL, &error))?;
+                self.session.meter().read(&answer.consumed_capacity);
+                Ok(answer.item)
             })
             .await
+    }
+
+    /// Puts an item, unless `condition` fails on the one that is there: `false`.
+    async fn put(&self, call: &'static str, item: &Item, condition: Condition<'_>) -> Result<bool, Error> {
+        self.session
+            .ask_once_answered(call, &self.name, async || self.try_put(call, item, &condition).await)
+            .await
+    }
+
+    async fn try_put(
+        &self,
+        call: &'static str,
+        item: &Item,
+        condition: &Condition<'_>,
+    ) -> Result<bool, Setback> {
+        let mut request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item.clone()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        if let Condition::That { expression, names, value } = condition {
+            request = request.condition_expression(*expression);
+            for name in *names {
+                request = request.expression_attribute_names(format!("#{name}"), *name);
+            }
+            if let Some((name, value)) = value {
+                request = request.expression_attribute_values(*name, value.clone());
+            }
+        }
+        match request.send().await.map_err(|error| setback(call, &error)) {
+            Ok(answer) => {
+                self.session.meter().wrote(&answer.consumed_capacity);
+                Ok(true)
+            }
+            Err(Setback::ConditionFailed) => Ok(false),
+            Err(setback) => Err(setback),
+        }
     }
 
     /// Every item of a partition.
@@ -64,8 +126,11 @@ impl MetricsTable {
                         .key_condition_expression("#run = :run")
                         .expression_attribute_names("#run", "run")
                         .expression_attribute_values(":run", text(run))
-                        .set_exclusive_start_key(from.clone());
-                    request.send().await.map_err(|error| setback(CALL, &error))
+                        .set_exclusive_start_key(from.clone())
+                        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+                    let page = request.send().await.map_err(|error| setback(CALL, &error))?;
+                    self.session.meter().read(&page.consumed_capacity);
+                    Ok(page)
                 })
                 .await?;
             items.extend(page.items.unwrap_or_default());

@@ -54,7 +54,7 @@ impl Queue {
 
     async fn named(session: &Arc<Session>, name: String) -> Result<Self, Error> {
         const CALL: &str = "GetQueueUrl";
-        let client = Client::new(session.config());
+        let client = session.queue_client();
         let url = session
             .ask_once_answered(CALL, &name, async || {
                 let answer = client.get_queue_url().queue_name(&name).send().await;

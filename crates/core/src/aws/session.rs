@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
 use super::error::{Error, Setback, innermost};
+use super::meter::Meter;
 use super::names::StackName;
+use crate::usage::Usage;
 
 /// Where a session goes, as the command line says it.
 #[derive(Debug, Clone)]
@@ -83,6 +85,7 @@ pub struct Session {
     region: String,
     endpoint: String,
     config: SdkConfig,
+    meter: Meter,
     patience: Patience,
     /// The program has been told to stop.
     ending: CancellationToken,
@@ -138,6 +141,7 @@ impl Session {
             region,
             endpoint,
             config,
+            meter: Meter::default(),
             patience,
             ending,
             answered: AtomicBool::new(false),
@@ -150,8 +154,23 @@ impl Session {
         &self.stack
     }
 
-    pub(crate) fn config(&self) -> &SdkConfig {
-        &self.config
+    /// What has been asked of the services in this session.
+    pub fn usage(&self) -> Usage {
+        self.meter.usage()
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    pub(super) fn queue_client(&self) -> aws_sdk_sqs::Client {
+        let config = aws_sdk_sqs::config::Builder::from(&self.config);
+        aws_sdk_sqs::Client::from_conf(config.interceptor(self.meter.of_queue()).build())
+    }
+
+    pub(super) fn table_client(&self) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.config);
+        aws_sdk_dynamodb::Client::from_conf(config.interceptor(self.meter.of_tables()).build())
     }
 
     pub(crate) fn not_deployed(&self, resource: &str) -> Error {

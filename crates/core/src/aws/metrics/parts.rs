@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::runs::{RunRecord, run_record};
 use super::tallies::{BROKEN, SHARD, VERSION, decode, shard_tally};
-use super::{Error, Item, MetricsTable, RUN, key, malformed, number, string};
-use crate::aws::error::{Setback, setback};
+use super::{Condition, Error, Item, MetricsTable, RUN, key, malformed, number, string};
 use crate::run::RunId;
 use crate::tally::{Broken, RunTallies, Tally};
 
@@ -59,24 +58,12 @@ impl MetricsTable {
         let stored = Stored { version: VERSION, tally: tally.clone() };
         let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&run, FINAL, &e))?;
         item.extend(key(&run, FINAL));
-        let written = self
-            .session
-            .ask_once_answered(CALL, &self.name, async || {
-                let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
-                let answer = request
-                    .condition_expression("attribute_not_exists(#run) OR #version = :version")
-                    .expression_attribute_names("#run", "run")
-                    .expression_attribute_names("#version", "version")
-                    .expression_attribute_values(":version", number(VERSION.into()))
-                    .send()
-                    .await;
-                match answer.map_err(|error| setback(CALL, &error)) {
-                    Ok(_) => Ok(true),
-                    Err(Setback::ConditionFailed) => Ok(false),
-                    Err(setback) => Err(setback),
-                }
-            })
-            .await?;
+        let ours = Condition::That {
+            expression: "attribute_not_exists(#run) OR #version = :version",
+            names: &["run", "version"],
+            value: Some((":version", number(VERSION.into()))),
+        };
+        let written = self.put(CALL, &item, ours).await?;
         let other = || {
             malformed(
                 &run,

@@ -1,8 +1,9 @@
 //! The items that tell what a run is, how far it is enqueued, and which run is the latest.
 
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Item, MetricsTable, RUN, key, malformed, number, string, text};
+use super::{Error, Item, MetricsTable, NOT_THERE, RUN, key, malformed, number, string, text};
 use crate::aws::error::{Setback, setback};
 use crate::run::{Plan, RunId, TextLength};
 
@@ -62,23 +63,7 @@ impl MetricsTable {
             finished_at: None,
         };
         let item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&stored.run, RUN, &e))?;
-        let new = self
-            .session
-            .ask_once_answered(CALL, &self.name, async || {
-                let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
-                let answer = request
-                    .condition_expression("attribute_not_exists(#run)")
-                    .expression_attribute_names("#run", "run")
-                    .send()
-                    .await;
-                match answer.map_err(|error| setback(CALL, &error)) {
-                    Ok(_) => Ok(true),
-                    Err(Setback::ConditionFailed) => Ok(false),
-                    Err(setback) => Err(setback),
-                }
-            })
-            .await?;
-        if new {
+        if self.put(CALL, &item, NOT_THERE).await? {
             return Ok(Creation::New);
         }
         // An earlier try may have been carried out without its answer coming through.
@@ -142,7 +127,7 @@ impl MetricsTable {
         key: Item,
         update: &str,
         condition: &str,
-        values: Vec<(&str, aws_sdk_dynamodb::types::AttributeValue)>,
+        values: Vec<(&str, AttributeValue)>,
     ) -> Result<(), Error> {
         self.session
             .ask_once_answered(call, &self.name, async || {
@@ -159,8 +144,13 @@ impl MetricsTable {
                 for (name, value) in &values {
                     request = request.expression_attribute_values(*name, value.clone());
                 }
+                let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
                 match request.send().await.map_err(|error| setback(call, &error)) {
-                    Ok(_) | Err(Setback::ConditionFailed) => Ok(()),
+                    Ok(answer) => {
+                        self.session.meter().wrote(&answer.consumed_capacity);
+                        Ok(())
+                    }
+                    Err(Setback::ConditionFailed) => Ok(()),
                     Err(setback) => Err(setback),
                 }
             })

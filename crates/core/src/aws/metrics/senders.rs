@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Item, MetricsTable, malformed};
-use crate::aws::error::setback;
+use super::{Condition, Error, Item, MetricsTable, malformed};
 
 const SENDERS: &str = "senders";
 
@@ -45,12 +44,7 @@ impl MetricsTable {
         let mut item: Item = serde_dynamo::to_item(beat).map_err(|e| malformed(SENDERS, &beat.sender, &e))?;
         item.extend(super::key(SENDERS, &beat.sender));
         item.insert("expires_at".to_owned(), super::number(beat.seen_at / 1_000 + LIFETIME));
-        self.session
-            .ask_once_answered(CALL, &self.name, async || {
-                let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
-                request.send().await.map(drop).map_err(|error| setback(CALL, &error))
-            })
-            .await
+        self.put(CALL, &item, Condition::None).await.map(drop)
     }
 
     /// The signs of life in the table, old ones too. One that cannot be read is passed over: it is for show.

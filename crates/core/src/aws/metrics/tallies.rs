@@ -3,8 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Item, MetricsTable, key, malformed, text};
-use crate::aws::error::{Setback, one_line, setback};
+use super::{Condition, Error, Item, MetricsTable, NOT_THERE, key, malformed, text};
+use crate::aws::error::{Setback, one_line};
 use crate::aws::item::size;
 use crate::run::RunId;
 use crate::tally::{ShardTally, Swap, Tally};
@@ -56,27 +56,24 @@ impl MetricsTable {
         if let Some(why) = too_large(&item) {
             return Ok(Swap::Refused(why));
         }
+        let unchanged = match &before.checkpoint {
+            None => NOT_THERE,
+            Some(checkpoint) => Condition::That {
+                expression: "checkpoint = :before",
+                names: &[],
+                value: Some((":before", text(checkpoint))),
+            },
+        };
         self.session
-            .ask_once_answered(CALL, &self.name, async || {
-                let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
-                let request = match &before.checkpoint {
-                    None => request
-                        .condition_expression("attribute_not_exists(#run)")
-                        .expression_attribute_names("#run", "run"),
-                    Some(checkpoint) => request
-                        .condition_expression("checkpoint = :before")
-                        .expression_attribute_values(":before", text(checkpoint)),
-                };
-                match request.send().await.map_err(|error| setback(CALL, &error)) {
-                    Ok(_) => Ok(Swap::Written),
-                    Err(Setback::ConditionFailed) => Ok(Swap::Lost),
-                    Err(Setback::Final(Error::Refused { code, message, .. }))
-                        if code == "ValidationException" =>
-                    {
-                        Ok(Swap::Refused(message))
-                    }
-                    Err(setback) => Err(setback),
+            .ask_once_answered(CALL, &self.name, async || match self.try_put(CALL, &item, &unchanged).await {
+                Ok(true) => Ok(Swap::Written),
+                Ok(false) => Ok(Swap::Lost),
+                Err(Setback::Final(Error::Refused { code, message, .. }))
+                    if code == "ValidationException" =>
+                {
+                    Ok(Swap::Refused(message))
                 }
+                Err(setback) => Err(setback),
             })
             .await
     }
@@ -86,12 +83,7 @@ impl MetricsTable {
         const CALL: &str = "PutItem (broken)";
         let mut item = key(&run.to_string(), &format!("{BROKEN}{shard}"));
         item.insert("why".to_owned(), text(why));
-        self.session
-            .ask_once_answered(CALL, &self.name, async || {
-                let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
-                request.send().await.map(drop).map_err(|error| setback(CALL, &error))
-            })
-            .await
+        self.put(CALL, &item, Condition::None).await.map(drop)
     }
 }
 

@@ -1,0 +1,64 @@
+//! What a rehearsal is billed by: requests and units, as the programs tell them and keep them with the run.
+
+use serde_json::Value;
+use stentor_tests::{Backend, Proxy, Stack, scaled};
+
+fn number(told: &Value, name: &str) -> u64 {
+    told[name].as_u64().unwrap_or_else(|| panic!("{name} of {told}"))
+}
+
+/// Write units: `DynamoDB` Local does not tell what a batch of statements took.
+fn assert_write_units(told: &Value, at_least: u64, below: u64) {
+    if Backend::of_these_tests() == Backend::LocalStack {
+        assert_eq!(told["write_units"], Value::Null, "{told}");
+    } else {
+        let units = told["write_units"].as_f64().unwrap_or_else(|| panic!("write_units of {told}"));
+        assert!((at_least as f64..below as f64).contains(&units), "{told}");
+    }
+}
+
+#[test]
+fn what_is_asked_is_counted_told_and_kept_with_the_run() {
+    let stack = Stack::deploy();
+    let messages = scaled(1_000);
+    let (by_producer, by_sender) = (Proxy::start(1), Proxy::start(2));
+    let producer = stack.behind(&by_producer).producer(&format!("-m {messages} --json"));
+    let produced = producer.run().exits(0).json();
+    let sender = stack.behind(&by_sender).sender("-w 0 -c 100 --idle-timeout 1 --json");
+    let sent = sender.run().exits(0).json();
+
+    // The producer's word is its account, which is written afterwards; the sender's comes after that.
+    assert_eq!(number(&produced, "requests") + 1, by_producer.requests(), "{produced}");
+    assert_eq!(number(&sent, "requests"), by_sender.requests(), "{sent}");
+    for told in [&produced, &sent] {
+        // Each writes a message once; a few items of the run come on top.
+        assert_write_units(told, messages, messages * 6 / 5);
+        assert!(number(told, "queue_requests") < number(told, "requests"), "{told}");
+    }
+
+    let run = produced["run"].as_str().expect("a run id");
+    let kept: Vec<Value> = stack
+        .aws()
+        .scan(&format!("{}-metrics", stack.name()))
+        .into_iter()
+        .filter(|item| item["run"]["S"] == run)
+        .filter(|item| item["part"]["S"].as_str().is_some_and(|part| part.starts_with("usage#")))
+        .collect();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    let of_sender = format!("usage#{}", sent["sender"].as_str().expect("an id"));
+    for (is_sender, requests) in
+        [(false, number(&produced, "requests")), (true, number(&sent, "requests") - 1)]
+    {
+        let part = kept.iter().find(|item| (item["part"]["S"] == of_sender.as_str()) == is_sender);
+        assert_eq!(part.expect("one each")["requests"]["N"], requests.to_string(), "{kept:?}");
+    }
+}
+
+#[test]
+fn a_message_of_300_characters_is_one_write_unit() {
+    let stack = Stack::deploy();
+    let produced = stack.producer("-m 50 -l 300 --exact-length --json").run().exits(0).json();
+    assert_write_units(&produced, 50, 60);
+    let sent = stack.sender("-w 0 --idle-timeout 1 --json").run().exits(0).json();
+    assert_write_units(&sent, 50, 60);
+}
