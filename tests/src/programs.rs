@@ -171,17 +171,28 @@ impl Program {
     /// Lets a script hear SIGINT though whoever runs the tests ignores it, as a shell makes its background jobs do:
     /// a script could not change that.
     #[must_use]
-    pub fn heeding_interrupts(mut self) -> Self {
-        let mut heeding = Command::new("env");
-        heeding.arg("--default-signal=INT").arg(self.command.get_program()).args(self.command.get_args());
-        heeding.stdin(Stdio::null());
+    pub fn heeding_interrupts(self) -> Self {
+        self.started_by("env", "--default-signal=INT")
+    }
+
+    /// Lets it have no more than so many files and connections open at once.
+    #[must_use]
+    pub fn with_open_files(self, most: u32) -> Self {
+        self.started_by("prlimit", &format!("--nofile={most}"))
+    }
+
+    /// Has another command become it.
+    fn started_by(mut self, starter: &str, option: &str) -> Self {
+        let mut started = Command::new(starter);
+        started.arg(option).arg(self.command.get_program()).args(self.command.get_args());
+        started.stdin(Stdio::null());
         for (name, value) in self.command.get_envs() {
             match value {
-                Some(value) => heeding.env(name, value),
-                None => heeding.env_remove(name),
+                Some(value) => started.env(name, value),
+                None => started.env_remove(name),
             };
         }
-        self.command = heeding;
+        self.command = started;
         self
     }
 
@@ -250,6 +261,15 @@ impl Running {
     /// It has not ended.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The CPU time it has used so far.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("it is our child");
+        let after_name = stat.rsplit(") ").next().expect("its name is in brackets");
+        // utime and stime, in hundredths of a second (proc_pid_stat(5), sysconf(3)).
+        let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+        Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
     /// Its process id.

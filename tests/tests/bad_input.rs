@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use stentor_tests::programs::Built;
-use stentor_tests::{Finished, Program, Stack};
+use stentor_tests::{Finished, Program, Stack, scaled};
 
 /// Ended with that code, in three lines at most, without a panic or debug dump; the first line has all `words`.
 #[track_caller]
@@ -152,4 +152,17 @@ fn a_run_is_never_overwritten_or_resumed_with_another_plan() {
         assert_clear(&stack.producer(&format!("--resume {run} {flags}")).run(), 1, &[&run, word]);
     }
     assert_eq!(stack.backlog("queue"), (5, 0), "nothing was enqueued again");
+}
+
+#[test]
+fn programs_that_run_out_of_file_descriptors_get_their_work_done() {
+    let stack = Stack::deploy();
+    let messages = scaled(2_000);
+    let line = format!("-m {messages} --concurrency 64 --json");
+    let produced = stack.producer(&line).with_open_files(64).run().exits(0).json();
+    let sender = stack.sender("-w 0 -c 1000 --idle-timeout 3").with_open_files(64).run().exits(0);
+    assert!(!sender.stderr.contains("panicked"), "{}", sender.stderr);
+    let run = produced["run"].as_str().expect("a run id");
+    let count = stack.count(run);
+    assert_eq!((count.pending, count.total()), (0, messages));
 }

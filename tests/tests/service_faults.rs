@@ -178,3 +178,37 @@ fn an_outage_of_thirty_seconds_is_survived_without_a_restart() {
     let sender = sender.finish().exits(143);
     assert_eq!(sender.stderr.matches("trying for up to").count(), 1, "told once: {}", sender.stderr);
 }
+
+#[test]
+fn a_service_that_throttles_everything_is_waited_for_without_a_spin() {
+    let stack = Stack::deploy();
+    let proxy = Proxy::start(4);
+    let way = stack.behind(&proxy);
+    let mut producer = way.producer(&format!("-m {} --rate {} --json", scaled(3_000), scaled(150))).start();
+    let mut sender = way.sender("-w 0.1 -c 200 --forever").start();
+    wait_until("both are at work", || {
+        let calls = proxy.calls();
+        ["SendMessageBatch", "DeleteMessageBatch"]
+            .iter()
+            .all(|call| calls.iter().any(|(_, name, _)| name == call))
+    });
+    proxy.set_weather(Weather::only(Fault::SqsThrottling, 1.0).and(Fault::DynamoThrottling, 1.0));
+    std::thread::sleep(SETTLES);
+    let before = [producer.cpu_time(), sender.cpu_time()];
+    std::thread::sleep(WATCHED);
+    let used = [producer.cpu_time() - before[0], sender.cpu_time() - before[1]];
+    // These are debug builds, and each of a hundred requests is tried again every few seconds.
+    assert!(used.iter().all(|used| *used < WATCHED / 5), "{used:?} of {WATCHED:?}");
+    assert!(producer.is_running() && sender.is_running(), "they wait for better times");
+    proxy.set_weather(Weather::calm());
+    let run = producer.finish().exits(0).json()["run"].as_str().expect("a run id").to_owned();
+    stack.completed(&run);
+    sender.signal("TERM");
+    sender.finish().exits(143);
+}
+
+/// How long requests take to have backed off.
+const SETTLES: Duration = Duration::from_secs(8);
+
+/// How long nothing may be done.
+const WATCHED: Duration = Duration::from_secs(10);

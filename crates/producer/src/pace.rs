@@ -6,7 +6,11 @@ use std::time::Duration;
 /// The messages of a full batch: two requests of 25 statements, five of 10 queue entries.
 pub(crate) const FULL_BATCH: u32 = 50;
 
-/// How often a second a slow run is fed at most, so that it comes evenly and not in bursts of a whole batch.
+/// The entries of a full request to the queue.
+const QUEUE_BATCH: u32 = 10;
+
+/// How often a second a slow run is fed at most, so that it comes evenly and not in bursts of a whole
+/// batch; up to twice as often where that fills the requests to the queue.
 const FEEDS_A_SECOND: f64 = 4.0;
 
 /// The batches of indices `first..end`, each with the time after the start at which it may go.
@@ -26,7 +30,9 @@ pub(crate) fn batches(
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 1 to FULL_BATCH")]
 fn batch_size(rate: f64) -> u32 {
-    (rate / FEEDS_A_SECOND).ceil().clamp(1.0, f64::from(FULL_BATCH)) as u32
+    let size = (rate / FEEDS_A_SECOND).ceil().clamp(1.0, f64::from(FULL_BATCH)) as u32;
+    // The queue bills requests: none goes out half full where a full one can.
+    if size < QUEUE_BATCH { size } else { size - size % QUEUE_BATCH }
 }
 
 #[cfg(test)]
@@ -48,6 +54,7 @@ mod tests {
         let due: Vec<_> =
             batches(0, 6, Some(2.0)).map(|(batch, due)| (batch.len(), due.as_millis())).collect();
         assert_eq!(due, [(1, 0), (1, 500), (1, 1_000), (1, 1_500), (1, 2_000), (1, 2_500)]);
+        assert_eq!(batches(0, 100, Some(50.0)).nth(1), Some((10..20, Duration::from_millis(200))));
         assert_eq!(batches(0, 100, Some(1_000.0)).nth(1), Some((50..100, Duration::from_millis(50))));
     }
 

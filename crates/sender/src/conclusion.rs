@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use stentor_core::aws::messages::{NewConclusion, STATEMENTS, Verdict};
 use stentor_core::aws::{Error, MessagesTable};
@@ -33,9 +34,11 @@ impl Conclusions {
         concluded: impl Fn(),
         failed: impl Fn(Error),
     ) {
-        in_batches(delivered, STATEMENTS, async |batch: Vec<Delivered>| match self.conclude(batch).await {
-            Ok(()) => concluded(),
-            Err(error) => failed(error),
+        in_batches(delivered, STATEMENTS, Duration::ZERO, async |batch: Vec<Delivered>| {
+            match self.conclude(batch).await {
+                Ok(()) => concluded(),
+                Err(error) => failed(error),
+            }
         })
         .await;
     }

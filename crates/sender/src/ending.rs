@@ -70,7 +70,7 @@ impl Ending {
         let mut empty = EmptyWatch::default();
         loop {
             let quiet_for = self.seen.last().elapsed();
-            if self.hands.len() > 0 || quiet_for < idle {
+            if self.hands.len() + self.hands.unsettled() > 0 || quiet_for < idle {
                 empty.reset();
                 sleep(idle.saturating_sub(quiet_for).clamp(Duration::from_millis(50), LOOK_EVERY)).await;
                 continue;

@@ -173,8 +173,8 @@ impl Desk {
     }
 
     fn open_acknowledgement(&self, with: &Furnishing, settlements: Settlements) -> JoinHandle<()> {
-        let (queue, fail) = (with.queue.clone(), self.failure());
-        spawn_local(async move { acknowledge(&queue, settlements, fail).await })
+        let (queue, visibility, fail) = (with.queue.clone(), with.visibility, self.failure());
+        spawn_local(async move { acknowledge(&queue, settlements, visibility, fail).await })
     }
 
     /// Ends by itself when the hands are gone.
