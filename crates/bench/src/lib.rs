@@ -1,0 +1,7 @@
+//! What Stentor costs, measured beside the practical limit and what else a user could take.
+//!
+//! - [`raw`]: the calls of the producer and the sender, made by hand: the practical limit;
+//! - [`peers`]: programs that do the same job by other means, installed on demand.
+
+pub mod peers;
+pub mod raw;

@@ -1,0 +1,100 @@
+// The sender's job with no wait, done with the package sqs-consumer.
+//
+//     node sqs_consumer.mjs --endpoint URL --stack NAME [--consumers N]
+//
+// Each consumer receives ten messages, concludes them by one batch of conditional updates, and the package deletes
+// them by one batch. The package polls once at a time, so several consumers share the process and its two clients.
+// Prints one line of JSON. The seconds go from the first request to the last answer that a message was concerned by;
+// the requests are all but the one that asks for the queue.
+
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { parseArgs } from "node:util";
+
+import { BatchExecuteStatementCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { GetQueueUrlCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { Consumer } from "sqs-consumer";
+
+const { endpoint, stack, consumers } = parseArgs({
+  options: {
+    endpoint: { type: "string" },
+    stack: { type: "string" },
+    consumers: { type: "string", default: "8" },
+  },
+}).values;
+
+const dynamodb = new DynamoDBClient({ endpoint });
+// The queue's URL may name another host than the endpoint that is measured.
+const sqs = new SQSClient({ endpoint, useQueueUrlAsEndpoint: false });
+const { QueueUrl: queueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: `${stack}-queue` }));
+
+let requests = 0;
+const countRequest = (next) => (call) => {
+  requests += 1;
+  return next(call);
+};
+for (const client of [dynamodb, sqs]) {
+  // Behind the retries, so that each of them counts.
+  client.middlewareStack.add(countRequest, { step: "finalizeRequest", priority: "low", name: "countRequest" });
+}
+
+const sender = `sqs-consumer-${process.pid}`;
+const update =
+  `UPDATE "${stack}-messages" SET "status"=? SET concluded_at=? SET delivery_ms=? SET sender=? SET attempt=? ` +
+  `WHERE id=? AND "status"=?`;
+
+// Concludes a batch, and returns the messages that can be deleted: those whose conclusion stands, be it this one or
+// one that was there before. The others come again.
+async function conclude(messages) {
+  const Statements = messages.map((message) => ({
+    Statement: update,
+    Parameters: [
+      { S: "SENT" },
+      { N: `${Date.now()}` },
+      { N: "0" },
+      { S: sender },
+      { S: randomUUID() },
+      { S: JSON.parse(message.Body).id },
+      { S: "PENDING" },
+    ],
+  }));
+  const { Responses } = await dynamodb.send(new BatchExecuteStatementCommand({ Statements }));
+  return messages.filter((_, place) => {
+    const code = Responses[place].Error?.Code;
+    return code === undefined || code === "ConditionalCheckFailed";
+  });
+}
+
+let messages = 0;
+let last;
+
+// Runs one consumer until it has waited a second for messages in vain.
+async function consume() {
+  const consumer = Consumer.create({
+    queueUrl,
+    sqs,
+    batchSize: 10,
+    waitTimeSeconds: 1,
+    handleMessageBatch: conclude,
+  });
+  consumer.on("message_processed", () => {
+    messages += 1;
+  });
+  consumer.on("response_processed", () => {
+    last = performance.now();
+  });
+  consumer.on("error", (error) => {
+    console.error(`${error.name}: ${error.message}`);
+    process.exitCode = 1;
+  });
+  consumer.on("empty", () => consumer.stop());
+  const stopped = once(consumer, "stopped");
+  consumer.start();
+  await stopped;
+}
+
+const start = performance.now();
+await Promise.all(Array.from({ length: Number(consumers) }, consume));
+console.log(JSON.stringify({ messages, seconds: ((last ?? start) - start) / 1000, requests }));
+sqs.destroy();
+dynamodb.destroy();
