@@ -196,7 +196,7 @@ fn a_service_that_throttles_everything_is_waited_for_without_a_spin() {
     std::thread::sleep(SETTLES);
     let before = [producer.cpu_time(), sender.cpu_time()];
     std::thread::sleep(WATCHED);
-    let used = [producer.cpu_time() - before[0], sender.cpu_time() - before[1]];
+    let used = [producer.cpu_time().saturating_sub(before[0]), sender.cpu_time().saturating_sub(before[1])];
     // These are debug builds, and each of a hundred requests is tried again every few seconds.
     assert!(used.iter().all(|used| *used < WATCHED / 5), "{used:?} of {WATCHED:?}");
     assert!(producer.is_running() && sender.is_running(), "they wait for better times");
