@@ -1,0 +1,135 @@
+//! The words of expressions and statements.
+
+/// A word of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token<'t> {
+    /// A name or a keyword.
+    Word(&'t str),
+    /// What stands for a name or a value, with its `#` or `:`.
+    Placeholder(&'t str),
+    /// A name in double quotes.
+    Quoted(&'t str),
+    /// A text in single quotes.
+    Text(&'t str),
+    Symbol(&'static str),
+}
+
+/// Longer ones before those that they begin with.
+const SYMBOLS: [&str; 15] = ["<>", "<=", ">=", "=", "<", ">", "(", ")", "{", "}", ",", "+", "-", "?", ":"];
+
+/// The words of a text, read one after the other.
+#[derive(Debug)]
+pub(super) struct Tokens<'t> {
+    all: Vec<Token<'t>>,
+    at: usize,
+}
+
+impl<'t> Tokens<'t> {
+    pub(super) fn of(text: &'t str) -> Result<Self, String> {
+        let mut all = Vec::new();
+        let mut rest = text.trim_start();
+        while let Some(first) = rest.chars().next() {
+            let (token, length) = token(rest, first)?;
+            all.push(token);
+            rest = rest[length..].trim_start();
+        }
+        Ok(Self { all, at: 0 })
+    }
+
+    pub(super) fn peek(&self) -> Option<Token<'t>> {
+        self.all.get(self.at).copied()
+    }
+
+    pub(super) fn next(&mut self) -> Result<Token<'t>, String> {
+        let token = self.peek().ok_or("it ends too early")?;
+        self.at += 1;
+        Ok(token)
+    }
+
+    /// Passes over a symbol, where it comes next.
+    pub(super) fn symbol(&mut self, symbol: &str) -> bool {
+        let is = matches!(self.peek(), Some(Token::Symbol(next)) if next == symbol);
+        self.at += usize::from(is);
+        is
+    }
+
+    /// Passes over a keyword, in letters of any size, where it comes next.
+    pub(super) fn keyword(&mut self, keyword: &str) -> bool {
+        let is = matches!(self.peek(), Some(Token::Word(next)) if next.eq_ignore_ascii_case(keyword));
+        self.at += usize::from(is);
+        is
+    }
+
+    pub(super) fn expect_symbol(&mut self, symbol: &str) -> Result<(), String> {
+        if self.symbol(symbol) { Ok(()) } else { Err(format!("'{symbol}' is expected {}", self.place())) }
+    }
+
+    pub(super) fn expect_keyword(&mut self, keyword: &str) -> Result<(), String> {
+        if self.keyword(keyword) { Ok(()) } else { Err(format!("{keyword} is expected {}", self.place())) }
+    }
+
+    pub(super) fn expect_end(&self) -> Result<(), String> {
+        if self.at == self.all.len() { Ok(()) } else { Err(format!("an end is expected {}", self.place())) }
+    }
+
+    pub(super) fn place(&self) -> String {
+        self.peek().map_or("at the end".to_owned(), |token| format!("before {token:?}"))
+    }
+}
+
+fn token(rest: &str, first: char) -> Result<(Token<'_>, usize), String> {
+    let word = |from: usize| {
+        let end = rest[from..].find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        end.map_or(rest.len(), |end| from + end)
+    };
+    if first.is_ascii_alphabetic() || first == '_' {
+        let end = word(0);
+        return Ok((Token::Word(&rest[..end]), end));
+    }
+    if (first == '#' || first == ':') && word(1) > 1 {
+        let end = word(1);
+        return Ok((Token::Placeholder(&rest[..end]), end));
+    }
+    if first == '"' || first == '\'' {
+        let content = &rest[1..];
+        let end = content.find(first).ok_or("a quotation mark is not closed")?;
+        if content[end + 1..].starts_with(first) {
+            return Err("a quotation mark within quotation marks is not known here".to_owned());
+        }
+        let content = &content[..end];
+        return Ok((if first == '"' { Token::Quoted(content) } else { Token::Text(content) }, end + 2));
+    }
+    let symbol = SYMBOLS.into_iter().find(|symbol| rest.starts_with(symbol));
+    let symbol = symbol.ok_or_else(|| format!("'{}' is not known here", first.escape_default()))?;
+    Ok((Token::Symbol(symbol), symbol.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_told_apart_and_what_is_none_is_refused() {
+        let tokens = Tokens::of("SET #a<=:b, \"c d\" = ? {'e': ?}").unwrap();
+        use Token::{Placeholder, Quoted, Symbol, Text, Word};
+        let expected = [
+            Word("SET"),
+            Placeholder("#a"),
+            Symbol("<="),
+            Placeholder(":b"),
+            Symbol(","),
+            Quoted("c d"),
+            Symbol("="),
+            Symbol("?"),
+            Symbol("{"),
+            Text("e"),
+            Symbol(":"),
+            Symbol("?"),
+            Symbol("}"),
+        ];
+        assert_eq!(tokens.all, expected);
+        for bad in ["a.b", "a[0]", "'a", "'it''s'", "a; b", "\u{1b}", "7"] {
+            assert!(Tokens::of(bad).is_err(), "{bad}");
+        }
+    }
+}
