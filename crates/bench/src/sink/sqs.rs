@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::{Answer, Refusal, read};
 use super::queue::{Queue, Receipt, Settled, hex, md5};
 
-/// The most entries of a batch (Amazon SQS API Reference, "SendMessageBatch").
+/// The most entries of a batch (Amazon SQS API Reference, "`SendMessageBatch`").
 const MOST: usize = 10;
 
 /// The most bytes of a message, and of a batch.
@@ -269,6 +269,9 @@ fn send_batch(queues: &mut Queues, body: &[u8]) -> Result<Done, Refusal> {
     Ok(Done { answer, visible: Some((which, count)), deleted: 0 })
 }
 
+/// The only attribute of a message that is told.
+const COUNT: &str = "ApproximateReceiveCount";
+
 /// What a receive asks.
 #[derive(Debug)]
 pub(super) struct Wish {
@@ -306,7 +309,6 @@ pub(super) fn wish(queues: &Queues, body: &[u8], now: Instant) -> Result<Wish, R
     if !(1..=MOST).contains(&max) || wait > 20 || visibility > LONGEST_VISIBILITY {
         return Err(Refusal::new("com.amazonaws.sqs#InvalidParameterValue", "a number is out of its range"));
     }
-    const COUNT: &str = "ApproximateReceiveCount";
     let names = call.message_system_attribute_names.iter().chain(&call.attribute_names);
     if let Some(name) = names.clone().find(|name| *name != COUNT) {
         let why = format!("the attribute {name} is not known here");

@@ -106,12 +106,12 @@ fn token(rest: &str, first: char) -> Result<(Token<'_>, usize), String> {
 
 #[cfg(test)]
 mod tests {
+    use super::Token::{Placeholder, Quoted, Symbol, Text, Word};
     use super::*;
 
     #[test]
     fn words_are_told_apart_and_what_is_none_is_refused() {
         let tokens = Tokens::of("SET #a<=:b, \"c d\" = ? {'e': ?}").unwrap();
-        use Token::{Placeholder, Quoted, Symbol, Text, Word};
         let expected = [
             Word("SET"),
             Placeholder("#a"),

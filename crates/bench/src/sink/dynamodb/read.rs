@@ -78,7 +78,8 @@ struct Wanted<'a> {
 #[serde(rename_all = "PascalCase")]
 struct BatchGot<'t> {
     responses: BTreeMap<&'t str, Vec<Item>>,
-    unprocessed_keys: BTreeMap<String, ()>,
+    /// None ever: a map that stays empty.
+    unprocessed_keys: Names,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     consumed_capacity: Vec<Consumed<'t>>,
 }
@@ -91,7 +92,7 @@ pub(super) fn batch_get(tables: &Tables, body: &[u8]) -> Result<Answer, Refusal>
     }
     let mut got = BatchGot {
         responses: BTreeMap::new(),
-        unprocessed_keys: BTreeMap::new(),
+        unprocessed_keys: Names::new(),
         consumed_capacity: Vec::new(),
     };
     let mut all_units = 0.0;
