@@ -3,11 +3,17 @@
 //! - [`sink`]: a server that answers SQS's and `DynamoDB`'s calls from memory at almost no cost;
 //! - [`measure`]: what processes take of time, CPU and memory;
 //! - [`cost`]: dollars, from list prices and what was counted;
+//! - [`programs`]: the programs that are measured;
+//! - [`scenarios`]: what is played, and what is measured of it;
+//! - [`report`]: figures, their goals, and the table of them;
 //! - [`raw`]: the calls of the producer and the sender, made by hand: the practical limit;
 //! - [`peers`]: programs that do the same job by other means, installed on demand.
 
 pub mod cost;
 pub mod measure;
 pub mod peers;
+pub mod programs;
 pub mod raw;
+pub mod report;
+pub mod scenarios;
 pub mod sink;

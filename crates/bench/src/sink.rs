@@ -26,7 +26,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::{Notify, oneshot};
 
-pub use counts::{Counts, Operation};
+pub use counts::{Counts, Lags, Operation};
 use dynamodb::Tables;
 use sqs::Queues;
 use stentor_core::aws::names::StackName;

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::counts::Lags;
+
 /// An answer, and what the counts are told of it.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -16,6 +18,7 @@ pub(super) struct Answer {
     pub(super) refused: u64,
     pub(super) write_units: f64,
     pub(super) read_units: f64,
+    pub(super) lags: Lags,
 }
 
 /// Why a call was not carried out.
@@ -57,6 +60,7 @@ impl Answer {
             refused: 0,
             write_units: 0.0,
             read_units: 0.0,
+            lags: Lags::default(),
         }
     }
 

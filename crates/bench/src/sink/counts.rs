@@ -18,6 +18,30 @@ pub struct Operation {
     pub bytes_out: u64,
 }
 
+/// How long conclusions came after the ends of their deliveries, by the clock of this machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lags {
+    /// Conclusions that told when their deliveries ended.
+    pub count: u64,
+    /// The sum of their lags, ms.
+    pub sum_ms: u64,
+    /// The longest, ms.
+    pub longest_ms: u64,
+}
+
+impl Lags {
+    /// The mean, ms.
+    pub fn mean_ms(&self) -> f64 {
+        self.sum_ms as f64 / self.count.max(1) as f64
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.sum_ms += other.sum_ms;
+        self.longest_ms = self.longest_ms.max(other.longest_ms);
+    }
+}
+
 /// What a sink has seen since it was started, or since its counts were last taken.
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
@@ -29,6 +53,8 @@ pub struct Counts {
     pub write_units: f64,
     /// Read units that the tables' calls took.
     pub read_units: f64,
+    /// How long conclusions by statements came after their `concluded_at`.
+    pub conclusion_lags: Lags,
     /// When the first request came, and when the last was answered.
     pub calls: Option<(Instant, Instant)>,
     /// When the first message was received, and when the last was deleted: what a sender takes without its idle end.
@@ -41,6 +67,15 @@ impl Counts {
     /// All requests.
     pub fn requests(&self) -> u64 {
         self.operations.values().map(|operation| operation.requests).sum()
+    }
+
+    /// All requests to the queues.
+    pub fn queue_requests(&self) -> u64 {
+        let of_queues = self
+            .operations
+            .iter()
+            .filter(|(name, _)| ["Queue", "Message"].iter().any(|word| name.contains(word)));
+        of_queues.map(|(_, operation)| operation.requests).sum()
     }
 
     /// What that operation came to; nothing where it was never called.
@@ -100,6 +135,8 @@ mod tests {
         assert_eq!(counts.producing_took(), Some(Duration::from_millis(9)));
         assert_eq!(counts.sending_took(), Some(Duration::from_millis(50)));
         assert_eq!((counts.requests(), counts.of("SendMessageBatch").entries), (2, 20));
-        assert_eq!(counts.of("Query"), Operation::default());
+        counts.call("Query", at(3), at(9), one);
+        assert_eq!((counts.requests(), counts.queue_requests()), (3, 2));
+        assert_eq!(counts.of("GetItem"), Operation::default());
     }
 }

@@ -190,6 +190,7 @@ impl State {
         self.counts.call(answer.operation, came, now, call);
         self.counts.write_units += answer.write_units;
         self.counts.read_units += answer.read_units;
+        self.counts.conclusion_lags.add(answer.lags);
         now
     }
 }

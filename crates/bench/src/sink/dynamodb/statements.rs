@@ -7,7 +7,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{ReturnCapacity, ReturnOnFailure, Tables};
+use stentor_core::clock::now_ms;
+
 use crate::sink::answer::{Answer, Refusal, or_default, read};
+use crate::sink::counts::Lags;
 use crate::sink::item::{Item, Value};
 use crate::sink::partiql::{Deed, Source, Statement};
 use crate::sink::table::{Key, Table, write_units};
@@ -66,11 +69,11 @@ pub(super) fn batch(tables: &mut Tables, body: &[u8]) -> Result<Answer, Refusal>
     let mut body = Vec::with_capacity(64 + 40 * parsed.len());
     body.extend_from_slice(b"{\"Responses\":[");
     let (mut units, mut refused) = ([0.0; 2], 0);
-    for (place, (request, statement)) in batch.statements.iter().zip(parsed).enumerate() {
+    for (place, (request, statement)) in batch.statements.iter().zip(&parsed).enumerate() {
         if place > 0 {
             body.push(b',');
         }
-        let done = statement.map_err(Failure::validation).and_then(|statement| {
+        let done = statement.clone().map_err(Failure::validation).and_then(|statement| {
             let which = table_place(tables, &statement.table);
             let table = tables.table_mut(&statement.table).map_err(|_| Failure {
                 code: "ResourceNotFound",
@@ -110,7 +113,24 @@ pub(super) fn batch(tables: &mut Tables, body: &[u8]) -> Result<Answer, Refusal>
     let mut answer = Answer::ok(operation, batch.statements.len(), body);
     answer.refused = refused;
     answer.write_units = units.iter().sum();
+    answer.lags = lags(&batch, &parsed);
     Ok(answer)
+}
+
+/// How long ago the deliveries ended that these statements conclude.
+fn lags(batch: &Batch, parsed: &[Result<Arc<Statement>, String>]) -> Lags {
+    let (now, mut lags) = (now_ms(), Lags::default());
+    for (request, statement) in batch.statements.iter().zip(parsed) {
+        let Ok(Deed::Update(sets, _)) = statement.as_ref().map(|statement| &statement.deed) else { continue };
+        let at = sets.iter().find(|(name, _)| name == "concluded_at");
+        let Some((_, Source::Parameter(place))) = at else { continue };
+        let Some(Value::N(digits)) = request.parameters.get(*place) else { continue };
+        if let Ok(at) = digits.parse::<u64>() {
+            let lag = now.saturating_sub(at);
+            lags.add(Lags { count: 1, sum_ms: lag, longest_ms: lag });
+        }
+    }
+    lags
 }
 
 /// A batch that names a key twice is refused as a whole.

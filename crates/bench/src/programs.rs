@@ -1,0 +1,115 @@
+//! The programs that are measured, built as their users build them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+use serde::Deserialize;
+
+use crate::sink::{STACK, Sink};
+
+/// The programs, in release.
+#[derive(Debug)]
+pub struct Programs {
+    producer: PathBuf,
+    sender: PathBuf,
+    raw_loader: PathBuf,
+}
+
+/// Where a program is to work.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The services' address.
+    pub endpoint: String,
+    /// The stack's name.
+    pub stack: String,
+}
+
+impl Place {
+    /// A sink.
+    pub fn of(sink: &Sink) -> Self {
+        Self { endpoint: sink.endpoint(), stack: STACK.to_owned() }
+    }
+}
+
+impl Programs {
+    /// Builds them.
+    pub fn build() -> anyhow::Result<Self> {
+        let of_users = build(&["-p", "producer", "-p", "sender"])?;
+        let own = build(&["-p", "stentor-bench", "--bin", "raw-loader"])?;
+        Ok(Self {
+            producer: find(&of_users, "producer")?,
+            sender: find(&of_users, "sender")?,
+            raw_loader: find(&own, "raw-loader")?,
+        })
+    }
+
+    /// The producer, with flags as typed.
+    pub fn producer(&self, place: &Place, line: &str) -> Command {
+        program(&self.producer, place, line)
+    }
+
+    /// A sender, with flags as typed.
+    pub fn sender(&self, place: &Place, line: &str) -> Command {
+        program(&self.sender, place, line)
+    }
+
+    /// The raw loader in the place of the producer (`produce`) or of a sender (`send`), with flags as typed.
+    pub fn raw_loader(&self, job: &str, place: &Place, line: &str) -> Command {
+        let mut command = Command::new(&self.raw_loader);
+        command.arg(job).args(["--endpoint", &place.endpoint, "--stack", &place.stack]);
+        command.args(line.split_whitespace());
+        command
+    }
+}
+
+fn program(path: &Path, place: &Place, line: &str) -> Command {
+    let mut command = Command::new(path);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("AWS_") || text.starts_with("STENTOR_") {
+            command.env_remove(&name);
+        }
+    }
+    command.envs([
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ]);
+    command.args(["--endpoint-url", &place.endpoint, "--stack", &place.stack, "--json"]);
+    command.args(line.split_whitespace());
+    command
+}
+
+/// What cargo tells of something that it built.
+#[derive(Debug, Deserialize)]
+struct Artifact {
+    target: Target,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+}
+
+fn build(what: &[&str]) -> anyhow::Result<Vec<Artifact>> {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--release", "--locked", "--message-format=json-render-diagnostics"])
+        .args(what)
+        .current_dir(stentor_tests::programs::checkout())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo does not start")?;
+    ensure!(output.status.success(), "the programs do not build; the reason stands above");
+    let lines = output.stdout.split(|byte| *byte == b'\n');
+    Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+fn find(built: &[Artifact], name: &str) -> anyhow::Result<PathBuf> {
+    let mut found = built.iter().filter(|artifact| artifact.target.name == name);
+    found.find_map(|artifact| artifact.executable.clone()).with_context(|| format!("cargo built no {name}"))
+}

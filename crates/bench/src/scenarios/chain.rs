@@ -1,0 +1,88 @@
+//! The whole chain on the sink: what a million messages cost.
+
+use anyhow::ensure;
+
+use super::{Bench, Scenario};
+use crate::cost::{Consumption, Counting, Dollars};
+use crate::measure::measure;
+use crate::programs::Place;
+use crate::report::Figure;
+use crate::sink::{Latency, Sink};
+
+/// What AWS takes for a call, about.
+const LATENCY: Latency = Latency::of_ms(20);
+
+/// How the stream is counted, as the stack's template has it, in so many shards. The function runs in no time worth
+/// telling; a tally stays within 4 KB.
+const fn counting(shards: f64) -> Counting {
+    Counting { shards, window_seconds: 1.0, tally_bytes: 4_096.0, invocation_ms: 10.0, memory_mb: 256.0 }
+}
+
+const PARTS: [Figure; 4] = [
+    Figure::shown("requests to the queue", "a message"),
+    Figure::shown("write units", "a message"),
+    Figure::shown("read units", "a message"),
+    Figure::shown("writes of tallies", "$ a million"),
+];
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "cost-1000",
+        figures: &[
+            Figure::at_most("1,000 messages/s over 8 shards", "$ a million", 1.42),
+            PARTS[0],
+            PARTS[1],
+            PARTS[2],
+            PARTS[3],
+        ],
+        play: |bench| play(bench, 20_000, 1_000.0, 8, "-w 0.5 -c 100", 8.0),
+    },
+    Scenario {
+        name: "cost-50",
+        figures: &[
+            Figure::at_most("50 messages/s over 4 shards", "$ a million", 1.60),
+            PARTS[0],
+            PARTS[1],
+            PARTS[2],
+            PARTS[3],
+        ],
+        play: |bench| play(bench, 1_000, 50.0, 4, "-w 0.5 -c 10", 4.0),
+    },
+];
+
+/// A paced producer and some senders at once, for about 20 s. The senders' idle end is counted with the rest.
+fn play(
+    bench: &Bench,
+    messages: u32,
+    rate: f64,
+    senders: usize,
+    line: &str,
+    shards: f64,
+) -> anyhow::Result<Vec<f64>> {
+    let sink = Sink::start(LATENCY)?;
+    let place = Place::of(&sink);
+    let mut commands =
+        vec![bench.programs.producer(&place, &format!("-m {messages} --rate {rate} --seed 1"))];
+    let line = format!("{line} --idle-timeout 3");
+    commands.extend((0..senders).map(|_| bench.programs.sender(&place, &line)));
+    measure(commands)?;
+    let pending = sink.statuses().get("PENDING").copied().unwrap_or(0);
+    ensure!(sink.backlog() == (0, 0) && pending == 0, "{pending} messages are still pending");
+    let counts = sink.counts();
+    let count = f64::from(messages);
+    let consumption = Consumption {
+        queue_requests: counts.queue_requests() as f64 / count,
+        write_units: counts.write_units / count,
+        read_units: counts.read_units / count,
+        messages_per_second: rate,
+        counting: counting(shards),
+    };
+    let dollars = Dollars::of(&consumption);
+    Ok(vec![
+        dollars.total(),
+        consumption.queue_requests,
+        consumption.write_units,
+        consumption.read_units,
+        dollars.tallies,
+    ])
+}

@@ -1,0 +1,69 @@
+//! The producer on the sink.
+
+use super::play::produce;
+use super::{Bench, Scenario};
+use crate::report::Figure;
+use crate::sink::Latency;
+
+const REQUESTS: Figure = Figure::at_most("requests", "a message", 0.141);
+
+pub(super) const QUICK: Scenario = Scenario {
+    name: "producer-quick",
+    figures: &[REQUESTS],
+    play: |bench| Ok(vec![produce(bench, 10_000, Latency::default())?.requests_a_message()]),
+};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "producer",
+        figures: &[
+            REQUESTS,
+            Figure::at_most("CPU", "µs a message", 16.0),
+            Figure::shown("speed at 0 ms a call", "messages/s"),
+            Figure::shown("connections", ""),
+        ],
+        play: usual,
+    },
+    Scenario {
+        name: "producer-5ms",
+        figures: &[Figure::shown("speed at 5 ms a call", "messages/s")],
+        play: |bench| Ok(vec![produce(bench, 200_000, Latency::of_ms(5))?.messages_per_second()]),
+    },
+    Scenario {
+        name: "producer-20ms",
+        figures: &[Figure::at_least("speed at 20 ms a call", "messages/s", 30_000.0)],
+        play: |bench| Ok(vec![produce(bench, 200_000, Latency::of_ms(20))?.messages_per_second()]),
+    },
+    Scenario {
+        name: "producer-growth",
+        figures: &[
+            Figure::shown("CPU, 10 thousand", "µs a message"),
+            Figure::shown("CPU, 100 thousand", "µs a message"),
+            Figure::shown("CPU, 1 million", "µs a message"),
+            Figure::at_most("CPU a message, 1 million against 10 thousand", "times", 1.1),
+            Figure::at_most("memory, 1 million", "MiB", 48.0),
+        ],
+        play: growth,
+    },
+];
+
+fn usual(bench: &Bench) -> anyhow::Result<Vec<f64>> {
+    let fewer = produce(bench, 10_000, Latency::default())?;
+    let more = produce(bench, 110_000, Latency::default())?;
+    Ok(vec![
+        more.requests_a_message(),
+        more.cpu_beyond(&fewer),
+        more.messages_per_second(),
+        more.counts.connections as f64,
+    ])
+}
+
+fn growth(bench: &Bench) -> anyhow::Result<Vec<f64>> {
+    let one = produce(bench, 1, Latency::default())?;
+    let [small, middle, large] =
+        [10_000, 100_000, 1_000_000].map(|messages| produce(bench, messages, Latency::default()));
+    let (small, middle, large) = (small?, middle?, large?);
+    let [ten_thousand, hundred_thousand, million] =
+        [&small, &middle, &large].map(|played| played.cpu_beyond(&one));
+    Ok(vec![ten_thousand, hundred_thousand, million, million / ten_thousand, large.measured.peak_mib])
+}
