@@ -159,7 +159,7 @@ mod tests {
         let text = table(&lines);
         let rows: Vec<_> = text.lines().collect();
         assert_eq!(rows.len(), 3);
-        assert!(rows[1].ends_with("<= 0.141   MISSED"), "{text}");
+        assert!(rows[1].ends_with("<= 0.141  MISSED"), "{text}");
         assert!(rows[2].contains("1,234,567"), "{text}");
     }
 
