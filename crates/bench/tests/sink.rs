@@ -188,17 +188,18 @@ async fn a_long_poll_is_woken_by_an_arrival_and_by_a_message_that_comes_back() {
     assert_eq!(received.len(), 1);
     let back = queue.receive(10, Duration::from_secs(5), MINUTE).await.unwrap();
     assert_eq!((back.len(), back[0].receive_count), (1, 2));
-    assert!((1.0..3.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
+    assert!((1.0..5.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
 async fn latency_holds_up_a_call_and_no_other() {
-    let sink = Sink::start(Latency::of_ms(100)).unwrap();
+    let sink = Sink::start(Latency::of_ms(250)).unwrap();
     let session = session(&sink).await;
     let queue = Queue::open(&session).await.unwrap();
     let start = Instant::now();
+    // One after the other they would take five seconds.
     futures::future::try_join_all((0..20).map(|_| queue.attributes())).await.unwrap();
-    assert!((0.1..1.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
+    assert!((0.25..5.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
 }
 
 /// Asks without any SDK; the status and what came.
