@@ -28,7 +28,8 @@ pub(crate) async fn in_batches<T>(
     let mut lingers_until = Instant::now();
     while open || !batch.is_empty() || !under_way.is_empty() {
         let may_linger = open && !linger.is_zero() && Instant::now() < lingers_until;
-        if !batch.is_empty() && under_way.is_empty() && batch.len() < size && !may_linger {
+        let alone = !batch.is_empty() && under_way.is_empty() && !may_linger;
+        if alone && batch.len() < size {
             // Those who are ready in this same moment come along.
             yield_now().await;
             while batch.len() < size
@@ -38,7 +39,6 @@ pub(crate) async fn in_batches<T>(
             }
         }
         let full = batch.len() == size;
-        let alone = !batch.is_empty() && under_way.is_empty() && !may_linger;
         if (full && under_way.len() < MOST_UNDER_WAY) || alone {
             under_way.push(handle(std::mem::replace(&mut batch, Vec::with_capacity(size))));
         }

@@ -18,34 +18,26 @@ const fn counting(shards: f64) -> Counting {
     Counting { shards, window_seconds: 1.0, tally_bytes: 4_096.0, invocation_ms: 10.0, memory_mb: 256.0 }
 }
 
-const PARTS: [Figure; 4] = [
-    Figure::shown("requests to the queue", "a message"),
-    Figure::shown("write units", "a message"),
-    Figure::shown("read units", "a message"),
-    Figure::shown("writes of tallies", "$ a million"),
-];
+/// What each scenario of the chain tells: its dollars, and what they come from.
+const fn figures(dollars: Figure) -> [Figure; 5] {
+    [
+        dollars,
+        Figure::shown("requests to the queue", "a message"),
+        Figure::shown("write units", "a message"),
+        Figure::shown("read units", "a message"),
+        Figure::shown("writes of tallies", "$ a million"),
+    ]
+}
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "cost-1000",
-        figures: &[
-            Figure::at_most("1,000 messages/s over 8 shards", "$ a million", 1.42),
-            PARTS[0],
-            PARTS[1],
-            PARTS[2],
-            PARTS[3],
-        ],
+        figures: &figures(Figure::at_most("1,000 messages/s over 8 shards", "$ a million", 1.42)),
         play: |bench| play(bench, 20_000, 1_000.0, 8, "-w 0.5 -c 100", 8.0),
     },
     Scenario {
         name: "cost-50",
-        figures: &[
-            Figure::at_most("50 messages/s over 4 shards", "$ a million", 1.60),
-            PARTS[0],
-            PARTS[1],
-            PARTS[2],
-            PARTS[3],
-        ],
+        figures: &figures(Figure::at_most("50 messages/s over 4 shards", "$ a million", 1.60)),
         play: |bench| play(bench, 1_000, 50.0, 4, "-w 0.5 -c 10", 4.0),
     },
 ];

@@ -56,13 +56,9 @@ impl Meter {
 
 /// Adds what an answer tells; from one that tells nothing on, the sum is unknown.
 fn sum<'a>(so_far: Option<f64>, told: impl IntoIterator<Item = &'a ConsumedCapacity>) -> Option<f64> {
-    let mut units = told.into_iter().map(ConsumedCapacity::capacity_units);
-    units
-        .next()
-        .flatten()
-        .map(|first| first + units.flatten().sum::<f64>())
-        .zip(so_far)
-        .map(|(new, sum)| sum + new)
+    let mut told = told.into_iter().map(ConsumedCapacity::capacity_units).peekable();
+    told.peek()?;
+    told.fold(so_far, |sum, units| Some(sum? + units?))
 }
 
 impl Intercept for RequestCount {
