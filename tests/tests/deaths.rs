@@ -128,8 +128,16 @@ fn senders_killed_at_any_moment_lose_nothing() {
 fn a_sender_stopped_for_longer_than_it_holds_its_messages_loses_to_who_took_over() {
     let stack = stack();
     let run = stack.produce("-m 3");
-    let late = stack.sender("-w 4 --distribution constant -f 1 -c 3 --forever --json").start();
-    wait_until("it holds all of them", || stack.backlog("queue") == (0, 3));
+    let late = stack.sender("-w 15 --distribution constant -f 1 -c 3 --forever --json").start();
+    wait_until("the queue has given it all of them", || stack.backlog("queue") == (0, 3));
+    // In flight is not in hand: an answer that is still on its way would be lost. A sign of life that is younger
+    // shows that the sender has read it.
+    let given = Instant::now();
+    let alive_since = || {
+        let seen = stack.snapshot(&run)["senders"][0]["seen_seconds_ago"].as_f64();
+        seen.is_some_and(|seconds| seconds < given.elapsed().as_secs_f64())
+    };
+    wait_until("it holds all of them", alive_since);
     late.signal("STOP");
     // It stays until the messages are visible again: what others hold it may have to take over.
     let other = stack.sender("-w 0 -f 0 -c 3 --idle-timeout 2 --json").run().exits(0).json();
