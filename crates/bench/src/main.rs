@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::Parser;
+use stentor_bench::programs::Programs;
 use stentor_bench::report::{Line, table};
 use stentor_bench::scenarios::{Bench, Scenario, all, quick};
 
@@ -42,7 +43,8 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let bench = Bench::new()?;
+    let programs = if args.quick { Programs::build_for_tests()? } else { Programs::build()? };
+    let bench = Bench::of(programs);
     let runs = if args.quick { 1 } else { args.runs };
     let mut lines = Vec::new();
     for scenario in &scenarios {

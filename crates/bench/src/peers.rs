@@ -40,8 +40,16 @@ impl Peers {
         self.boto3("send", endpoint, stack)
     }
 
-    /// A sender made with `sqs-consumer`, which does the job in batches, until the queue is empty.
+    /// A sender made with `sqs-consumer` as the package's README has it, a handler of one message and one consumer,
+    /// until the queue is empty.
     pub fn sqs_consumer(&self, endpoint: &str, stack: &str) -> Command {
+        let mut command = self.sqs_consumers(endpoint, stack);
+        command.args(["--one-by-one", "--consumers", "1"]);
+        command
+    }
+
+    /// The fastest sender that was found with `sqs-consumer`: many consumers at once, and conclusions in batches.
+    pub fn sqs_consumers(&self, endpoint: &str, stack: &str) -> Command {
         let mut command = Command::new("node");
         command.arg(self.npm_folder.join("sqs_consumer.mjs"));
         toward(endpoint, stack, command)

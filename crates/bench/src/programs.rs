@@ -1,4 +1,4 @@
-//! The programs that are measured, built as their users build them.
+//! The programs that are measured.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::sink::{STACK, Sink};
 
-/// The programs, in release.
+/// The programs, built.
 #[derive(Debug)]
 pub struct Programs {
     producer: PathBuf,
@@ -33,14 +33,24 @@ impl Place {
 }
 
 impl Programs {
-    /// Builds them.
+    /// Builds them as their users do.
     pub fn build() -> anyhow::Result<Self> {
-        let of_users = build(&["-p", "producer", "-p", "sender"])?;
-        let own = build(&["-p", "stentor-bench", "--bin", "raw-loader"])?;
+        let of_users = build(&["--release", "-p", "producer", "-p", "sender"])?;
+        let own = build(&["--release", "-p", "stentor-bench", "--bin", "raw-loader"])?;
         Ok(Self {
             producer: find(&of_users, "producer")?,
             sender: find(&of_users, "sender")?,
             raw_loader: find(&own, "raw-loader")?,
+        })
+    }
+
+    /// Builds them as the tests do, which is slower to run and sooner built: for what a program asks, not what it takes.
+    pub fn build_for_tests() -> anyhow::Result<Self> {
+        let built = build(&["--workspace", "--bins"])?;
+        Ok(Self {
+            producer: find(&built, "producer")?,
+            sender: find(&built, "sender")?,
+            raw_loader: find(&built, "raw-loader")?,
         })
     }
 
@@ -98,7 +108,7 @@ struct Target {
 
 fn build(what: &[&str]) -> anyhow::Result<Vec<Artifact>> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--locked", "--message-format=json-render-diagnostics"])
+        .args(["build", "--locked", "--message-format=json-render-diagnostics"])
         .args(what)
         .current_dir(stentor_tests::programs::checkout())
         .stderr(Stdio::inherit())

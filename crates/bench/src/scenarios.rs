@@ -32,9 +32,9 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Builds the programs.
-    pub fn new() -> anyhow::Result<Self> {
-        Ok(Self { programs: Programs::build()?, peers: OnceLock::new() })
+    /// With those programs.
+    pub fn of(programs: Programs) -> Self {
+        Self { programs, peers: OnceLock::new() }
     }
 
     /// The peers, installed by whoever asks first.

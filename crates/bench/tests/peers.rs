@@ -100,9 +100,16 @@ fn the_peers_do_the_same_job() {
 
     let messages = scaled(1_000);
     let made = raw(&stack, &format!("produce --messages {messages} --length 100 --concurrency 4"));
-    let sent = peer(peers.sqs_consumer(&endpoint, name));
+    let sent = peer(peers.sqs_consumers(&endpoint, name));
     assert_eq!(sent["messages"], messages);
     // Three for ten, and at the end each of its 32 consumers asks once in vain.
     assert_requests_a_message(&sent, 0.35 + 32.0 / messages as f64);
     assert_all_sent(&stack, run_of(&made), messages);
+
+    let made = raw(&stack, "produce --messages 50 --length 100 --concurrency 1");
+    let sent = peer(peers.sqs_consumer(&endpoint, name));
+    assert_eq!(sent["messages"], 50);
+    // An update and a delete each, a receive for up to ten, and one in vain; a queue may give fewer at once.
+    assert_requests_a_message(&sent, 3.1);
+    assert_all_sent(&stack, run_of(&made), 50);
 }

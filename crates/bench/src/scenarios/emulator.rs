@@ -31,8 +31,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::shown("raw loader", "messages/s"),
             Figure::shown("sender against the raw loader", "times"),
             Figure::shown("sqs-consumer", "messages/s"),
+            Figure::shown("32 x sqs-consumer, conclusions in batches", "messages/s"),
             Figure::shown("boto3 model", "messages/s"),
             Figure::shown("sender against sqs-consumer", "times"),
+            Figure::shown("sender against 32 x sqs-consumer", "times"),
             Figure::shown("sender against the boto3 model", "times"),
         ],
         play: senders,
@@ -61,8 +63,10 @@ fn senders(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let ours = sent(bench, WAITING, |place| bench.programs.sender(place, "-w 0 -c 1000 --idle-timeout 1"))?;
     let raw = sent(bench, WAITING, |place| bench.programs.raw_loader("send", place, "--concurrency 16"))?;
     let consumer = sent(bench, WAITING, |place| peers.sqs_consumer(&place.endpoint, &place.stack))?;
+    let consumers = sent(bench, WAITING, |place| peers.sqs_consumers(&place.endpoint, &place.stack))?;
     let boto3 = sent(bench, FEW, |place| peers.boto3_sender(&place.endpoint, &place.stack))?;
-    Ok(vec![ours, raw, ours / raw, consumer, boto3, ours / consumer, ours / boto3])
+    let times = [ours / consumer, ours / consumers, ours / boto3];
+    Ok([ours, raw, ours / raw, consumer, consumers, boto3].into_iter().chain(times).collect())
 }
 
 /// A stack of its own for each: what one leaves must not slow down the next.

@@ -23,8 +23,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::shown("sender", "messages/s"),
             Figure::shown("raw loader", "messages/s"),
             Figure::shown("sqs-consumer", "messages/s"),
+            Figure::shown("32 x sqs-consumer, conclusions in batches", "messages/s"),
             Figure::shown("boto3 model", "messages/s"),
             Figure::at_least("sender against sqs-consumer", "times", 15.0),
+            Figure::at_least("sender against 32 x sqs-consumer", "times", 15.0),
             Figure::at_least("sender against the boto3 model", "times", 100.0),
         ],
         play: senders,
@@ -59,9 +61,11 @@ fn senders(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let raw =
         send_by(MANY, none, |place| vec![bench.programs.raw_loader("send", place, "--concurrency 32")])?;
     let raw = raw.messages_per_second();
-    let consumer = send_by(SOME, none, |place| vec![peers.sqs_consumer(&place.endpoint, &place.stack)])?;
+    let consumer = send_by(FEW, none, |place| vec![peers.sqs_consumer(&place.endpoint, &place.stack)])?;
     let consumer = consumer.messages_per_second();
+    let consumers = send_by(SOME, none, |place| vec![peers.sqs_consumers(&place.endpoint, &place.stack)])?;
+    let consumers = consumers.messages_per_second();
     let boto3 = send_by(FEW, none, |place| vec![peers.boto3_sender(&place.endpoint, &place.stack)])?;
     let boto3 = boto3.messages_per_second();
-    Ok(vec![ours, raw, consumer, boto3, ours / consumer, ours / boto3])
+    Ok(vec![ours, raw, consumer, consumers, boto3, ours / consumer, ours / consumers, ours / boto3])
 }
