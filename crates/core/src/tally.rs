@@ -7,24 +7,24 @@
 //! and says which of a run's tallies count.
 
 mod counter;
+mod counts;
 mod parts;
 mod sequence;
+mod stored;
 mod timeline;
 mod times;
-
-use serde::{Deserialize, Serialize};
 
 pub use counter::{Counted, Counter, Swap};
 pub use parts::{Broken, RunTallies};
 pub use sequence::{NotASequenceNumber, SequenceNumber};
+pub use stored::VERSION;
 pub use timeline::{Bucket, Timeline};
 pub use times::Times;
 
 use crate::delivery::Outcome;
 
 /// Counts and times of concluded messages. Merging is associative and commutative.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tally {
     /// Messages that ended SENT.
     pub sent: u64,

@@ -1,10 +1,10 @@
-//! A tally as it lies in the table, read without the code that wrote it.
+//! A tally as it lies in the table: read by the library, held against histograms of the tests' own.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
-use serde_json::Value;
+use serde_json::{Value, json};
+use stentor_core::tally::{Tally, Times};
 use stentor_tests::stream::{Conclusion, Counts};
 
 /// What a tally says: its counts and sums, and each duration that its histograms hold, with how often.
@@ -28,27 +28,24 @@ impl Reading {
 
 /// What a stored tally says.
 pub fn read(tally: &Value) -> Result<Reading, String> {
-    let tally = &tally["M"];
-    let needed = |value: &Value| number(value).ok_or_else(|| format!("a number is missing in {tally}"));
-    let (delivery, latency) = (&tally["delivery"]["M"], &tally["latency"]["M"]);
-    let (deliveries, latencies) = (histogram(delivery)?, histogram(latency)?);
+    let stored = &tally["M"];
+    let number = |name: &str| stored[name]["N"].as_str().and_then(|text| text.parse::<u64>().ok());
+    let text = stored["times"]["B"].as_str().ok_or_else(|| format!("no times in {stored}"))?;
+    let times = BASE64_STANDARD.decode(text).map_err(|error| error.to_string())?;
+    let read = json!({"sent": number("sent"), "failed": number("failed"), "times": times});
+    let tally: Tally = serde_json::from_value(read).map_err(|error| error.to_string())?;
     let counts = Counts {
-        sent: needed(&tally["sent"])?,
-        failed: needed(&tally["failed"])?,
-        deliveries: deliveries.len(),
-        delivery_ms: needed(&delivery["sum_ms"])?,
-        latencies: latencies.len(),
-        latency_ms: needed(&latency["sum_ms"])?,
-        first_concluded_at: number(&tally["first_concluded_at"]),
-        last_concluded_at: number(&tally["last_concluded_at"]),
+        sent: tally.sent,
+        failed: tally.failed,
+        deliveries: tally.delivery.count(),
+        delivery_ms: tally.delivery.sum_ms(),
+        latencies: tally.latency.count(),
+        latency_ms: tally.latency.sum_ms(),
+        first_concluded_at: tally.first_concluded_at,
+        last_concluded_at: tally.last_concluded_at,
     };
-    Ok(Reading { counts, deliveries: recorded(&deliveries), latencies: recorded(&latencies) })
-}
-
-fn histogram(times: &Value) -> Result<Histogram<u64>, String> {
-    let text = times["histogram"]["B"].as_str().ok_or_else(|| format!("no histogram in {times}"))?;
-    let bytes = BASE64_STANDARD.decode(text).map_err(|error| error.to_string())?;
-    Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| error.to_string())
+    let recorded = |times: &Times| times.recorded().collect();
+    Ok(Reading { counts, deliveries: recorded(&tally.delivery), latencies: recorded(&tally.latency) })
 }
 
 /// As the histograms of a tally keep them: to two digits, up to eight days.
@@ -56,14 +53,6 @@ fn durations(durations: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
     let mut histogram =
         Histogram::new_with_max(8 * 24 * 3_600 * 1_000, 2).expect("the bounds are valid constants");
     durations.for_each(|ms| histogram.saturating_record(ms));
-    recorded(&histogram)
-}
-
-fn recorded(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
     let values = histogram.iter_recorded();
     values.map(|value| (value.value_iterated_to(), value.count_at_value())).collect()
-}
-
-fn number(value: &Value) -> Option<u64> {
-    value["N"].as_str()?.parse().ok()
 }

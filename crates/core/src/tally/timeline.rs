@@ -1,8 +1,5 @@
 //! Conclusions over time, in a bounded number of buckets.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-use serde_bytes::ByteBuf;
-
 use crate::delivery::Outcome;
 
 /// The most buckets a timeline has; where more would be needed they double in width.
@@ -25,7 +22,7 @@ pub struct Timeline {
     counts: Vec<Counts>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Counts {
     sent: u64,
     failed: u64,
@@ -123,33 +120,41 @@ impl Timeline {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored {
-    doublings: u32,
-    first: u64,
-    /// Pairs of sent and failed as variable-length integers: most are one byte.
-    counts: ByteBuf,
+/// What a timeline is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// How often the narrowest width was doubled.
+    pub(super) doublings: u32,
+    /// The number of the first bucket, in widths since the epoch.
+    pub(super) first: u64,
+    /// Messages that ended in each bucket.
+    pub(super) ended: Vec<u64>,
+    /// How many of them ended FAILED.
+    pub(super) failed: Vec<u64>,
 }
 
-impl Serialize for Timeline {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let counts = postcard::to_stdvec(&self.counts).map_err(ser::Error::custom)?;
-        Stored { doublings: self.doublings, first: self.first, counts: ByteBuf::from(counts) }
-            .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Timeline {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let stored = Stored::deserialize(deserializer)?;
-        let counts: Vec<Counts> = postcard::from_bytes(&stored.counts)
-            .map_err(|error| de::Error::custom(format!("the timeline does not decode: {error}")))?;
-        let latest = (u64::MAX / NARROWEST_MS) >> stored.doublings.min(MAX_DOUBLINGS);
-        if counts.len() > MAX_BUCKETS || stored.doublings > MAX_DOUBLINGS || stored.first > latest {
-            return Err(de::Error::custom("the timeline is out of its bounds"));
+impl Timeline {
+    pub(super) fn parts(&self) -> Parts {
+        Parts {
+            doublings: self.doublings,
+            first: self.first,
+            // Counts that were capped wrap around here, and back again.
+            ended: self.counts.iter().map(|counts| counts.sent.wrapping_add(counts.failed)).collect(),
+            failed: self.counts.iter().map(|counts| counts.failed).collect(),
         }
-        Ok(Self { doublings: stored.doublings, first: stored.first, counts })
+    }
+
+    /// The timeline of those parts; `None` where they are out of its bounds.
+    pub(super) fn of_parts(parts: &Parts) -> Option<Self> {
+        let latest = (u64::MAX / NARROWEST_MS) >> parts.doublings.min(MAX_DOUBLINGS);
+        let fits = parts.ended.len() <= MAX_BUCKETS && parts.ended.len() == parts.failed.len();
+        if !fits || parts.doublings > MAX_DOUBLINGS || parts.first > latest {
+            return None;
+        }
+        let counts = parts.ended.iter().zip(&parts.failed);
+        let counts =
+            counts.map(|(ended, failed)| Counts { sent: ended.wrapping_sub(*failed), failed: *failed });
+        Some(Self { doublings: parts.doublings, first: parts.first, counts: counts.collect() })
     }
 }
 
@@ -186,17 +191,15 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_timeline_out_of_bounds_is_an_error() {
-        let stored = |doublings: u32, first: u64, buckets: usize| {
-            let counts = postcard::to_stdvec(&vec![Counts::default(); buckets]).unwrap();
-            serde_json::from_value::<Timeline>(
-                serde_json::json!({"doublings": doublings, "first": first, "counts": counts}),
-            )
+    fn parts_out_of_bounds_make_no_timeline() {
+        let of_parts = |doublings: u32, first: u64, buckets: usize, failed: usize| {
+            Timeline::of_parts(&Parts { doublings, first, ended: vec![2; buckets], failed: vec![1; failed] })
         };
-        assert!(stored(0, 7, 240).is_ok());
-        assert!(stored(0, 7, 241).is_err());
-        assert!(stored(48, 7, 1).is_err());
-        assert!(stored(0, u64::MAX, 1).is_err());
+        assert!(of_parts(0, 7, 240, 240).is_some());
+        assert_eq!(of_parts(0, 7, 241, 241), None);
+        assert_eq!(of_parts(0, 7, 240, 239), None);
+        assert_eq!(of_parts(48, 7, 1, 1), None);
+        assert_eq!(of_parts(0, u64::MAX, 1, 1), None);
     }
 
     proptest! {
@@ -208,8 +211,7 @@ mod tests {
             prop_assert_eq!(&counted, &timeline(&backwards));
             prop_assert_eq!(counted.buckets().map(|bucket| bucket.sent).sum::<u64>(), times.len() as u64);
             prop_assert!(counted.buckets().count() <= MAX_BUCKETS);
-            let json = serde_json::to_string(&counted).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Timeline>(&json).unwrap(), counted);
+            prop_assert_eq!(Timeline::of_parts(&counted.parts()), Some(counted));
         }
     }
 }

@@ -1,17 +1,15 @@
 //! Durations of many messages: exact sum and count, and a histogram for the percentiles.
 
-use std::cell::RefCell;
-
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
-use serde::{Deserialize, Deserializer as SerdeDeserializer, Serialize, Serializer, de, ser};
-use serde_bytes::ByteBuf;
 
 /// The longest duration that is told apart, ms: 8 days, a day longer than an item lives.
 const MAX_MS: u64 = 8 * 24 * 3_600 * 1_000;
 
 /// Significant decimal digits of a percentile.
 const DIGITS: u8 = 2;
+
+/// Two digits take seven bits: from here on, a slot holds several durations, and there are so many slots to a doubling.
+const SLOTS_A_DOUBLING: u64 = 128;
 
 /// Durations in ms.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,46 +62,51 @@ impl Times {
     pub fn max_ms(&self) -> Option<u64> {
         (self.count() > 0).then(|| self.histogram.max())
     }
-}
 
-thread_local! {
-    /// A serializer keeps a buffer worth reusing: one tally is written a second and shard.
-    static SERIALIZER: RefCell<V2DeflateSerializer> = RefCell::new(V2DeflateSerializer::new());
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored {
-    sum_ms: u64,
-    /// HdrHistogram V2, compressed.
-    histogram: ByteBuf,
-}
-
-impl Serialize for Times {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use hdrhistogram::serialization::Serializer as _;
-        let mut bytes = Vec::new();
-        SERIALIZER
-            .with_borrow_mut(|histograms| histograms.serialize(&self.histogram, &mut bytes))
-            .map_err(ser::Error::custom)?;
-        Stored { sum_ms: self.sum_ms, histogram: ByteBuf::from(bytes) }.serialize(serializer)
+    /// Every duration that is told apart, ms to two digits (the longest of its slot), and how many there are of it.
+    pub fn recorded(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.histogram.iter_recorded().map(|slot| (slot.value_iterated_to(), slot.count_at_value()))
     }
-}
 
-impl<'de> Deserialize<'de> for Times {
-    fn deserialize<D: SerdeDeserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let stored = Stored::deserialize(deserializer)?;
-        let read: Histogram<u64> = Deserializer::new()
-            .deserialize(&mut stored.histogram.as_slice())
-            .map_err(|error| de::Error::custom(format!("the histogram does not decode: {error}")))?;
-        let mut times = Self::default();
+    /// How many there are in each slot of the histogram, up to the last that has any.
+    pub(super) fn slots(&self) -> Vec<u64> {
+        let mut slots = Vec::new();
+        for (ms, count) in self.recorded() {
+            let slot = slot_of(ms);
+            slots.resize(slot + 1, 0);
+            slots[slot] = count;
+        }
+        slots
+    }
+
+    /// How many slots there are at most.
+    pub(super) fn most_slots() -> usize {
+        Self::default().histogram.distinct_values()
+    }
+
+    /// Those durations, of which there are so many in each slot, no more than [`Times::most_slots`].
+    pub(super) fn of_slots(sum_ms: u64, slots: &[u64]) -> Self {
+        let mut times = Self { sum_ms, ..Self::default() };
+        for (slot, count) in slots.iter().enumerate().filter(|(_, count)| **count > 0) {
+            times.histogram.saturating_record_n(shortest_in(slot), *count);
+        }
         times
-            .histogram
-            .add(&read)
-            .map_err(|error| de::Error::custom(format!("the histogram is of another kind: {error}")))?;
-        times.sum_ms = stored.sum_ms;
-        Ok(times)
     }
+}
+
+/// The slot of the histogram that holds a duration: each ms has its own up to 255, and from there on there are
+/// [`SLOTS_A_DOUBLING`].
+fn slot_of(ms: u64) -> usize {
+    let doublings = (ms / SLOTS_A_DOUBLING).checked_ilog2().unwrap_or(0);
+    let slot = u64::from(doublings) * SLOTS_A_DOUBLING + (ms >> doublings);
+    usize::try_from(slot).expect("there are a few thousand slots")
+}
+
+/// The shortest duration in a slot, ms.
+fn shortest_in(slot: usize) -> u64 {
+    let slot = slot as u64;
+    let doublings = (slot / SLOTS_A_DOUBLING).saturating_sub(1);
+    (slot - doublings * SLOTS_A_DOUBLING) << doublings
 }
 
 #[cfg(test)]
@@ -126,19 +129,29 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_that_does_not_decode_is_an_error() {
-        for bytes in [&b""[..], b"garbage", &[0; 64]] {
-            let stored = serde_json::json!({"sum_ms": 1, "histogram": bytes});
-            assert!(serde_json::from_value::<Times>(stored).is_err());
+    fn slots_are_those_of_the_histogram() {
+        let histogram = Times::default().histogram;
+        for slot in 0..Times::most_slots() {
+            let shortest = shortest_in(slot);
+            assert_eq!((slot_of(shortest), histogram.lowest_equivalent(shortest)), (slot, shortest));
+            assert_eq!(slot_of(histogram.highest_equivalent(shortest)), slot);
         }
+    }
+
+    #[test]
+    fn slots_beyond_all_bounds_are_kept_as_the_histogram_keeps_them() {
+        let longest = times(&[u64::MAX, MAX_MS]);
+        assert!(longest.slots().len() <= Times::most_slots());
+        assert_eq!(Times::of_slots(longest.sum_ms(), &longest.slots()), longest);
+        let full = Times::of_slots(0, &[u64::MAX, u64::MAX]);
+        assert_eq!(full.count(), u64::MAX);
     }
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(values in prop::collection::vec(0..MAX_MS, 0..200)) {
+        fn slots_have_all_of_it(values in prop::collection::vec(0..MAX_MS, 0..200)) {
             let times = times(&values);
-            let json = serde_json::to_string(&times).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Times>(&json).unwrap(), times);
+            prop_assert_eq!(Times::of_slots(times.sum_ms(), &times.slots()), times);
         }
 
         #[test]
