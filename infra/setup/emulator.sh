@@ -29,8 +29,7 @@ prepare_emulator() {
     if [[ $functions_in == container ]]; then
         build_for_lambda "$(architecture_here)"
     else
-        build_here stentor-aggregator
-        bootstrap=$target/release/bootstrap
+        build_function_here
     fi
 }
 

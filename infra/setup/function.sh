@@ -26,6 +26,15 @@ build_here() {
         fail "cargo could not build $*: see its message above"
 }
 
+# Build the function for this machine, where an emulator runs it as a process, and set $bootstrap.
+build_function_here() {
+    find_target
+    say 'building stentor-aggregator (profile function) ...'
+    run cargo_in_root build --profile function --locked -p stentor-aggregator ||
+        fail 'cargo could not build stentor-aggregator: see its message above'
+    bootstrap=$target/function/bootstrap
+}
+
 # Build the function for Lambda's own system, on AWS or in a container, and set $bootstrap. Cross-compiled
 # by cargo-lambda: this machine's C library may be newer than Lambda's.
 build_for_lambda() { # ARCHITECTURE
@@ -35,8 +44,8 @@ build_for_lambda() { # ARCHITECTURE
         tools=$("$root/infra/local/install.sh" "$root/infra/aws/requirements.txt") || exit 1
         PATH=$tools/bin:$PATH
     fi
-    say "building stentor-aggregator for Lambda ($1, release) ..."
-    run cargo_in_root lambda build --release --locked "--${1/_/-}" -p stentor-aggregator ||
+    say "building stentor-aggregator for Lambda ($1, profile function) ..."
+    run cargo_in_root lambda build --profile function --locked "--${1/_/-}" -p stentor-aggregator ||
         fail 'cargo lambda could not build stentor-aggregator: see its message above'
     bootstrap=$target/lambda/bootstrap/bootstrap
 }

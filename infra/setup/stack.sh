@@ -74,8 +74,8 @@ deploy() {
     need_build_tools
     prepare_cloud
     if [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
-        build_here stentor-aggregator
-        deploy_stack "$target/release/bootstrap" "$(architecture_here)" true
+        build_function_here
+        deploy_stack "$bootstrap" "$(architecture_here)" true
     else
         build_for_lambda arm64
         deploy_stack "$bootstrap" arm64 false

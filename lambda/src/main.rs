@@ -25,7 +25,7 @@ async fn run() -> Result<(), lambda_runtime::Error> {
     let stack = StackName::of_metrics_table(&table)
         .ok_or("STENTOR_METRICS_TABLE must name the metrics table of a stack, such as stentor-metrics")?;
     let single_shard = std::env::var("STENTOR_SINGLE_SHARD").is_ok_and(|value| value == "true");
-    let session = Arc::new(Session::of_function(stack).await?);
+    let session = Arc::new(Session::of_function(stack)?);
     let aggregator = Aggregator::new(MetricsTable::new(&session), single_shard);
     let aggregator = &aggregator;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<StreamEvent>| {

@@ -44,17 +44,21 @@ impl Default for Setup {
     fn default() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let release = folder.path().join("target/release");
+        let function = folder.path().join("target/function");
         let lambda = folder.path().join("target/lambda/bootstrap");
-        for made in [&folder.path().join("bin"), &folder.path().join("few"), &release, &lambda] {
+        for made in [&folder.path().join("bin"), &folder.path().join("few"), &release, &function, &lambda] {
             std::fs::create_dir_all(made).expect("the folder is ours");
         }
         write_program(&folder.path().join("bin/cargo"), CARGO);
         let built = Built::once();
-        for program in [&built.producer, &built.sender, &built.monitor, &built.bootstrap] {
+        for program in [&built.producer, &built.sender, &built.monitor] {
             let name = program.file_name().expect("a program has a name");
             std::os::unix::fs::symlink(program, release.join(name)).expect("the folder is ours");
         }
-        std::os::unix::fs::symlink(&built.bootstrap, lambda.join("bootstrap")).expect("the folder is ours");
+        for folder in [function, lambda] {
+            std::os::unix::fs::symlink(&built.bootstrap, folder.join("bootstrap"))
+                .expect("the folder is ours");
+        }
         Self { folder }
     }
 }

@@ -11,11 +11,12 @@
 //! - [`show`]: results, numbers and texts as they are read.
 //!
 //! Around it stand [`aws`], the way to the queue and the tables, [`cli`], what the three command lines have
-//! in common, and [`clock`]. The programs join them.
+//! in common, and [`clock`]. The programs join them. What only they need is there with the feature `programs`.
 
 pub mod aws;
 pub mod backlog;
 pub mod census;
+#[cfg(feature = "programs")]
 pub mod cli;
 pub mod clock;
 pub mod delivery;

@@ -23,6 +23,7 @@ pub(crate) struct RequestCount {
 
 impl Meter {
     /// For a client of SQS.
+    #[cfg(feature = "programs")]
     pub(crate) fn of_queue(&self) -> RequestCount {
         RequestCount { meter: self.clone(), is_queue: true }
     }

@@ -3,50 +3,33 @@
 //! The SDK's own retries are off. A retry must be seen where it matters (a message that was perhaps
 //! queued twice is marked), must outlast the SDK's budget in an outage of minutes, and must also cover
 //! single entries of a batch; so there is one loop for all of it, `Session::ask`.
+//!
+//! A program opens its session by the command line and all that the SDK looks through (`of_a_program`), a function by
+//! its environment alone (`of_a_function`).
+
+mod of_a_function;
+#[cfg(feature = "programs")]
+mod of_a_program;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
-use aws_credential_types::provider::error::CredentialsError;
-use aws_smithy_types::retry::RetryConfig;
+use aws_sdk_dynamodb::config::BehaviorVersion;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
-use super::error::{Error, Setback, innermost};
+use super::error::{Error, Setback};
 use super::meter::Meter;
 use super::names::StackName;
 use crate::usage::Usage;
 
-/// Where a session goes, as the command line says it.
-#[derive(Debug, Clone)]
-pub struct Destination {
-    /// The stack whose resources are used.
-    pub stack: StackName,
-    /// An address in place of AWS's own.
-    pub endpoint: Endpoint,
-    /// The region, where it is not left to the environment and profile.
-    pub region: Option<String>,
-    /// The profile of the AWS configuration files.
-    pub profile: Option<String>,
-}
-
-/// Which address answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
-    /// AWS's own, or what `AWS_ENDPOINT_URL` says.
-    Default,
-    /// This one.
-    Url(String),
-    /// A local emulator on this port: us-east-1, made-up credentials.
-    Local(u16),
-}
+#[cfg(feature = "programs")]
+pub use of_a_program::{Destination, Endpoint};
 
 /// How long to go on asking.
 #[derive(Debug, Clone, Copy)]
@@ -56,14 +39,6 @@ struct Patience {
     /// From the first failure of a call that is not answered, once there was an answer.
     outage: Duration,
 }
-
-/// A person is waiting for the first answer; after it, a rehearsal survives an outage of minutes.
-const OF_A_PROGRAM: Patience =
-    Patience { first_answer: Duration::from_millis(3_500), outage: Duration::from_secs(600) };
-
-/// A function must answer well within its own time limit (60 s); its event comes again.
-const OF_A_FUNCTION: Patience =
-    Patience { first_answer: Duration::from_secs(20), outage: Duration::from_secs(20) };
 
 /// The longest a single try may take; a long poll waits a few seconds of it.
 const ATTEMPT: Duration = Duration::from_secs(12);
@@ -95,39 +70,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// Finds region and credentials. Nothing is asked of SQS or DynamoDB yet.
-    /// Once `ending` is cancelled, an outage is borne for a last few seconds only.
-    pub async fn open(destination: Destination, ending: CancellationToken) -> Result<Self, Error> {
-        let mut loader = loader();
-        match destination.endpoint {
-            Endpoint::Default => {}
-            Endpoint::Url(url) => loader = loader.endpoint_url(url),
-            Endpoint::Local(port) => {
-                loader = loader
-                    .endpoint_url(format!("http://127.0.0.1:{port}"))
-                    .region(Region::from_static("us-east-1"))
-                    .credentials_provider(Credentials::new("test", "test", None, None, "the local emulator"));
-            }
-        }
-        if let Some(region) = destination.region {
-            loader = loader.region(Region::new(region));
-        }
-        if let Some(profile) = destination.profile {
-            loader = loader.profile_name(profile);
-        }
-        let config = loader.load().await;
-        check_credentials(&config).await?;
-        Self::of_config(config, destination.stack, OF_A_PROGRAM, ending)
-    }
-
-    /// The session of a function, whose region and credentials stand in its environment.
-    pub async fn of_function(stack: StackName) -> Result<Self, Error> {
-        let environment = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
-        let region = aws_config::environment::EnvironmentVariableRegionProvider::new();
-        let config = loader().credentials_provider(environment).region(region).load().await;
-        Self::of_config(config, stack, OF_A_FUNCTION, CancellationToken::new())
-    }
-
     fn of_config(
         config: SdkConfig,
         stack: StackName,
@@ -163,6 +105,7 @@ impl Session {
         &self.meter
     }
 
+    #[cfg(feature = "programs")]
     pub(super) fn queue_client(&self) -> aws_sdk_sqs::Client {
         let config = aws_sdk_sqs::config::Builder::from(&self.config);
         aws_sdk_sqs::Client::from_conf(config.interceptor(self.meter.of_queue()).build())
@@ -309,35 +252,27 @@ fn delays() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-fn loader() -> aws_config::ConfigLoader {
-    aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(RetryConfig::disabled()).timeout_config(
-        TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build(),
-    )
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build()
 }
 
-/// Asks the credential chain before anything else, so that its failure is told as what it is.
-async fn check_credentials(config: &SdkConfig) -> Result<(), Error> {
-    const LONGEST: Duration = Duration::from_secs(4);
-    let none = |why: &str| Error::NoCredentials { why: why.to_owned() };
-    let provider = config.credentials_provider().ok_or_else(|| none("there is no provider"))?;
-    match timeout(LONGEST, provider.provide_credentials()).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => {
-            Err(none("none in the environment, the profile, or the role of this machine"))
-        }
-        Ok(Err(error)) => Err(none(&innermost(&error))),
-        Err(_) => Err(none("none were found within 4 s")),
-    }
+/// The SDK's behaviour that this code was written for.
+fn behaviour() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_dynamodb::config::Region;
     use std::cell::{Cell, RefCell};
+
+    const PATIENCE: Patience =
+        Patience { first_answer: Duration::from_millis(3_500), outage: Duration::from_secs(600) };
 
     fn session() -> Session {
         let config = SdkConfig::builder().region(Region::from_static("eu-west-1")).build();
-        Session::of_config(config, "drill".parse().unwrap(), OF_A_PROGRAM, CancellationToken::new()).unwrap()
+        Session::of_config(config, "drill".parse().unwrap(), PATIENCE, CancellationToken::new()).unwrap()
     }
 
     fn down<A>() -> Result<A, Setback> {
