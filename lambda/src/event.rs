@@ -3,10 +3,11 @@
 //! Every field is optional: an event without records, with `null` for them, or of a window's end is as
 //! good as any, and what another version of the table writes must not stop the rest.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use stentor_core::delivery::Status;
 use stentor_core::message::MessageId;
 use stentor_core::run::RunId;
@@ -22,47 +23,68 @@ pub struct StreamEvent {
     pub shard_id: Option<String>,
 }
 
-/// An entry of an event's records. One that is no record would otherwise stop its shard, and all runs in it,
-/// until it expires.
+/// An entry of an event's records: the run that it concerns, and what it says; nothing where it is no record of ours,
+/// which would otherwise stop its shard, and all runs in it, until it expires.
+///
+/// It is read where it stands, before the next: nothing of a batch is kept but what is counted.
+#[derive(Debug)]
+struct Entry(Option<(RunId, Record)>);
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entry = <&RawValue>::deserialize(deserializer)?;
+        let record = serde_json::from_str::<StreamRecord>(entry.get()).ok();
+        Ok(Self(record.and_then(StreamRecord::into_record)))
+    }
+}
+
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Entry {
-    Record(Box<StreamRecord>),
-    Other(IgnoredAny),
+struct StreamRecord<'e> {
+    #[serde(rename = "eventName", borrow)]
+    event_name: Option<Text<'e>>,
+    #[serde(borrow)]
+    dynamodb: Option<Change<'e>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct StreamRecord {
-    #[serde(rename = "eventName")]
-    event_name: Option<String>,
-    dynamodb: Option<Change>,
-}
-
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Change {
-    sequence_number: Option<String>,
-    old_image: Option<Image>,
-    new_image: Option<Image>,
+struct Change<'e> {
+    #[serde(borrow)]
+    sequence_number: Option<Text<'e>>,
+    #[serde(borrow)]
+    old_image: Option<Image<'e>>,
+    #[serde(borrow)]
+    new_image: Option<Image<'e>>,
 }
 
 /// The attributes of a message that a tally is made of.
-#[derive(Debug, Default, Deserialize)]
-struct Image {
-    id: Option<Attribute>,
-    status: Option<Attribute>,
-    created_at: Option<Attribute>,
-    concluded_at: Option<Attribute>,
-    delivery_ms: Option<Attribute>,
+#[derive(Debug, Deserialize)]
+struct Image<'e> {
+    #[serde(borrow)]
+    id: Option<Attribute<'e>>,
+    #[serde(borrow)]
+    status: Option<Attribute<'e>>,
+    #[serde(borrow)]
+    created_at: Option<Attribute<'e>>,
+    #[serde(borrow)]
+    concluded_at: Option<Attribute<'e>>,
+    #[serde(borrow)]
+    delivery_ms: Option<Attribute<'e>>,
 }
 
 /// An attribute of the types that we use; of any other type both are absent.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Attribute {
-    s: Option<String>,
-    n: Option<String>,
+struct Attribute<'e> {
+    #[serde(borrow)]
+    s: Option<Text<'e>>,
+    #[serde(borrow)]
+    n: Option<Text<'e>>,
 }
+
+/// A text as it stands in the event; a copy only where something in it is escaped.
+#[derive(Debug, Deserialize)]
+struct Text<'e>(#[serde(borrow)] Cow<'e, str>);
 
 /// The answer: nothing failed, and the state that a tumbling window carries on, which is empty.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -82,7 +104,7 @@ impl StreamEvent {
         let mut runs: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
         let mut unusable = 0;
         for entry in self.records.unwrap_or_default() {
-            match entry.into_record() {
+            match entry.0 {
                 Some((run, record)) => runs.entry(run).or_default().push(record),
                 None => unusable += 1,
             }
@@ -94,35 +116,26 @@ impl StreamEvent {
     }
 }
 
-impl Entry {
-    fn into_record(self) -> Option<(RunId, Record)> {
-        match self {
-            Self::Record(record) => record.into_record(),
-            Self::Other(_) => None,
-        }
-    }
-}
-
-impl StreamRecord {
+impl StreamRecord<'_> {
     fn into_record(self) -> Option<(RunId, Record)> {
         let change = self.dynamodb?;
-        let sequence = change.sequence_number?.parse().ok()?;
+        let sequence = change.sequence_number?.0.parse().ok()?;
         let new = change.new_image?;
-        let id: MessageId = new.id.as_ref()?.s.as_ref()?.parse().ok()?;
+        let id: MessageId = new.id.as_ref()?.s.as_ref()?.0.parse().ok()?;
         let was_pending = change.old_image.and_then(|old| old.status()) == Some(Status::Pending);
-        let modified = self.event_name.as_deref() == Some("MODIFY");
+        let modified = self.event_name.is_some_and(|name| name.0 == "MODIFY");
         let conclusion = if modified && was_pending { new.conclusion() } else { None };
         Some((id.run(), Record { sequence, conclusion }))
     }
 }
 
-impl Image {
+impl Image<'_> {
     fn status(&self) -> Option<Status> {
-        Status::from_table(self.status.as_ref()?.s.as_deref()?)
+        Status::from_table(&self.status.as_ref()?.s.as_ref()?.0)
     }
 
     fn conclusion(&self) -> Option<Conclusion> {
-        let number = |attribute: &Option<Attribute>| attribute.as_ref()?.n.as_deref()?.parse().ok();
+        let number = |attribute: &Option<Attribute>| attribute.as_ref()?.n.as_ref()?.0.parse().ok();
         Some(Conclusion {
             outcome: self.status()?.outcome()?,
             created_at: number(&self.created_at),
@@ -139,8 +152,8 @@ mod tests {
 
     const RUN: &str = "01JDD0QYJ8000000000000000A";
 
-    fn records(event: serde_json::Value) -> BTreeMap<RunId, Vec<Record>> {
-        serde_json::from_value::<StreamEvent>(event).unwrap().into_records()
+    fn records(event: &serde_json::Value) -> BTreeMap<RunId, Vec<Record>> {
+        serde_json::from_str::<StreamEvent>(&event.to_string()).unwrap().into_records()
     }
 
     fn record(event_name: &str, old: &str, new: &str) -> serde_json::Value {
@@ -158,7 +171,7 @@ mod tests {
     }
 
     fn conclusions(record: &serde_json::Value) -> usize {
-        records(json!({"Records": [record]})).values().flatten().filter(|r| r.conclusion.is_some()).count()
+        records(&json!({"Records": [record]})).values().flatten().filter(|r| r.conclusion.is_some()).count()
     }
 
     #[test]
@@ -181,7 +194,7 @@ mod tests {
             json!({"Records": []}),
             json!({"isFinalInvokeForWindow": true, "state": {}}),
         ] {
-            assert!(records(event).is_empty());
+            assert!(records(&event).is_empty());
         }
     }
 
@@ -200,10 +213,19 @@ mod tests {
         let event = json!({
             "Records": [7, null, {}, {"dynamodb": {}}, no_number, no_id, no_image, no_text, no_times],
         });
-        let runs = records(event);
+        let runs = records(&event);
         let counted = runs.values().flatten().collect::<Vec<_>>();
         assert_eq!(counted.len(), 1);
         assert_eq!(counted[0].conclusion.unwrap().delivery_ms, None);
+    }
+
+    #[test]
+    fn escaped_texts_are_as_good_as_plain_ones() {
+        let plain = json!({"Records": [record("MODIFY", "PENDING", "SENT")]}).to_string();
+        let escaped = plain.replace("PENDING", "P\\u0045NDING").replace("#0000", "\\u00230000");
+        assert_ne!(plain, escaped);
+        let read = |event: &str| serde_json::from_str::<StreamEvent>(event).unwrap().into_records();
+        assert_eq!(read(&escaped), read(&plain));
     }
 
     #[test]
