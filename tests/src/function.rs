@@ -1,6 +1,7 @@
 //! The aggregator's real `bootstrap`, invoked as Lambda does it: by the Lambda Runtime API.
 
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +28,9 @@ pub struct Function {
     life: Life,
     events: Sender<String>,
     answers: Receiver<Invoked>,
+    started: Instant,
+    /// When it asked for events.
+    asked: Receiver<Instant>,
     _api: Server,
 }
 
@@ -68,13 +72,20 @@ impl Function {
 
     /// Starts an instance that counts into a table at that address, where it signs with the access key.
     pub fn start_at(endpoint: &str, metrics_table: &str, access_key: &str) -> Self {
+        Self::start_program(&Built::once().bootstrap, endpoint, metrics_table, access_key)
+    }
+
+    /// Starts an instance of that program.
+    pub fn start_program(program: &Path, endpoint: &str, metrics_table: &str, access_key: &str) -> Self {
         let (events, queued) = channel();
         let (answered, answers) = channel();
+        let (asks, asked) = channel();
         let queued = Arc::new(Mutex::new(queued));
         let api = http::serve(move |connection| {
-            let _ = converse(connection, &queued, &answered);
+            let _ = converse(connection, &queued, &answered, &asks);
         });
-        let process = Command::new(&Built::once().bootstrap)
+        let started = Instant::now();
+        let process = Command::new(program)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "aggregator")
@@ -89,13 +100,26 @@ impl Function {
             .stdout(Stdio::null())
             .spawn()
             .expect("the bootstrap starts");
-        Self { life: Life(Arc::new(Mutex::new(process))), events, answers, _api: api }
+        Self { life: Life(Arc::new(Mutex::new(process))), events, answers, started, asked, _api: api }
+    }
+
+    /// How long it took from its start until it first asked for an event. To be asked once, before anything else.
+    #[track_caller]
+    pub fn cold_start(&self) -> Duration {
+        let asked = self.asked.recv_timeout(INVOCATION).expect("the function asks for an event");
+        asked.duration_since(self.started)
     }
 
     /// Invokes it with an event: its answer, or its error.
     #[track_caller]
     pub fn invoke(&self, event: &Value) -> Result<Value, Value> {
-        self.begin(event);
+        self.invoke_with(event.to_string())
+    }
+
+    /// Invokes it with an event's text: its answer, or its error.
+    #[track_caller]
+    pub fn invoke_with(&self, event: String) -> Result<Value, Value> {
+        self.events.send(event).expect("the Runtime API serves");
         match self.finish() {
             Invoked::Answered(answer) => Ok(answer),
             Invoked::Failed(error) => Err(error),
@@ -142,10 +166,12 @@ fn converse(
     mut connection: Connection,
     events: &Mutex<Receiver<String>>,
     answers: &Sender<Invoked>,
+    asks: &Sender<Instant>,
 ) -> Option<()> {
     loop {
         let request = connection.request()?;
         if request.path.ends_with("/invocation/next") {
+            asks.send(Instant::now()).ok()?;
             let event = events.lock().ok()?.recv().ok()?;
             let headers = [
                 ("Content-Type", "application/json"),

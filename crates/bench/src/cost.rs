@@ -36,8 +36,8 @@ pub struct Counting {
     pub shards: f64,
     /// Seconds between two batches of a shard: the template's batching window.
     pub window_seconds: f64,
-    /// Bytes of a tally's item.
-    pub tally_bytes: f64,
+    /// Write units that a put of a tally takes.
+    pub tally_units: f64,
     /// How long an invocation is billed, ms.
     pub invocation_ms: f64,
     /// The function's memory, MB.
@@ -69,12 +69,11 @@ impl Dollars {
         // A batch of each shard a window, as long as messages come; a batch holds at least one record.
         let by_time = counting.shards / counting.window_seconds / run.messages_per_second;
         let batches_a_message = by_time.min(1.0);
-        let tally_units = (counting.tally_bytes / 1_024.0).ceil().max(1.0);
         let gb_seconds = counting.memory_mb / 1_024.0 * counting.invocation_ms / 1_000.0;
         Self {
             queue: run.queue_requests * SQS_REQUESTS,
             tables: run.write_units * WRITE_UNITS + run.read_units * READ_UNITS,
-            tallies: batches_a_message * tally_units * WRITE_UNITS,
+            tallies: batches_a_message * counting.tally_units * WRITE_UNITS,
             function: batches_a_message * (INVOCATIONS + gb_seconds * 1e6 * GB_SECOND),
         }
     }
@@ -92,7 +91,7 @@ mod tests {
         counting: Counting {
             shards: 8.0,
             window_seconds: 1.0,
-            tally_bytes: 4_000.0,
+            tally_units: 1.5,
             invocation_ms: 10.0,
             memory_mb: 128.0,
         },
@@ -107,8 +106,8 @@ mod tests {
         let dollars = Dollars::of(&RUN);
         assert!(close(dollars.queue, 0.12), "{dollars:?}");
         assert!(close(dollars.tables, 1.25), "{dollars:?}");
-        // 8 tallies of 4 units a second, for a thousand seconds.
-        assert!(close(dollars.tallies, 8.0 * 4.0 * 1_000.0 * 0.625 / 1e6), "{dollars:?}");
+        // 8 tallies of 1.5 units a second, for a thousand seconds.
+        assert!(close(dollars.tallies, 8.0 * 1.5 * 1_000.0 * 0.625 / 1e6), "{dollars:?}");
         // 8,000 invocations of an eighth of a GB for 10 ms.
         let function = 8_000.0 * (0.2 / 1e6 + 0.125 * 0.010 * 0.000_013_333_4);
         assert!(close(dollars.function, function), "{dollars:?}");
@@ -118,6 +117,6 @@ mod tests {
     #[test]
     fn a_slow_run_is_counted_no_more_often_than_messages_come() {
         let slow = Consumption { messages_per_second: 1.0, ..RUN };
-        assert!(close(Dollars::of(&slow).tallies, 4.0 * 0.625));
+        assert!(close(Dollars::of(&slow).tallies, 1.5 * 0.625));
     }
 }

@@ -12,6 +12,9 @@ use nix::sys::time::TimeVal;
 /// How often the processes are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// The kernel tells CPU for all children together.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// What some processes took together, until the last of them ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
@@ -29,8 +32,6 @@ pub struct Measured {
 ///
 /// CPU is that of all children of this process that end meanwhile, so nothing else may end its children.
 pub fn measure(commands: Vec<Command>) -> anyhow::Result<Measured> {
-    /// The kernel tells CPU for all children together.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _only = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = children_cpu()?;
     let start = Instant::now();
@@ -54,6 +55,14 @@ pub fn measure(commands: Vec<Command>) -> anyhow::Result<Measured> {
     let cpu_seconds = children_cpu()? - before;
     let stdout = running.iter_mut().map(Running::output).collect::<anyhow::Result<_>>()?;
     Ok(Measured { seconds, cpu_seconds, peak_mib: f64::from(peak_kib) / 1_024.0, stdout })
+}
+
+/// CPU of the processes that some work starts, and whose ends it awaits, seconds.
+pub fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let _only = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = children_cpu()?;
+    work()?;
+    Ok(children_cpu()? - before)
 }
 
 /// CPU of all children that have ended, seconds.
@@ -141,6 +150,17 @@ mod tests {
         assert!(measured.seconds >= 0.3, "{measured:?}");
         assert!((0.02..20.0).contains(&measured.cpu_seconds), "{measured:?}");
         assert!((28.0..500.0).contains(&measured.peak_mib), "{measured:?}");
+    }
+
+    #[test]
+    fn cpu_of_a_process_that_ended_is_told() {
+        let cpu = cpu_of(|| {
+            shell("for ((i = 0; i < 300000; i++)); do :; done").status()?;
+            Ok(())
+        });
+        assert!((0.02..20.0).contains(&cpu.unwrap()));
+        assert!(cpu_of(|| Ok(())).unwrap() < 0.02);
+        assert!(cpu_of(|| bail!("no")).is_err());
     }
 
     #[test]

@@ -35,8 +35,8 @@ impl Place {
 impl Programs {
     /// Builds them as their users do.
     pub fn build() -> anyhow::Result<Self> {
-        let of_users = build(&["--release", "-p", "producer", "-p", "sender"])?;
-        let own = build(&["--release", "-p", "stentor-bench", "--bin", "raw-loader"])?;
+        let of_users = build("release", &["-p", "producer", "-p", "sender"])?;
+        let own = build("release", &["-p", "stentor-bench", "--bin", "raw-loader"])?;
         Ok(Self {
             producer: find(&of_users, "producer")?,
             sender: find(&of_users, "sender")?,
@@ -46,7 +46,7 @@ impl Programs {
 
     /// Builds them as the tests do, which is slower to run and sooner built: for what a program asks, not what it takes.
     pub fn build_for_tests() -> anyhow::Result<Self> {
-        let built = build(&["--workspace", "--bins"])?;
+        let built = build("dev", &["--workspace", "--bins"])?;
         Ok(Self {
             producer: find(&built, "producer")?,
             sender: find(&built, "sender")?,
@@ -71,6 +71,11 @@ impl Programs {
         command.args(line.split_whitespace());
         command
     }
+}
+
+/// The function's `bootstrap`, built as it is deployed; that takes minutes.
+pub fn build_function() -> anyhow::Result<PathBuf> {
+    find(&build("function", &["-p", "stentor-aggregator"])?, "bootstrap")
 }
 
 fn program(path: &Path, place: &Place, line: &str) -> Command {
@@ -106,9 +111,9 @@ struct Target {
     name: String,
 }
 
-fn build(what: &[&str]) -> anyhow::Result<Vec<Artifact>> {
+fn build(profile: &str, what: &[&str]) -> anyhow::Result<Vec<Artifact>> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--locked", "--message-format=json-render-diagnostics"])
+        .args(["build", "--profile", profile, "--locked", "--message-format=json-render-diagnostics"])
         .args(what)
         .current_dir(stentor_tests::programs::checkout())
         .stderr(Stdio::inherit())

@@ -2,15 +2,17 @@
 
 mod chain;
 mod emulator;
+mod function;
 mod others;
 mod play;
 mod producer;
 mod sender;
 
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::peers::Peers;
-use crate::programs::Programs;
+use crate::programs::{Programs, build_function};
 use crate::report::Figure;
 
 /// Something that is played several times, and what each time gives.
@@ -28,13 +30,22 @@ pub struct Scenario {
 #[derive(Debug)]
 pub struct Bench {
     programs: Programs,
+    function: OnceLock<PathBuf>,
     peers: OnceLock<Peers>,
 }
 
 impl Bench {
     /// With those programs.
     pub fn of(programs: Programs) -> Self {
-        Self { programs, peers: OnceLock::new() }
+        Self { programs, function: OnceLock::new(), peers: OnceLock::new() }
+    }
+
+    /// The function's `bootstrap`, built by whoever asks first.
+    fn function(&self) -> anyhow::Result<&Path> {
+        if self.function.get().is_none() {
+            let _ = self.function.set(build_function()?);
+        }
+        Ok(self.function.get().expect("it was just built"))
     }
 
     /// The peers, installed by whoever asks first.
@@ -48,7 +59,7 @@ impl Bench {
 
 /// All of it, in the order in which it is played.
 pub fn all() -> Vec<Scenario> {
-    let own = [producer::SCENARIOS, sender::SCENARIOS, chain::SCENARIOS].concat();
+    let own = [producer::SCENARIOS, sender::SCENARIOS, function::SCENARIOS, chain::SCENARIOS].concat();
     [own.as_slice(), others::SCENARIOS, emulator::SCENARIOS].concat()
 }
 

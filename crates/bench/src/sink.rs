@@ -143,6 +143,11 @@ impl Sink {
         self.shared.state().queues.main.backlog(std::time::Instant::now())
     }
 
+    /// How large the largest item of the metrics table is, bytes.
+    pub fn largest_of_metrics(&self) -> usize {
+        self.shared.state().tables.metrics.items().map(item::Item::size).max().unwrap_or(0)
+    }
+
     /// How many items of the messages table have each status.
     pub fn statuses(&self) -> std::collections::BTreeMap<String, usize> {
         let mut statuses = std::collections::BTreeMap::new();

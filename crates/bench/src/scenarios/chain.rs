@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 
+use super::function::units_a_put;
 use super::{Bench, Scenario};
 use crate::cost::{Consumption, Counting, Dollars};
 use crate::measure::measure;
@@ -12,19 +13,26 @@ use crate::sink::{Latency, Sink};
 /// What AWS takes for a call, about.
 const LATENCY: Latency = Latency::of_ms(20);
 
-/// How the stream is counted, as the stack's template has it, in so many shards. The function runs in no time worth
-/// telling; a tally stays within 4 KB.
-const fn counting(shards: f64) -> Counting {
-    Counting { shards, window_seconds: 1.0, tally_bytes: 4_096.0, invocation_ms: 10.0, memory_mb: 256.0 }
+/// How the stream is counted, as the stack's template has it, in so many shards, by puts of so many units. The function
+/// runs in no time worth telling.
+fn counting(shards: u32, tally_units: f64) -> Counting {
+    Counting {
+        shards: shards.into(),
+        window_seconds: 1.0,
+        tally_units,
+        invocation_ms: 10.0,
+        memory_mb: 256.0,
+    }
 }
 
 /// What each scenario of the chain tells: its dollars, and what they come from.
-const fn figures(dollars: Figure) -> [Figure; 5] {
+const fn figures(dollars: Figure) -> [Figure; 6] {
     [
         dollars,
         Figure::shown("requests to the queue", "a message"),
         Figure::shown("write units", "a message"),
         Figure::shown("read units", "a message"),
+        Figure::shown("write units, tally", "a put"),
         Figure::shown("writes of tallies", "$ a million"),
     ]
 }
@@ -33,12 +41,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "cost-1000",
         figures: &figures(Figure::at_most("1,000 messages/s over 8 shards", "$ a million", 1.42)),
-        play: |bench| play(bench, 20_000, 1_000.0, 8, "-w 0.5 -c 100", 8.0),
+        play: |bench| play(bench, 20_000, 1_000, 8, "-w 0.5 -c 100", 8),
     },
     Scenario {
         name: "cost-50",
         figures: &figures(Figure::at_most("50 messages/s over 4 shards", "$ a million", 1.60)),
-        play: |bench| play(bench, 1_000, 50.0, 4, "-w 0.5 -c 10", 4.0),
+        play: |bench| play(bench, 1_000, 50, 4, "-w 0.5 -c 10", 4),
     },
 ];
 
@@ -46,10 +54,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 fn play(
     bench: &Bench,
     messages: u32,
-    rate: f64,
+    rate: u32,
     senders: usize,
     line: &str,
-    shards: f64,
+    shards: u32,
 ) -> anyhow::Result<Vec<f64>> {
     let sink = Sink::start(LATENCY)?;
     let place = Place::of(&sink);
@@ -66,8 +74,8 @@ fn play(
         queue_requests: counts.queue_requests() as f64 / count,
         write_units: counts.write_units / count,
         read_units: counts.read_units / count,
-        messages_per_second: rate,
-        counting: counting(shards),
+        messages_per_second: rate.into(),
+        counting: counting(shards, units_a_put(bench, rate, shards)?),
     };
     let dollars = Dollars::of(&consumption);
     Ok(vec![
@@ -75,6 +83,7 @@ fn play(
         consumption.queue_requests,
         consumption.write_units,
         consumption.read_units,
+        consumption.counting.tally_units,
         dollars.tallies,
     ])
 }

@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn empty_places_cost_next_to_nothing() {
         assert_eq!(write(&[&[], &[]]), [0; 0]);
-        let empty = write(&[&[0; 3_000]]);
+        let empty = write(&[&vec![0; 3_000]]);
         assert!(empty.len() <= 8, "{} bytes", empty.len());
         let mut one = vec![0; 3_000];
         one[1_500] = 1_000_000;

@@ -113,6 +113,7 @@ mod tests {
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
+    use std::time::Duration;
 
     fn stored(tally: &Tally) -> serde_json::Value {
         serde_json::to_value(tally).unwrap()
@@ -149,9 +150,12 @@ mod tests {
     /// waiting before it, with such means in seconds. One in ten failed.
     fn million(delivery_s: f64, waiting_s: f64, seed: u64) -> Tally {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut exponential = |mean_s: f64| -(1.0 - random.random::<f64>()).ln() * mean_s * 1_000.0;
+        let mut exponential = |mean_s: f64| {
+            let drawn = Duration::from_secs_f64(-(1.0 - random.random::<f64>()).ln() * mean_s);
+            u64::try_from(drawn.as_millis()).unwrap()
+        };
         tally_of((0..1_000_000_u64).map(|number| {
-            let (delivery, waiting) = (exponential(delivery_s) as u64, exponential(waiting_s) as u64);
+            let (delivery, waiting) = (exponential(delivery_s), exponential(waiting_s));
             let created_at = 1_700_000_000_000 + number * 8;
             Conclusion {
                 outcome: if number * 7_919 % 10 == 3 { Outcome::Failed } else { Outcome::Sent },

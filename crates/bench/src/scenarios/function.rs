@@ -1,0 +1,111 @@
+//! The function, as it is deployed, driven as Lambda drives it, and counting into the sink.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use stentor_core::aws::names::StackName;
+use stentor_tests::Function;
+
+use super::{Bench, Scenario};
+use crate::measure::cpu_of;
+use crate::report::Figure;
+use crate::sink::{Latency, STACK, Sink};
+use crate::stream::Stream;
+
+/// The largest batch that the stack's template allows.
+const BATCH: u32 = 1_000;
+
+/// Messages of the runs whose tallies are measured.
+const MILLION: u32 = 1_000_000;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "function",
+        figures: &[
+            Figure::at_most("size of the program", "bytes", 6.0 * 1_024.0 * 1_024.0),
+            Figure::at_most("start to first request", "ms", 25.0),
+            Figure::at_most("CPU, 1,000 records", "ms a batch", 5.0),
+            Figure::at_most("writes", "a batch", 1.0),
+        ],
+        play: instance,
+    },
+    Scenario {
+        name: "function-tallies",
+        figures: &[
+            Figure::at_most("tally of a million messages, exponential times over an hour", "bytes", 4_096.0),
+            Figure::at_most("write units, 1,000 messages/s over 8 shards", "a put", 2.0),
+            Figure::at_most("write units, 50 messages/s over 4 shards", "a put", 2.0),
+        ],
+        play: |bench| {
+            Ok(vec![widest_tally(bench)?, units_a_put(bench, 1_000, 8)?, units_a_put(bench, 50, 4)?])
+        },
+    },
+];
+
+/// A new instance that counts into a sink.
+fn start(bench: &Bench, sink: &Sink) -> anyhow::Result<Function> {
+    let stack: StackName = STACK.parse()?;
+    Ok(Function::start_program(bench.function()?, &sink.endpoint(), &stack.metrics_table(), "test"))
+}
+
+fn count(function: &Function, batch: String) -> anyhow::Result<()> {
+    function.invoke_with(batch).map(drop).map_err(|error| anyhow!("the function failed: {error}"))
+}
+
+fn instance(bench: &Bench) -> anyhow::Result<Vec<f64>> {
+    const STARTS: usize = 11;
+    const BATCHES: u32 = 200;
+    let program = bench.function()?;
+    let size = std::fs::metadata(program).context("the function was just built")?.len();
+    let sink = Sink::start(Latency::default())?;
+    let mut starts = Vec::with_capacity(STARTS);
+    for _ in 0..STARTS {
+        starts.push(start(bench, &sink)?.cold_start());
+    }
+    starts.sort();
+    // What an instance takes to start, and to warm up, is in both.
+    let (few, _) = count_batches(bench, 1)?;
+    let (many, writes) = count_batches(bench, 1 + BATCHES)?;
+    let cpu_ms = (many - few) / f64::from(BATCHES) * 1_000.0;
+    Ok(vec![size as f64, milliseconds(starts[STARTS / 2]), cpu_ms, writes])
+}
+
+/// CPU of an instance that counts so many batches of a run, seconds, and the writes that each took.
+fn count_batches(bench: &Bench, batches: u32) -> anyhow::Result<(f64, f64)> {
+    let sink = Sink::start(Latency::default())?;
+    let mut stream = Stream::usual(1_000.0)?;
+    let cpu = cpu_of(|| {
+        let function = start(bench, &sink)?;
+        (0..batches).try_for_each(|_| count(&function, stream.batch(BATCH)))
+    })?;
+    Ok((cpu, sink.counts().of("PutItem").requests as f64 / f64::from(batches)))
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
+
+/// Bytes of the item of a tally of a million messages, whose times are as wide as they may come.
+fn widest_tally(bench: &Bench) -> anyhow::Result<f64> {
+    let sink = Sink::start(Latency::default())?;
+    let function = start(bench, &sink)?;
+    let mut stream = Stream::wide(1_000.0)?;
+    for _ in 0..MILLION / BATCH {
+        count(&function, stream.batch(BATCH))?;
+    }
+    Ok(sink.largest_of_metrics() as f64)
+}
+
+/// Write units that a put of a shard's tally takes, on the average of a run of a million messages that are concluded at
+/// that rate: a batch a second. The shards are all alike, so that one is counted.
+pub(super) fn units_a_put(bench: &Bench, messages_per_second: u32, shards: u32) -> anyhow::Result<f64> {
+    let sink = Sink::start(Latency::default())?;
+    let function = start(bench, &sink)?;
+    let mut stream = Stream::usual(f64::from(messages_per_second) / f64::from(shards))?;
+    let concluded_in = |seconds: u32| seconds * messages_per_second / shards;
+    for second in 0..MILLION / messages_per_second {
+        count(&function, stream.batch(concluded_in(second + 1) - concluded_in(second)))?;
+    }
+    let counts = sink.counts();
+    Ok(counts.write_units / counts.of("PutItem").requests as f64)
+}
