@@ -40,6 +40,15 @@ struct Patience {
     outage: Duration,
 }
 
+/// A person is waiting for the first answer; after it, a rehearsal survives an outage of minutes.
+#[cfg(any(test, feature = "programs"))]
+const OF_A_PROGRAM: Patience =
+    Patience { first_answer: Duration::from_millis(3_500), outage: Duration::from_secs(600) };
+
+/// A function must answer well within its own time limit (60 s); its event comes again.
+const OF_A_FUNCTION: Patience =
+    Patience { first_answer: Duration::from_secs(20), outage: Duration::from_secs(20) };
+
 /// The longest a single try may take; a long poll waits a few seconds of it.
 const ATTEMPT: Duration = Duration::from_secs(12);
 const CONNECT: Duration = Duration::from_secs(3);
@@ -267,12 +276,9 @@ mod tests {
     use aws_sdk_dynamodb::config::Region;
     use std::cell::{Cell, RefCell};
 
-    const PATIENCE: Patience =
-        Patience { first_answer: Duration::from_millis(3_500), outage: Duration::from_secs(600) };
-
     fn session() -> Session {
         let config = SdkConfig::builder().region(Region::from_static("eu-west-1")).build();
-        Session::of_config(config, "drill".parse().unwrap(), PATIENCE, CancellationToken::new()).unwrap()
+        Session::of_config(config, "drill".parse().unwrap(), OF_A_PROGRAM, CancellationToken::new()).unwrap()
     }
 
     fn down<A>() -> Result<A, Setback> {

@@ -1,8 +1,6 @@
 //! A function's session: Lambda sets region and credentials in the environment, and there is nothing else to look
 //! through, to link, or to wait for when an instance starts.
 
-use std::time::Duration;
-
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{Region, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
@@ -12,13 +10,9 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::{Patience, Session, behaviour, timeouts};
+use super::{OF_A_FUNCTION, Session, behaviour, timeouts};
 use crate::aws::error::Error;
 use crate::aws::names::StackName;
-
-/// A function must answer well within its own time limit (60 s); its event comes again.
-const PATIENCE: Patience =
-    Patience { first_answer: Duration::from_secs(20), outage: Duration::from_secs(20) };
 
 impl Session {
     /// The session of a function, whose region and credentials stand in its environment (AWS Lambda Developer Guide,
@@ -50,7 +44,7 @@ impl Session {
             .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https());
         config.set_region(region.map(Region::new));
         config.set_endpoint_url(endpoint);
-        Self::of_config(config.build(), stack, PATIENCE, CancellationToken::new())
+        Self::of_config(config.build(), stack, OF_A_FUNCTION, CancellationToken::new())
     }
 }
 

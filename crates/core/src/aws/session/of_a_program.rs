@@ -10,13 +10,9 @@ use aws_smithy_types::retry::RetryConfig;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Patience, Session, behaviour, timeouts};
+use super::{OF_A_PROGRAM, Session, behaviour, timeouts};
 use crate::aws::error::{Error, innermost};
 use crate::aws::names::StackName;
-
-/// A person is waiting for the first answer; after it, a rehearsal survives an outage of minutes.
-const PATIENCE: Patience =
-    Patience { first_answer: Duration::from_millis(3_500), outage: Duration::from_secs(600) };
 
 /// Where a session goes, as the command line says it.
 #[derive(Debug, Clone)]
@@ -67,7 +63,7 @@ impl Session {
         }
         let config = loader.load().await;
         check_credentials(&config).await?;
-        Self::of_config(config, destination.stack, PATIENCE, ending)
+        Self::of_config(config, destination.stack, OF_A_PROGRAM, ending)
     }
 }
 
