@@ -123,6 +123,11 @@ impl Sink {
         self.shared.latency_us.store(us, Ordering::Relaxed);
     }
 
+    /// Hides what is received from now on for that time, in whole seconds, where the receive does not say.
+    pub fn set_visibility_timeout(&self, timeout: Duration) {
+        self.shared.state().queues.visibility_timeout = timeout;
+    }
+
     /// Refuses every call from now on, as the services do that are asked too much; or no longer.
     pub fn set_throttles(&self, throttles: bool) {
         self.shared.throttles.store(throttles, Ordering::Relaxed);

@@ -172,18 +172,21 @@ impl Hands {
         self.changed.notified().await;
     }
 
-    /// Up to `most` receives that others could see again before `deadline`; from now on their extension
-    /// is under way.
-    pub(crate) fn take_due(&self, deadline: Instant, most: usize) -> Vec<Due> {
+    /// The receives that others could see again before `deadline`; from now on their extension is under way.
+    pub(crate) fn take_due(&self, deadline: Instant) -> Vec<Due> {
         let mut grips = self.grips.borrow_mut();
         let all = grips.iter_mut().flat_map(|(id, grips)| grips.iter_mut().map(|grip| (*id, grip)));
         all.filter(|(_, grip)| !grip.extending && grip.visible_again < deadline)
-            .take(most)
             .map(|(id, grip)| {
                 grip.extending = true;
                 Due { id, receipt: grip.receipt.clone(), received_at: grip.received_at }
             })
             .collect()
+    }
+
+    /// Whether that receive is not settled yet.
+    pub(crate) fn still_hold(&self, due: &Due) -> bool {
+        self.grips.borrow().get(&due.id).is_some_and(|of| of.iter().any(|grip| grip.receipt == due.receipt))
     }
 
     /// These receives stay invisible to others until then.

@@ -1,5 +1,6 @@
 //! Keeps what is in hand invisible to others, for as long as it is in hand.
 
+use std::collections::VecDeque;
 use std::rc::Weak;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::hands::{Due, Hands};
 
-/// Requests under way at once: ten thousand messages in hand are extended within a few seconds.
+/// Requests under way at once: at 20 ms each, eight thousand messages in hand are extended a second.
 const AT_ONCE: usize = 16;
 
 /// How long a message can be held from its receive on: 12 h (Amazon SQS Developer Guide, "Amazon SQS
@@ -27,7 +28,15 @@ pub(crate) async fn keep_invisible(
     let mut ticks = interval((visibility / 8).clamp(Duration::from_millis(100), Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut under_way = FuturesUnordered::new();
+    let mut due = VecDeque::new();
     loop {
+        {
+            let Some(hands) = hands.upgrade() else { return Ok(()) };
+            while under_way.len() < AT_ONCE && !due.is_empty() {
+                let batch = next_batch(&mut due, |due| hands.still_hold(due));
+                under_way.push(extend(queue, batch, visibility));
+            }
+        }
         tokio::select! {
             Some(extended) = under_way.next() => {
                 let done: Vec<(Due, Instant)> = extended?;
@@ -37,14 +46,15 @@ pub(crate) async fn keep_invisible(
             }
             _ = ticks.tick() => {
                 let Some(hands) = hands.upgrade() else { return Ok(()) };
-                let most = (AT_ONCE - under_way.len()) * BATCH;
-                let due = hands.take_due(Instant::now() + visibility / 2, most);
-                for some in due.chunks(BATCH) {
-                    under_way.push(extend(queue, some.to_vec(), visibility));
-                }
+                due.extend(hands.take_due(Instant::now() + visibility / 2));
             }
         }
     }
+}
+
+/// Takes the first of those that are due until a batch is full; what is no longer in hand is passed over.
+fn next_batch(due: &mut VecDeque<Due>, in_hand: impl Fn(&Due) -> bool) -> Vec<Due> {
+    std::iter::from_fn(|| due.pop_front()).filter(in_hand).take(BATCH).collect()
 }
 
 /// Extends one batch, and says until when each stays invisible.

@@ -15,7 +15,7 @@ const MOST: usize = 10;
 /// The most bytes of a message, and of a batch.
 const LARGEST: usize = 1_024 * 1_024;
 
-/// Visibility timeout of the stack's queues, and how long a receive waits that does not say.
+/// Visibility timeout of the stack's queues unless set, and how long a receive waits that does not say.
 const VISIBILITY: Duration = Duration::from_secs(60);
 const LONG_POLL: u64 = 20;
 
@@ -34,6 +34,8 @@ pub(super) enum Which {
 pub(super) struct Queues {
     pub(super) main: Queue,
     pub(super) dead_letters: Queue,
+    /// In whole seconds.
+    pub(super) visibility_timeout: Duration,
     main_name: String,
     dead_letters_name: String,
     /// What the queues' addresses begin with.
@@ -43,7 +45,14 @@ pub(super) struct Queues {
 impl Queues {
     pub(super) fn new(main_name: String, dead_letters_name: String, endpoint: &str) -> Self {
         let base = format!("{endpoint}/000000000000/");
-        Self { main: Queue::default(), dead_letters: Queue::default(), main_name, dead_letters_name, base }
+        Self {
+            main: Queue::default(),
+            dead_letters: Queue::default(),
+            visibility_timeout: VISIBILITY,
+            main_name,
+            dead_letters_name,
+            base,
+        }
     }
 
     fn named(&self, name: &str) -> Result<Which, Refusal> {
@@ -142,7 +151,7 @@ fn attributes(queues: &mut Queues, body: &[u8], now: Instant) -> Result<Done, Re
         ("ApproximateNumberOfMessages", visible.to_string()),
         ("ApproximateNumberOfMessagesNotVisible", hidden.to_string()),
         ("ApproximateNumberOfMessagesDelayed", "0".to_owned()),
-        ("VisibilityTimeout", VISIBILITY.as_secs().to_string()),
+        ("VisibilityTimeout", queues.visibility_timeout.as_secs().to_string()),
         ("ReceiveMessageWaitTimeSeconds", LONG_POLL.to_string()),
     ];
     let unknown = |name: &&String| *name != "All" && known.iter().all(|(own, _)| own != name);
@@ -305,7 +314,7 @@ pub(super) fn wish(queues: &Queues, body: &[u8], now: Instant) -> Result<Wish, R
     let call: Receive = read(body)?;
     let which = queues.at(&call.queue_url)?;
     let (max, wait) = (call.max_number_of_messages.unwrap_or(1), call.wait_time_seconds.unwrap_or(LONG_POLL));
-    let visibility = call.visibility_timeout.unwrap_or(VISIBILITY.as_secs());
+    let visibility = call.visibility_timeout.unwrap_or(queues.visibility_timeout.as_secs());
     if !(1..=MOST).contains(&max) || wait > 20 || visibility > LONGEST_VISIBILITY {
         return Err(Refusal::new("com.amazonaws.sqs#InvalidParameterValue", "a number is out of its range"));
     }
