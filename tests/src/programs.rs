@@ -138,7 +138,8 @@ impl Program {
         command.args(line.split_whitespace()).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("AWS_") || name.starts_with("STENTOR_") || name == "NO_COLOR" {
+            let of_colour = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"].contains(&name.as_str());
+            if of_colour || name.starts_with("AWS_") || name.starts_with("STENTOR_") {
                 command.env_remove(name);
             }
         }

@@ -1,22 +1,27 @@
 //! What the three command lines have in common: flags, the way an error is told, signals, standard output.
 
+mod help;
+mod live;
 mod output;
 mod stop;
 
 use std::fmt::Display;
-use std::io::IsTerminal;
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, Parser};
+use clap::{ArgAction, Args, CommandFactory, Parser, ValueHint};
 use tokio::task::LocalSet;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use output::{Listener, print_line, say};
+use help::{HELP, PLACE};
+pub use help::{OUTPUT, examples, examples_and_exits};
+pub use live::Live;
+use output::complain;
+pub use output::{Listener, colour, print_line, say};
 pub use stop::Stop;
 
 use crate::aws::names::StackName;
@@ -31,32 +36,38 @@ const USAGE: u8 = 2;
 /// Flags that all three programs have.
 #[expect(clippy::doc_markdown, reason = "the texts are the help's, where backticks would show")]
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Shared options")]
+#[command(disable_help_flag = true, disable_version_flag = true, styles = help::STYLES)]
 pub struct SharedArgs {
     /// The deployed stack to use
-    #[arg(long, value_name = "NAME", env = "STENTOR_STACK", default_value = "stentor")]
+    #[arg(long, value_name = "NAME", env = "STENTOR_STACK", hide_env_values = true, default_value = "stentor", help_heading = PLACE)]
     pub stack: StackName,
     /// Use the emulator on this machine (port 4566, or the one in STENTOR_PORT; no credentials needed)
-    #[arg(long, env = "STENTOR_LOCAL", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "STENTOR_LOCAL", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = PLACE)]
     pub local: bool,
     /// Use this address in place of AWS's own; goes before --local and AWS_ENDPOINT_URL
-    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, value_parser = parse_url, help_heading = PLACE)]
     pub endpoint_url: Option<String>,
     /// The AWS region [default: as in your AWS environment or profile]
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", help_heading = PLACE)]
     pub region: Option<String>,
     /// The profile of your AWS configuration
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = PLACE)]
     pub profile: Option<String>,
     /// Write results as JSON, one object a line
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
     /// Tell more on stderr: -v what happens, -vv every repeated request
-    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", help_heading = OUTPUT)]
     pub verbose: u8,
     /// Tell errors alone on stderr
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
+    /// Show the flags, in short with -h
+    #[arg(short, long, action = ArgAction::Help, help_heading = HELP)]
+    pub help: Option<bool>,
+    /// Show the version, and the commit it was built from
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = HELP)]
+    pub version: Option<bool>,
 }
 
 impl SharedArgs {
@@ -132,7 +143,7 @@ where
     let destination = match shared(&args).destination() {
         Ok(destination) => destination,
         Err(error) => {
-            say(&format!("error: {error}"));
+            complain(&format!("error: {error}"));
             return ExitCode::from(USAGE);
         }
     };
@@ -159,7 +170,7 @@ where
 }
 
 fn fail(error: &impl Display) -> ExitCode {
-    say(&format!("error: {error}"));
+    complain(&format!("error: {error}"));
     ExitCode::FAILURE
 }
 
@@ -170,31 +181,30 @@ fn refuse(error: &clap::Error) -> u8 {
         let _ = error.print();
         return 0;
     }
-    say(&brief(error));
+    complain(&brief(error));
     USAGE
 }
 
-/// clap's text without its usage block: what is wrong, a tip where there is one, and where to read more.
+/// clap's text without its usage block: what is wrong, a tip or the values there are, and where to read more.
 fn brief(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let mut lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if let Some(usage) = lines.iter().position(|line| line.starts_with("Usage:")) {
         lines.truncate(usage);
     }
-    let tip = lines.iter().find(|line| line.starts_with("tip:")).copied();
-    let mut told: Vec<&str> = lines.first().copied().into_iter().chain(tip).collect();
+    let line_with = |start: &str| lines.iter().find(|line| line.starts_with(start)).copied();
+    let advice = line_with("tip:").or_else(|| line_with("[possible values:"));
+    let mut told: Vec<&str> = lines.first().copied().into_iter().chain(advice).collect();
     told.push("For all flags, try '--help'.");
     told.join("\n")
 }
 
 /// Logs go to stderr, and only our own: the SDK's would be noise, and could tell secrets.
 fn start_log(level: LevelFilter) {
-    let stderr = std::io::stderr();
-    let colour = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let ours = ["stentor_core", "producer", "sender", "monitor"].map(|target| (target, level));
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(colour)
+        .with_writer(|| live::Stderr)
+        .with_ansi(colour(&std::io::stderr()))
         .without_time()
         .with_target(false);
     tracing_subscriber::registry().with(lines).with(Targets::new().with_targets(ours)).init();
@@ -210,6 +220,8 @@ mod tests {
         shared: SharedArgs,
         #[arg(short, long, allow_negative_numbers = true)]
         messages: Option<u32>,
+        #[arg(long, value_parser = ["round", "square"])]
+        shape: Option<String>,
     }
 
     fn refusal(args: &[&str]) -> String {
@@ -229,6 +241,18 @@ mod tests {
             assert!(told.lines().count() <= 3, "{told}");
             let first = told.lines().next().unwrap();
             assert!(words.iter().all(|word| first.contains(word)), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_typo_is_answered_by_what_was_meant() {
+        for (args, advice) in [
+            (&["--mesages", "1"][..], "tip: a similar argument exists: '--messages'"),
+            (&["--locl"], "tip: a similar argument exists: '--local'"),
+            (&["--shape", "rond"], "tip: a similar value exists: 'round'"),
+            (&["--shape", "x"], "[possible values: round, square]"),
+        ] {
+            assert_eq!(refusal(args).lines().nth(1), Some(advice));
         }
     }
 

@@ -1,47 +1,51 @@
 //! The command line.
 
 use clap::Parser;
-use stentor_core::cli::{SharedArgs, number_within};
+use stentor_core::cli::{OUTPUT, SharedArgs, examples, examples_and_exits, number_within};
 use stentor_core::run::RunId;
+use stentor_version::VERSION;
 
 /// Watch a rehearsal: messages sent and failed, the average time per message, and how long it will take
 ///
 /// Prints a line every few seconds and ends with the run. Messages are counted by the stream of the table, each
 /// exactly once, so the numbers lag by a second or two and are never too high.
 #[derive(Debug, Clone, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = examples_and_exits(EXAMPLES, &[]))]
 pub struct Args {
     /// How often to look, 0.1 to 3600 seconds
-    #[arg(short = 't', long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true, value_parser = parse_interval)]
+    #[arg(short = 't', long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true, value_parser = parse_interval, help_heading = WATCH)]
     pub interval: f64,
     /// The run to watch [default: the latest]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", help_heading = WATCH)]
     pub run: Option<RunId>,
     /// Print one snapshot and end
-    #[arg(long, conflicts_with_all = ["follow", "audit", "repair"])]
+    #[arg(long, conflicts_with_all = ["follow", "audit", "repair"], help_heading = WATCH)]
     pub once: bool,
     /// Go on when the run is complete or stalled; without --run, with the next run when there is one
-    #[arg(long, conflicts_with_all = ["audit", "repair"])]
+    #[arg(long, conflicts_with_all = ["audit", "repair"], help_heading = WATCH)]
     pub follow: bool,
     /// One plain line an interval, as in a pipe
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub plain: bool,
     /// Count the run's messages in the table, compare them with the tallies, and end: exit 1 if they differ
-    #[arg(long, conflicts_with = "repair")]
+    #[arg(long, conflicts_with = "repair", help_heading = CHECK)]
     pub audit: bool,
     /// Where a tally is damaged and the run is over: count its messages in the table, and let that count alone
-    #[arg(long)]
+    #[arg(long, help_heading = CHECK)]
     pub repair: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the text would show up in the help")]
     pub shared: SharedArgs,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  monitor -t 5                          the latest run, every 5 seconds, until it is complete
-  monitor --once --json                 one snapshot for a script
-  monitor --audit --local               table and tallies side by side, on the local emulator";
+const WATCH: &str = "Watch";
+const CHECK: &str = "Check";
+
+const EXAMPLES: &[(&str, &str)] = &[
+    ("monitor -t 5", "the latest run, every 5 seconds, until it is complete"),
+    ("monitor --once --json", "one snapshot for a script"),
+    ("monitor --audit --local", "table and tallies side by side, on the local emulator"),
+];
 
 fn parse_interval(text: &str) -> Result<f64, String> {
     number_within(text, 0.1..=3_600.0, "seconds from 0.1 to 3600")

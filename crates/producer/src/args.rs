@@ -1,9 +1,10 @@
 //! The command line, and the job it asks for.
 
 use clap::Parser;
-use stentor_core::cli::{SharedArgs, number_within};
+use stentor_core::cli::{SharedArgs, examples, examples_and_exits, number_within};
 use stentor_core::message::MAX_MESSAGES;
 use stentor_core::run::{MAX_LENGTH, Plan, RunId};
+use stentor_version::VERSION;
 
 const DEFAULT_MESSAGES: u32 = 1_000;
 const DEFAULT_LENGTH: u16 = 100;
@@ -13,45 +14,49 @@ const DEFAULT_LENGTH: u16 = 100;
 /// Each message has a phone number and a random text. A run is a set of messages made together; its id is
 /// printed, and senders and monitor find it by themselves.
 #[derive(Debug, Clone, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = examples_and_exits(EXAMPLES, &[]))]
 pub struct Args {
     /// How many messages to make, 1 to 1,000,000,000 [default: 1000]
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGES)))]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGES)), help_heading = MESSAGES)]
     pub messages: Option<u32>,
     /// The longest text, 1 to 1600 characters; each has 1 to that many [default: 100]
-    #[arg(short, long, value_name = "CHARACTERS", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LENGTH)))]
+    #[arg(short, long, value_name = "CHARACTERS", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LENGTH)), help_heading = MESSAGES)]
     pub length: Option<u16>,
     /// Give every text just that length
-    #[arg(long)]
+    #[arg(long, help_heading = MESSAGES)]
     pub exact_length: bool,
     /// Name the run yourself, by a ULID that is not used yet
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", help_heading = RUN)]
     pub run: Option<RunId>,
     /// Make the same texts and numbers as another run of this seed [default: a random one]
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, help_heading = MESSAGES)]
     pub seed: Option<u64>,
     /// Enqueue no more than this many messages a second, evenly [default: as fast as it goes]
-    #[arg(long, value_name = "MESSAGES", allow_negative_numbers = true, value_parser = parse_rate)]
+    #[arg(long, value_name = "MESSAGES", allow_negative_numbers = true, value_parser = parse_rate, help_heading = SPEED)]
     pub rate: Option<f64>,
     /// How many batches of 50 messages are under way at once, 1 to 512
-    #[arg(long, value_name = "BATCHES", default_value_t = 32, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=512))]
+    #[arg(long, value_name = "BATCHES", default_value_t = 32, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=512), help_heading = SPEED)]
     pub concurrency: u16,
     /// Take up an interrupted run where it stopped
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["requeue", "run"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["requeue", "run"], help_heading = RUN)]
     pub resume: Option<RunId>,
     /// Put every message of the run that is still pending on the queue again
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["run", "messages", "length", "exact_length", "seed", "rate"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["run", "messages", "length", "exact_length", "seed", "rate"], help_heading = RUN)]
     pub requeue: Option<RunId>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the text would show up in the help")]
     pub shared: SharedArgs,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  producer -m 1000 -l 100               1,000 messages of up to 100 characters
-  producer -m 50000 --rate 500 --local  500 a second, on the local emulator
-  producer --resume 01JDD0QYJ8…         go on with a run that was interrupted";
+const MESSAGES: &str = "Messages";
+const RUN: &str = "Run";
+const SPEED: &str = "Speed";
+
+const EXAMPLES: &[(&str, &str)] = &[
+    ("producer -m 1000 -l 100", "1,000 messages of up to 100 characters"),
+    ("producer -m 50000 --rate 500 --local", "500 a second, on the local emulator"),
+    ("producer --resume 01JDD0QYJ8…", "go on with a run that was interrupted"),
+];
 
 /// What the producer is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,11 +21,11 @@ use requeue::requeue;
 use stentor_core::aws::metrics::{Creation, RunRecord};
 use stentor_core::aws::session::Destination;
 use stentor_core::aws::{Error, MessagesTable, MetricsTable, Queue, Session};
-use stentor_core::cli::{Stop, print_line, say};
+use stentor_core::cli::{Live, Stop, print_line, say};
 use stentor_core::clock::now_ms;
 use stentor_core::run::{Plan, RunId, TextLength};
 use stentor_core::show;
-use summary::{Summary, progress_bar};
+use summary::Summary;
 use tokio_util::sync::CancellationToken;
 
 /// Does what the flags ask for; returns the exit code.
@@ -108,7 +108,7 @@ async fn enqueue(
     if !args.shared.quiet {
         say(&format!("run {}: {total} messages, seed {}", plan.run(), plan.seed()));
     }
-    let bar = progress_bar(plan.total(), record.enqueued, args.shared.quiet);
+    let live = Live::bar("enqueuing", plan.total(), record.enqueued, args.shared.quiet);
     let work = Feed {
         plan,
         from: record.enqueued,
@@ -116,8 +116,8 @@ async fn enqueue(
         rate: args.rate,
         concurrency: args.concurrency.into(),
     };
-    let fed = feed(&work, stores, stop, |messages| bar.inc(messages.into())).await;
-    bar.finish_and_clear();
+    let fed = feed(&work, stores, stop, |messages| live.advance(messages)).await;
+    drop(live);
     let messages = fed?;
     let complete = record.enqueued + messages == plan.total();
     if complete && record.finished_at.is_none() {
@@ -143,10 +143,9 @@ async fn requeue_run(
     start: Instant,
 ) -> anyhow::Result<u8> {
     let plan = &record.plan;
-    let bar = progress_bar(plan.total(), 0, args.shared.quiet);
-    let done =
-        requeue(plan, stores, args.concurrency.into(), stop, |messages| bar.inc(messages.into())).await;
-    bar.finish_and_clear();
+    let live = Live::bar("looking up", plan.total(), 0, args.shared.quiet);
+    let done = requeue(plan, stores, args.concurrency.into(), stop, |messages| live.advance(messages)).await;
+    drop(live);
     let done = done?;
     tell(args, plan, done.enqueued, start.elapsed(), stores).await?;
     if done.missing > 0 && record.enqueued < plan.total() {

@@ -1,9 +1,7 @@
-//! What the producer says: a bar while it works, a line at the end.
+//! What the producer says at its end.
 
-use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 use stentor_core::run::Plan;
 use stentor_core::show;
@@ -41,22 +39,4 @@ impl Summary {
             show::rate(self.messages_per_second),
         )
     }
-}
-
-/// A bar on stderr where that is a terminal, else nothing.
-pub(crate) fn progress_bar(total: u32, done: u32, quiet: bool) -> ProgressBar {
-    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(Some(total.into()), target);
-    let rate = |state: &ProgressState, out: &mut dyn Write| {
-        // A bar that cannot be drawn is nobody's loss.
-        let _ = write!(out, "{}", show::rate(state.per_sec()));
-    };
-    let style = ProgressStyle::with_template(
-        "{bar:40} {human_pos} of {human_len} messages, {rate} a second, {eta} left",
-    )
-    .map(|style| style.with_key("rate", rate));
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_position(done.into());
-    bar.reset_eta();
-    bar
 }

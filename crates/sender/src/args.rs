@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use stentor_core::cli::{SharedArgs, UsageError, number_within};
+use stentor_core::cli::{SharedArgs, UsageError, examples, examples_and_exits, number_within};
 use stentor_core::delivery::{FailureRate, MAX_MEAN_WAIT, MAX_SPREAD, Provider, Shape, Wait};
+use stentor_version::VERSION;
 
 use crate::ending::{FailureLimit, Patience};
 
@@ -13,52 +14,57 @@ use crate::ending::{FailureLimit, Patience};
 /// Start as many senders as you like, on as many machines as you like; they share the queue. A sender ends by
 /// itself when the queue is empty.
 #[derive(Debug, Clone, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = examples_and_exits(EXAMPLES, EXITS))]
 pub struct Args {
     /// How long a delivery takes on average, 0 to 36000 seconds
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 0.5, allow_negative_numbers = true, value_parser = parse_mean)]
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 0.5, allow_negative_numbers = true, value_parser = parse_mean, help_heading = DELIVERY)]
     pub wait: f64,
     /// How many deliveries fail: a share from 0 to 1, or 0% to 100%
-    #[arg(short, long, value_name = "RATE", default_value = "0.1", allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "RATE", default_value = "0.1", allow_negative_numbers = true, help_heading = DELIVERY)]
     pub failure_rate: FailureRate,
     /// How many deliveries are under way at once, 1 to 50000
-    #[arg(short, long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    #[arg(short, long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=50_000), help_heading = DELIVERY)]
     pub concurrency: u32,
     /// How the waits spread around their mean
-    #[arg(long, value_enum, value_name = "SHAPE", default_value_t = Distribution::Normal)]
+    #[arg(long, value_enum, value_name = "SHAPE", default_value_t = Distribution::Normal, help_heading = DELIVERY)]
     pub distribution: Distribution,
     /// Standard deviation of normal and lognormal waits, as a share of the mean, 0 to 10
-    #[arg(long, value_name = "SHARE", default_value_t = 0.25, allow_negative_numbers = true, value_parser = parse_spread)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.25, allow_negative_numbers = true, value_parser = parse_spread, help_heading = DELIVERY)]
     pub spread: f64,
     /// How often a message is tried before it counts as failed, 1 to 9; a failed try goes back to the queue
-    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=9))]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=9), help_heading = DELIVERY)]
     pub max_attempts: u32,
     /// Die (exit 3) when this share of the own deliveries has failed: the sender that hit its limit
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = END)]
     pub max_failure_rate: Option<FailureRate>,
     /// Judge --max-failure-rate from this many deliveries on
-    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..), help_heading = END)]
     pub min_sample: u64,
     /// End after this many seconds without a message, if the queue says it is empty [default: when all of the
     /// run is accounted for]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_idle, conflicts_with = "forever")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_idle, conflicts_with = "forever", help_heading = END)]
     pub idle_timeout: Option<f64>,
     /// Stay when the queue is empty
-    #[arg(long)]
+    #[arg(long, help_heading = END)]
     pub forever: bool,
     /// Play each message the same way in every rehearsal of this seed [default: a random one]
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, help_heading = DELIVERY)]
     pub seed: Option<u64>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the text would show up in the help")]
     pub shared: SharedArgs,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  sender -w 0.5 -f 0.1                  half a second a message, one in ten fails
-  sender -w 2 -f 5% -c 500 --local      500 at once, on the local emulator
-  sender --max-failure-rate 50%         die once half of the own deliveries failed";
+const DELIVERY: &str = "Delivery";
+const END: &str = "Ending";
+
+const EXAMPLES: &[(&str, &str)] = &[
+    ("sender -w 0.5 -f 0.1", "half a second a message, one in ten fails"),
+    ("sender -w 2 -f 5% -c 500 --local", "500 at once, on the local emulator"),
+    ("sender --max-failure-rate 50%", "die once half of the own deliveries failed"),
+];
+
+const EXITS: &[(&str, &str)] = &[("3", "hit its --max-failure-rate")];
 
 /// The shapes a user may choose from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -16,6 +16,7 @@ mod hands;
 mod heartbeat;
 mod intake;
 mod keeping;
+mod progress;
 mod rooms;
 mod seen;
 mod summary;
@@ -27,11 +28,12 @@ use std::time::Duration;
 pub use args::Args;
 use ending::Ending;
 use heartbeat::Heartbeat;
+use progress::Progress;
 use rooms::{Furnishing, Rooms};
 use stentor_core::aws::metrics::SenderBeat;
 use stentor_core::aws::session::Destination;
 use stentor_core::aws::{Error, MessagesTable, MetricsTable, Queue, Session};
-use stentor_core::cli::{Stop, print_line, say};
+use stentor_core::cli::{Live, Stop, print_line, say};
 use stentor_core::clock::now_ms;
 use stentor_core::run::RunId;
 use summary::{Reason, Summary};
@@ -84,13 +86,16 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     let hands = Rc::clone(&rooms.hands);
     let (seen, patience) = (Rc::clone(&rooms.seen), args.patience());
     let ending = Ending { queue, metrics, hands: Rc::clone(&hands), seen, patience, visibility };
+    let live = Live::line("delivering", args.shared.quiet);
+    let mut progress = Progress::default();
     let reason = tokio::select! {
         drained = ending.drained() => drained.map(|()| Reason::Drained),
         hit = rooms.limit_hit() => hit.map(|()| Reason::FailureRate),
         () = stop.requested() => Ok(Reason::Signal),
         never = heartbeat.run(&hands) => match never {},
+        never = live.refresh(|| progress.line(start.elapsed(), &counts, hands.len())) => match never {},
     };
-    drop((ending, hands));
+    drop((ending, hands, live));
     let reason = match reason {
         Ok(reason) => reason,
         Err(error) => {

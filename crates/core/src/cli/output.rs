@@ -2,6 +2,11 @@
 
 use std::io::{self, Write};
 
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
+
+use super::help::STYLES;
+use super::live::aside;
 use crate::show::printable_lines;
 
 /// Whether there is anybody to write to.
@@ -16,7 +21,30 @@ pub enum Listener {
 /// Says something beside the results, on stderr; nobody listening there is no error either. What an error quotes
 /// from anywhere is made printable here at the latest.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", printable_lines(text));
+    let _ = aside(|| writeln!(io::stderr().lock(), "{}", printable_lines(text)));
+}
+
+/// Whether what goes there shall have colour: a terminal that can show it, unless `NO_COLOR` or `CLICOLOR=0` say no or
+/// `CLICOLOR_FORCE=1` says that a pipe shall have it too. `NO_COLOR` goes before the others.
+pub fn colour(stream: &impl RawStream) -> bool {
+    !matches!(AutoStream::choice(stream), ColorChoice::Never)
+}
+
+/// Says what went wrong, in colour where stderr has it: lines that begin with `error:` or `tip:`.
+pub(super) fn complain(text: &str) {
+    let text = printable_lines(text);
+    let told = if colour(&io::stderr()) { painted(&text) } else { text };
+    let _ = aside(|| writeln!(io::stderr().lock(), "{told}"));
+}
+
+/// The words that begin the lines, as clap paints them.
+fn painted(text: &str) -> String {
+    let styles = [("error:", STYLES.get_error()), ("tip:", STYLES.get_valid())];
+    let paint = |line: &str| {
+        let found = styles.iter().find_map(|(word, style)| Some((word, style, line.strip_prefix(word)?)));
+        found.map_or_else(|| line.to_owned(), |(word, style, rest)| format!("{style}{word}{style:#}{rest}"))
+    };
+    text.lines().map(paint).collect::<Vec<_>>().join("\n")
 }
 
 /// Writes a line to standard output, at once.

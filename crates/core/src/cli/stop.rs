@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::live::clear;
+
 /// Set off by the first SIGINT or SIGTERM; a second ends the process at once.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
@@ -27,6 +29,7 @@ impl Stop {
                     _ = terminations.recv() => 143,
                 };
                 if watcher.code.set(code).is_err() {
+                    clear();
                     std::process::exit(code.into());
                 }
                 watcher.token.cancel();
