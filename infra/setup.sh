@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stentor's one door to infrastructure: AWS, the local emulator, and the demo. See --help.
+# Stentor's one door to infrastructure: AWS, the local emulator, the demo, and the user's shell. See --help.
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -13,6 +13,8 @@ source "$root/infra/setup/stack.sh"
 source "$root/infra/setup/emulator.sh"
 # shellcheck source=infra/setup/demo.sh
 source "$root/infra/setup/demo.sh"
+# shellcheck source=infra/setup/install.sh
+source "$root/infra/setup/install.sh"
 
 usage() {
     cat <<'USAGE'
@@ -30,6 +32,12 @@ On this machine (needs Rust, Python 3.10 or newer, and a C compiler):
                               where it is.
   status                      The emulators that `local` has started and that still run.
   stop [--port P | --all]     Stop one of them, or all. Nothing running is no error.
+  install [--prefix DIR] [--force]
+                              Build producer, sender and monitor, and put them with completions (bash,
+                              zsh, fish) and man pages where your shell finds them: below DIR, which is
+                              PREFIX, else ~/.local. Says what to add to PATH. Does not overwrite a file
+                              that is not Stentor's own without --force.
+  uninstall [--prefix DIR]    Take away what install has put there, and nothing else.
 
 On AWS, or on what AWS_ENDPOINT_URL names (with the usual AWS credentials):
   deploy [--stack NAME] [--region R] [--parameter KEY=VALUE]...
@@ -54,8 +62,10 @@ stack=stentor
 port=${STENTOR_PORT:-4566}
 backend=${STENTOR_BACKEND:-ministack}
 region=
+prefix=${PREFIX:-}
 assume_yes=
 all=
+force=
 overrides=()
 
 # Read the options of a command; those it takes stand first: parse '--stack --region' "$@"
@@ -71,6 +81,7 @@ parse() {
         case $1 in
             --yes) assume_yes=1 && shift && continue ;;
             --all) all=1 && shift && continue ;;
+            --force) force=1 && shift && continue ;;
         esac
         (($# > 1)) || wrong_usage "$1: a value is missing"
         case $1 in
@@ -78,6 +89,7 @@ parse() {
             --port) port=$2 ;;
             --backend) backend=$2 ;;
             --region) region=$2 && check_region ;;
+            --prefix) prefix=$2 && check_prefix ;;
             --parameter) overrides+=("$2") && check_override "$2" ;;
         esac
         shift 2
@@ -100,6 +112,10 @@ check_region() {
     [[ $region =~ ^[a-z]{2}[a-z0-9-]+-[0-9]+$ ]] || wrong_usage "--region $region: a region is a name like eu-central-1"
 }
 
+check_prefix() {
+    [[ -n $prefix && $prefix != *$'\n'* ]] || wrong_usage '--prefix: a folder is missing'
+}
+
 check_port() {
     if ! [[ $port =~ ^[0-9]{1,5}$ ]] || ((10#$port > 65535)); then
         wrong_usage "--port $port: a port is a number from 0 to 65535"
@@ -117,6 +133,8 @@ main() {
         function) parse '' "$@" && print_function ;;
         status) parse '' "$@" && show_status ;;
         stop) parse '--port --all' "$@" && stop_emulators ;;
+        install) parse '--prefix --force' "$@" && install_programs ;;
+        uninstall) parse '--prefix' "$@" && uninstall_programs ;;
         demo) demo "$@" ;;
         -h | --help | help) usage ;;
         '') wrong_usage 'a command is missing' ;;

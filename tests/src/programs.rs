@@ -12,7 +12,7 @@ use serde_json::Value;
 /// How long a program may run in a test before it counts as hanging.
 const HANGS_AFTER: Duration = Duration::from_secs(180);
 
-/// The four programs, as built by this test run.
+/// The programs, as built by this test run.
 #[derive(Debug)]
 pub struct Built {
     /// `producer`
@@ -23,6 +23,8 @@ pub struct Built {
     pub monitor: PathBuf,
     /// The aggregator.
     pub bootstrap: PathBuf,
+    /// What writes the completions and man pages.
+    pub docs: PathBuf,
 }
 
 /// The root of the checkout.
@@ -69,6 +71,7 @@ impl Built {
                 sender: path("sender"),
                 monitor: path("monitor"),
                 bootstrap: path("bootstrap"),
+                docs: path("stentor-docs"),
             }
         })
     }

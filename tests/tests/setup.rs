@@ -1,5 +1,7 @@
 //! `infra/setup.sh`: deploying and destroying, the local emulator, the demo.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -176,6 +178,90 @@ fn running_below(process: u32) -> String {
     String::new()
 }
 
+/// All files and folders below a folder, with what stands in the files.
+fn below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).expect("it is a folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() {
+            let inner = below(&entry.path()).into_iter().map(|(path, text)| (format!("{name}/{path}"), text));
+            found.extend(inner);
+            found.insert(name, Vec::new());
+        } else {
+            found.insert(name, std::fs::read(entry.path()).expect("it is ours"));
+        }
+    }
+    found
+}
+
+/// An installation below that folder, by a user who has no other settings.
+fn installing(setup: &Setup, home: &Path, command: &str) -> Program {
+    setup.run(command).env("HOME", &home.display().to_string()).env("PREFIX", "")
+}
+
+#[test]
+fn an_installation_is_complete_and_taking_it_away_leaves_what_was_there_before() {
+    let (setup, home) = (Setup::default(), tempfile::tempdir().expect("a temporary folder"));
+    // A file and an empty folder of the user's own, where Stentor's go too.
+    std::fs::create_dir_all(home.path().join(".local/bin")).expect("the folder is ours");
+    std::fs::create_dir_all(home.path().join(".local/share/man/man1")).expect("the folder is ours");
+    std::fs::write(home.path().join(".local/bin/mine"), "mine").expect("the folder is ours");
+    let before = below(home.path());
+
+    let installed = installing(&setup, home.path(), "install").run().exits(0);
+    assert!(installed.stderr.contains("export PATH="), "{}", installed.stderr);
+    let first = below(home.path());
+    for program in ["producer", "sender", "monitor"] {
+        let local = home.path().join(".local");
+        let version = Program::new(&local.join("bin").join(program), "--version").run().exits(0);
+        assert!(version.stdout.starts_with(program), "{}", version.stdout);
+        for file in [
+            format!("share/man/man1/{program}.1"),
+            format!("share/bash-completion/completions/{program}"),
+            format!("share/zsh/site-functions/_{program}"),
+            format!("share/fish/vendor_completions.d/{program}.fish"),
+        ] {
+            assert!(first.contains_key(&format!(".local/{file}")), "{file}");
+        }
+    }
+    installing(&setup, home.path(), "install").run().exits(0);
+    assert_eq!(first, below(home.path()), "a second installation changes nothing");
+
+    installing(&setup, home.path(), "uninstall").run().exits(0);
+    assert_eq!(before, below(home.path()));
+    let again = installing(&setup, home.path(), "uninstall").run().exits(0);
+    assert!(again.stderr.contains("nothing of Stentor"), "{}", again.stderr);
+}
+
+#[test]
+fn an_installation_overwrites_and_takes_away_nothing_that_is_not_its_own() {
+    let (setup, home) = (Setup::default(), tempfile::tempdir().expect("a temporary folder"));
+    let prefix = home.path().join("a prefix");
+    let call = |command: &str| {
+        let command = installing(&setup, home.path(), command);
+        command.env("PREFIX", &prefix.display().to_string()).run()
+    };
+    std::fs::create_dir_all(prefix.join("bin")).expect("the folder is ours");
+    std::fs::write(prefix.join("bin/sender"), "another's").expect("the folder is ours");
+    let before = below(home.path());
+    let refused = call("install").exits(1);
+    assert!(
+        refused.stderr.contains("bin/sender") && refused.stderr.contains("--force"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(before, below(home.path()), "nothing was changed");
+
+    call("install --force").exits(0);
+    // Whoever puts a file of their own in the place of one of ours keeps it.
+    std::fs::write(prefix.join("bin/monitor"), "another's").expect("the folder is ours");
+    call("install").exits(1);
+    let left = call("uninstall").exits(0);
+    assert!(left.stderr.contains("bin/monitor"), "{}", left.stderr);
+    let kept: Vec<String> = below(&prefix).into_keys().collect();
+    assert_eq!(kept, ["bin", "bin/monitor"]);
+}
+
 #[test]
 fn bad_usage_is_told_and_changes_nothing() {
     let setup = Setup::default();
@@ -187,6 +273,8 @@ fn bad_usage_is_told_and_changes_nothing() {
         ("local --port x", "x"),
         ("stop --port 70000", "70000"),
         ("destroy --force", "--force"),
+        ("install --prefix", "--prefix"),
+        ("uninstall --force", "--force"),
     ] {
         let refused = setup.run(line).run().exits(2);
         assert!(refused.stderr.contains(word) && refused.stderr.lines().count() <= 3, "{}", refused.stderr);

@@ -18,7 +18,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use help::{HELP, PLACE};
-pub use help::{OUTPUT, examples, examples_and_exits};
+pub use help::{OUTPUT, examples, full_ending};
 pub use live::Live;
 use output::complain;
 pub use output::{Listener, colour, print_line, say};
@@ -215,6 +215,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
+    #[command(version)]
     struct Program {
         #[command(flatten)]
         shared: SharedArgs,

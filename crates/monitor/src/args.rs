@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::Parser;
-use stentor_core::cli::{OUTPUT, SharedArgs, examples, examples_and_exits, number_within};
+use stentor_core::cli::{OUTPUT, SharedArgs, examples, full_ending, number_within};
 use stentor_core::run::RunId;
 use stentor_version::VERSION;
 
@@ -10,7 +10,7 @@ use stentor_version::VERSION;
 /// Prints a line every few seconds and ends with the run. Messages are counted by the stream of the table, each
 /// exactly once, so the numbers lag by a second or two and are never too high.
 #[derive(Debug, Clone, Parser)]
-#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = examples_and_exits(EXAMPLES, &[]))]
+#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, &[]))]
 pub struct Args {
     /// How often to look, 0.1 to 3600 seconds
     #[arg(short = 't', long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true, value_parser = parse_interval, help_heading = WATCH)]

@@ -1,7 +1,7 @@
 //! The command line, and the job it asks for.
 
 use clap::Parser;
-use stentor_core::cli::{SharedArgs, examples, examples_and_exits, number_within};
+use stentor_core::cli::{SharedArgs, examples, full_ending, number_within};
 use stentor_core::message::MAX_MESSAGES;
 use stentor_core::run::{MAX_LENGTH, Plan, RunId};
 use stentor_version::VERSION;
@@ -14,7 +14,7 @@ const DEFAULT_LENGTH: u16 = 100;
 /// Each message has a phone number and a random text. A run is a set of messages made together; its id is
 /// printed, and senders and monitor find it by themselves.
 #[derive(Debug, Clone, Parser)]
-#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = examples_and_exits(EXAMPLES, &[]))]
+#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, &[]))]
 pub struct Args {
     /// How many messages to make, 1 to 1,000,000,000 [default: 1000]
     #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGES)), help_heading = MESSAGES)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use stentor_core::cli::{SharedArgs, UsageError, examples, examples_and_exits, number_within};
+use stentor_core::cli::{SharedArgs, UsageError, examples, full_ending, number_within};
 use stentor_core::delivery::{FailureRate, MAX_MEAN_WAIT, MAX_SPREAD, Provider, Shape, Wait};
 use stentor_version::VERSION;
 
@@ -14,7 +14,7 @@ use crate::ending::{FailureLimit, Patience};
 /// Start as many senders as you like, on as many machines as you like; they share the queue. A sender ends by
 /// itself when the queue is empty.
 #[derive(Debug, Clone, Parser)]
-#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = examples_and_exits(EXAMPLES, EXITS))]
+#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, EXITS))]
 pub struct Args {
     /// How long a delivery takes on average, 0 to 36000 seconds
     #[arg(short, long, value_name = "SECONDS", default_value_t = 0.5, allow_negative_numbers = true, value_parser = parse_mean, help_heading = DELIVERY)]

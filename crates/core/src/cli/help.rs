@@ -22,6 +22,16 @@ pub const OUTPUT: &str = "Output";
 /// The heading of the flags that explain the others.
 pub(super) const HELP: &str = "Help";
 
+/// Variables that all three programs heed.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("STENTOR_STACK, STENTOR_LOCAL=1", "as --stack and --local"),
+    ("STENTOR_PORT", "port of the local emulator, 4566 if unset"),
+    ("AWS_ENDPOINT_URL, AWS_REGION, …", "as everywhere with AWS"),
+    ("NO_COLOR=1", "no colour; goes before the next two"),
+    ("CLICOLOR=0", "no colour"),
+    ("CLICOLOR_FORCE=1", "colour in a pipe too"),
+];
+
 /// Exit codes that all three programs have.
 const EXITS: [(&str, &str); 4] = [
     ("0", "done"),
@@ -38,12 +48,14 @@ pub fn examples(lines: &[(&str, &str)]) -> StyledStr {
 }
 
 /// What stands after the flags in the long help and the man page; `own` are exit codes of this program alone.
-pub fn examples_and_exits(lines: &[(&str, &str)], own: &[(&str, &str)]) -> StyledStr {
-    let mut text = examples(lines);
+pub fn full_ending(lines: &[(&str, &str)], own: &[(&str, &str)]) -> StyledStr {
     let mut exits = [&EXITS, own].concat();
     exits.sort_by_key(|(code, _)| code.len());
-    let _ = write!(text, "\n\n");
-    section(&mut text, "Exit status", &exits);
+    let mut text = examples(lines);
+    for (title, lines) in [("Environment", &ENVIRONMENT[..]), ("Exit status", &exits)] {
+        let _ = write!(text, "\n\n");
+        section(&mut text, title, lines);
+    }
     text
 }
 
@@ -61,9 +73,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn examples_and_exit_codes_are_aligned_and_stand_apart() {
-        let text = examples_and_exits(&[("a -b", "one"), ("a", "two")], &[("3", "limit")]).to_string();
-        assert!(text.starts_with("Examples:\n  a -b  one\n  a     two\n\nExit status:\n"), "{text}");
+    fn sections_are_aligned_and_stand_apart() {
+        let text = full_ending(&[("a -b", "one"), ("a", "two")], &[("3", "limit")]).to_string();
+        assert!(text.starts_with("Examples:\n  a -b  one\n  a     two\n\nEnvironment:\n"), "{text}");
         assert!(text.contains("  2         usage error\n  3         limit\n  130, 143  ended"), "{text}");
     }
 }
