@@ -4,6 +4,7 @@ mod help;
 mod live;
 mod output;
 mod stop;
+mod terminal;
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;

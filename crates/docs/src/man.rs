@@ -33,7 +33,7 @@ pub(crate) fn page(program: &Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// clap_mangen makes a section of each group of flags: groups of one section they are here.
+/// `clap_mangen` makes a section of each group of flags: groups of one section they are here.
 fn grouped(options: &str) -> String {
     let mut out = ".SH OPTIONS\n".to_owned();
     for line in options.lines() {

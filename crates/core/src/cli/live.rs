@@ -4,15 +4,17 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::pending;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::sleep;
 
-use super::output::colour;
+use super::terminal::{draw_target, speaks_unicode};
 use crate::show;
+
+const BAR: &str = "{prefix} {wide_bar:.cyan/dim} {count}  {rate}  {left}";
 
 /// How often a line is drawn: to a person it moves, and the CPU does not notice.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -29,16 +31,13 @@ pub struct Live {
 impl Live {
     /// A bar of messages, of which so many are done: `doing ━━━━╸─── 1,000 of 3,000  500/s  4.0 s left`.
     pub fn bar(doing: &'static str, total: u32, done: u32, quiet: bool) -> Self {
-        let target =
-            if is_wanted(quiet) { ProgressDrawTarget::stderr() } else { return Self { shown: None } };
+        let Some(target) = target(quiet) else { return Self { shown: None } };
         let bar = ProgressBar::with_draw_target(Some(total.into()), target).with_prefix(doing);
-        let painted = if colour(&io::stderr()) { ":.cyan/dim" } else { "" };
-        let template = format!("{{prefix}} {{wide_bar{painted}}} {{count}}  {{rate}}  {{left}}");
-        if let Ok(style) = ProgressStyle::with_template(&template) {
-            let bars = if speaks_unicode() { "━╸─" } else { "=> " };
+        if let Ok(style) = ProgressStyle::with_template(BAR) {
+            let parts = if speaks_unicode() { "━╸─" } else { "=> " };
             bar.set_style(
                 style
-                    .progress_chars(bars)
+                    .progress_chars(parts)
                     .with_key("count", count)
                     .with_key("rate", rate)
                     .with_key("left", left),
@@ -51,10 +50,8 @@ impl Live {
 
     /// A line, which [`Self::refresh`] writes.
     pub fn line(doing: &'static str, quiet: bool) -> Self {
-        if !is_wanted(quiet) {
-            return Self { shown: None };
-        }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_prefix(doing);
+        let Some(target) = target(quiet) else { return Self { shown: None } };
+        let bar = ProgressBar::with_draw_target(None, target).with_prefix(doing);
         if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_msg}") {
             bar.set_style(style);
         }
@@ -122,20 +119,8 @@ impl Write for Stderr {
     }
 }
 
-fn is_wanted(quiet: bool) -> bool {
-    !quiet && io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-}
-
-/// Whether the terminal takes more than ASCII, by the first of the variables that decide it and is set.
-fn speaks_unicode() -> bool {
-    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
-    set.into_iter().find(|value| !value.is_empty()).is_some_and(|value| is_utf8(&value))
-}
-
-/// A locale's name, as in `de_CH.UTF-8` or `C.utf8`.
-fn is_utf8(locale: &str) -> bool {
-    let codeset = locale.split('.').nth(1).unwrap_or_default().split('@').next().unwrap_or_default();
-    codeset.eq_ignore_ascii_case("utf-8") || codeset.eq_ignore_ascii_case("utf8")
+fn target(quiet: bool) -> Option<ProgressDrawTarget> {
+    if quiet { None } else { draw_target() }
 }
 
 // What follows the bar keeps its width as the numbers change, so that the bar stands still. A part that cannot be
@@ -159,16 +144,6 @@ fn left(state: &ProgressState, out: &mut dyn std::fmt::Write) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_locale_says_whether_the_terminal_takes_unicode() {
-        for (locale, takes) in [("de_CH.UTF-8", true), ("C.utf8", true), ("sr_RS.UTF-8@latin", true)] {
-            assert_eq!(is_utf8(locale), takes, "{locale}");
-        }
-        for locale in ["", "C", "POSIX", "de_CH.ISO-8859-1", "de_CH@euro"] {
-            assert!(!is_utf8(locale), "{locale}");
-        }
-    }
 
     #[tokio::test]
     async fn nothing_is_shown_or_drawn_where_nobody_would_see_it() {
