@@ -185,19 +185,36 @@ impl Program {
         self.started_by("prlimit", &format!("--nofile={most}"))
     }
 
+    /// Runs it on a terminal of its own, of 80 columns, which takes Unicode: all it says comes out at its stdout.
+    #[must_use]
+    pub fn on_terminal(mut self) -> Self {
+        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+        script.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
+        self.replace_by(script);
+        self
+    }
+
     /// Has another command become it.
     fn started_by(mut self, starter: &str, option: &str) -> Self {
         let mut started = Command::new(starter);
         started.arg(option).arg(self.command.get_program()).args(self.command.get_args());
-        started.stdin(Stdio::null());
+        self.replace_by(started);
+        self
+    }
+
+    /// Runs that command in its place, in the same environment.
+    fn replace_by(&mut self, mut command: Command) {
+        command.stdin(Stdio::null());
         for (name, value) in self.command.get_envs() {
             match value {
-                Some(value) => started.env(name, value),
-                None => started.env_remove(name),
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
             };
         }
-        self.command = started;
-        self
+        self.command = command;
     }
 
     /// Sends what it prints somewhere else than to the test.

@@ -1,0 +1,72 @@
+//! What only a terminal gets: colours, a bar, a live line.
+
+use stentor_tests::programs::Built;
+use stentor_tests::{Program, Stack};
+
+const ESCAPE: char = '\u{1b}';
+
+/// What is on a terminal's lines in the end: what was cleared or written over is gone.
+fn left_standing(shown: &str) -> String {
+    let lines = shown.lines().map(|line| line.trim_end().rsplit(['\r']).next().unwrap_or_default());
+    lines.map(|line| line.trim_start_matches("\u{1b}[2K")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_bar_and_the_live_line_are_for_a_terminal_and_gone_in_the_end() {
+    let stack = Stack::deploy();
+    let produced = stack.producer("-m 300 --rate 200").on_terminal().run().exits(0);
+    assert!(produced.stdout.contains("━╸"), "{}", produced.stdout);
+    assert!(produced.stdout.contains(" of 300 "), "{}", produced.stdout);
+    let standing = left_standing(&produced.stdout);
+    assert!(!standing.contains("enqueuing") && standing.contains("300 messages enqueued"), "{standing}");
+
+    let sent = stack.sender("-w 0.02 -c 10 --idle-timeout 2").on_terminal().run().exits(0);
+    assert!(sent.stdout.contains("delivering ") && sent.stdout.contains(" in hand"), "{}", sent.stdout);
+    let standing = left_standing(&sent.stdout);
+    assert!(!standing.contains("delivering") && standing.contains("the queue is empty"), "{standing}");
+}
+
+#[test]
+fn a_pipe_gets_neither_bar_nor_live_line_nor_colour_and_a_quiet_terminal_neither() {
+    let stack = Stack::deploy();
+    for ended in [
+        stack.producer("-m 60 --rate 100").run().exits(0),
+        stack.sender("-w 0.02 -c 10 --idle-timeout 1").run().exits(0),
+        stack.producer("-q -m 60 --rate 100").on_terminal().run().exits(0),
+        stack.sender("-q -w 0.02 -c 10 --idle-timeout 1").on_terminal().run().exits(0),
+    ] {
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(!told.contains("delivering") && !told.contains("enqueuing"), "{told:?}");
+        assert!(!told.contains(ESCAPE), "{told:?}");
+    }
+}
+
+#[test]
+fn colours_follow_the_variables_that_say_whether_there_shall_be_any() {
+    let built = Built::once();
+    // Variables, and whether there is colour in a pipe and on a terminal.
+    let cases: [(&[(&str, &str)], bool, bool); 6] = [
+        (&[], false, true),
+        (&[("NO_COLOR", "1")], false, false),
+        (&[("CLICOLOR", "0")], false, false),
+        (&[("CLICOLOR_FORCE", "1")], true, true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false, false),
+        (&[("TERM", "dumb")], false, false),
+    ];
+    for program in [&built.producer, &built.sender, &built.monitor] {
+        for (variables, in_a_pipe, on_a_terminal) in cases {
+            for (line, code) in [("--help", 0), ("--locl", 2), ("--region us-east-1", 1)] {
+                let call = || {
+                    variables
+                        .iter()
+                        .fold(Program::new(program, line), |call, (name, value)| call.env(name, value))
+                };
+                let piped = call().run().exits(code);
+                let told = format!("{}{}", piped.stdout, piped.stderr);
+                assert_eq!(told.contains(ESCAPE), in_a_pipe, "{line} {variables:?} in a pipe: {told:?}");
+                let shown = call().on_terminal().run().exits(code).stdout;
+                assert_eq!(shown.contains(ESCAPE), on_a_terminal, "{line} {variables:?}: {shown:?}");
+            }
+        }
+    }
+}
