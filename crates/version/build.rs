@@ -10,14 +10,16 @@ fn main() {
     let version = env!("CARGO_PKG_VERSION");
     // Without any such line cargo would look at every file of the package.
     println!("cargo::rerun-if-changed=build.rs");
-    let shown = match commit() {
-        Some(commit) => format!("{version} ({commit})"),
-        None => version.to_owned(),
+    let (shown, date) = match commit() {
+        Some((commit, date)) => (format!("{version} ({commit})"), date),
+        None => (version.to_owned(), String::new()),
     };
     println!("cargo::rustc-env=STENTOR_VERSION={shown}");
+    println!("cargo::rustc-env=STENTOR_DATE={date}");
 }
 
-fn commit() -> Option<String> {
+/// The name of the commit and its day.
+fn commit() -> Option<(String, String)> {
     // Sources unpacked inside somebody else's repository are not at that one's commit.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
     let repository = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
@@ -25,7 +27,7 @@ fn commit() -> Option<String> {
         return None;
     }
     watch();
-    git(&["rev-parse", SHORT, "HEAD"])
+    Some((git(&["rev-parse", SHORT, "HEAD"])?, git(&["show", "--no-patch", "--format=%cs", "HEAD"])?))
 }
 
 /// Has cargo run this again when HEAD, or what it names, moves. A file that is not there is always newer to cargo,

@@ -71,14 +71,12 @@ is_own() { # PATH
         grep -qxF -- "file $(hash_of "$prefix/$1") $1" "$prefix/$list"
 }
 
-is_new() { cmp -s -- "$staged/$1" "$prefix/$1"; } # PATH
-
 # Fail where a file would be overwritten that is not Stentor's, before anything is changed.
 refuse_foreign() { # PATHS...
     local path foreign=()
     for path; do
         [[ ! -d $prefix/$path ]] || fail "$prefix/$path is a folder: move it away, or choose another --prefix"
-        [[ -n $force ]] || ! exists "$prefix/$path" || is_own "$path" || is_new "$path" || foreign+=("$path")
+        [[ -n $force ]] || ! exists "$prefix/$path" || is_own "$path" || foreign+=("$path")
     done
     ((${#foreign[@]} == 0)) ||
         fail "not Stentor's own, and left as they are, in $prefix: ${foreign[*]} (--force overwrites them, --prefix goes elsewhere)"

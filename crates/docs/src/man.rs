@@ -5,16 +5,16 @@ use std::io;
 
 use clap::Command;
 use clap_mangen::Man;
+use stentor_version::DATE;
 
 pub(crate) fn page(program: &Command) -> io::Result<Vec<u8>> {
     let version = program.get_version().unwrap_or_default();
     // All flags in a row would be hard to read, and follow anyway.
     let usage = format!("{} [OPTIONS]", program.get_name());
-    let man = Man::new(program.clone().override_usage(usage))
-        .source(format!("Stentor {version}"))
-        .manual("Stentor");
-    let mut page = Vec::new();
-    man.render_title(&mut page)?;
+    let man = Man::new(program.clone().override_usage(usage));
+    // `clap_mangen` would put the version in the place of a date that is empty.
+    let title = program.get_name().to_uppercase();
+    let mut page = format!(".TH {title} 1 \"{DATE}\" \"Stentor {version}\" Stentor\n").into_bytes();
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
@@ -33,10 +33,11 @@ pub(crate) fn page(program: &Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// `clap_mangen` makes a section of each group of flags: groups of one section they are here.
+/// `clap_mangen` makes a section of each group of flags: groups of one section they are here. What it leaves between
+/// a text and its list, one of the formatters warns of.
 fn grouped(options: &str) -> String {
     let mut out = ".SH OPTIONS\n".to_owned();
-    for line in options.lines() {
+    for line in options.replace(".br\n\n.br\n", ".sp\n").lines() {
         let _ = match line.strip_prefix(".SH ") {
             Some(heading) => writeln!(out, ".SS {}", sentence(heading.trim_matches('"'))),
             None => writeln!(out, "{line}"),
