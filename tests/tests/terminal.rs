@@ -27,6 +27,21 @@ fn the_bar_and_the_live_line_are_for_a_terminal_and_gone_in_the_end() {
 }
 
 #[test]
+fn a_log_has_lines_of_its_own_beside_the_live_line() {
+    let stack = Stack::deploy();
+    stack.put_on_queue("no message of Stentor's");
+    let sent = stack.sender("-v --idle-timeout 3").on_terminal().run().exits(0);
+    assert!(sent.stdout.contains("delivering "), "{}", sent.stdout);
+    let standing = left_standing(&sent.stdout);
+    let logged: Vec<&str> = standing.lines().filter(|line| line.contains("WARN")).collect();
+    assert!(!logged.is_empty(), "{standing}");
+    for line in logged {
+        assert!(line.trim_start_matches("\u{1b}[33m").trim_start().starts_with("WARN"), "{line:?}");
+        assert!(!line.contains("delivering"), "{line:?}");
+    }
+}
+
+#[test]
 fn a_pipe_gets_neither_bar_nor_live_line_nor_colour_and_a_quiet_terminal_neither() {
     let stack = Stack::deploy();
     for ended in [
