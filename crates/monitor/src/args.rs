@@ -5,12 +5,14 @@ use stentor_core::cli::{OUTPUT, SharedArgs, examples, full_ending, number_within
 use stentor_core::run::RunId;
 use stentor_version::VERSION;
 
+use crate::thresholds::Threshold;
+
 /// Watch a rehearsal: messages sent and failed, the average time per message, and how long it will take
 ///
 /// Prints a line every few seconds and ends with the run. Messages are counted by the stream of the table, each
 /// exactly once, so the numbers lag by a second or two and are never too high.
 #[derive(Debug, Clone, Parser)]
-#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, &[]))]
+#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, ENDINGS))]
 pub struct Args {
     /// How often to look, 0.1 to 3600 seconds
     #[arg(short = 't', long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true, value_parser = parse_interval, help_heading = WATCH)]
@@ -27,6 +29,9 @@ pub struct Args {
     /// One plain line an interval, as in a pipe
     #[arg(long, help_heading = OUTPUT)]
     pub plain: bool,
+    /// Exit 4 if the last snapshot crosses this, such as 'failed_rate>0.2' or 'p99_latency>30s'; may be given several times
+    #[arg(long, value_name = "EXPR", conflicts_with_all = ["audit", "repair"], long_help = FAIL_IF, help_heading = CHECK)]
+    pub fail_if: Vec<Threshold>,
     /// Count the run's messages in the table, compare them with the tallies, and end: exit 1 if they differ
     #[arg(long, conflicts_with = "repair", help_heading = CHECK)]
     pub audit: bool,
@@ -44,8 +49,25 @@ const CHECK: &str = "Check";
 const EXAMPLES: &[(&str, &str)] = &[
     ("monitor -t 5", "the latest run, every 5 seconds, until it is complete"),
     ("monitor --once --json", "one snapshot for a script"),
+    (
+        "monitor --fail-if 'failed_rate>0.2' --fail-if 'p99_latency>30s'",
+        "exit 4 if the finished run was worse than that",
+    ),
     ("monitor --audit --local", "table and tallies side by side, on the local emulator"),
 ];
+
+const ENDINGS: &[(&str, &str)] = &[("4", "a threshold of --fail-if is crossed")];
+
+const FAIL_IF: &str = "\
+Exit 4 if the last snapshot crosses this, such as 'failed_rate>0.2' or 'p99_latency>30s'; may be given several times.
+
+Compare by >, >=, < or <=:
+  failed_rate                            a share from 0 to 1
+  sent, failed, pending, dead_letters, messages_per_second
+  average, p50, p90, p99, max            time of a delivery, in ms, s or m
+  average_latency, p50_latency, p90_latency, p99_latency, max_latency
+                                         from a message's creation to its end
+A value that is not known yet crosses nothing.";
 
 fn parse_interval(text: &str) -> Result<f64, String> {
     number_within(text, 0.1..=3_600.0, "seconds from 0.1 to 3600")
@@ -77,10 +99,18 @@ mod tests {
             "--repair --once",
             "--repair --follow",
             "--repair --audit",
+            "--audit --fail-if failed>1",
+            "--fail-if failed",
+            "--fail-if average>1",
         ] {
             assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_err(), "{line}");
         }
-        for line in ["-t 0.1", "--audit --json", "--repair --json --run 01JDD0QYJ8000000000000000A"] {
+        for line in [
+            "-t 0.1",
+            "--audit --json",
+            "--once --fail-if failed>1 --fail-if average>1s",
+            "--repair --json --run 01JDD0QYJ8000000000000000A",
+        ] {
             assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_ok(), "{line}");
         }
     }

@@ -1,17 +1,21 @@
 //! The monitor: reads the tallies of a run, and shows them.
 //!
 //! `read → snapshot → view`: `reading` asks AWS, `snapshot` is what is known at a moment, `view` shows it and
-//! never fetches. Beside them, `stall` tells when a run will get no further, `table` counts a run message by
-//! message, `audit` compares that with the tallies, and `repair` puts it in their place.
+//! never fetches. `watch` does it again and again, and `history` tells how fast the run goes. Beside them, `stall` tells when a run will get no further, `table` counts a run message by
+//! message, `audit` compares that with the tallies, and `repair` puts it in their place; `thresholds` judges
+//! the last snapshot.
 
 mod args;
 mod audit;
+mod history;
 mod reading;
 mod repair;
 mod snapshot;
 mod stall;
 mod table;
+mod thresholds;
 mod view;
+mod watch;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -20,16 +24,17 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 pub use args::Args;
 use reading::Sources;
-use snapshot::Earlier;
-use stall::StallWatch;
+use snapshot::Snapshot;
 use stentor_core::aws::metrics::RunRecord;
 use stentor_core::aws::session::Destination;
 use stentor_core::aws::{Error, MessagesTable, Session};
 use stentor_core::cli::{Listener, Stop, print_line, say};
-use stentor_core::run::RunId;
-use stentor_core::show;
-use tokio::time::{Instant, MissedTickBehavior, interval};
-use view::{View, completion, rfc3339};
+use tokio::time::{MissedTickBehavior, interval};
+use view::{View, completion};
+use watch::{Choice, Seen, Stalled, Standing, Watch};
+
+/// The exit code where a threshold is crossed.
+const CROSSED: u8 = 4;
 
 /// Watches, audits or repairs, as the flags say; returns the exit code.
 pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
@@ -42,26 +47,23 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
             } else if args.repair {
                 repair_run(&args, &sources, &MessagesTable::new(&session)).await
             } else {
-                watch(&args, &sources).await
+                print(&args, &sources).await
             }
         } => code,
         () = stop.requested() => Ok(stop.code().unwrap_or(0)),
     }
 }
 
-/// Shows the run every interval, until it is over.
-async fn watch(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
+/// Prints the run every interval, until it is over.
+async fn print(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
     let view = view_for(args);
     let mut ticks = interval(Duration::from_secs_f64(args.interval));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let start = Instant::now();
-    let mut stall = StallWatch::default();
-    let mut watched: Option<RunId> = None;
-    let mut earlier: Option<Earlier> = None;
+    let mut watch = Watch::new(sources, choice(args));
     let mut told_of_waiting = false;
     loop {
         ticks.tick().await;
-        let Some(run) = run_to_watch(args, sources, watched).await? else {
+        let Some(seen) = watch.look().await? else {
             if args.once {
                 return no_run();
             }
@@ -70,49 +72,45 @@ async fn watch(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
             }
             continue;
         };
-        if watched != Some(run) {
-            (watched, earlier, stall) = (Some(run), None, StallWatch::default());
-        }
-        let reading = sources.read(run).await?.ok_or(Error::NoSuchRun { run })?;
-        let now = reading.snapshot(earlier, rfc3339(reading.at_ms));
-        earlier = Some(reading.count());
-        if print_line(&view.render(&now))? == Listener::Gone || args.once {
-            return Ok(0);
+        let now = &seen.snapshot;
+        if print_line(&view.render(now))? == Listener::Gone || args.once {
+            return Ok(judge(args, now));
         }
         if args.follow {
             continue;
         }
-        if now.complete {
-            if view != View::Json {
-                print_line(&completion(&now))?;
-            }
-            return Ok(0);
+        if seen.standing == Standing::Complete && view != View::Json {
+            print_line(&completion(now))?;
         }
-        if stall.is_stalled(&now, reading.visibility, start.elapsed()) {
-            if let Some(broken) = now.broken.first() {
-                bail!(
-                    "run {run} cannot be counted to its end: the tally of shard {} is damaged\nCount it from the table: monitor --repair --run {run}",
-                    broken.shard(),
-                );
-            }
-            bail!(
-                "run {run} is stalled: {} messages are pending and the queue is empty ({} dead letters)\nPut them on the queue again: producer --requeue {run}",
-                show::count(now.pending),
-                show::count(now.dead_letters),
-            );
+        if seen.standing != Standing::GoesOn {
+            return end(args, &seen);
         }
     }
 }
 
-/// The run that was asked for, or the latest; one that is watched is left for a later one only by `--follow`.
-async fn run_to_watch(
-    args: &Args,
-    sources: &Sources,
-    watched: Option<RunId>,
-) -> anyhow::Result<Option<RunId>> {
-    match args.run.or(watched.filter(|_| !args.follow)) {
-        Some(run) => Ok(Some(run)),
-        None => Ok(sources.metrics.latest().await?),
+/// How a run ends that goes no further: a stalled one with an error, whatever thresholds it crosses.
+fn end(args: &Args, seen: &Seen) -> anyhow::Result<u8> {
+    let code = judge(args, &seen.snapshot);
+    if seen.standing == Standing::Stalled {
+        bail!("{}", Stalled(&seen.snapshot));
+    }
+    Ok(code)
+}
+
+/// Tells which thresholds the last snapshot crosses; returns the exit code.
+fn judge(args: &Args, last: &Snapshot) -> u8 {
+    let crossed = thresholds::crossed(&args.fail_if, last);
+    for line in &crossed {
+        say(line);
+    }
+    if crossed.is_empty() { 0 } else { CROSSED }
+}
+
+fn choice(args: &Args) -> Choice {
+    match args.run {
+        Some(run) => Choice::This(run),
+        None if args.follow => Choice::EachLatest,
+        None => Choice::Latest,
     }
 }
 
@@ -138,7 +136,13 @@ async fn repair_run(args: &Args, sources: &Sources, messages: &MessagesTable) ->
 
 /// What the table tells of the run that was asked for, or the latest.
 async fn stored_run(args: &Args, sources: &Sources) -> anyhow::Result<RunRecord> {
-    let Some(run) = run_to_watch(args, sources, None).await? else { return no_run() };
+    let run = match args.run {
+        Some(run) => run,
+        None => match sources.metrics.latest().await? {
+            Some(run) => run,
+            None => return no_run(),
+        },
+    };
     Ok(sources.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })?)
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct Sender {
     pub failed: u64,
     pub duplicates: u64,
     pub released: u64,
+    /// Between its last two signs of life; of its whole life where only one was seen.
+    pub messages_per_second: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -174,9 +176,15 @@ impl Reading {
                 failed: beat.failed,
                 duplicates: beat.duplicates,
                 released: beat.released,
+                messages_per_second: rate_of_life(beat),
             })
             .collect()
     }
+}
+
+fn rate_of_life(beat: &SenderBeat) -> Option<f64> {
+    let ms = beat.seen_at.saturating_sub(beat.started_at);
+    (ms > 0).then(|| as_f64(beat.sent.saturating_add(beat.failed)) * 1_000.0 / as_f64(ms))
 }
 
 fn percentiles(times: &Times) -> Percentiles {
@@ -222,6 +230,23 @@ pub(crate) mod tests {
             dead_letters: 0,
             beats: Vec::new(),
             at_ms: 100_000,
+        }
+    }
+
+    /// A sign of life of a sender that has sent so many.
+    pub(crate) fn beat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> SenderBeat {
+        SenderBeat {
+            sender: sender.into(),
+            started_at,
+            seen_at,
+            ended_at: None,
+            wait: 0.5,
+            failure_rate: 0.1,
+            concurrency: 1,
+            sent,
+            failed: 0,
+            duplicates: 0,
+            released: 0,
         }
     }
 
@@ -276,25 +301,12 @@ pub(crate) mod tests {
     #[test]
     fn senders_that_ended_or_fell_silent_are_not_alive() {
         let mut reading = reading(10, 0);
-        let beat = |sender: &str, seen_at, ended_at| SenderBeat {
-            sender: sender.into(),
-            started_at: 0,
-            seen_at,
-            ended_at,
-            wait: 0.5,
-            failure_rate: 0.1,
-            concurrency: 1,
-            sent: 1,
-            failed: 0,
-            duplicates: 0,
-            released: 0,
-        };
         reading.beats = vec![
-            beat("b", 99_000, None),
-            beat("a", 110_000, None),
-            beat("e", 200_000, None),
-            beat("c", 85_000, None),
-            beat("d", 99_000, Some(99_000)),
+            beat("b", 0, 99_000, 1),
+            beat("a", 0, 110_000, 1),
+            beat("e", 0, 200_000, 1),
+            beat("c", 0, 85_000, 1),
+            SenderBeat { ended_at: Some(99_000), ..beat("d", 0, 99_000, 1) },
         ];
         let alive: Vec<_> =
             snapshot(&reading, None).senders.into_iter().map(|s| (s.name, s.seen_seconds_ago)).collect();

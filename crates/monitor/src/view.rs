@@ -26,9 +26,11 @@ impl View {
     }
 }
 
+/// All lines of a run are as wide as its total needs.
 fn line(now: &Snapshot) -> String {
+    let width = show::count(now.total).len().max(7);
     format!(
-        "{}  sent {:>7}  failed {:>7}  pending {:>7}  average {:>8}  rate {:>7}/s  left {}",
+        "{}  sent {:>width$}  failed {:>width$}  pending {:>width$}  average {:>8}  rate {:>7}/s  left {}",
         clock_of(&now.at),
         show::count(now.sent),
         show::count(now.failed),
@@ -142,6 +144,15 @@ mod tests {
             View::Line.render(&now()),
             "10:20:30  sent   1,350  failed     150  pending     500  average  0.100 s  rate     100/s  left 5.0 s"
         );
+    }
+
+    #[test]
+    fn lines_of_a_large_run_are_aligned() {
+        let mut now = now();
+        now.total = 10_000_000;
+        let few = View::Line.render(&now).len();
+        (now.sent, now.pending) = (9_999_850, 0);
+        assert_eq!(View::Line.render(&now).len(), few);
     }
 
     #[test]

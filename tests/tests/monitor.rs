@@ -1,0 +1,65 @@
+//! What the monitor tells programs: its JSON and its exit codes.
+
+use jsonschema::Validator;
+use serde_json::Value;
+use stentor_tests::programs::checkout;
+use stentor_tests::{Stack, wait_until};
+
+fn schema() -> Validator {
+    let text = std::fs::read_to_string(checkout().join("crates/monitor/snapshot.schema.json"));
+    let schema: Value = serde_json::from_str(&text.expect("it is there")).expect("it is JSON");
+    jsonschema::validator_for(&schema).expect("it is a schema")
+}
+
+#[track_caller]
+fn assert_valid(schema: &Validator, snapshot: &Value) {
+    let faults: Vec<String> =
+        schema.iter_errors(snapshot).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(faults.is_empty(), "{faults:#?}\n{snapshot:#}");
+}
+
+#[test]
+fn every_snapshot_follows_the_schema() {
+    let schema = schema();
+    let stack = Stack::deploy();
+    let run = stack.produce("-m 60");
+    let untouched = stack.snapshot(&run);
+    assert!(untouched["average_seconds"].is_null());
+    assert_valid(&schema, &untouched);
+    let mut sender = stack.sender("-w 0.1 -f 0.5 -c 2 --forever").start();
+    wait_until("a sender shows", || {
+        let snapshot = stack.snapshot(&run);
+        assert_valid(&schema, &snapshot);
+        snapshot["senders"].as_array().is_some_and(|senders| !senders.is_empty())
+    });
+    let watched = stack.monitor("-t 0.2 --json").run().exits(0);
+    for line in watched.stdout.lines() {
+        assert_valid(&schema, &serde_json::from_str(line).expect("a line is an object"));
+    }
+    assert_eq!(watched.json()["complete"], true);
+    sender.kill();
+
+    let mut odd = watched.json();
+    odd["sent"] = Value::from(-1);
+    assert!(!schema.is_valid(&odd), "it refuses what is none");
+}
+
+#[test]
+fn a_crossed_threshold_is_exit_4_and_named() {
+    let stack = Stack::deploy();
+    let run = stack.produce("-m 20");
+    // Nothing is known yet of times and outcomes.
+    stack.monitor("--once --fail-if failed_rate>=0 --fail-if p99_latency>0ms").run().exits(0);
+    stack.sender("-w 0.01 -f 1 -c 4 --idle-timeout 1").run().exits(0);
+    stack.completed(&run);
+    stack.monitor("--fail-if average>5s --fail-if sent>0").run().exits(0);
+    let crossed = stack.monitor("--fail-if failed_rate>0.2 --fail-if average>5s --fail-if failed>=20");
+    let crossed = crossed.run().exits(4);
+    assert!(crossed.stdout.lines().last().unwrap().starts_with("complete:"), "{}", crossed.stdout);
+    assert_eq!(
+        crossed.stderr.lines().collect::<Vec<_>>(),
+        ["threshold crossed: failed_rate>0.2: it is 1.0000", "threshold crossed: failed>=20: it is 20",]
+    );
+    let refused = stack.monitor("--fail-if average>1").run().exits(2);
+    assert!(refused.stderr.contains("--fail-if") && refused.stderr.contains("250ms"), "{}", refused.stderr);
+}
