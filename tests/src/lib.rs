@@ -18,6 +18,7 @@ mod setup;
 pub mod soak;
 mod stack;
 pub mod stream;
+mod terminal;
 
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,7 @@ pub use programs::{Finished, Program, Running};
 pub use proxy::Proxy;
 pub use setup::Setup;
 pub use stack::{Count, Stack, Way};
+pub use terminal::{Left, OnTerminal};
 
 /// How long a condition may take to come true on a slow machine, unless a test says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -198,7 +198,7 @@ impl Program {
     }
 
     /// Has another command become it.
-    fn started_by(mut self, starter: &str, option: &str) -> Self {
+    pub(crate) fn started_by(mut self, starter: &str, option: &str) -> Self {
         let mut started = Command::new(starter);
         started.arg(option).arg(self.command.get_program()).args(self.command.get_args());
         self.replace_by(started);
@@ -226,10 +226,17 @@ impl Program {
 
     /// Starts it.
     pub fn start(mut self) -> Running {
+        let stdout = std::mem::replace(&mut self.stdout, Stdio::null());
+        self.start_with(Stdio::null(), stdout, Stdio::piped())
+    }
+
+    /// Starts it with these in place of its own.
+    pub(crate) fn start_with(mut self, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Running {
         let mut child = self
             .command
-            .stdout(self.stdout)
-            .stderr(Stdio::piped())
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.line));
         let stdout = child.stdout.take().map(collect);

@@ -105,6 +105,12 @@ fn the_monitor_may_do_what_it_does_and_no_more() {
         way.monitor("--audit").run().exits(0);
         way.monitor("--repair").run().exits(0);
         way.monitor("--once --json").run().exits(0);
+        let mut view = way.monitor("--follow").start_on_terminal(80, 24);
+        view.shows("COMPLETE");
+        view.press("r");
+        view.shows("> the latest run");
+        view.press("qq");
+        view.finish();
     });
     assert_eq!(called, allowed("MonitorPolicy"));
 }

@@ -22,7 +22,7 @@ use help::{HELP, PLACE};
 pub use help::{OUTPUT, examples, full_ending};
 pub use live::Live;
 use output::complain;
-pub use output::{Listener, colour, print_line, say};
+pub use output::{Listener, Silence, colour, print_line, say};
 pub use stop::Stop;
 
 use crate::aws::names::StackName;
@@ -204,7 +204,7 @@ fn brief(error: &clap::Error) -> String {
 fn start_log(level: LevelFilter) {
     let ours = ["stentor_core", "producer", "sender", "monitor"].map(|target| (target, level));
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(|| live::Stderr)
+        .with_writer(|| output::Errors)
         .with_ansi(colour(&std::io::stderr()))
         .without_time()
         .with_target(false);

@@ -19,7 +19,7 @@ pub use parts::{Broken, RunTallies};
 pub use sequence::{NotASequenceNumber, SequenceNumber};
 pub use stored::VERSION;
 pub use timeline::{Bucket, Timeline};
-pub use times::Times;
+pub use times::{Stretch, Times};
 
 use crate::delivery::Outcome;
 

@@ -9,8 +9,9 @@ use crate::thresholds::Threshold;
 
 /// Watch a rehearsal: messages sent and failed, the average time per message, and how long it will take
 ///
-/// Prints a line every few seconds and ends with the run. Messages are counted by the stream of the table, each
-/// exactly once, so the numbers lag by a second or two and are never too high.
+/// Draws a live view on a terminal, prints a line every few seconds elsewhere, and ends with the run. Messages are
+/// counted by the stream of the table, each exactly once, so the numbers lag by a second or two and are never too high.
+#[expect(clippy::doc_markdown, reason = "the texts are the help's, where backticks would show")]
 #[derive(Debug, Clone, Parser)]
 #[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, ENDINGS))]
 pub struct Args {
@@ -26,9 +27,12 @@ pub struct Args {
     /// Go on when the run is complete or stalled; without --run, with the next run when there is one
     #[arg(long, conflicts_with_all = ["audit", "repair"], help_heading = WATCH)]
     pub follow: bool,
-    /// One plain line an interval, as in a pipe
+    /// One plain line an interval in place of the live view, as in a pipe
     #[arg(long, help_heading = OUTPUT)]
     pub plain: bool,
+    /// Draw the live view of a terminal without Unicode
+    #[arg(long, help_heading = OUTPUT)]
+    pub ascii: bool,
     /// Exit 4 if the last snapshot crosses this, such as 'failed_rate>0.2' or 'p99_latency>30s'; may be given several times
     #[arg(long, value_name = "EXPR", conflicts_with_all = ["audit", "repair"], long_help = FAIL_IF, help_heading = CHECK)]
     pub fail_if: Vec<Threshold>,

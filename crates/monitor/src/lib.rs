@@ -1,13 +1,16 @@
 //! The monitor: reads the tallies of a run, and shows them.
 //!
-//! `read → snapshot → view`: `reading` asks AWS, `snapshot` is what is known at a moment, `view` shows it and
-//! never fetches. `watch` does it again and again, and `history` tells how fast the run goes. Beside them, `stall` tells when a run will get no further, `table` counts a run message by
-//! message, `audit` compares that with the tallies, and `repair` puts it in their place; `thresholds` judges
-//! the last snapshot.
+//! `read → snapshot → view`: `reading` asks AWS, `snapshot` is what is known at a moment, and what shows it never
+//! fetches: `view` makes text of it, `live` draws it on a terminal with the `charts` of its run. `watch` looks again
+//! and again, and `history` tells how fast the run goes. Beside them, `stall` tells when a run will get no further,
+//! `table` counts a run message by message, `audit` compares that with the tallies, `repair` puts it in their place,
+//! and `thresholds` judges the last snapshot.
 
 mod args;
 mod audit;
+mod charts;
 mod history;
+mod live;
 mod reading;
 mod repair;
 mod snapshot;
@@ -23,15 +26,16 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 pub use args::Args;
+use live::{Ending, Fault, Look, Place};
 use reading::Sources;
 use snapshot::Snapshot;
 use stentor_core::aws::metrics::RunRecord;
 use stentor_core::aws::session::Destination;
 use stentor_core::aws::{Error, MessagesTable, Session};
-use stentor_core::cli::{Listener, Stop, print_line, say};
+use stentor_core::cli::{Listener, Stop, colour, print_line, say};
 use tokio::time::{MissedTickBehavior, interval};
 use view::{View, completion};
-use watch::{Choice, Seen, Stalled, Standing, Watch};
+use watch::{Choice, Stalled, Standing, Watch};
 
 /// The exit code where a threshold is crossed.
 const CROSSED: u8 = 4;
@@ -39,18 +43,42 @@ const CROSSED: u8 = 4;
 /// Watches, audits or repairs, as the flags say; returns the exit code.
 pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
     let session = Arc::new(Session::open(destination, stop.token()).await?);
-    tokio::select! {
-        code = async {
-            let sources = Sources::open(&session).await?;
-            if args.audit {
-                audit_run(&args, &sources, &MessagesTable::new(&session)).await
-            } else if args.repair {
-                repair_run(&args, &sources, &MessagesTable::new(&session)).await
-            } else {
-                print(&args, &sources).await
-            }
-        } => code,
-        () = stop.requested() => Ok(stop.code().unwrap_or(0)),
+    let stopped = || Ok(stop.code().unwrap_or(0));
+    let Some(sources) = stop.unless_requested(Sources::open(&session)).await else { return stopped() };
+    let sources = sources?;
+    if is_live(&args)
+        && let Some(code) = show(&args, &session, &sources, &stop).await?
+    {
+        return Ok(code);
+    }
+    let code = stop.unless_requested(async {
+        if args.audit {
+            audit_run(&args, &sources, &MessagesTable::new(&session)).await
+        } else if args.repair {
+            repair_run(&args, &sources, &MessagesTable::new(&session)).await
+        } else {
+            print(&args, &sources).await
+        }
+    });
+    code.await.unwrap_or_else(stopped)
+}
+
+/// Draws the live view until it ends; `None` where the terminal cannot be had.
+async fn show(args: &Args, session: &Session, sources: &Sources, stop: &Stop) -> anyhow::Result<Option<u8>> {
+    let place = Place {
+        stack: session.stack().to_string(),
+        region: session.region().to_owned(),
+        endpoint: session.endpoint().to_owned(),
+    };
+    let look = Look { ascii: args.ascii, colour: colour(&std::io::stdout()) };
+    let every = Duration::from_secs_f64(args.interval);
+    match live::show(sources, place, choice(args), every, look, stop).await {
+        Ok(Ending::Over(last, standing)) => end(args, &last, standing).map(Some),
+        Ok(Ending::Left(last)) => Ok(Some(last.map_or(0, |last| judge(args, &last)))),
+        Ok(Ending::Signal(code)) => Ok(Some(code)),
+        Err(Fault::NoTerminal) => Ok(None),
+        Err(Fault::Terminal(error)) => bail!("the terminal cannot be written: {error}"),
+        Err(Fault::Aws(error)) => Err(error.into()),
     }
 }
 
@@ -79,20 +107,20 @@ async fn print(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
         if args.follow {
             continue;
         }
-        if seen.standing == Standing::Complete && view != View::Json {
-            print_line(&completion(now))?;
-        }
         if seen.standing != Standing::GoesOn {
-            return end(args, &seen);
+            return end(args, now, seen.standing);
         }
     }
 }
 
 /// How a run ends that goes no further: a stalled one with an error, whatever thresholds it crosses.
-fn end(args: &Args, seen: &Seen) -> anyhow::Result<u8> {
-    let code = judge(args, &seen.snapshot);
-    if seen.standing == Standing::Stalled {
-        bail!("{}", Stalled(&seen.snapshot));
+fn end(args: &Args, last: &Snapshot, standing: Standing) -> anyhow::Result<u8> {
+    if standing == Standing::Complete && !args.shared.json {
+        print_line(&completion(last))?;
+    }
+    let code = judge(args, last);
+    if standing == Standing::Stalled {
+        bail!("{}", Stalled(last));
     }
     Ok(code)
 }
@@ -158,4 +186,10 @@ fn view_for(args: &Args) -> View {
     } else {
         View::Block
     }
+}
+
+/// The live view is for whoever watches on a terminal that can be drawn on.
+fn is_live(args: &Args) -> bool {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    view_for(args) == View::Block && !dumb && !args.once && !args.audit && !args.repair
 }

@@ -108,11 +108,11 @@ fn percentiles(of: &Percentiles) -> String {
 }
 
 /// Seconds to the millisecond.
-fn seconds(seconds: Option<f64>) -> String {
+pub(crate) fn seconds(seconds: Option<f64>) -> String {
     seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.3} s"))
 }
 
-fn percent(part: u64, whole: u64) -> String {
+pub(crate) fn percent(part: u64, whole: u64) -> String {
     format!("{:.1}%", 100.0 * part as f64 / whole.max(1) as f64)
 }
 

@@ -1,5 +1,6 @@
 //! The metrics table: runs, the tallies of their stream shards, what was spent on them, and the senders at work.
 
+mod listing;
 mod parts;
 mod runs;
 mod senders;

@@ -105,6 +105,16 @@ impl Session {
         &self.stack
     }
 
+    /// The region whose resources are used.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// What answers, for a person to read: an address, or AWS in a region.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// What has been asked of the services in this session.
     pub fn usage(&self) -> Usage {
         self.meter.usage()

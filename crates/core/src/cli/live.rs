@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::pending;
-use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -102,20 +101,6 @@ pub(super) fn aside<T>(write: impl FnOnce() -> T) -> T {
     match &*SHOWN.lock().unwrap_or_else(PoisonError::into_inner) {
         Some(bar) => bar.suspend(write),
         None => write(),
-    }
-}
-
-/// Stderr as logs use it: one write is one record.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stderr;
-
-impl Write for Stderr {
-    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        aside(|| io::stderr().lock().write(record))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
     }
 }
 

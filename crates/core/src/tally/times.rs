@@ -18,6 +18,17 @@ pub struct Times {
     histogram: Histogram<u64>,
 }
 
+/// Durations that are not told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// The shortest of them, ms.
+    pub from_ms: u64,
+    /// What all of them are below, ms.
+    pub to_ms: u64,
+    /// How many there are.
+    pub count: u64,
+}
+
 impl Default for Times {
     fn default() -> Self {
         Self {
@@ -56,6 +67,18 @@ impl Times {
     /// The duration, ms to two digits, that a share `quantile` (0 to 1) of them does not exceed.
     pub fn quantile_ms(&self, quantile: f64) -> Option<u64> {
         (self.count() > 0).then(|| self.histogram.value_at_quantile(quantile))
+    }
+
+    /// How they are spread, shortest first: each stretch of durations that are not told apart, and how many fall into it.
+    pub fn spread(&self) -> impl Iterator<Item = Stretch> {
+        self.histogram.iter_recorded().map(|step| {
+            let ms = step.value_iterated_to();
+            Stretch {
+                from_ms: self.histogram.lowest_equivalent(ms),
+                to_ms: self.histogram.highest_equivalent(ms).saturating_add(1),
+                count: step.count_at_value(),
+            }
+        })
     }
 
     /// The longest, ms to two digits.
@@ -163,6 +186,16 @@ mod tests {
             let told = times.quantile_ms(0.5).unwrap() as f64;
             prop_assert!((told / exact - 1.0).abs() < 0.011 || (told - exact).abs() <= 1.0, "{told} {exact}");
             prop_assert_eq!(times.sum_ms(), values.iter().sum::<u64>());
+        }
+
+        #[test]
+        fn the_spread_has_every_duration_once(values in prop::collection::vec(0..MAX_MS, 0..200)) {
+            let spread: Vec<Stretch> = times(&values).spread().collect();
+            prop_assert_eq!(spread.iter().map(|stretch| stretch.count).sum::<u64>(), values.len() as u64);
+            for stretch in &spread {
+                let within = values.iter().filter(|ms| (stretch.from_ms..stretch.to_ms).contains(*ms)).count();
+                prop_assert_eq!(stretch.count, within as u64);
+            }
         }
     }
 }

@@ -1,0 +1,164 @@
+//! The live view on a terminal.
+//!
+//! `reader` asks AWS and sends what it saw, `model` is all that the view shows, `draw` makes cells of it, and
+//! `terminal` has the terminal until it is given back. Only this file joins them.
+
+mod draw;
+#[cfg(test)]
+mod frames;
+mod look;
+mod model;
+mod reader;
+mod terminal;
+
+use std::io;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use draw::Picture;
+use futures::StreamExt;
+pub(crate) use look::Look;
+pub(crate) use model::Place;
+use model::{Key, Model, Wish};
+use stentor_core::aws::Error;
+use stentor_core::cli::Stop;
+use terminal::Canvas;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::reading::Sources;
+use crate::snapshot::Snapshot;
+use crate::watch::{Choice, Standing};
+
+/// How often age and time left move on.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The exit code of Ctrl-C, which is a key here and no signal.
+const INTERRUPTED: u8 = 130;
+
+/// How the view came to its end.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// With the run it was begun for.
+    Over(Snapshot, Standing),
+    /// Somebody left: what was seen last.
+    Left(Option<Snapshot>),
+    /// By a signal, or Ctrl-C: the exit code.
+    Signal(u8),
+}
+
+/// What ends the view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Over,
+    Left,
+    Signal(u8),
+}
+
+/// Why there is no view, or none any more.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The terminal cannot be taken over.
+    NoTerminal,
+    Terminal(io::Error),
+    Aws(Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Terminal(error)
+    }
+}
+
+/// Shows runs until the one it is begun for ends, or somebody leaves; what was seen last stays behind.
+pub(crate) async fn show(
+    sources: &Sources,
+    place: Place,
+    choice: Choice,
+    every: Duration,
+    look: Look,
+    stop: &Stop,
+) -> Result<Ending, Fault> {
+    let wish = Wish { choice, interval: every, paused: false, lists: 0 };
+    let mut model = Model::new(place, wish);
+    let mut canvas = Canvas::open().map_err(|_| Fault::NoTerminal)?;
+    let began = Instant::now();
+    let ended = follow(&mut model, &mut canvas, sources, began, look, stop).await;
+    let size = canvas.size();
+    drop(canvas);
+    let end = ended?;
+    let picture = Picture { model: &model, now: began.elapsed(), look };
+    terminal::print(&picture.summary(size?))?;
+    Ok(match (end, model.data) {
+        (End::Over, Some(data)) => Ending::Over(data.snapshot, data.standing),
+        (End::Signal(code), _) => Ending::Signal(code),
+        (End::Left | End::Over, data) => Ending::Left(data.map(|data| data.snapshot)),
+    })
+}
+
+/// Draws what comes until the end.
+async fn follow(
+    model: &mut Model,
+    canvas: &mut Canvas,
+    sources: &Sources,
+    began: Instant,
+    look: Look,
+    stop: &Stop,
+) -> Result<End, Fault> {
+    let (wishes, wanted) = watch::channel(model.wish);
+    let (news, mut arrivals) = mpsc::unbounded_channel();
+    let mut reader = Box::pin(reader::read(sources, wanted, news));
+    let mut events = EventStream::new();
+    let mut listening = true;
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.requested() => return Ok(End::Signal(stop.code().unwrap_or(INTERRUPTED))),
+            read = &mut reader => return read.map(|()| End::Left).map_err(Fault::Aws),
+            Some(news) = arrivals.recv() => model.learn(news, began.elapsed()),
+            event = events.next(), if listening => match event {
+                Some(Ok(Event::Key(key))) if is_interrupt(&key) => return Ok(End::Signal(INTERRUPTED)),
+                Some(Ok(Event::Key(key))) => {
+                    if key_of(&key).is_some_and(|key| !model.press(key)) {
+                        return Ok(End::Left);
+                    }
+                }
+                Some(Ok(_)) => {}
+                // Nobody can press a key any more; the view goes on.
+                Some(Err(_)) | None => listening = false,
+            },
+            _ = ticks.tick() => {}
+        }
+        wishes.send_if_modified(|wish| std::mem::replace(wish, model.wish) != model.wish);
+        canvas.draw(Picture { model, now: began.elapsed(), look })?;
+        if model.is_over() {
+            return Ok(End::Over);
+        }
+    }
+}
+
+fn is_interrupt(key: &KeyEvent) -> bool {
+    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+}
+
+fn key_of(key: &KeyEvent) -> Option<Key> {
+    if key.kind == KeyEventKind::Release
+        || key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
+    {
+        return None;
+    }
+    Some(match key.code {
+        KeyCode::Char('q') => Key::Quit,
+        KeyCode::Char('p' | ' ') => Key::Pause,
+        KeyCode::Char('+' | '=') => Key::Longer,
+        KeyCode::Char('-' | '_') => Key::Shorter,
+        KeyCode::Char('r') => Key::Runs,
+        KeyCode::Char('?' | 'h') => Key::Help,
+        KeyCode::Up | KeyCode::Char('k') => Key::Up,
+        KeyCode::Down | KeyCode::Char('j') => Key::Down,
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Esc => Key::Back,
+        _ => return None,
+    })
+}

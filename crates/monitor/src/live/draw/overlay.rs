@@ -1,0 +1,79 @@
+//! What lies over the view: the help, and the choice of a run.
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget};
+use stentor_core::aws::metrics::RunRecord;
+use stentor_core::show;
+
+use super::Picture;
+use crate::live::look::{FAINT, STRONG};
+use crate::live::model::{Chooser, Over};
+
+const HELP: [(&str, &str); 9] = [
+    ("q, Ctrl-C", "leave; what is on the screen stays behind"),
+    ("p, space", "pause, and go on"),
+    ("+", "look less often"),
+    ("-", "look more often"),
+    ("r", "choose a run"),
+    ("?, h", "this help"),
+    ("Esc", "close what lies over the view"),
+    ("", ""),
+    ("", "Counts come by the table's stream: they lag a little, and are never too high."),
+];
+
+impl Picture<'_> {
+    pub(super) fn overlay(&self, area: Rect, buf: &mut Buffer) {
+        match &self.model.over {
+            Over::Nothing => {}
+            Over::Help => self.help(area, buf),
+            Over::Runs(chooser) => self.chooser(chooser, area, buf),
+        }
+    }
+
+    fn help(&self, area: Rect, buf: &mut Buffer) {
+        let inner = self.window(" Help ", 84, HELP.len(), area, buf);
+        for ((key, does), row) in HELP.iter().zip(inner.rows()) {
+            let line = if key.is_empty() {
+                Line::from(Span::styled(*does, FAINT))
+            } else {
+                Line::from(vec![Span::styled(format!("{key:<11}"), self.look.title()), Span::raw(*does)])
+            };
+            line.render(row, buf);
+        }
+    }
+
+    fn chooser(&self, chooser: &Chooser, area: Rect, buf: &mut Buffer) {
+        let Some(runs) = &chooser.runs else {
+            let inner = self.window(" Runs ", 60, 1, area, buf);
+            return Line::raw("asking for the runs ...").render(inner, buf);
+        };
+        let inner = self.window(" Runs: up, down, Enter; Esc goes back ", 78, runs.len() + 1, area, buf);
+        let room = usize::from(inner.height);
+        let first = (chooser.selected + 1).saturating_sub(room);
+        let lines =
+            std::iter::once("the latest run, and each later one".to_owned()).chain(runs.iter().map(run_line));
+        for ((place, line), row) in lines.enumerate().skip(first).zip(inner.rows()) {
+            let chosen = place == chooser.selected;
+            let mark = if chosen { "> " } else { "  " };
+            let style = if chosen { STRONG } else { FAINT };
+            Line::from(Span::styled(format!("{mark}{line}"), style)).render(row, buf);
+        }
+    }
+
+    /// An empty window in the middle, for so many lines.
+    fn window(&self, title: &str, width: u16, lines: usize, area: Rect, buf: &mut Buffer) -> Rect {
+        let height = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2).min(area.height);
+        let window = area.centered(Constraint::Length(width.min(area.width)), Constraint::Length(height));
+        Clear.render(window, buf);
+        self.frame(title, window, buf)
+    }
+}
+
+fn run_line(run: &RunRecord) -> String {
+    let begun = i64::try_from(run.created_at).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let begun = begun.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    format!("{}  {begun}  {:>13} messages", run.plan.run(), show::count(run.plan.total().into()))
+}

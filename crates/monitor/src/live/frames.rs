@@ -1,0 +1,295 @@
+//! Frames of the view as they are drawn, and what keys make of them.
+
+use std::time::Duration;
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::layout::Size;
+use stentor_core::aws::metrics::RunRecord;
+use stentor_core::delivery::Outcome;
+use stentor_core::run::{Plan, RunId, TextLength};
+use stentor_core::tally::{Broken, Conclusion, Tally};
+
+use super::draw::Picture;
+use super::look::Look;
+use super::model::{Key, Model, News, Place, Wish};
+use crate::history::History;
+use crate::snapshot::Reading;
+use crate::snapshot::tests::{beat, reading};
+use crate::watch::{Choice, Seen, Standing};
+
+const PLAIN: Look = Look { ascii: false, colour: true };
+const ASCII: Look = Look { ascii: true, colour: false };
+
+/// 2026-11-25, 12:00 UTC.
+const NOON: u64 = 1_795_608_000_000;
+
+fn model() -> Model {
+    let place = Place {
+        stack: "drill".to_owned(),
+        region: "eu-central-1".to_owned(),
+        endpoint: "http://127.0.0.1:4566".to_owned(),
+    };
+    let wish = Wish { choice: Choice::Latest, interval: secs(5), paused: false, lists: 0 };
+    Model::new(place, wish)
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A run of 20,000, a hundred a second, of which so many are concluded; one in `one_in` fails.
+fn run(concluded: u64, one_in: u64) -> Reading {
+    let mut tally = Tally::default();
+    for i in 0..concluded {
+        // A bell between 0.1 and 0.9 s.
+        let delivery = 100 + [7, 11, 13, 17].map(|step| i * step % 200).iter().sum::<u64>();
+        let concluded_at = NOON + 10 * i + 3 * (i % 100);
+        tally.count(&Conclusion {
+            outcome: if i % one_in == one_in - 1 { Outcome::Failed } else { Outcome::Sent },
+            created_at: Some(NOON + i / 2 - 1_000),
+            concluded_at: Some(concluded_at),
+            delivery_ms: Some(delivery),
+        });
+    }
+    let mut run = reading(20_000, 0);
+    run.record.created_at = NOON - 2_000;
+    run.at_ms = NOON + 10 * concluded + 500;
+    run.beats = ["sender-1", "sender-2", "sender-3"]
+        .into_iter()
+        .zip(1..)
+        .map(|(name, i)| beat(name, NOON, run.at_ms - 1_000 * i, concluded / (i + 1)))
+        .collect();
+    run.queue.visible = 4_000;
+    run.queue.in_flight = 60;
+    Reading { tally, ..run }
+}
+
+fn seen(reading: Reading, standing: Standing) -> Seen {
+    Seen { snapshot: History::default().snapshot(&reading), reading, standing }
+}
+
+/// The view one second after that came.
+fn showing(seen: Seen) -> Model {
+    let mut model = model();
+    model.learn(News::Seen(Box::new(seen)), secs(1));
+    model
+}
+
+fn draw(model: &Model, now: u64, look: Look, width: u16, height: u16) -> TestBackend {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    let picture = Picture { model, now: secs(now), look };
+    terminal.draw(|frame| frame.render_widget(picture, frame.area())).unwrap();
+    terminal.backend().clone()
+}
+
+fn empty() -> Model {
+    let mut model = model();
+    model.learn(News::NoRun, secs(0));
+    model
+}
+
+fn running() -> Model {
+    let mut run = run(15_000, 10);
+    run.record.enqueued = 19_500;
+    showing(seen(run, Standing::GoesOn))
+}
+
+fn stalled() -> Model {
+    let mut run = run(12_000, 10);
+    (run.beats, run.queue.visible, run.queue.in_flight) = (Vec::new(), 0, 0);
+    run.dead_letters = 8_000;
+    run.at_ms += 130_000;
+    showing(seen(run, Standing::Stalled))
+}
+
+fn finished() -> Model {
+    let mut run = run(20_000, 10);
+    (run.queue.visible, run.queue.in_flight) = (0, 0);
+    showing(seen(run, Standing::Complete))
+}
+
+fn failing() -> Model {
+    let mut run = run(9_000, 2);
+    run.dead_letters = 12;
+    run.beats.extend((0..30).map(|i| beat(&format!("failing-{i:02}"), NOON, run.at_ms, 10)));
+    showing(seen(run, Standing::GoesOn))
+}
+
+#[test]
+fn each_kind_of_run_at_two_sizes() {
+    for (name, model) in [
+        ("empty", empty()),
+        ("running", running()),
+        ("stalled", stalled()),
+        ("finished", finished()),
+        ("failing", failing()),
+    ] {
+        insta::assert_snapshot!(format!("{name}_80x24"), draw(&model, 3, PLAIN, 80, 24));
+        insta::assert_snapshot!(format!("{name}_200x60"), draw(&model, 3, PLAIN, 200, 60));
+    }
+}
+
+#[test]
+fn without_unicode_and_in_little_room() {
+    insta::assert_snapshot!("running_ascii_80x24", draw(&running(), 3, ASCII, 80, 24));
+    insta::assert_snapshot!("running_80x16", draw(&running(), 3, PLAIN, 80, 16));
+    insta::assert_snapshot!("running_40x12", draw(&running(), 3, PLAIN, 40, 12));
+    insta::assert_snapshot!("running_20x5", draw(&running(), 3, PLAIN, 20, 5));
+    insta::assert_snapshot!("stalled_20x5", draw(&stalled(), 3, PLAIN, 20, 5));
+}
+
+#[test]
+fn nothing_beyond_ascii_is_drawn_where_only_that_is_wanted() {
+    for model in [empty(), running(), stalled(), finished(), failing()] {
+        let drawn = draw(&model, 3, ASCII, 120, 40).to_string();
+        assert!(drawn.is_ascii(), "{drawn}");
+    }
+}
+
+#[test]
+fn no_size_breaks_it() {
+    for model in [empty(), failing(), helped(), choosing()] {
+        for width in [0, 1, 2, 20, 59, 60, 61, 100] {
+            for height in (0..13).chain([18, 24, 50]) {
+                draw(&model, 3, PLAIN, width, height);
+                Picture { model: &model, now: secs(3), look: PLAIN }.summary(Size::new(width, height));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_stays_behind_has_no_keys_and_leaves_room_for_a_prompt() {
+    let model = finished();
+    let summary = Picture { model: &model, now: secs(3), look: PLAIN }.summary(Size::new(80, 24));
+    assert_eq!(summary.area.height, 22);
+    let text: String = summary.content.iter().map(ratatui::buffer::Cell::symbol).collect();
+    assert!(text.contains("COMPLETE") && !text.contains("quit"), "{text}");
+}
+
+#[test]
+fn colour_is_left_out_where_it_is_not_wanted() {
+    use ratatui::style::Color::Reset;
+    let coloured = |look: Look| {
+        let drawn = draw(&failing(), 3, look, 80, 24);
+        drawn.buffer().content.iter().any(|cell| cell.fg != Reset || cell.bg != Reset)
+    };
+    assert!(coloured(PLAIN) && !coloured(Look { colour: false, ..PLAIN }));
+}
+
+#[test]
+fn hostile_names_and_reasons_are_escaped() {
+    let mut run = run(100, 10);
+    run.beats = vec![beat("\u{1b}[2J\u{202e}evil", NOON, run.at_ms, 1)];
+    run.broken = vec![Broken { shard: "\u{1b}]0;x\u{7}".into(), why: String::new() }];
+    let drawn = draw(&showing(seen(run, Standing::GoesOn)), 3, PLAIN, 160, 40).to_string();
+    assert!(!drawn.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{drawn}");
+    assert!(drawn.contains("\\u{1b}[2J\\u{202e}evil") && drawn.contains("\\u{1b}]0;x\\u{7}"), "{drawn}");
+}
+
+#[test]
+fn late_data_stay_with_their_age_and_the_reason() {
+    let mut model = running();
+    assert_eq!(model.state(secs(9)).word, "RUNNING");
+    model.learn(News::Trouble("the service is down".to_owned()), secs(20));
+    let drawn = draw(&model, 41, PLAIN, 80, 24).to_string();
+    for words in ["NO ANSWER", "the service is down", "data 40 s old", "sent 13,500"] {
+        assert!(drawn.contains(words), "{words}: {drawn}");
+    }
+    model.learn(News::Seen(Box::new(seen(run(16_000, 10), Standing::GoesOn))), secs(42));
+    assert_eq!(model.state(secs(43)).word, "RUNNING");
+}
+
+#[test]
+fn the_time_left_counts_down() {
+    let model = running();
+    let left = |now: u64| model.seconds_left(secs(now)).unwrap();
+    assert!((left(1) - left(4) - 3.0).abs() < 1e-9);
+    assert!(left(1_000_000).abs() < 1e-9);
+}
+
+#[test]
+fn a_run_without_senders_is_stalled_and_says_why() {
+    let mut run = run(12_000, 10);
+    run.beats.clear();
+    let mut history = History::default();
+    history.snapshot(&run);
+    run.at_ms += 30_000;
+    let seen = Seen { snapshot: history.snapshot(&run), reading: run, standing: Standing::GoesOn };
+    let state = showing(seen).state(secs(3));
+    assert!(state.word == "STALLED" && state.why.contains("no sender is alive"), "{state:?}");
+}
+
+#[test]
+fn keys_pause_and_change_the_interval() {
+    let mut model = running();
+    for (key, interval, paused) in [
+        (Key::Longer, 10, false),
+        (Key::Longer, 20, false),
+        (Key::Shorter, 10, false),
+        (Key::Pause, 10, true),
+        (Key::Pause, 10, false),
+        (Key::Up, 10, false),
+    ] {
+        assert!(model.press(key));
+        assert_eq!((model.wish.interval, model.wish.paused), (secs(interval), paused), "{key:?}");
+    }
+    assert!(!model.press(Key::Quit));
+}
+
+#[test]
+fn the_ends_of_the_intervals_hold() {
+    let mut model = running();
+    (0..30).for_each(|_| assert!(model.press(Key::Longer)));
+    assert_eq!(model.wish.interval, secs(3_600));
+    (0..30).for_each(|_| assert!(model.press(Key::Shorter)));
+    assert_eq!(model.wish.interval, Duration::from_millis(100));
+}
+
+fn helped() -> Model {
+    let mut model = running();
+    model.press(Key::Help);
+    model
+}
+
+fn choosing() -> Model {
+    let mut model = running();
+    model.press(Key::Runs);
+    let record = |minute: u64, total| RunRecord {
+        plan: Plan::new(
+            RunId::from_parts(NOON - 60_000 * minute, 7),
+            1,
+            total,
+            TextLength { max: 1, exact: false },
+        )
+        .unwrap(),
+        created_at: NOON - 60_000 * minute,
+        enqueued: 0,
+        finished_at: None,
+    };
+    model.learn(News::Runs(vec![record(1, 20_000), record(75, 1_000_000)]), secs(2));
+    model
+}
+
+#[test]
+fn help_and_the_choice_of_a_run_lie_over_the_view() {
+    insta::assert_snapshot!("help_80x24", draw(&helped(), 3, PLAIN, 80, 24));
+    insta::assert_snapshot!("runs_80x24", draw(&choosing(), 3, PLAIN, 80, 24));
+    let mut model = helped();
+    assert!(model.press(Key::Quit), "q closes the help first");
+    assert!(!model.press(Key::Quit));
+}
+
+#[test]
+fn a_chosen_run_is_watched_until_somebody_leaves() {
+    let mut model = choosing();
+    for key in [Key::Down, Key::Down, Key::Down, Key::Up, Key::Enter] {
+        assert!(model.press(key));
+    }
+    assert_eq!(model.wish.choice, Choice::This(RunId::from_parts(NOON - 60_000, 7)));
+    assert!(model.data.is_none(), "the other run's data are gone");
+    model.learn(News::Seen(Box::new(seen(run(20_000, 10), Standing::Complete))), secs(4));
+    assert!(!model.is_over());
+    assert!(finished().is_over() && stalled().is_over() && !running().is_over());
+}

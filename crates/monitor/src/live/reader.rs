@@ -1,0 +1,68 @@
+//! Reads beside the view, as often as it is asked to.
+
+use stentor_core::aws::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::model::{News, Wish};
+use crate::reading::Sources;
+use crate::watch::Watch;
+
+/// Reads until nobody wants it any more. An error ends it only while nothing was read yet: later, the data that there
+/// are stay, and it goes on asking.
+pub(crate) async fn read(
+    sources: &Sources,
+    mut wishes: watch::Receiver<Wish>,
+    news: mpsc::UnboundedSender<News>,
+) -> Result<(), Error> {
+    let mut wish = *wishes.borrow_and_update();
+    let mut run = Watch::new(sources, wish.choice);
+    let mut next = Instant::now();
+    let mut answered = false;
+    loop {
+        let wanted = tokio::select! {
+            () = sleep_until(next), if !wish.paused => None,
+            changed = wishes.changed() => match changed {
+                Ok(()) => Some(*wishes.borrow_and_update()),
+                Err(_) => return Ok(()),
+            },
+        };
+        if let Some(wanted) = wanted {
+            let before = std::mem::replace(&mut wish, wanted);
+            next = (next + wish.interval).checked_sub(before.interval).unwrap_or(next);
+            if wish.choice != before.choice {
+                run = Watch::new(sources, wish.choice);
+                next = Instant::now();
+            }
+            if wish.lists != before.lists {
+                let list = sources.metrics.runs().await;
+                let _ = news.send(list.map_or_else(|error| News::Trouble(one_line(&error)), News::Runs));
+            }
+            continue;
+        }
+        let begun = Instant::now();
+        // A hung reading is given up for another run.
+        let looked = tokio::select! {
+            looked = run.look() => looked,
+            _ = async { wishes.wait_for(|wanted| wanted.choice != wish.choice).await.is_ok() } => {
+                wishes.mark_changed();
+                continue;
+            }
+        };
+        let told = match looked {
+            Ok(Some(seen)) => News::Seen(Box::new(seen)),
+            Ok(None) => News::NoRun,
+            Err(error) if answered => News::Trouble(one_line(&error)),
+            Err(error) => return Err(error),
+        };
+        answered |= !matches!(told, News::Trouble(_));
+        if news.send(told).is_err() {
+            return Ok(());
+        }
+        next = begun + wish.interval;
+    }
+}
+
+fn one_line(error: &Error) -> String {
+    error.to_string().lines().collect::<Vec<_>>().join("; ")
+}
