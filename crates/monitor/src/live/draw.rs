@@ -106,19 +106,15 @@ impl Picture<'_> {
         let run = self.data().map_or("no run", |data| data.snapshot.run.as_str());
         let mut line =
             Line::from(vec![Span::styled(" Stentor ", look.title()), Span::styled(look.text(run), STRONG)]);
-        for part in [format!("  stack {}", place.stack), format!(", {}", self.where_it_is())] {
+        let host = place.endpoint.split_once("://").map(|(_, host)| format!(" at {host}"));
+        let parts = [format!("  stack {}", place.stack), format!(", {}", place.region)];
+        for part in parts.into_iter().chain(host) {
             let part = Span::styled(look.text(&part), FAINT);
             if line.width() + part.width() + badge.width() < usize::from(area.width) {
                 line.push_span(part);
             }
         }
         split(area, &line, badge, buf);
-    }
-
-    fn where_it_is(&self) -> String {
-        let place = &self.model.place;
-        let host = place.endpoint.split_once("://").map(|(_, host)| host);
-        host.map_or_else(|| place.endpoint.clone(), |host| format!("{} at {host}", place.region))
     }
 
     /// What there is to say to that.

@@ -213,11 +213,10 @@ fn the_time_left_counts_down() {
 fn a_run_without_senders_is_stalled_and_says_why() {
     let mut run = run(12_000, 10);
     run.beats.clear();
-    let mut history = History::default();
-    history.snapshot(&run);
+    let state = |run: &Reading| showing(seen(run.clone(), Standing::GoesOn)).state(secs(3));
+    assert_eq!(state(&run).word, "RUNNING");
     run.at_ms += 30_000;
-    let seen = Seen { snapshot: history.snapshot(&run), reading: run, standing: Standing::GoesOn };
-    let state = showing(seen).state(secs(3));
+    let state = state(&run);
     assert!(state.word == "STALLED" && state.why.contains("no sender is alive"), "{state:?}");
 }
 

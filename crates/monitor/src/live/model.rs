@@ -15,6 +15,12 @@ const STEPS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 
 /// How much later than due the next data may come without a word.
 const GRACE: Duration = Duration::from_secs(4);
 
+/// A run without senders stands still once nothing was concluded for so long, seconds: tallies lag a little.
+const IDLE: f64 = 5.0;
+
+/// Where nothing was concluded for so long, seconds, that is worth a word though there are senders.
+const LONG_IDLE: f64 = 15.0;
+
 /// Where the run is.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -65,6 +71,8 @@ pub(crate) struct Data {
     pub standing: Standing,
     pub course: Course,
     pub spread: Spread,
+    /// How long nothing had been concluded, seconds.
+    idle: f64,
     /// When they came, since the view began.
     at: Duration,
 }
@@ -128,7 +136,9 @@ impl Model {
                 let over = standing == Standing::Complete;
                 let course = Course::of(&reading.tally, reading.at_ms, over);
                 let spread = Spread::of(&reading.tally.delivery);
-                self.data = Some(Data { snapshot, standing, course, spread, at: now });
+                let last = reading.tally.last_concluded_at.unwrap_or(reading.record.created_at);
+                let idle = reading.at_ms.saturating_sub(last) as f64 / 1_000.0;
+                self.data = Some(Data { snapshot, standing, course, spread, idle, at: now });
                 (self.no_run, self.trouble) = (false, None);
             }
             News::Trouble(why) => self.trouble = Some(why),
@@ -242,9 +252,14 @@ impl Model {
                 "STALLED",
                 format!("{} pending, queue empty: producer --requeue {}", show::count(run.pending), run.run),
             ),
-            Standing::GoesOn if run.senders.is_empty() && run.messages_per_second.unwrap_or(0.0) <= 0.0 => {
+            Standing::GoesOn if run.senders.is_empty() && data.idle > IDLE => {
                 is(StateKind::Bad, "STALLED", "no sender is alive; start one: sender -c 20".to_owned())
             }
+            Standing::GoesOn if data.idle > LONG_IDLE => is(
+                StateKind::Good,
+                "RUNNING",
+                format!("nothing has been concluded for {}", show::span(data.idle)),
+            ),
             Standing::GoesOn if run.enqueued < run.total => is(
                 StateKind::Good,
                 "RUNNING",
