@@ -30,8 +30,9 @@ const FIGURES: u16 = 5;
 const LOWEST_CHARTS: u16 = 5;
 const LOWEST_SENDERS: u16 = 4;
 
-/// What stays behind is no higher than this.
+/// What stays behind is no higher than this, and leaves room for the last words and a prompt.
 const HIGHEST_SUMMARY: u16 = 24;
+const BELOW_SUMMARY: u16 = 4;
 
 /// The model at a moment, and how to draw it.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +58,12 @@ impl Widget for Picture<'_> {
 impl Picture<'_> {
     /// The last picture without what only serves while it is live, for a terminal of that size.
     pub(crate) fn summary(&self, terminal: Size) -> Buffer {
-        let area = Rect::new(0, 0, terminal.width, terminal.height.saturating_sub(2).min(HIGHEST_SUMMARY));
+        let area = Rect::new(
+            0,
+            0,
+            terminal.width,
+            terminal.height.saturating_sub(BELOW_SUMMARY).min(HIGHEST_SUMMARY),
+        );
         let mut buffer = Buffer::empty(area);
         if area.width < NARROWEST || area.height < 2 + PROGRESS {
             self.lines(area, &mut buffer);

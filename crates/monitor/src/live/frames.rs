@@ -163,7 +163,7 @@ fn no_size_breaks_it() {
 fn what_stays_behind_has_no_keys_and_leaves_room_for_a_prompt() {
     let model = finished();
     let summary = Picture { model: &model, now: secs(3), look: PLAIN }.summary(Size::new(80, 24));
-    assert_eq!(summary.area.height, 22);
+    assert_eq!(summary.area.height, 20);
     let text: String = summary.content.iter().map(ratatui::buffer::Cell::symbol).collect();
     assert!(text.contains("COMPLETE") && !text.contains("quit"), "{text}");
 }

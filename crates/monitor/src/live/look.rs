@@ -71,7 +71,8 @@ impl Look {
     }
 
     pub(crate) fn title(self) -> Style {
-        self.coloured(Color::Cyan).add_modifier(Modifier::BOLD)
+        // A title stands in a faint border, and must not be faint itself.
+        self.coloured(Color::Cyan).add_modifier(Modifier::BOLD).remove_modifier(Modifier::DIM)
     }
 
     pub(crate) fn badge(self, colour: Color) -> Style {

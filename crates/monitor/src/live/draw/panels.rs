@@ -11,9 +11,9 @@ use crate::live::look::{FAINT, STRONG};
 use crate::snapshot::{Percentiles, Sender, Snapshot};
 use crate::view::percent;
 
-/// Beside the name.
+/// Beside the name, which is a ULID of 26 letters: all of it fits into 80 columns.
 const SENDER_COLUMNS: [(&str, u16); 6] =
-    [("messages/s", 10), ("sent", 11), ("failed", 9), ("share", 6), ("at once", 7), ("last sign", 9)];
+    [("rate/s", 7), ("sent", 9), ("failed", 8), ("share", 6), ("at once", 7), ("last sign", 9)];
 
 impl Picture<'_> {
     pub(super) fn figures(&self, area: Rect, buf: &mut Buffer) {
