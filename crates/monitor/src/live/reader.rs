@@ -20,34 +20,30 @@ pub(crate) async fn read(
     let mut next = Instant::now();
     let mut answered = false;
     loop {
-        let wanted = tokio::select! {
-            () = sleep_until(next), if !wish.paused => None,
+        // Compared, since a change may have come, and been seen, while a reading was under way.
+        let wanted = *wishes.borrow_and_update();
+        let before = std::mem::replace(&mut wish, wanted);
+        next = (next + wish.interval).checked_sub(before.interval).unwrap_or(next);
+        if wish.choice != before.choice {
+            run = Watch::new(sources, wish.choice);
+            next = Instant::now();
+        }
+        if wish.lists != before.lists {
+            let list = sources.metrics.runs().await;
+            let _ = news.send(list.map_or_else(|error| News::Trouble(one_line(&error)), News::Runs));
+        }
+        tokio::select! {
+            () = sleep_until(next), if !wish.paused => {}
             changed = wishes.changed() => match changed {
-                Ok(()) => Some(*wishes.borrow_and_update()),
+                Ok(()) => continue,
                 Err(_) => return Ok(()),
             },
-        };
-        if let Some(wanted) = wanted {
-            let before = std::mem::replace(&mut wish, wanted);
-            next = (next + wish.interval).checked_sub(before.interval).unwrap_or(next);
-            if wish.choice != before.choice {
-                run = Watch::new(sources, wish.choice);
-                next = Instant::now();
-            }
-            if wish.lists != before.lists {
-                let list = sources.metrics.runs().await;
-                let _ = news.send(list.map_or_else(|error| News::Trouble(one_line(&error)), News::Runs));
-            }
-            continue;
         }
         let begun = Instant::now();
         // A hung reading is given up for another run.
         let looked = tokio::select! {
             looked = run.look() => looked,
-            _ = async { wishes.wait_for(|wanted| wanted.choice != wish.choice).await.is_ok() } => {
-                wishes.mark_changed();
-                continue;
-            }
+            _ = async { wishes.wait_for(|wanted| wanted.choice != wish.choice).await.is_ok() } => continue,
         };
         let told = match looked {
             Ok(Some(seen)) => News::Seen(Box::new(seen)),
