@@ -196,6 +196,20 @@ impl Stack {
         snapshot
     }
 
+    /// Waits until a run is complete and its stream is counted to the end, and fails unless the monitor says of its
+    /// messages what the table says.
+    #[track_caller]
+    pub fn counted_once(&self, run: &str) -> Count {
+        self.completed(run);
+        // A second count of something would come after that.
+        self.drain_stream();
+        let snapshot = self.snapshot(run);
+        let count = self.count(run);
+        let told = (snapshot["sent"].as_u64(), snapshot["failed"].as_u64());
+        assert_eq!(told, (Some(count.sent), Some(count.failed)), "{snapshot}");
+        count
+    }
+
     /// The items of a run in the messages table.
     #[track_caller]
     pub fn items(&self, run: &str) -> Vec<Value> {

@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "MESSAGES", allow_negative_numbers = true, value_parser = parse_rate, help_heading = SPEED)]
     pub rate: Option<f64>,
     /// How many batches of 50 messages are under way at once, 1 to 512
-    #[arg(long, value_name = "BATCHES", default_value_t = 32, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=512), help_heading = SPEED)]
+    #[arg(long, value_name = "BATCHES", default_value_t = 40, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=512), help_heading = SPEED)]
     pub concurrency: u16,
     /// Take up an interrupted run where it stopped
     #[arg(long, value_name = "RUN", conflicts_with_all = ["requeue", "run"], help_heading = RUN)]
