@@ -135,13 +135,14 @@ pub struct Finished {
 }
 
 impl Program {
-    /// A program with its arguments, as typed, and none of this machine's AWS settings.
+    /// A program with its arguments, as typed, and none of this machine's settings of AWS and of colours (in CI they are
+    /// others).
     pub fn new(program: &Path, line: &str) -> Self {
         let mut command = Command::new(program);
         command.args(line.split_whitespace()).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            let of_colour = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"].contains(&name.as_str());
+            let of_colour = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"].contains(&name.as_str());
             if of_colour || name.starts_with("AWS_") || name.starts_with("STENTOR_") {
                 command.env_remove(name);
             }
