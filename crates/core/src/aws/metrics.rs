@@ -113,34 +113,50 @@ impl MetricsTable {
     /// Every item of a partition.
     async fn query(&self, run: &str) -> Result<Vec<Item>, Error> {
         const CALL: &str = "Query";
+        let page = async |from| {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .consistent_read(true)
+                .key_condition_expression("#run = :run")
+                .expression_attribute_names("#run", "run")
+                .expression_attribute_values(":run", text(run))
+                .set_exclusive_start_key(from)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let page = request.send().await.map_err(|error| setback(CALL, &error))?;
+            self.session.meter().read(&page.consumed_capacity);
+            Ok(Page { items: page.items.unwrap_or_default(), next: page.last_evaluated_key })
+        };
+        self.pages(CALL, usize::MAX, page).await
+    }
+
+    /// The items of one page after another, of `most` at most; `page` is told where to begin.
+    async fn pages(
+        &self,
+        call: &'static str,
+        most: usize,
+        page: impl AsyncFn(Option<Item>) -> Result<Page, Setback>,
+    ) -> Result<Vec<Item>, Error> {
         let mut items = Vec::new();
         let mut from: Option<Item> = None;
-        loop {
-            let page = self
-                .session
-                .ask_once_answered(CALL, &self.name, async || {
-                    let request = self
-                        .client
-                        .query()
-                        .table_name(&self.name)
-                        .consistent_read(true)
-                        .key_condition_expression("#run = :run")
-                        .expression_attribute_names("#run", "run")
-                        .expression_attribute_values(":run", text(run))
-                        .set_exclusive_start_key(from.clone())
-                        .return_consumed_capacity(ReturnConsumedCapacity::Total);
-                    let page = request.send().await.map_err(|error| setback(CALL, &error))?;
-                    self.session.meter().read(&page.consumed_capacity);
-                    Ok(page)
-                })
-                .await?;
-            items.extend(page.items.unwrap_or_default());
-            from = page.last_evaluated_key.filter(|key| !key.is_empty());
+        for _ in 0..most {
+            let page =
+                self.session.ask_once_answered(call, &self.name, async || page(from.clone()).await).await?;
+            items.extend(page.items);
+            from = page.next.filter(|key| !key.is_empty());
             if from.is_none() {
-                return Ok(items);
+                break;
             }
         }
+        Ok(items)
     }
+}
+
+/// A part of what was asked for, and where the rest begins.
+struct Page {
+    items: Vec<Item>,
+    next: Option<Item>,
 }
 
 fn key(run: &str, part: &str) -> Item {

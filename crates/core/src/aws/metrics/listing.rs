@@ -1,7 +1,7 @@
 //! Which runs there are.
 
 use super::runs::run_record;
-use super::{Error, Item, MetricsTable, RUN, RunRecord, setback, string, text};
+use super::{Error, Item, MetricsTable, Page, RUN, RunRecord, setback, string, text};
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 /// The most requests for a list; each looks through 1 MB of the table, some hundred runs (Amazon DynamoDB API
@@ -13,32 +13,22 @@ impl MetricsTable {
     /// passed over.
     pub async fn runs(&self) -> Result<Vec<RunRecord>, Error> {
         const CALL: &str = "Scan";
-        let mut runs = Vec::new();
-        let mut from: Option<Item> = None;
-        for _ in 0..MOST_PAGES {
-            let page = self
-                .session
-                .ask_once_answered(CALL, &self.name, async || {
-                    let request = self
-                        .client
-                        .scan()
-                        .table_name(&self.name)
-                        .filter_expression("#part = :run")
-                        .expression_attribute_names("#part", "part")
-                        .expression_attribute_values(":run", text(RUN))
-                        .set_exclusive_start_key(from.clone())
-                        .return_consumed_capacity(ReturnConsumedCapacity::Total);
-                    let page = request.send().await.map_err(|error| setback(CALL, &error))?;
-                    self.session.meter().read(&page.consumed_capacity);
-                    Ok(page)
-                })
-                .await?;
-            runs.extend(page.items.unwrap_or_default().into_iter().filter_map(record));
-            from = page.last_evaluated_key.filter(|key| !key.is_empty());
-            if from.is_none() {
-                break;
-            }
-        }
+        let page = async |from| {
+            let request = self
+                .client
+                .scan()
+                .table_name(&self.name)
+                .filter_expression("#part = :run")
+                .expression_attribute_names("#part", "part")
+                .expression_attribute_values(":run", text(RUN))
+                .set_exclusive_start_key(from)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let page = request.send().await.map_err(|error| setback(CALL, &error))?;
+            self.session.meter().read(&page.consumed_capacity);
+            Ok(Page { items: page.items.unwrap_or_default(), next: page.last_evaluated_key })
+        };
+        let items = self.pages(CALL, MOST_PAGES, page).await?;
+        let mut runs: Vec<RunRecord> = items.into_iter().filter_map(record).collect();
         runs.sort_by_key(|record| std::cmp::Reverse(record.plan.run()));
         Ok(runs)
     }
