@@ -2,7 +2,8 @@
 //!
 //! `read → snapshot → view`: `reading` asks AWS, `snapshot` is what is known at a moment, and what shows it never
 //! fetches: `view` makes text of it, `live` draws it on a terminal with the `charts` of its run. `watch` looks again
-//! and again, and `history` tells how fast the run goes. Beside them, `stall` tells when a run will get no further,
+//! and again, and `history` tells how fast the run goes; for a surface that stays open, `reader` does so beside it, and
+//! `known` is what came of it. Beside them, `stall` tells when a run will get no further,
 //! `table` counts a run message by message, `audit` compares that with the tallies, `repair` puts it in their place,
 //! and `thresholds` judges the last snapshot.
 
@@ -10,7 +11,9 @@ mod args;
 mod audit;
 mod charts;
 mod history;
+mod known;
 mod live;
+mod reader;
 mod reading;
 mod repair;
 mod snapshot;
@@ -26,7 +29,8 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 pub use args::Args;
-use live::{Ending, Fault, Look, Place};
+use known::Place;
+use live::{Ending, Fault, Look};
 use reading::Sources;
 use snapshot::Snapshot;
 use stentor_core::aws::metrics::RunRecord;
@@ -65,14 +69,9 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
 
 /// Draws the live view until it ends; `None` where the terminal cannot be had.
 async fn show(args: &Args, session: &Session, sources: &Sources, stop: &Stop) -> anyhow::Result<Option<u8>> {
-    let place = Place {
-        stack: session.stack().to_string(),
-        region: session.region().to_owned(),
-        endpoint: session.endpoint().to_owned(),
-    };
     let look = Look { ascii: args.ascii, colour: colour(&std::io::stdout()) };
     let every = Duration::from_secs_f64(args.interval);
-    match live::show(sources, place, choice(args), every, look, stop).await {
+    match live::show(sources, Place::of(session), choice(args), every, look, stop).await {
         Ok(Ending::Over(last, standing)) => end(args, &last, standing).map(Some),
         Ok(Ending::Left(last)) => Ok(Some(last.map_or(0, |last| judge(args, &last)))),
         Ok(Ending::Signal(code)) => Ok(Some(code)),

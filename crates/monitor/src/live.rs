@@ -1,14 +1,13 @@
 //! The live view on a terminal.
 //!
-//! `reader` asks AWS and sends what it saw, `model` is all that the view shows, `draw` makes cells of it, and
-//! `terminal` has the terminal until it is given back. Only this file joins them.
+//! `model` is all that the view shows, `draw` makes cells of it, and `terminal` has the terminal until it is given back.
+//! Only this file joins them, and the reader beside them.
 
 mod draw;
 #[cfg(test)]
 mod frames;
 mod look;
 mod model;
-mod reader;
 mod terminal;
 
 use std::io;
@@ -18,14 +17,15 @@ use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyM
 use draw::Picture;
 use futures::StreamExt;
 pub(crate) use look::Look;
-pub(crate) use model::Place;
-use model::{Key, Model, Wish};
+use model::{Key, Model};
 use stentor_core::aws::Error;
 use stentor_core::cli::Stop;
 use terminal::Canvas;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::known::Place;
+use crate::reader::{self, Wish};
 use crate::reading::Sources;
 use crate::snapshot::Snapshot;
 use crate::watch::{Choice, Standing};
@@ -89,7 +89,7 @@ pub(crate) async fn show(
     let end = ended?;
     let picture = Picture { model: &model, now: began.elapsed(), look };
     terminal::print(&picture.summary(size?))?;
-    Ok(match (end, model.data) {
+    Ok(match (end, model.known.data) {
         (End::Over, Some(data)) => Ending::Over(data.snapshot, data.standing),
         (End::Signal(code), _) => Ending::Signal(code),
         (End::Left | End::Over, data) => Ending::Left(data.map(|data| data.snapshot)),

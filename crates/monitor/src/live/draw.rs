@@ -14,7 +14,8 @@ use ratatui::widgets::{Block, Widget};
 use stentor_core::show;
 
 use super::look::{FAINT, Look, STRONG};
-use super::model::{Data, Model, State, StateKind};
+use super::model::Model;
+use crate::known::{Data, State, StateKind};
 use crate::snapshot::Snapshot;
 use crate::view::{percent, seconds};
 
@@ -74,7 +75,7 @@ impl Picture<'_> {
     }
 
     fn panels(&self, area: Rect, buf: &mut Buffer) {
-        let senders = self.model.data.as_ref().map_or(0, |data| data.snapshot.senders.len());
+        let senders = self.model.data().map_or(0, |data| data.snapshot.senders.len());
         let mut room = area.height.saturating_sub(2 + PROGRESS);
         let mut take = |height: u16| {
             let taken = if room >= height { height } else { 0 };
@@ -131,7 +132,7 @@ impl Picture<'_> {
 
     fn age(&self) -> String {
         let every = self.model.wish.interval.as_secs_f64();
-        match self.model.age(self.now) {
+        match self.model.known.age(self.now) {
             Some(age) if age.as_secs() < 1 => format!("data now, every {every} s"),
             Some(age) => format!("data {} s old, every {every} s", show::count(age.as_secs())),
             None => format!("every {every} s"),
@@ -139,7 +140,7 @@ impl Picture<'_> {
     }
 
     fn progress(&self, area: Rect, buf: &mut Buffer) {
-        let left = self.model.seconds_left(self.now);
+        let left = self.model.known.seconds_left(self.now);
         let title = left
             .map_or_else(|| " Progress ".to_owned(), |left| format!(" Progress: {} left ", show::span(left)));
         let inner = self.frame(&title, area, buf);
@@ -206,7 +207,7 @@ impl Picture<'_> {
         ))];
         match self.data().map(|data| &data.snapshot) {
             Some(now) => {
-                let left = self.model.seconds_left(self.now).map_or("-".to_owned(), show::span);
+                let left = self.model.known.seconds_left(self.now).map_or("-".to_owned(), show::span);
                 lines.extend([
                     Line::raw(format!("sent {}", show::count(now.sent))),
                     Line::raw(format!("failed {}", show::count(now.failed))),
@@ -240,7 +241,7 @@ impl Picture<'_> {
     }
 
     fn data(&self) -> Option<&Data> {
-        self.model.data.as_ref()
+        self.model.data()
     }
 
     /// Draws a frame with its title, and returns the room in it.

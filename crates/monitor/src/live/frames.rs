@@ -12,8 +12,10 @@ use stentor_core::tally::{Broken, Conclusion, Tally};
 
 use super::draw::Picture;
 use super::look::Look;
-use super::model::{Key, Model, News, Place, Wish};
+use super::model::{Key, Model};
 use crate::history::History;
+use crate::known::{Answer, Place};
+use crate::reader::{News, Wish};
 use crate::snapshot::Reading;
 use crate::snapshot::tests::{beat, reading};
 use crate::watch::{Choice, Seen, Standing};
@@ -72,7 +74,7 @@ fn seen(reading: Reading, standing: Standing) -> Seen {
 /// The view one second after that came.
 fn showing(seen: Seen) -> Model {
     let mut model = model();
-    model.learn(News::Seen(Box::new(seen)), secs(1));
+    model.learn(News::Answer(Answer::Seen(Box::new(seen))), secs(1));
     model
 }
 
@@ -85,7 +87,7 @@ fn draw(model: &Model, now: u64, look: Look, width: u16, height: u16) -> TestBac
 
 fn empty() -> Model {
     let mut model = model();
-    model.learn(News::NoRun, secs(0));
+    model.learn(News::Answer(Answer::NoRun), secs(0));
     model
 }
 
@@ -192,19 +194,19 @@ fn hostile_names_and_reasons_are_escaped() {
 fn late_data_stay_with_their_age_and_the_reason() {
     let mut model = running();
     assert_eq!(model.state(secs(9)).word, "RUNNING");
-    model.learn(News::Trouble("the service is down".to_owned()), secs(20));
+    model.learn(News::Answer(Answer::Trouble("the service is down".to_owned())), secs(20));
     let drawn = draw(&model, 41, PLAIN, 80, 24).to_string();
     for words in ["NO ANSWER", "the service is down", "data 40 s old", "sent 13,500"] {
         assert!(drawn.contains(words), "{words}: {drawn}");
     }
-    model.learn(News::Seen(Box::new(seen(run(16_000, 10), Standing::GoesOn))), secs(42));
+    model.learn(News::Answer(Answer::Seen(Box::new(seen(run(16_000, 10), Standing::GoesOn)))), secs(42));
     assert_eq!(model.state(secs(43)).word, "RUNNING");
 }
 
 #[test]
 fn the_time_left_counts_down() {
     let model = running();
-    let left = |now: u64| model.seconds_left(secs(now)).unwrap();
+    let left = |now: u64| model.known.seconds_left(secs(now)).unwrap();
     assert!((left(1) - left(4) - 3.0).abs() < 1e-9);
     assert!(left(1_000_000).abs() < 1e-9);
 }
@@ -287,8 +289,8 @@ fn a_chosen_run_is_watched_until_somebody_leaves() {
         assert!(model.press(key));
     }
     assert_eq!(model.wish.choice, Choice::This(RunId::from_parts(NOON - 60_000, 7)));
-    assert!(model.data.is_none(), "the other run's data are gone");
-    model.learn(News::Seen(Box::new(seen(run(20_000, 10), Standing::Complete))), secs(4));
+    assert!(model.data().is_none(), "the other run's data are gone");
+    model.learn(News::Answer(Answer::Seen(Box::new(seen(run(20_000, 10), Standing::Complete)))), secs(4));
     assert!(!model.is_over());
     assert!(finished().is_over() && stalled().is_over() && !running().is_over());
 }

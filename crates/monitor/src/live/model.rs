@@ -3,51 +3,13 @@
 use std::time::Duration;
 
 use stentor_core::aws::metrics::RunRecord;
-use stentor_core::show;
 
-use crate::charts::{Course, Spread};
-use crate::snapshot::Snapshot;
-use crate::watch::{Choice, Seen, Standing};
+use crate::known::{Data, Known, Place, State};
+use crate::reader::{News, Wish};
+use crate::watch::{Choice, Standing};
 
 /// Intervals that the keys step through, seconds.
 const STEPS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 300.0, 900.0, 3_600.0];
-
-/// How much later than due the next data may come without a word.
-const GRACE: Duration = Duration::from_secs(4);
-
-/// A run without senders stands still once nothing was concluded for so long, seconds: tallies lag a little.
-const IDLE: f64 = 5.0;
-
-/// Where nothing was concluded for so long, seconds, that is worth a word though there are senders.
-const LONG_IDLE: f64 = 15.0;
-
-/// Where the run is.
-#[derive(Debug, Clone)]
-pub(crate) struct Place {
-    pub stack: String,
-    pub region: String,
-    pub endpoint: String,
-}
-
-/// What is asked of the reader.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Wish {
-    pub choice: Choice,
-    pub interval: Duration,
-    pub paused: bool,
-    /// How often a list of the runs was asked for.
-    pub lists: u32,
-}
-
-/// What the reader brings.
-#[derive(Debug)]
-pub(crate) enum News {
-    NoRun,
-    Seen(Box<Seen>),
-    /// AWS refused; data stay as they are.
-    Trouble(String),
-    Runs(Vec<RunRecord>),
-}
 
 /// A key that means something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,19 +24,6 @@ pub(crate) enum Key {
     Down,
     Enter,
     Back,
-}
-
-/// The data last seen, with their charts.
-#[derive(Debug)]
-pub(crate) struct Data {
-    pub snapshot: Snapshot,
-    pub standing: Standing,
-    pub course: Course,
-    pub spread: Spread,
-    /// How long nothing had been concluded, seconds.
-    idle: f64,
-    /// When they came, since the view began.
-    at: Duration,
 }
 
 /// What lies over the view.
@@ -99,55 +48,31 @@ pub(crate) struct Chooser {
 pub(crate) struct Model {
     pub place: Place,
     pub wish: Wish,
-    pub data: Option<Data>,
+    pub known: Known,
     pub over: Over,
-    no_run: bool,
-    trouble: Option<String>,
     /// Somebody chose a run by hand, and looks at it until they leave.
     chosen: bool,
 }
 
-/// How a run stands, in a word and a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct State {
-    pub kind: StateKind,
-    pub word: &'static str,
-    pub why: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StateKind {
-    Waiting,
-    Good,
-    Bad,
-}
-
 impl Model {
     pub(crate) fn new(place: Place, wish: Wish) -> Self {
-        Self { place, wish, data: None, over: Over::Nothing, no_run: false, trouble: None, chosen: false }
+        Self { place, wish, known: Known::default(), over: Over::Nothing, chosen: false }
     }
 
     /// Takes in what came at `now`, since the view began.
     pub(crate) fn learn(&mut self, news: News, now: Duration) {
         match news {
-            News::NoRun => (self.no_run, self.trouble) = (true, None),
-            News::Seen(seen) => {
-                let Seen { snapshot, reading, standing } = *seen;
-                let over = standing == Standing::Complete;
-                let course = Course::of(&reading.tally, reading.at_ms, over);
-                let spread = Spread::of(&reading.tally.delivery);
-                let last = reading.tally.last_concluded_at.unwrap_or(reading.record.created_at);
-                let idle = reading.at_ms.saturating_sub(last) as f64 / 1_000.0;
-                self.data = Some(Data { snapshot, standing, course, spread, idle, at: now });
-                (self.no_run, self.trouble) = (false, None);
-            }
-            News::Trouble(why) => self.trouble = Some(why),
+            News::Answer(answer) => self.known.learn(answer, now),
             News::Runs(runs) => {
                 if let Over::Runs(chooser) = &mut self.over {
                     chooser.runs = Some(runs);
                 }
             }
         }
+    }
+
+    pub(crate) fn data(&self) -> Option<&Data> {
+        self.known.data.as_ref()
     }
 
     /// Does what a key says; `false` where it says to leave.
@@ -186,91 +111,20 @@ impl Model {
     fn watch(&mut self, choice: Choice) {
         self.wish.choice = choice;
         self.wish.paused = false;
-        (self.over, self.data, self.chosen) = (Over::Nothing, None, true);
+        (self.over, self.known, self.chosen) = (Over::Nothing, Known::default(), true);
     }
 
     /// The view ends by itself with a run that it was begun for.
     pub(crate) fn is_over(&self) -> bool {
-        let ends = self.data.as_ref().is_some_and(|data| data.standing != Standing::GoesOn);
+        let ends = self.data().is_some_and(|data| data.standing != Standing::GoesOn);
         ends && !self.chosen && self.wish.choice != Choice::EachLatest
     }
 
-    /// How old the data are.
-    pub(crate) fn age(&self, now: Duration) -> Option<Duration> {
-        self.data.as_ref().map(|data| now.saturating_sub(data.at))
-    }
-
-    /// New data are late.
-    fn is_late(&self, now: Duration) -> bool {
-        self.age(now).is_some_and(|age| age > self.wish.interval + GRACE)
-    }
-
-    /// The time left, counted down since the data came.
-    pub(crate) fn seconds_left(&self, now: Duration) -> Option<f64> {
-        let data = self.data.as_ref().filter(|data| data.standing == Standing::GoesOn)?;
-        let age = now.saturating_sub(data.at).as_secs_f64();
-        data.snapshot.eta_seconds.map(|left| (left - age).max(0.0))
-    }
-
     pub(crate) fn state(&self, now: Duration) -> State {
-        let is = |kind, word, why: String| State { kind, word, why };
-        let Some(data) = &self.data else {
-            let why = self.trouble.clone();
-            return match (why, self.no_run) {
-                (Some(why), _) => is(StateKind::Bad, "NO ANSWER", why),
-                (None, true) => is(
-                    StateKind::Waiting,
-                    "WAITING",
-                    "no run in this stack yet; make one: producer -m 1000".to_owned(),
-                ),
-                (None, false) => is(StateKind::Waiting, "READING", "asking for the run".to_owned()),
-            };
-        };
-        let run = &data.snapshot;
-        if self.wish.paused {
-            return is(StateKind::Waiting, "PAUSED", "p goes on".to_owned());
+        if self.wish.paused && self.data().is_some() {
+            return State::waiting("PAUSED", "p goes on");
         }
-        if self.is_late(now) && data.standing != Standing::Complete {
-            let why = self.trouble.clone().unwrap_or_else(|| "AWS does not answer; still asking".to_owned());
-            return is(StateKind::Bad, "NO ANSWER", why);
-        }
-        if let Some(broken) = run.broken.first() {
-            let why = format!(
-                "counts are too low, a tally is damaged; when all is sent or failed: monitor --repair (shard {})",
-                broken.shard()
-            );
-            return is(StateKind::Bad, "DAMAGED", why);
-        }
-        match data.standing {
-            Standing::Complete => is(
-                StateKind::Good,
-                "COMPLETE",
-                format!("{} messages in {}", show::count(run.total), show::span(data.course.seconds())),
-            ),
-            Standing::Stalled => is(
-                StateKind::Bad,
-                "STALLED",
-                format!("{} pending, queue empty: producer --requeue {}", show::count(run.pending), run.run),
-            ),
-            Standing::GoesOn if run.senders.is_empty() && data.idle > IDLE => {
-                is(StateKind::Bad, "STALLED", "no sender is alive; start one: sender -c 20".to_owned())
-            }
-            Standing::GoesOn if data.idle > LONG_IDLE => is(
-                StateKind::Good,
-                "RUNNING",
-                format!("nothing has been concluded for {}", show::span(data.idle)),
-            ),
-            Standing::GoesOn if run.enqueued < run.total => is(
-                StateKind::Good,
-                "RUNNING",
-                format!(
-                    "the producer has queued {} of {}",
-                    show::count(run.enqueued),
-                    show::count(run.total)
-                ),
-            ),
-            Standing::GoesOn => is(StateKind::Good, "RUNNING", "all messages are queued".to_owned()),
-        }
+        self.known.state(now, self.wish.interval)
     }
 }
 

@@ -1,12 +1,32 @@
-//! Reads beside the view, as often as it is asked to.
+//! Reads beside a surface that stays open, as often as it is asked to.
+
+use std::time::Duration;
 
 use stentor_core::aws::Error;
+use stentor_core::aws::metrics::RunRecord;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::model::{News, Wish};
+use crate::known::Answer;
 use crate::reading::Sources;
-use crate::watch::Watch;
+use crate::watch::{Choice, Watch};
+
+/// What is asked of the reader.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Wish {
+    pub choice: Choice,
+    pub interval: Duration,
+    pub paused: bool,
+    /// How often a list of the runs was asked for.
+    pub lists: u32,
+}
+
+/// What the reader brings.
+#[derive(Debug)]
+pub(crate) enum News {
+    Answer(Answer),
+    Runs(Vec<RunRecord>),
+}
 
 /// Reads until nobody wants it any more. An error ends it only while nothing was read yet: later, the data that there
 /// are stay, and it goes on asking.
@@ -30,7 +50,7 @@ pub(crate) async fn read(
         }
         if wish.lists != before.lists {
             let list = sources.metrics.runs().await;
-            let _ = news.send(list.map_or_else(|error| News::Trouble(one_line(&error)), News::Runs));
+            let _ = news.send(list.map_or_else(|error| News::Answer(trouble(&error)), News::Runs));
         }
         tokio::select! {
             () = sleep_until(next), if !wish.paused => {}
@@ -46,19 +66,20 @@ pub(crate) async fn read(
             _ = async { wishes.wait_for(|wanted| wanted.choice != wish.choice).await.is_ok() } => continue,
         };
         let told = match looked {
-            Ok(Some(seen)) => News::Seen(Box::new(seen)),
-            Ok(None) => News::NoRun,
-            Err(error) if answered => News::Trouble(one_line(&error)),
+            Ok(Some(seen)) => Answer::Seen(Box::new(seen)),
+            Ok(None) => Answer::NoRun,
+            Err(error) if answered => trouble(&error),
             Err(error) => return Err(error),
         };
-        answered |= !matches!(told, News::Trouble(_));
-        if news.send(told).is_err() {
+        answered |= !matches!(told, Answer::Trouble(_));
+        if news.send(News::Answer(told)).is_err() {
             return Ok(());
         }
         next = begun + wish.interval;
     }
 }
 
-fn one_line(error: &Error) -> String {
-    error.to_string().lines().collect::<Vec<_>>().join("; ")
+/// The error in one line.
+fn trouble(error: &Error) -> Answer {
+    Answer::Trouble(error.to_string().lines().collect::<Vec<_>>().join("; "))
 }

@@ -1,0 +1,186 @@
+//! What a surface that stays open knows of its run: the data last seen, how old they are, and how the run stands.
+
+use std::time::Duration;
+
+use stentor_core::aws::Session;
+use stentor_core::show;
+
+use crate::charts::{Course, Spread};
+use crate::snapshot::Snapshot;
+use crate::watch::{Seen, Standing};
+
+/// How much later than due the next data may come without a word.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// A run without senders stands still once nothing was concluded for so long, seconds: tallies lag a little.
+const IDLE: f64 = 5.0;
+
+/// Where nothing was concluded for so long, seconds, that is worth a word though there are senders.
+const LONG_IDLE: f64 = 15.0;
+
+/// Where the run is.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub stack: String,
+    pub region: String,
+    pub endpoint: String,
+}
+
+/// What came of a look at the run.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    NoRun,
+    Seen(Box<Seen>),
+    /// AWS refused; data stay as they are.
+    Trouble(String),
+}
+
+/// All answers so far.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub data: Option<Data>,
+    no_run: bool,
+    trouble: Option<String>,
+}
+
+/// The data last seen, with their charts.
+#[derive(Debug)]
+pub(crate) struct Data {
+    pub snapshot: Snapshot,
+    pub standing: Standing,
+    pub course: Course,
+    pub spread: Spread,
+    /// How long nothing had been concluded, seconds.
+    idle: f64,
+    /// When they came, since the surface was opened.
+    at: Duration,
+}
+
+/// How a run stands, in a word and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    pub kind: StateKind,
+    pub word: &'static str,
+    pub why: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateKind {
+    Waiting,
+    Good,
+    Bad,
+}
+
+impl Place {
+    /// Where the session goes.
+    pub(crate) fn of(session: &Session) -> Self {
+        Self {
+            stack: session.stack().to_string(),
+            region: session.region().to_owned(),
+            endpoint: session.endpoint().to_owned(),
+        }
+    }
+}
+
+impl Known {
+    /// Takes in what came at `now`, since the surface was opened.
+    pub(crate) fn learn(&mut self, answer: Answer, now: Duration) {
+        match answer {
+            Answer::NoRun => (self.no_run, self.trouble) = (true, None),
+            Answer::Seen(seen) => *self = Self { data: Some(Data::of(*seen, now)), ..Self::default() },
+            Answer::Trouble(why) => self.trouble = Some(why),
+        }
+    }
+
+    /// How old the data are.
+    pub(crate) fn age(&self, now: Duration) -> Option<Duration> {
+        self.data.as_ref().map(|data| now.saturating_sub(data.at))
+    }
+
+    /// The time left, counted down since the data came.
+    pub(crate) fn seconds_left(&self, now: Duration) -> Option<f64> {
+        let data = self.data.as_ref().filter(|data| data.standing == Standing::GoesOn)?;
+        let age = now.saturating_sub(data.at).as_secs_f64();
+        data.snapshot.eta_seconds.map(|left| (left - age).max(0.0))
+    }
+
+    /// How the run stands at `now`, where new data are due every `interval`.
+    pub(crate) fn state(&self, now: Duration, interval: Duration) -> State {
+        let Some(data) = &self.data else { return self.without_data() };
+        let late = self.age(now).is_some_and(|age| age > interval + GRACE);
+        if late && data.standing != Standing::Complete {
+            let why = self.trouble.clone().unwrap_or_else(|| "AWS does not answer; still asking".to_owned());
+            return State::bad("NO ANSWER", why);
+        }
+        data.state()
+    }
+
+    fn without_data(&self) -> State {
+        match (&self.trouble, self.no_run) {
+            (Some(why), _) => State::bad("NO ANSWER", why.clone()),
+            (None, true) => State::waiting("WAITING", "no run in this stack yet; make one: producer -m 1000"),
+            (None, false) => State::waiting("READING", "asking for the run"),
+        }
+    }
+}
+
+impl Data {
+    fn of(seen: Seen, now: Duration) -> Self {
+        let Seen { snapshot, reading, standing } = seen;
+        let course = Course::of(&reading.tally, reading.at_ms, standing == Standing::Complete);
+        let spread = Spread::of(&reading.tally.delivery);
+        let last = reading.tally.last_concluded_at.unwrap_or(reading.record.created_at);
+        let idle = reading.at_ms.saturating_sub(last) as f64 / 1_000.0;
+        Self { snapshot, standing, course, spread, idle, at: now }
+    }
+
+    fn state(&self) -> State {
+        let run = &self.snapshot;
+        if let Some(broken) = run.broken.first() {
+            let why = format!(
+                "counts are too low, a tally is damaged; when all is sent or failed: monitor --repair (shard {})",
+                broken.shard()
+            );
+            return State::bad("DAMAGED", why);
+        }
+        match self.standing {
+            Standing::Complete => State::good(
+                "COMPLETE",
+                format!("{} messages in {}", show::count(run.total), show::span(self.course.seconds())),
+            ),
+            Standing::Stalled => State::bad(
+                "STALLED",
+                format!("{} pending, queue empty: producer --requeue {}", show::count(run.pending), run.run),
+            ),
+            Standing::GoesOn if run.senders.is_empty() && self.idle > IDLE => {
+                State::bad("STALLED", "no sender is alive; start one: sender -c 20".to_owned())
+            }
+            Standing::GoesOn => State::good("RUNNING", self.progress()),
+        }
+    }
+
+    fn progress(&self) -> String {
+        let run = &self.snapshot;
+        if self.idle > LONG_IDLE {
+            format!("nothing has been concluded for {}", show::span(self.idle))
+        } else if run.enqueued < run.total {
+            format!("the producer has queued {} of {}", show::count(run.enqueued), show::count(run.total))
+        } else {
+            "all messages are queued".to_owned()
+        }
+    }
+}
+
+impl State {
+    pub(crate) fn waiting(word: &'static str, why: &str) -> Self {
+        Self { kind: StateKind::Waiting, word, why: why.to_owned() }
+    }
+
+    fn good(word: &'static str, why: String) -> Self {
+        Self { kind: StateKind::Good, word, why }
+    }
+
+    fn bad(word: &'static str, why: String) -> Self {
+        Self { kind: StateKind::Bad, word, why }
+    }
+}
