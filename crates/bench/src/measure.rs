@@ -43,7 +43,7 @@ pub fn measure(commands: Vec<Command>) -> anyhow::Result<Measured> {
     loop {
         let mut all_ended = true;
         for process in &mut running {
-            peak_kib = peak_kib.max(process.peak_kib().unwrap_or(0));
+            peak_kib = peak_kib.max(peak_kib_of(process.child.id()).unwrap_or(0));
             all_ended &= process.has_ended()?;
         }
         if all_ended {
@@ -63,6 +63,13 @@ pub fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> 
     let before = children_cpu()?;
     work()?;
     Ok(children_cpu()? - before)
+}
+
+/// The most memory that a process ever had resident, KiB; `None` where it has ended.
+pub fn peak_kib_of(process: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// CPU of all children that have ended, seconds.
@@ -100,13 +107,6 @@ impl Running {
             self.succeeded = self.child.try_wait()?.map(|status| status.success());
         }
         Ok(self.succeeded.is_some())
-    }
-
-    /// The most memory it ever had resident, KiB; `None` where it has ended.
-    fn peak_kib(&self) -> Option<u32> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.trim().trim_end_matches(" kB").parse().ok()
     }
 
     fn output(&mut self) -> anyhow::Result<String> {

@@ -5,14 +5,20 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
+use stentor_tests::Program;
 
 use crate::sink::{STACK, Sink};
+
+/// Made-up credentials and a region: the sink asks nobody.
+const CREDENTIALS: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")];
 
 /// The programs, built.
 #[derive(Debug)]
 pub struct Programs {
     producer: PathBuf,
     sender: PathBuf,
+    monitor: PathBuf,
     raw_loader: PathBuf,
 }
 
@@ -35,11 +41,12 @@ impl Place {
 impl Programs {
     /// Builds them as their users do.
     pub fn build() -> anyhow::Result<Self> {
-        let of_users = build("release", &["-p", "producer", "-p", "sender"])?;
+        let of_users = build("release", &["-p", "producer", "-p", "sender", "-p", "monitor"])?;
         let own = build("release", &["-p", "stentor-bench", "--bin", "raw-loader"])?;
         Ok(Self {
             producer: find(&of_users, "producer")?,
             sender: find(&of_users, "sender")?,
+            monitor: find(&of_users, "monitor")?,
             raw_loader: find(&own, "raw-loader")?,
         })
     }
@@ -50,6 +57,7 @@ impl Programs {
         Ok(Self {
             producer: find(&built, "producer")?,
             sender: find(&built, "sender")?,
+            monitor: find(&built, "monitor")?,
             raw_loader: find(&built, "raw-loader")?,
         })
     }
@@ -62,6 +70,13 @@ impl Programs {
     /// A sender, with flags as typed.
     pub fn sender(&self, place: &Place, line: &str) -> Command {
         program(&self.sender, place, line)
+    }
+
+    /// The monitor as its users see it, with flags as typed.
+    pub fn monitor(&self, place: &Place, line: &str) -> Program {
+        let line = format!("--endpoint-url {} --stack {} {line}", place.endpoint, place.stack);
+        let program = Program::new(&self.monitor, &line);
+        CREDENTIALS.iter().fold(program, |program, (name, value)| program.env(name, value))
     }
 
     /// The raw loader in the place of the producer (`produce`) or of a sender (`send`), with flags as typed.
@@ -86,10 +101,7 @@ fn program(path: &Path, place: &Place, line: &str) -> Command {
             command.env_remove(&name);
         }
     }
-    command.envs([
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_REGION", "us-east-1"),
+    command.envs(CREDENTIALS).envs([
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
         ("AWS_EC2_METADATA_DISABLED", "true"),

@@ -3,6 +3,7 @@
 mod chain;
 mod emulator;
 mod function;
+mod monitor;
 mod others;
 mod play;
 mod producer;
@@ -60,7 +61,7 @@ impl Bench {
 /// All of it, in the order in which it is played.
 pub fn all() -> Vec<Scenario> {
     let own = [producer::SCENARIOS, sender::SCENARIOS, function::SCENARIOS, chain::SCENARIOS].concat();
-    [own.as_slice(), others::SCENARIOS, emulator::SCENARIOS].concat()
+    [own.as_slice(), monitor::SCENARIOS, others::SCENARIOS, emulator::SCENARIOS].concat()
 }
 
 /// What noise cannot move, with few messages: for checks of every change.

@@ -7,16 +7,18 @@ use stentor_core::delivery::{FailureRate, Outcome, Provider, Shape, Wait};
 use stentor_core::message::MessageId;
 use stentor_core::run::RunId;
 
-/// When the first message is created, ms since the epoch.
+/// When the first message is created where nothing else is said, ms since the epoch.
 const BEGINNING: u64 = 1_764_000_000_000;
 
-/// The shard that all records are from.
-const SHARD: &str = "shardId-00000001764002431842-6a1d7b3f";
+/// A shard's name, but for its last digit.
+const SHARD: &str = "shardId-00000001764002431842-6a1d7b3";
 
 /// The conclusions of a run in one shard, one in ten FAILED; always the same.
 #[derive(Debug)]
 pub struct Stream {
     run: RunId,
+    shard: u8,
+    beginning: u64,
     next: u32,
     per_second: f64,
     waiting: Provider,
@@ -29,6 +31,8 @@ impl Stream {
         let failure_rate: FailureRate = "0.1".parse()?;
         Ok(Self {
             run: RunId::from_parts(BEGINNING, 1),
+            shard: 0,
+            beginning: BEGINNING,
             next: 0,
             per_second,
             waiting: Provider { wait: waiting, failure_rate, seed: 1 },
@@ -48,6 +52,25 @@ impl Stream {
         Self::of(per_second, wait, wait)
     }
 
+    /// As another shard of its run, 0 to 15.
+    #[must_use]
+    pub fn in_shard(mut self, shard: u8) -> Self {
+        self.shard = shard;
+        self
+    }
+
+    /// With the first message created at that time, ms since the epoch.
+    #[must_use]
+    pub fn since(mut self, beginning: u64) -> Self {
+        self.beginning = beginning;
+        self
+    }
+
+    /// The run that it is of.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
     /// An event with the next records of the shard.
     pub fn batch(&mut self, records: u32) -> String {
         let mut event = String::with_capacity(records as usize * 1_500);
@@ -60,7 +83,8 @@ impl Stream {
         }
         let _ = write!(
             event,
-            r#"],"shardId":"{SHARD}","eventSourceARN":"arn:aws:dynamodb:us-east-1:123456789012:table/bench-messages/stream/2025-11-24T16:00:00.000","window":{{"start":"2025-11-24T16:00:00Z","end":"2025-11-24T16:15:00Z"}},"state":{{}},"isFinalInvokeForWindow":false,"isWindowTerminatedEarly":false}}"#
+            r#"],"shardId":"{SHARD}{shard:x}","eventSourceARN":"arn:aws:dynamodb:us-east-1:123456789012:table/bench-messages/stream/2025-11-24T16:00:00.000","window":{{"start":"2025-11-24T16:00:00Z","end":"2025-11-24T16:15:00Z"}},"state":{{}},"isFinalInvokeForWindow":false,"isWindowTerminatedEarly":false}}"#,
+            shard = self.shard,
         );
         event
     }
@@ -73,7 +97,7 @@ impl Stream {
         let delivery = self.delivery.delivery(id, 1);
         let waiting = self.waiting.delivery(id, 1).wait;
         let after = Duration::from_secs_f64(f64::from(number) / self.per_second);
-        let created_at = u128::from(BEGINNING) + after.as_millis();
+        let created_at = u128::from(self.beginning) + after.as_millis();
         let delivery_ms = delivery.wait.as_millis();
         let concluded_at = created_at + (waiting + delivery.wait).as_millis();
         let status = if delivery.outcome == Outcome::Sent { "SENT" } else { "FAILED" };
@@ -100,7 +124,7 @@ mod tests {
         let mut stream = Stream::usual(100.0).unwrap();
         let numbers = [stream.batch(3), stream.batch(2)].map(|event| {
             let event: Value = serde_json::from_str(&event).unwrap();
-            assert_eq!(event["shardId"], SHARD);
+            assert_eq!(event["shardId"], format!("{SHARD}0"));
             let records = event["Records"].as_array().unwrap().clone();
             let changes = records.iter().map(|record| &record["dynamodb"]);
             changes.map(|change| change["SequenceNumber"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
