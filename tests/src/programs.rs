@@ -166,6 +166,12 @@ impl Program {
         self
     }
 
+    /// Sets an environment variable that was not set before.
+    pub(crate) fn env_unless_set(self, name: &str, value: &str) -> Self {
+        let is_set = self.command.get_envs().any(|(set, to)| set == name && to.is_some());
+        if is_set { self } else { self.env(name, value) }
+    }
+
     /// Runs it at the root of the checkout.
     #[must_use]
     pub fn in_checkout(mut self) -> Self {
@@ -184,18 +190,6 @@ impl Program {
     #[must_use]
     pub fn with_open_files(self, most: u32) -> Self {
         self.started_by("prlimit", &format!("--nofile={most}"))
-    }
-
-    /// Runs it on a terminal of its own, of 80 columns, which takes Unicode: all it says comes out at its stdout.
-    #[must_use]
-    pub fn on_terminal(mut self) -> Self {
-        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
-        let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
-        let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
-        script.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
-        self.replace_by(script);
-        self
     }
 
     /// Has another command become it.

@@ -31,6 +31,8 @@ pub struct Left {
     pub code: Option<i32>,
     /// The text on the screen, and what has scrolled off it.
     pub text: String,
+    /// All that was ever written to it, with what was cleared or written over, and how.
+    pub transcript: String,
     /// It shows the normal screen, its cursor is visible, and its modes are what they were.
     pub restored: bool,
 }
@@ -40,17 +42,19 @@ struct Terminal {
     /// Keeps the modes readable when the program has gone.
     slave: OwnedFd,
     screen: Arc<Mutex<vt100::Parser>>,
-    reader: JoinHandle<()>,
+    /// Ends with all that was written.
+    reader: JoinHandle<Vec<u8>>,
 }
 
 impl Program {
-    /// Starts it on a terminal of that size.
+    /// Starts it on a terminal of that size, which takes colours and Unicode where nothing else was set.
     pub fn start_on_terminal(self, columns: u16, rows: u16) -> OnTerminal {
         let terminal = Terminal::open(columns, rows);
         let modes_before = terminal.modes();
         let slave = || Stdio::from(terminal.slave.try_clone().expect("a descriptor can be copied"));
         // setsid makes it the terminal of a session of its own.
-        let program = self.started_by("setsid", "--ctty").env("TERM", "xterm-256color");
+        let program = self.started_by("setsid", "--ctty");
+        let program = program.env_unless_set("TERM", "xterm-256color").env_unless_set("LC_ALL", "C.UTF-8");
         let running = program.start_with(slave(), slave(), slave());
         OnTerminal { running, terminal, modes_before }
     }
@@ -60,6 +64,11 @@ impl OnTerminal {
     /// The text on the screen.
     pub fn text(&self) -> String {
         self.terminal.screen().screen().contents()
+    }
+
+    /// The screen as it is now.
+    pub fn screen(&self) -> vt100::Screen {
+        self.terminal.screen().screen().clone()
     }
 
     /// Waits until the screen shows that.
@@ -116,7 +125,7 @@ impl OnTerminal {
         let Terminal { master: _master, slave, screen, reader } = self.terminal;
         // With the last holder gone, the reader comes to the end of what was written.
         drop(slave);
-        reader.join().expect("the reader does not panic");
+        let transcript = reader.join().expect("the reader does not panic");
         let mut parser = screen.lock().unwrap_or_else(PoisonError::into_inner);
         let hidden = parser.screen().alternate_screen() || parser.screen().hide_cursor();
         let mut text = parser.screen().contents();
@@ -124,7 +133,17 @@ impl OnTerminal {
         if parser.screen().scrollback() > 0 {
             text = format!("{}\n{text}", parser.screen().contents());
         }
-        Left { code, text, restored: !hidden && modes == self.modes_before }
+        let transcript = String::from_utf8_lossy(&transcript).into_owned();
+        Left { code, text, transcript, restored: !hidden && modes == self.modes_before }
+    }
+}
+
+impl Left {
+    /// Fails the test, with all that was written, unless the program ended with that code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.transcript);
+        self
     }
 }
 
@@ -141,10 +160,12 @@ impl Terminal {
             let (mut from, screen) =
                 (master.try_clone().expect("a descriptor can be copied"), Arc::clone(&screen));
             move || {
-                let mut bytes = [0; 8_192];
+                let (mut bytes, mut transcript) = ([0; 8_192], Vec::new());
                 while let Ok(count @ 1..) = from.read(&mut bytes) {
                     screen.lock().unwrap_or_else(PoisonError::into_inner).process(&bytes[..count]);
+                    transcript.extend_from_slice(&bytes[..count]);
                 }
+                transcript
             }
         });
         let terminal = Self { master, slave: slave.into(), screen, reader };

@@ -1,28 +1,25 @@
 //! What only a terminal gets: colours, a bar, a live line.
 
 use stentor_tests::programs::Built;
-use stentor_tests::{Program, Stack};
+use stentor_tests::{Left, Program, Stack};
 
 const ESCAPE: char = '\u{1b}';
 
-/// What is on a terminal's lines in the end: what was cleared or written over is gone.
-fn left_standing(shown: &str) -> String {
-    let lines = shown.lines().map(|line| line.trim_end().rsplit(['\r']).next().unwrap_or_default());
-    lines.map(|line| line.trim_start_matches("\u{1b}[2K")).collect::<Vec<_>>().join("\n")
+/// What it comes to on a terminal of 80 columns.
+fn on_terminal(program: Program, code: i32) -> Left {
+    program.start_on_terminal(80, 24).finish().exits(code)
 }
 
 #[test]
 fn the_bar_and_the_live_line_are_for_a_terminal_and_gone_in_the_end() {
     let stack = Stack::deploy();
-    let produced = stack.producer("-m 300 --rate 200").on_terminal().run().exits(0);
-    assert!(produced.stdout.contains("━╸"), "{}", produced.stdout);
-    assert!(produced.stdout.contains(" of 300 "), "{}", produced.stdout);
-    let standing = left_standing(&produced.stdout);
+    let Left { text: standing, transcript, .. } = on_terminal(stack.producer("-m 300 --rate 200"), 0);
+    assert!(transcript.contains("━╸") && transcript.contains(" of 300 "), "{transcript}");
     assert!(!standing.contains("enqueuing") && standing.contains("300 messages enqueued"), "{standing}");
 
-    let sent = stack.sender("-w 0.02 -c 10 --idle-timeout 2").on_terminal().run().exits(0);
-    assert!(sent.stdout.contains("delivering ") && sent.stdout.contains(" in hand"), "{}", sent.stdout);
-    let standing = left_standing(&sent.stdout);
+    let Left { text: standing, transcript, .. } =
+        on_terminal(stack.sender("-w 0.02 -c 10 --idle-timeout 2"), 0);
+    assert!(transcript.contains("delivering ") && transcript.contains(" in hand"), "{transcript}");
     assert!(!standing.contains("delivering") && standing.contains("the queue is empty"), "{standing}");
 }
 
@@ -30,13 +27,12 @@ fn the_bar_and_the_live_line_are_for_a_terminal_and_gone_in_the_end() {
 fn a_log_has_lines_of_its_own_beside_the_live_line() {
     let stack = Stack::deploy();
     stack.put_on_queue("no message of Stentor's");
-    let sent = stack.sender("-v --idle-timeout 3").on_terminal().run().exits(0);
-    assert!(sent.stdout.contains("delivering "), "{}", sent.stdout);
-    let standing = left_standing(&sent.stdout);
+    let Left { text: standing, transcript, .. } = on_terminal(stack.sender("-v --idle-timeout 3"), 0);
+    assert!(transcript.contains("delivering "), "{transcript}");
     let logged: Vec<&str> = standing.lines().filter(|line| line.contains("WARN")).collect();
     assert!(!logged.is_empty(), "{standing}");
     for line in logged {
-        assert!(line.trim_start_matches("\u{1b}[33m").trim_start().starts_with("WARN"), "{line:?}");
+        assert!(line.trim_start().starts_with("WARN"), "{line:?}");
         assert!(!line.contains("delivering"), "{line:?}");
     }
 }
@@ -44,13 +40,16 @@ fn a_log_has_lines_of_its_own_beside_the_live_line() {
 #[test]
 fn a_pipe_gets_neither_bar_nor_live_line_nor_colour_and_a_quiet_terminal_neither() {
     let stack = Stack::deploy();
-    for ended in [
-        stack.producer("-m 60 --rate 100").run().exits(0),
-        stack.sender("-w 0.02 -c 10 --idle-timeout 1").run().exits(0),
-        stack.producer("-q -m 60 --rate 100").on_terminal().run().exits(0),
-        stack.sender("-q -w 0.02 -c 10 --idle-timeout 1").on_terminal().run().exits(0),
+    let in_a_pipe = |program: Program| {
+        let ended = program.run().exits(0);
+        format!("{}{}", ended.stdout, ended.stderr)
+    };
+    for told in [
+        in_a_pipe(stack.producer("-m 60 --rate 100")),
+        in_a_pipe(stack.sender("-w 0.02 -c 10 --idle-timeout 1")),
+        on_terminal(stack.producer("-q -m 60 --rate 100"), 0).transcript,
+        on_terminal(stack.sender("-q -w 0.02 -c 10 --idle-timeout 1"), 0).transcript,
     ] {
-        let told = format!("{}{}", ended.stdout, ended.stderr);
         assert!(!told.contains("delivering") && !told.contains("enqueuing"), "{told:?}");
         assert!(!told.contains(ESCAPE), "{told:?}");
     }
@@ -78,7 +77,7 @@ fn colours_follow_the_variables_that_say_whether_there_shall_be_any() {
                 let piped = call().run().exits(code);
                 let told = format!("{}{}", piped.stdout, piped.stderr);
                 assert_eq!(told.contains(ESCAPE), in_a_pipe, "{line} {variables} in a pipe: {told:?}");
-                let shown = call().on_terminal().run().exits(code).stdout;
+                let shown = on_terminal(call(), code).transcript;
                 assert_eq!(shown.contains(ESCAPE), on_a_terminal, "{line} {variables}: {shown:?}");
             }
         }
