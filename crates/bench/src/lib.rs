@@ -2,7 +2,6 @@
 //!
 //! - [`sink`]: a server that answers SQS's and `DynamoDB`'s calls from memory at almost no cost;
 //! - [`measure`]: what processes take of time, CPU and memory;
-//! - [`cost`]: dollars, from list prices and what was counted;
 //! - [`programs`]: the programs that are measured;
 //! - [`stream`]: a stream's batches, as Lambda hands them to the function;
 //! - [`scenarios`]: what is played, and what is measured of it;
@@ -10,7 +9,6 @@
 //! - [`raw`]: the calls of the producer and the sender, made by hand: the practical limit;
 //! - [`peers`]: programs that do the same job by other means, installed on demand.
 
-pub mod cost;
 pub mod measure;
 pub mod peers;
 pub mod programs;

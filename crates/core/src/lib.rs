@@ -8,6 +8,7 @@
 //! - [`census`]: a run counted from the table, message by message, which the tallies must equal;
 //! - [`backlog`]: what waits on a queue, and when it is surely empty;
 //! - [`usage`]: what the services were asked to do, which is what a rehearsal is billed by;
+//! - [`cost`]: list prices, and the dollars that this comes to;
 //! - [`show`]: results, numbers and texts as they are read.
 //!
 //! Around it stand [`aws`], the way to the queue and the tables, [`cli`], what the three command lines have
@@ -19,6 +20,7 @@ pub mod census;
 #[cfg(feature = "programs")]
 pub mod cli;
 pub mod clock;
+pub mod cost;
 pub mod delivery;
 mod draw;
 pub mod message;

@@ -1,10 +1,10 @@
 //! The whole chain on the sink: what a million messages cost.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use stentor_core::cost::{Consumption, Counting, Dollars, Prices};
 
 use super::function::units_a_put;
 use super::{Bench, Scenario};
-use crate::cost::{Consumption, Counting, Dollars};
 use crate::measure::measure;
 use crate::programs::Place;
 use crate::report::Figure;
@@ -69,21 +69,17 @@ fn play(
     let pending = sink.statuses().get("PENDING").copied().unwrap_or(0);
     ensure!(sink.backlog() == (0, 0) && pending == 0, "{pending} messages are still pending");
     let counts = sink.counts();
-    let count = f64::from(messages);
-    let consumption = Consumption {
-        queue_requests: counts.queue_requests() as f64 / count,
-        write_units: counts.write_units / count,
-        read_units: counts.read_units / count,
-        messages_per_second: rate.into(),
-        counting: counting(shards, units_a_put(bench, rate, shards)?),
+    let a_message = |count: f64| count / f64::from(messages);
+    let queue_requests = a_message(counts.queue_requests() as f64);
+    let (write_units, read_units) = (a_message(counts.write_units), a_message(counts.read_units));
+    let counting = counting(shards, units_a_put(bench, rate, shards)?);
+    let million = Consumption {
+        queue_requests: Some(queue_requests * 1e6),
+        write_units: Some(write_units * 1e6),
+        read_units: Some(read_units * 1e6),
+        counted: counting.of(1e6, 1e6 / f64::from(rate)),
     };
-    let dollars = Dollars::of(&consumption);
-    Ok(vec![
-        dollars.total(),
-        consumption.queue_requests,
-        consumption.write_units,
-        consumption.read_units,
-        consumption.counting.tally_units,
-        dollars.tallies,
-    ])
+    let dollars = Dollars::of(&million, &Prices::default());
+    let total = dollars.total().context("the sink counts all of it")?;
+    Ok(vec![total, queue_requests, write_units, read_units, counting.tally_units, dollars.tallies])
 }
