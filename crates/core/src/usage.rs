@@ -15,6 +15,27 @@ pub struct Usage {
     pub read_units: Option<f64>,
 }
 
+/// Which program spends something on a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Program {
+    /// A producer.
+    Producer,
+    /// A sender.
+    Sender,
+}
+
+/// What a program says it has spent on a run so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// The program's own id: of a sender, its name.
+    pub id: String,
+    /// Which program it is; `None` where the account does not tell.
+    pub program: Option<Program>,
+    /// What it has spent; `None` where the account cannot be read.
+    pub usage: Option<Usage>,
+}
+
 impl Default for Usage {
     fn default() -> Self {
         Self { requests: 0, queue_requests: 0, write_units: Some(0.0), read_units: Some(0.0) }

@@ -1,10 +1,13 @@
 //! The command line.
 
-use clap::Parser;
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::{Parser, ValueHint};
 use stentor_core::cli::{OUTPUT, SharedArgs, examples, full_ending, number_within};
+use stentor_core::cost::OwnPrice;
 use stentor_core::run::RunId;
 use stentor_version::VERSION;
 
+use crate::report::Target;
 use crate::thresholds::Threshold;
 
 /// Watch a rehearsal: messages sent and failed, the average time per message, and how long it will take
@@ -33,6 +36,12 @@ pub struct Args {
     /// Draw the live view of a terminal without Unicode
     #[arg(long, help_heading = OUTPUT)]
     pub ascii: bool,
+    /// When the run ends, write a report of it: FILE.html, a page, or FILE.json, its data; with --once, at once
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["follow", "audit", "repair"], value_hint = ValueHint::FilePath, value_parser = PathBufValueParser::new().try_map(Target::of), help_heading = REPORT)]
+    pub report: Option<Target>,
+    /// Reckon the report's cost with a price of your own, such as write_units=0.75; may be given several times
+    #[arg(long, value_name = "NAME=DOLLARS", requires = "report", long_help = PRICE, help_heading = REPORT)]
+    pub price: Vec<OwnPrice>,
     /// Exit 4 if the last snapshot crosses this, such as 'failed_rate>0.2' or 'p99_latency>30s'; may be given several times
     #[arg(long, value_name = "EXPR", conflicts_with_all = ["audit", "repair"], long_help = FAIL_IF, help_heading = CHECK)]
     pub fail_if: Vec<Threshold>,
@@ -48,12 +57,14 @@ pub struct Args {
 }
 
 const WATCH: &str = "Watch";
+const REPORT: &str = "Report";
 const CHECK: &str = "Check";
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("monitor -t 5", "the latest run, every 5 s, to its end"),
     ("monitor --once --json", "one snapshot for a script"),
     ("monitor --fail-if 'failed_rate>0.2'", "exit 4 if more than a fifth failed"),
+    ("monitor --report run.html", "a page to keep, when the run ends"),
     ("monitor --audit --local", "table and tallies, on the emulator"),
 ];
 
@@ -69,6 +80,14 @@ Compare by >, >=, < or <=:
   average_latency, p50_latency, p90_latency, p99_latency,
   max_latency                  from a message's creation to its end
 A value that is not known yet crosses nothing.";
+
+const PRICE: &str = "\
+Reckon the report's cost with a price of your own, such as write_units=0.75; may be given several times.
+
+Dollars, in the place of the list price of us-east-1:
+  queue_requests, write_units, read_units, invocations
+                  for a million
+  gb_seconds      for one GB of the function's memory for a second";
 
 fn parse_interval(text: &str) -> Result<f64, String> {
     number_within(text, 0.1..=3_600.0, "seconds from 0.1 to 3600")
@@ -103,6 +122,14 @@ mod tests {
             "--audit --fail-if failed>1",
             "--fail-if failed",
             "--fail-if average>1",
+            "--report a.txt",
+            "--report a",
+            "--report a.html --follow",
+            "--report a.html --audit",
+            "--report a.html --repair",
+            "--price write_units=1",
+            "--report a.html --price write_units=-1",
+            "--report a.html --price units=1",
         ] {
             assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_err(), "{line}");
         }
@@ -111,6 +138,7 @@ mod tests {
             "--audit --json",
             "--once --fail-if failed>1 --fail-if average>1s",
             "--repair --json --run 01JDD0QYJ8000000000000000A",
+            "--once --report a.JSON --price write_units=1 --price gb_seconds=0",
         ] {
             assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_ok(), "{line}");
         }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use stentor_core::aws::Session;
 use stentor_core::show;
 
 use crate::charts::{Course, Spread};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Reading, Snapshot};
 use crate::watch::{Seen, Standing};
 
 /// How much later than due the next data may come without a word.
@@ -19,7 +20,7 @@ const IDLE: f64 = 5.0;
 const LONG_IDLE: f64 = 15.0;
 
 /// Where the run is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Place {
     pub stack: String,
     pub region: String,
@@ -47,11 +48,12 @@ pub(crate) struct Known {
 #[derive(Debug)]
 pub(crate) struct Data {
     pub snapshot: Snapshot,
+    pub reading: Reading,
     pub standing: Standing,
     pub course: Course,
     pub spread: Spread,
     /// How long nothing had been concluded, seconds.
-    idle: f64,
+    pub idle: f64,
     /// When they came, since the surface was opened.
     at: Duration,
 }
@@ -125,16 +127,16 @@ impl Known {
 }
 
 impl Data {
-    fn of(seen: Seen, now: Duration) -> Self {
+    pub(crate) fn of(seen: Seen, now: Duration) -> Self {
         let Seen { snapshot, reading, standing } = seen;
         let course = Course::of(&reading.tally, reading.at_ms, standing == Standing::Complete);
         let spread = Spread::of(&reading.tally.delivery);
         let last = reading.tally.last_concluded_at.unwrap_or(reading.record.created_at);
         let idle = reading.at_ms.saturating_sub(last) as f64 / 1_000.0;
-        Self { snapshot, standing, course, spread, idle, at: now }
+        Self { snapshot, reading, standing, course, spread, idle, at: now }
     }
 
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         let run = &self.snapshot;
         if let Some(broken) = run.broken.first() {
             let why = format!(

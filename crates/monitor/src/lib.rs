@@ -5,7 +5,7 @@
 //! and again, and `history` tells how fast the run goes; for a surface that stays open, `reader` does so beside it, and
 //! `known` is what came of it. Beside them, `stall` tells when a run will get no further,
 //! `table` counts a run message by message, `audit` compares that with the tallies, `repair` puts it in their place,
-//! and `thresholds` judges the last snapshot.
+//! `thresholds` judges the last snapshot, and `report` makes a file of what is known in the end.
 
 mod args;
 mod audit;
@@ -16,6 +16,7 @@ mod live;
 mod reader;
 mod reading;
 mod repair;
+mod report;
 mod snapshot;
 mod stall;
 mod table;
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 pub use args::Args;
-use known::Place;
+use known::{Data, Place};
 use live::{Ending, Fault, Look};
 use reading::Sources;
 use snapshot::Snapshot;
@@ -37,6 +38,7 @@ use stentor_core::aws::metrics::RunRecord;
 use stentor_core::aws::session::Destination;
 use stentor_core::aws::{Error, MessagesTable, Session};
 use stentor_core::cli::{Listener, Stop, colour, print_line, say};
+use stentor_core::cost::Prices;
 use tokio::time::{MissedTickBehavior, interval};
 use view::{View, completion};
 use watch::{Choice, Stalled, Standing, Watch};
@@ -46,14 +48,19 @@ const CROSSED: u8 = 4;
 
 /// Watches, audits or repairs, as the flags say; returns the exit code.
 pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
+    if let Some(report) = &args.report {
+        report.try_out()?;
+    }
     let session = Arc::new(Session::open(destination, stop.token()).await?);
     let stopped = || Ok(stop.code().unwrap_or(0));
     let Some(sources) = stop.unless_requested(Sources::open(&session)).await else { return stopped() };
     let sources = sources?;
+    let place = Place::of(&session);
     if is_live(&args)
-        && let Some(code) = show(&args, &session, &sources, &stop).await?
+        && let Some(ending) = show(&args, &place, &sources, &stop).await?
     {
-        return Ok(code);
+        let finished = stop.unless_requested(finish(&args, ending, &place, &sources));
+        return finished.await.unwrap_or_else(stopped);
     }
     let code = stop.unless_requested(async {
         if args.audit {
@@ -61,20 +68,18 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
         } else if args.repair {
             repair_run(&args, &sources, &MessagesTable::new(&session)).await
         } else {
-            print(&args, &sources).await
+            finish(&args, print(&args, &sources).await?, &place, &sources).await
         }
     });
     code.await.unwrap_or_else(stopped)
 }
 
 /// Draws the live view until it ends; `None` where the terminal cannot be had.
-async fn show(args: &Args, session: &Session, sources: &Sources, stop: &Stop) -> anyhow::Result<Option<u8>> {
+async fn show(args: &Args, place: &Place, sources: &Sources, stop: &Stop) -> anyhow::Result<Option<Ending>> {
     let look = Look { ascii: args.ascii, colour: colour(&std::io::stdout()) };
     let every = Duration::from_secs_f64(args.interval);
-    match live::show(sources, Place::of(session), choice(args), every, look, stop).await {
-        Ok(Ending::Over(last, standing)) => end(args, &last, standing).map(Some),
-        Ok(Ending::Left(last)) => Ok(Some(last.map_or(0, |last| judge(args, &last)))),
-        Ok(Ending::Signal(code)) => Ok(Some(code)),
+    match live::show(sources, place.clone(), choice(args), every, look, stop).await {
+        Ok(ending) => Ok(Some(ending)),
         Err(Fault::NoTerminal) => Ok(None),
         Err(Fault::Terminal(error)) => bail!("the terminal cannot be written: {error}"),
         Err(Fault::Aws(error)) => Err(error.into()),
@@ -82,7 +87,7 @@ async fn show(args: &Args, session: &Session, sources: &Sources, stop: &Stop) ->
 }
 
 /// Prints the run every interval, until it is over.
-async fn print(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
+async fn print(args: &Args, sources: &Sources) -> anyhow::Result<Ending> {
     let view = view_for(args);
     let mut ticks = interval(Duration::from_secs_f64(args.interval));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -99,29 +104,56 @@ async fn print(args: &Args, sources: &Sources) -> anyhow::Result<u8> {
             }
             continue;
         };
-        let now = &seen.snapshot;
-        if print_line(&view.render(now))? == Listener::Gone || args.once {
-            return Ok(judge(args, now));
+        let listener = print_line(&view.render(&seen.snapshot))?;
+        let is_over = seen.standing != Standing::GoesOn && !args.follow;
+        let data = || Box::new(Data::of(seen, Duration::ZERO));
+        if listener == Listener::Gone || args.once {
+            return Ok(Ending::Left(Some(data())));
         }
-        if args.follow {
-            continue;
-        }
-        if seen.standing != Standing::GoesOn {
-            return end(args, now, seen.standing);
+        if is_over {
+            return Ok(Ending::Over(data()));
         }
     }
 }
 
-/// How a run ends that goes no further: a stalled one with an error, whatever thresholds it crosses.
-fn end(args: &Args, last: &Snapshot, standing: Standing) -> anyhow::Result<u8> {
-    if standing == Standing::Complete && !args.shared.json {
-        print_line(&completion(last))?;
+/// What is left to do where no signal ended it: the report, and the judgement; returns the exit code.
+async fn finish(args: &Args, ending: Ending, place: &Place, sources: &Sources) -> anyhow::Result<u8> {
+    match ending {
+        Ending::Over(mut data) => {
+            if data.standing == Standing::Complete && !args.shared.json {
+                print_line(&completion(&data.snapshot))?;
+            }
+            if args.report.is_some() {
+                report::settle(sources, &mut data, args.shared.quiet).await;
+            }
+            let reported = write_report(args, &data, place);
+            let code = judge(args, &data.snapshot);
+            if data.standing == Standing::Stalled {
+                if let Err(error) = reported {
+                    say(&error.to_string());
+                }
+                bail!("{}", Stalled(&data.snapshot));
+            }
+            reported.map(|()| code)
+        }
+        Ending::Left(Some(data)) => {
+            let reported = write_report(args, &data, place);
+            let code = judge(args, &data.snapshot);
+            reported.map(|()| code)
+        }
+        Ending::Left(None) => {
+            if args.report.is_some() {
+                say("there is no report: there was no run to tell of");
+            }
+            Ok(0)
+        }
+        Ending::Signal(code) => Ok(code),
     }
-    let code = judge(args, last);
-    if standing == Standing::Stalled {
-        bail!("{}", Stalled(last));
-    }
-    Ok(code)
+}
+
+fn write_report(args: &Args, data: &Data, place: &Place) -> anyhow::Result<()> {
+    let Some(target) = &args.report else { return Ok(()) };
+    report::write(target, data, place, &Prices::with(&args.price), args.shared.quiet)
 }
 
 /// Tells which thresholds the last snapshot crosses; returns the exit code.

@@ -24,11 +24,10 @@ use terminal::Canvas;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::known::Place;
+use crate::known::{Data, Place};
 use crate::reader::{self, Wish};
 use crate::reading::Sources;
-use crate::snapshot::Snapshot;
-use crate::watch::{Choice, Standing};
+use crate::watch::Choice;
 
 /// How often age and time left move on.
 const TICK: Duration = Duration::from_millis(500);
@@ -40,9 +39,9 @@ const INTERRUPTED: u8 = 130;
 #[derive(Debug)]
 pub(crate) enum Ending {
     /// With the run it was begun for.
-    Over(Snapshot, Standing),
+    Over(Box<Data>),
     /// Somebody left: what was seen last.
-    Left(Option<Snapshot>),
+    Left(Option<Box<Data>>),
     /// By a signal, or Ctrl-C: the exit code.
     Signal(u8),
 }
@@ -90,9 +89,9 @@ pub(crate) async fn show(
     let picture = Picture { model: &model, now: began.elapsed(), look };
     terminal::print(&picture.summary(size?))?;
     Ok(match (end, model.known.data) {
-        (End::Over, Some(data)) => Ending::Over(data.snapshot, data.standing),
+        (End::Over, Some(data)) => Ending::Over(Box::new(data)),
         (End::Signal(code), _) => Ending::Signal(code),
-        (End::Left | End::Over, data) => Ending::Left(data.map(|data| data.snapshot)),
+        (End::Left | End::Over, data) => Ending::Left(data.map(Box::new)),
     })
 }
 

@@ -41,6 +41,8 @@ impl Sources {
             visibility,
             dead_letters: dead_letters.visible,
             beats,
+            accounts: parts.accounts,
+            tally_units: parts.tally_units,
             at_ms: now_ms(),
         }))
     }

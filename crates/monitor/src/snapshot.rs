@@ -7,9 +7,10 @@ use stentor_core::aws::metrics::{RunRecord, SenderBeat};
 use stentor_core::backlog::Backlog;
 use stentor_core::show;
 use stentor_core::tally::{Broken, Tally, Times};
+use stentor_core::usage::Account;
 
 /// A sender counts as alive while its last sign of life is younger than this, ms.
-const ALIVE_MS: u64 = 15_000;
+pub(crate) const ALIVE_MS: u64 = 15_000;
 
 /// A run at a moment; its JSON is what the monitor prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -94,6 +95,10 @@ pub(crate) struct Reading {
     pub visibility: Duration,
     pub dead_letters: u64,
     pub beats: Vec<SenderBeat>,
+    /// What the programs say they have spent on the run.
+    pub accounts: Vec<Account>,
+    /// The write units of putting each shard's tally, as it is now.
+    pub tally_units: Vec<u64>,
     /// When it was read, ms since the epoch.
     pub at_ms: u64,
 }
@@ -182,7 +187,7 @@ impl Reading {
     }
 }
 
-fn rate_of_life(beat: &SenderBeat) -> Option<f64> {
+pub(crate) fn rate_of_life(beat: &SenderBeat) -> Option<f64> {
     let ms = beat.seen_at.saturating_sub(beat.started_at);
     (ms > 0).then(|| as_f64(beat.sent.saturating_add(beat.failed)) * 1_000.0 / as_f64(ms))
 }
@@ -229,6 +234,8 @@ pub(crate) mod tests {
             visibility: Duration::from_secs(60),
             dead_letters: 0,
             beats: Vec::new(),
+            accounts: Vec::new(),
+            tally_units: Vec::new(),
             at_ms: 100_000,
         }
     }

@@ -71,7 +71,7 @@ const FIGURES: [Figure; 16] = [
 ];
 
 /// The share of what is concluded that failed.
-fn failed_rate(now: &Snapshot) -> Option<f64> {
+pub(crate) fn failed_rate(now: &Snapshot) -> Option<f64> {
     let concluded = now.sent.saturating_add(now.failed);
     (concluded > 0).then(|| now.failed as f64 / concluded as f64)
 }

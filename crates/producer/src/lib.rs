@@ -25,6 +25,7 @@ use stentor_core::cli::{Live, Stop, print_line, say};
 use stentor_core::clock::now_ms;
 use stentor_core::run::{Plan, RunId, TextLength};
 use stentor_core::show;
+use stentor_core::usage::Program;
 use summary::Summary;
 use tokio_util::sync::CancellationToken;
 
@@ -182,8 +183,8 @@ async fn tell(
     stores: &Stores,
 ) -> anyhow::Result<()> {
     let usage = stores.session.usage();
-    let program = RunId::from_parts(now_ms(), rand::random()).to_string();
-    if let Err(error) = stores.metrics.spent(plan.run(), &program, &usage).await {
+    let id = RunId::from_parts(now_ms(), rand::random()).to_string();
+    if let Err(error) = stores.metrics.spent(plan.run(), Program::Producer, &id, &usage).await {
         say(&format!("what this has cost could not be written to the table: {error}"));
     }
     let summary = Summary::new(plan, messages, took, usage);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use stentor_core::aws::metrics::SenderBeat;
 use stentor_core::aws::{MetricsTable, Session};
 use stentor_core::clock::now_ms;
+use stentor_core::usage::Program;
 use tokio::time::sleep;
 
 use crate::counts::Counts;
@@ -55,7 +56,8 @@ impl Heartbeat {
         let messages = self.seen.messages();
         let all = messages.values().sum();
         for (run, some) in messages {
-            let spent = self.metrics.spent(run, &self.beat.sender, &usage.share(some, all)).await;
+            let share = usage.share(some, all);
+            let spent = self.metrics.spent(run, Program::Sender, &self.beat.sender, &share).await;
             if let Err(error) = spent {
                 tracing::warn!("what run {run} has cost could not be written to the table: {error}");
             }

@@ -28,6 +28,12 @@ pub(super) fn size(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + size_of_value(value)).sum()
 }
 
+/// What writing an item takes: a unit for each KB begun (Amazon `DynamoDB` Developer Guide, "`DynamoDB` on-demand capacity
+/// mode").
+pub(super) fn write_units(item: &Item) -> u64 {
+    size(item).div_ceil(1_024).max(1) as u64
+}
+
 fn size_of_value(value: &AttributeValue) -> usize {
     /// What a list or a map takes beside its elements, and each element beside its content.
     const NESTED: usize = 3;

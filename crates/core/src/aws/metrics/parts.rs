@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::runs::{RunRecord, run_record};
 use super::tallies::{BROKEN, SHARD, decode, shard_tally};
+use super::usages::{USAGE, account};
 use super::{Condition, Error, Item, MetricsTable, RUN, key, malformed, number, string};
+use crate::aws::item::write_units;
 use crate::run::RunId;
 use crate::tally::{Broken, RunTallies, Tally, VERSION};
+use crate::usage::Account;
 
 /// The part that holds the tally counted from the table of messages.
 const FINAL: &str = "final";
@@ -20,6 +23,10 @@ pub struct RunParts {
     pub tally: Tally,
     /// Tallies that cannot be kept or read, and are missing in it.
     pub broken: Vec<Broken>,
+    /// What the programs say they have spent on it.
+    pub accounts: Vec<Account>,
+    /// For each shard's tally, the write units that it takes to put it as it is now.
+    pub tally_units: Vec<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -34,6 +41,7 @@ impl MetricsTable {
     pub async fn run_parts(&self, run: RunId) -> Result<RunParts, Error> {
         let mut record = None;
         let mut tallies = RunTallies::default();
+        let (mut accounts, mut tally_units) = (Vec::new(), Vec::new());
         for item in self.query(&run.to_string()).await? {
             let part = string(&item, "part").unwrap_or_default().to_owned();
             if part == RUN {
@@ -41,13 +49,16 @@ impl MetricsTable {
             } else if part == FINAL {
                 tallies.counted_from_table(decode(item).map(|stored: Stored| stored.tally));
             } else if let Some(shard) = part.strip_prefix(SHARD) {
+                tally_units.push(write_units(&item));
                 tallies.shard(shard, shard_tally(item));
             } else if let Some(shard) = part.strip_prefix(BROKEN) {
                 tallies.broken(shard, string(&item, "why").unwrap_or("no reason given").to_owned());
+            } else if let Some(id) = part.strip_prefix(USAGE) {
+                accounts.push(account(id, item));
             }
         }
         let (tally, broken) = tallies.settle();
-        Ok(RunParts { record, tally, broken })
+        Ok(RunParts { record, tally, broken, accounts, tally_units })
     }
 
     /// Writes the tally that counts alone from then on, in the place of an earlier one. One of another version is

@@ -1,18 +1,88 @@
 //! What each program has spent on a run.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Condition, Error, Item, MetricsTable, key, malformed};
 use crate::run::RunId;
-use crate::usage::Usage;
+use crate::usage::{Account, Program, Usage};
 
-const USAGE: &str = "usage#";
+pub(super) const USAGE: &str = "usage#";
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    program: Option<Program>,
+    #[serde(flatten)]
+    usage: Usage,
+}
 
 impl MetricsTable {
     /// Says what a program, named by its own id, has spent on a run so far, in the place of what it said before.
-    pub async fn spent(&self, run: RunId, program: &str, usage: &Usage) -> Result<(), Error> {
+    pub async fn spent(&self, run: RunId, program: Program, id: &str, usage: &Usage) -> Result<(), Error> {
         const CALL: &str = "PutItem (usage)";
-        let (run, part) = (run.to_string(), format!("{USAGE}{program}"));
-        let mut item: Item = serde_dynamo::to_item(usage).map_err(|e| malformed(&run, &part, &e))?;
+        let (run, part) = (run.to_string(), format!("{USAGE}{id}"));
+        let stored = Stored { program: Some(program), usage: *usage };
+        let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&run, &part, &e))?;
         item.extend(key(&run, &part));
         self.put(CALL, &item, Condition::None).await.map(drop)
+    }
+}
+
+/// What is stored of the program of that id; nothing in it is believed where a part of it is odd.
+pub(super) fn account(id: &str, item: Item) -> Account {
+    let stored: Option<Stored> = serde_dynamo::from_item(item).ok().filter(is_sound);
+    Account {
+        id: id.to_owned(),
+        program: stored.as_ref().and_then(|stored| stored.program),
+        usage: stored.map(|stored| stored.usage),
+    }
+}
+
+fn is_sound(stored: &Stored) -> bool {
+    let Usage { requests, queue_requests, write_units, read_units } = stored.usage;
+    let units = [write_units, read_units];
+    queue_requests <= requests && units.into_iter().flatten().all(|units| units.is_finite() && units >= 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    const USED: Usage = Usage { requests: 7, queue_requests: 3, write_units: Some(4.5), read_units: None };
+
+    fn item(program: Option<Program>) -> Item {
+        let mut item: Item = serde_dynamo::to_item(Stored { program, usage: USED }).unwrap();
+        item.extend(key("run", "usage#a"));
+        item
+    }
+
+    #[test]
+    fn an_account_reads_back_also_one_that_does_not_tell_its_program() {
+        for program in [Some(Program::Sender), None] {
+            let told = Account { id: "a".to_owned(), program, usage: Some(USED) };
+            assert_eq!(account("a", item(program)), told);
+        }
+    }
+
+    #[test]
+    fn an_odd_account_tells_nothing_and_is_not_passed_over() {
+        let n = |digits: &str| AttributeValue::N(digits.to_owned());
+        for (name, odd) in [
+            ("requests", n("-1")),
+            ("requests", n("2")),
+            ("write_units", n("-0.5")),
+            ("write_units", n("1e999")),
+            ("read_units", AttributeValue::S("many".to_owned())),
+            ("program", AttributeValue::S("\u{1b}[2J".to_owned())),
+        ] {
+            let mut item = item(Some(Program::Producer));
+            item.insert(name.to_owned(), odd);
+            assert_eq!(
+                account("a", item),
+                Account { id: "a".to_owned(), program: None, usage: None },
+                "{name}"
+            );
+        }
     }
 }

@@ -1,0 +1,65 @@
+//! `--report`: a run as a file to keep.
+//!
+//! `data` is what a report holds, with its `senders` and its `bill`; `write` puts it where it goes.
+
+mod bill;
+mod data;
+mod senders;
+mod write;
+
+use std::time::Duration;
+
+use data::Report;
+use stentor_core::cli::say;
+use stentor_core::clock::now_ms;
+use stentor_core::cost::Prices;
+use stentor_core::show;
+use tokio::time::{Instant, sleep};
+pub(crate) use write::Target;
+
+use crate::known::{Data, Place};
+use crate::reading::Sources;
+use write::Form;
+
+/// How long a report waits at the end of a run for what the programs have spent: a sender ends about 12 s after its last
+/// message, and tells it then.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Waits until the programs that are still there have told what they spent on the run, but not for long.
+pub(crate) async fn settle(sources: &Sources, data: &mut Data, quiet: bool) {
+    let start = Instant::now();
+    while bill::is_awaited(&data.reading) && start.elapsed() < PATIENCE {
+        if start.elapsed() < LOOK_EVERY && !quiet {
+            say(&format!(
+                "the report waits for what the programs have spent, {} s at most",
+                PATIENCE.as_secs()
+            ));
+        }
+        sleep(LOOK_EVERY).await;
+        // What there is will do where AWS does not answer.
+        let Ok(Some(reading)) = sources.read(data.reading.record.plan.run()).await else { return };
+        data.reading = reading;
+    }
+}
+
+/// Writes what is known of the run, and says where it is.
+pub(crate) fn write(
+    target: &Target,
+    data: &Data,
+    place: &Place,
+    prices: &Prices,
+    quiet: bool,
+) -> anyhow::Result<()> {
+    let report = Report::of(data, place, prices, now_ms());
+    let text = match target.form {
+        Form::Json => show::json(&report) + "\n",
+        Form::Html => String::new(),
+    };
+    target.write(&text)?;
+    if !quiet {
+        say(&format!("the report is in {}", target.name()));
+    }
+    Ok(())
+}

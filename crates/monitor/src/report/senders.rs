@@ -1,0 +1,108 @@
+//! The senders that worked on a run.
+
+use serde::Serialize;
+use stentor_core::aws::metrics::SenderBeat;
+use stentor_core::usage::{Account, Program};
+
+use super::data::moment;
+use crate::snapshot::{ALIVE_MS, Reading, rate_of_life};
+
+/// A sender, as its signs of life tell of it; null where the table does not keep them any more. Its counts are those of
+/// all its life.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Worker {
+    pub sender: String,
+    pub state: Option<Life>,
+    pub started_at: Option<String>,
+    pub seen_at: Option<String>,
+    pub wait: Option<f64>,
+    pub failure_rate: Option<f64>,
+    pub concurrency: Option<u32>,
+    pub sent: Option<u64>,
+    pub failed: Option<u64>,
+    pub duplicates: Option<u64>,
+    pub released: Option<u64>,
+    /// Over all its life.
+    pub messages_per_second: Option<f64>,
+    /// It has told what it spent on the run.
+    pub accounted: bool,
+}
+
+/// Whether a sender still works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Life {
+    Alive,
+    Ended,
+    /// It gave no sign of life for long, and did not say that it ended.
+    Silent,
+}
+
+/// Those that told what they spent on the run, and those that concluded something and were there during it; in the
+/// order of their names, which is that of their start.
+pub(super) fn workers(reading: &Reading) -> Vec<Worker> {
+    let accounts = reading.accounts.iter().filter(|account| account.program == Some(Program::Sender));
+    let told = |name: &str| reading.accounts.iter().any(|account| account.id == name);
+    let there = reading.beats.iter().filter(|beat| told(&beat.sender) || was_there(beat, reading));
+    let mut workers: Vec<Worker> =
+        there.map(|beat| Worker::of(beat, told(&beat.sender), reading.at_ms)).collect();
+    let gone: Vec<Worker> = accounts
+        .filter(|account| !reading.beats.iter().any(|beat| beat.sender == account.id))
+        .map(Worker::gone)
+        .collect();
+    workers.extend(gone);
+    workers.sort_by(|one, other| one.sender.cmp(&other.sender));
+    workers
+}
+
+/// It did something, and its life and the run's have a time in common.
+fn was_there(beat: &SenderBeat, reading: &Reading) -> bool {
+    let over = reading.record.plan.total() == reading.record.enqueued
+        && reading.tally.concluded() >= u64::from(reading.record.plan.total());
+    let end = reading.tally.last_concluded_at.filter(|_| over).unwrap_or(reading.at_ms);
+    let did = beat.sent > 0 || beat.failed > 0 || beat.duplicates > 0;
+    did && beat.started_at <= end && beat.ended_at.unwrap_or(beat.seen_at) >= reading.record.created_at
+}
+
+impl Worker {
+    fn of(beat: &SenderBeat, accounted: bool, at_ms: u64) -> Self {
+        let state = match beat.ended_at {
+            Some(_) => Life::Ended,
+            None if at_ms.abs_diff(beat.seen_at) < ALIVE_MS => Life::Alive,
+            None => Life::Silent,
+        };
+        Self {
+            sender: beat.sender.clone(),
+            state: Some(state),
+            started_at: moment(beat.started_at),
+            seen_at: moment(beat.seen_at),
+            wait: Some(beat.wait),
+            failure_rate: Some(beat.failure_rate),
+            concurrency: Some(beat.concurrency),
+            sent: Some(beat.sent),
+            failed: Some(beat.failed),
+            duplicates: Some(beat.duplicates),
+            released: Some(beat.released),
+            messages_per_second: rate_of_life(beat),
+            accounted,
+        }
+    }
+
+    fn gone(account: &Account) -> Self {
+        Self {
+            sender: account.id.clone(),
+            state: None,
+            started_at: None,
+            seen_at: None,
+            wait: None,
+            failure_rate: None,
+            concurrency: None,
+            sent: None,
+            failed: None,
+            duplicates: None,
+            released: None,
+            messages_per_second: None,
+            accounted: true,
+        }
+    }
+}
