@@ -34,6 +34,41 @@ pub fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}") } else { count(per_second.round() as u64) }
 }
 
+/// A quantity that need not be whole: three digits of a small one, `0.0391`; thousands set apart, `1,235`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+pub fn amount(quantity: f64) -> String {
+    if quantity >= 100.0 || quantity.fract() == 0.0 {
+        return count(quantity.round() as u64);
+    }
+    let decimals = if quantity >= 10.0 {
+        1
+    } else if quantity >= 1.0 {
+        2
+    } else {
+        first_decimal(quantity) + 2
+    };
+    format!("{quantity:.decimals$}")
+}
+
+/// Dollars: cents from a dollar on, `$1,234.57`, and three digits below, `$0.0117`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+pub fn dollars(dollars: f64) -> String {
+    if dollars >= 0.995 {
+        let cents = (dollars * 100.0).round() as u64;
+        return format!("${}.{:02}", count(cents / 100), cents % 100);
+    }
+    if dollars < 1e-9 {
+        return "$0.00".to_owned();
+    }
+    let decimals = first_decimal(dollars) + 2;
+    format!("${dollars:.decimals$}")
+}
+
+/// Which decimal place is the first that is not zero, of a number between 0 and 1; no further than the ninth.
+fn first_decimal(number: f64) -> usize {
+    (1..9_u8).find(|place| number * 10_f64.powi(i32::from(*place)) >= 1.0).map_or(9, usize::from)
+}
+
 /// A time span: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
 pub fn span(seconds: f64) -> String {
@@ -99,6 +134,32 @@ mod tests {
             assert_eq!(span(seconds), text);
         }
         assert_eq!((rate(0.25), rate(1_234.5)), ("0.2".to_owned(), "1,235".to_owned()));
+    }
+
+    #[test]
+    fn quantities_and_dollars_have_the_digits_that_matter() {
+        for (number, text) in [
+            (0.0, "0"),
+            (6_004.0, "6,004"),
+            (1_234.5, "1,235"),
+            (12.34, "12.3"),
+            (1.25, "1.25"),
+            (0.039_06, "0.0391"),
+        ] {
+            assert_eq!(amount(number), text);
+        }
+        for (number, text) in [
+            (0.0, "$0.00"),
+            (1.395, "$1.40"),
+            (0.999, "$1.00"),
+            (1_234.567, "$1,234.57"),
+            (0.625, "$0.625"),
+            (0.011_74, "$0.0117"),
+            (0.000_013_333_4, "$0.0000133"),
+            (1e-30, "$0.00"),
+        ] {
+            assert_eq!(dollars(number), text);
+        }
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! `--report`: a run as a file to keep.
 //!
-//! `data` is what a report holds, with its `senders` and its `bill`; `write` puts it where it goes.
+//! `data` is what a report holds, with its `senders` and its `bill`; `page` shows that, with each `drawing`; `write` puts it
+//! where it goes.
 
 mod bill;
 mod data;
+mod drawing;
+mod page;
 mod senders;
 mod write;
 
@@ -55,7 +58,7 @@ pub(crate) fn write(
     let report = Report::of(data, place, prices, now_ms());
     let text = match target.form {
         Form::Json => show::json(&report) + "\n",
-        Form::Html => String::new(),
+        Form::Html => page::page(&report)?,
     };
     target.write(&text)?;
     if !quiet {

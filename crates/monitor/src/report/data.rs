@@ -6,7 +6,7 @@ use stentor_core::tally::Times;
 
 use super::bill::{AtLeast, Cost};
 use super::senders::{Worker, workers};
-use crate::charts::{Course, Spread};
+use crate::charts::{Column, Course, Spread};
 use crate::known::{Data, Place, StateKind};
 use crate::snapshot::{BrokenTally, Reading, Snapshot};
 use crate::thresholds::failed_rate;
@@ -83,6 +83,8 @@ pub(crate) struct Progress {
     pub seconds: f64,
     /// How long each column is.
     pub column_seconds: Option<f64>,
+    /// Of the highest column, sent and failed together.
+    pub peak_per_second: Option<f64>,
     pub columns: Vec<Pace>,
 }
 
@@ -209,6 +211,7 @@ impl Progress {
             starts_at: first_concluded_at.and_then(moment),
             seconds: whole,
             column_seconds: width(whole, columns.len()),
+            peak_per_second: columns.iter().map(Column::whole).reduce(f64::max).map(rounded),
             columns: columns
                 .into_iter()
                 .map(|column| Pace {

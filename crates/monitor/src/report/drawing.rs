@@ -1,0 +1,210 @@
+//! Charts as SVG to stand in a page. They name what is drawn, and the page's style gives it colour and pattern.
+
+use plotters::prelude::*;
+use plotters::style::TextStyle;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::data::{Distribution, Progress};
+use stentor_core::show;
+
+/// How large a chart is drawn; the page scales it to the room there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    Wide,
+    /// For a phone: as large letters in less room.
+    Narrow,
+}
+
+/// A drawing's inside, and how large it is.
+#[derive(Debug)]
+pub(super) struct Drawing {
+    pub width: u32,
+    pub height: u32,
+    pub svg: String,
+}
+
+/// Plotters has colours alone; each of these stands for what the page's style knows by name.
+const NAMES: [(RGBColor, &str); 5] =
+    [(SENT, "sent"), (FAILED, "failed"), (LINE, "line"), (TEXT, "text"), (MARK, "mark")];
+const SENT: RGBColor = RGBColor(1, 0, 0);
+const FAILED: RGBColor = RGBColor(2, 0, 0);
+const LINE: RGBColor = RGBColor(3, 0, 0);
+const TEXT: RGBColor = RGBColor(4, 0, 0);
+const MARK: RGBColor = RGBColor(5, 0, 0);
+
+/// Plotters draws to whole units: so many of them to a pixel make columns even.
+const FINE: u32 = 2;
+
+/// How large letters are, pixels.
+const LETTERS: u32 = 13;
+
+/// How tall the name of a mark is, units.
+const ROW: i32 = 34;
+
+impl Size {
+    const ALL: [Self; 2] = [Self::Wide, Self::Narrow];
+
+    fn pixels(self) -> (u32, u32) {
+        match self {
+            Self::Wide => (920, 280),
+            Self::Narrow => (400, 260),
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Wide => "wide",
+            Self::Narrow => "narrow",
+        }
+    }
+}
+
+/// A column: how high its lower and its upper part reach.
+struct Bar {
+    from: f64,
+    to: f64,
+    sent: f64,
+    whole: f64,
+}
+
+/// Messages a second over time, at each size.
+pub(super) fn progress(progress: &Progress) -> anyhow::Result<Vec<(Size, Drawing)>> {
+    let width = progress.column_seconds.unwrap_or(1.0);
+    let bars: Vec<Bar> = (0_u32..)
+        .zip(&progress.columns)
+        .map(|(place, pace)| Bar {
+            from: f64::from(place) * width,
+            to: f64::from(place + 1) * width,
+            sent: pace.sent_per_second,
+            whole: pace.sent_per_second + pace.failed_per_second,
+        })
+        .collect();
+    at_each_size("since the first conclusion", "messages a second", &bars, &[])
+}
+
+/// How many messages took how long, at each size.
+pub(super) fn distribution(times: &Distribution) -> anyhow::Result<Vec<(Size, Drawing)>> {
+    let (from, width) = (times.from.unwrap_or(0.0), times.column_seconds.unwrap_or(1.0));
+    let bars: Vec<Bar> = (0_u32..)
+        .zip(&times.columns)
+        .map(|(place, count)| Bar {
+            from: from + f64::from(place) * width,
+            to: from + f64::from(place + 1) * width,
+            sent: *count,
+            whole: *count,
+        })
+        .collect();
+    let marks: Vec<(f64, &str)> = [(times.p50, "p50"), (times.p90, "p90"), (times.p99, "p99")]
+        .into_iter()
+        .filter_map(|(at, name)| Some((at?, name)))
+        .collect();
+    at_each_size("", "messages", &bars, &marks)
+}
+
+fn at_each_size(
+    along: &str,
+    up: &str,
+    bars: &[Bar],
+    marks: &[(f64, &str)],
+) -> anyhow::Result<Vec<(Size, Drawing)>> {
+    Size::ALL.into_iter().map(|size| Ok((size, draw(size, along, up, bars, marks)?))).collect()
+}
+
+fn draw(size: Size, along: &str, up: &str, bars: &[Bar], marks: &[(f64, &str)]) -> anyhow::Result<Drawing> {
+    let (from, to) = bars.first().zip(bars.last()).map_or((0.0, 1.0), |(first, last)| (first.from, last.to));
+    let highest = bars.iter().map(|bar| bar.whole).fold(0.0, f64::max);
+    let top = if highest > 0.0 { highest * 1.08 } else { 1.0 };
+    let (width, height) = size.pixels();
+    let (width, height) = (width * FINE, height * FINE);
+    let above = ROW * i32::try_from(marks.len())?;
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
+        let mut chart = ChartBuilder::on(&area)
+            .margin_top(8 * FINE + above.unsigned_abs())
+            .margin_right(34 * FINE)
+            .x_label_area_size(if along.is_empty() { 26 } else { 44 } * FINE)
+            .y_label_area_size(64 * FINE)
+            .build_cartesian_2d(from..to, 0.0..top)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .x_labels(if size == Size::Wide { 9 } else { 4 })
+            .y_labels(5)
+            .x_label_formatter(&|at| time(*at, to - from))
+            .y_label_formatter(&|at| number(*at, top))
+            .x_desc(along)
+            .y_desc(up)
+            .label_style(text(TEXT))
+            .axis_desc_style(text(TEXT))
+            .axis_style(LINE.stroke_width(FINE))
+            .bold_line_style(LINE.stroke_width(1))
+            .light_line_style(TRANSPARENT)
+            .draw()?;
+        chart.draw_series(bars.iter().flat_map(parts))?;
+        for (row, (at, name)) in (0_i32..).zip(marks) {
+            let (x, high) = chart.backend_coord(&(*at, top));
+            let (_, ground) = chart.backend_coord(&(*at, 0.0));
+            // The first stands highest, so that no line crosses the name of another.
+            let y = high - above + row * ROW;
+            area.draw(&PathElement::new([(x, y), (x, ground)], MARK.stroke_width(FINE)))?;
+            let style = text(MARK).pos(Pos::new(HPos::Left, VPos::Top));
+            area.draw(&Text::new(*name, (x + 8, y), style))?;
+        }
+        area.present()?;
+    }
+    Ok(Drawing { width, height, svg: named(inside(&svg)) })
+}
+
+/// A column's parts, as far as there is something in them.
+fn parts(bar: &Bar) -> impl Iterator<Item = Rectangle<(f64, f64)>> {
+    // A gap tells columns apart without colour.
+    let gap = (bar.to - bar.from) * 0.08;
+    let (from, to) = (bar.from + gap, bar.to - gap);
+    [(0.0, bar.sent, SENT), (bar.sent, bar.whole, FAILED)]
+        .into_iter()
+        .filter(|(low, high, _)| high > low)
+        .map(move |(low, high, colour)| Rectangle::new([(from, low), (to, high)], colour.filled()))
+}
+
+fn text(colour: RGBColor) -> TextStyle<'static> {
+    // What plotters calls the size is 1.24 times that of the letters.
+    ("sans-serif", f64::from(LETTERS * FINE) * 1.24).into_font().color(&colour)
+}
+
+/// What stands within the outermost element.
+fn inside(svg: &str) -> &str {
+    let begun = svg.split_once("<svg").and_then(|(_, rest)| rest.split_once('>'));
+    let ended = begun.and_then(|(_, rest)| rest.rsplit_once("</svg>"));
+    ended.map_or("", |(inside, _)| inside)
+}
+
+/// With names in the place of colours, and letters left to the page.
+fn named(svg: &str) -> String {
+    let named = NAMES.iter().fold(svg.to_owned(), |svg, (colour, name)| {
+        let RGBColor(red, green, blue) = colour;
+        let colour = format!("#{red:02X}{green:02X}{blue:02X}");
+        let class = format!("class=\"{name}\"");
+        svg.replace(&format!("fill=\"{colour}\""), &class).replace(&format!("stroke=\"{colour}\""), &class)
+    });
+    [" font-family=\"sans-serif\"", " opacity=\"1\"", " fill=\"none\"", " stroke=\"none\""]
+        .iter()
+        .fold(named, |svg, unneeded| svg.replace(unneeded, ""))
+}
+
+/// Seconds along an axis of such a length.
+fn time(seconds: f64, length: f64) -> String {
+    let decimals = match length {
+        ..0.05 => 3,
+        ..0.5 => 2,
+        ..8.0 => 1,
+        ..120.0 => 0,
+        _ => return show::span(seconds),
+    };
+    format!("{seconds:.decimals$} s")
+}
+
+/// A number up an axis that reaches to `most`.
+fn number(number: f64, most: f64) -> String {
+    if most < 10.0 { format!("{number:.1}") } else { show::amount(number.round()) }
+}

@@ -1,0 +1,95 @@
+//! Figures of a report as they stand in its page: each names its place in the data, and has its value as it is there.
+
+use maud::{Markup, html};
+use serde::Serialize;
+use serde_json::Value;
+use stentor_core::show;
+
+use crate::view;
+
+/// In what a figure is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Count,
+    /// A number that is a name, as a seed is.
+    Plain,
+    /// A quantity that need not be whole.
+    Amount,
+    /// Seconds, to the millisecond.
+    Seconds,
+    /// Seconds, as a person tells them.
+    Span,
+    /// Messages a second.
+    Rate,
+    /// A share from 0 to 1.
+    Share,
+    Dollars,
+    /// Dollars with all their digits.
+    Price,
+}
+
+/// What stands for what is not known.
+const UNKNOWN: &str = "–";
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Plain => "plain",
+            Self::Amount => "amount",
+            Self::Seconds => "seconds",
+            Self::Span => "span",
+            Self::Rate => "rate",
+            Self::Share => "share",
+            Self::Dollars => "dollars",
+            Self::Price => "price",
+        }
+    }
+
+    /// A number as every surface shows it.
+    pub(super) fn text(self, value: &Value) -> String {
+        let Some(number) = value.as_f64() else { return UNKNOWN.to_owned() };
+        match self {
+            Self::Count => value.as_u64().map_or_else(|| show::amount(number), show::count),
+            Self::Plain => value.to_string(),
+            Self::Amount => show::amount(number),
+            Self::Seconds => view::seconds(Some(number)),
+            Self::Span => show::span(number),
+            Self::Rate => show::rate(number),
+            Self::Share => format!("{:.1}%", 100.0 * number),
+            Self::Dollars => show::dollars(number),
+            Self::Price => price(number),
+        }
+    }
+}
+
+/// All digits, and cents at least.
+fn price(dollars: f64) -> String {
+    let digits = dollars.to_string();
+    let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    if decimals < 2 { format!("${dollars:.2}") } else { format!("${digits}") }
+}
+
+/// A number, at `path` in the data: names and places, joined by dots.
+pub(super) fn figure(path: &str, value: impl Serialize, unit: Unit) -> Markup {
+    // Numbers are always JSON, and null is what stands for those that none can tell.
+    let value = serde_json::to_value(value).unwrap_or_default();
+    html! { data.number data-figure=(path) data-unit=(unit.name()) value=(value) { (unit.text(&value)) } }
+}
+
+/// A text, at `path` in the data, which may come from anywhere.
+pub(super) fn text(path: &str, text: &str) -> Markup {
+    html! { bdi data-text=(path) { (show::printable(text)) } }
+}
+
+/// A moment, at `path` in the data.
+pub(super) fn moment(path: &str, rfc3339: Option<&str>) -> Markup {
+    let told = rfc3339.and_then(|at| Some(format!("{} {} UTC", at.get(..10)?, at.get(11..19)?)));
+    html! {
+        @if let Some((at, told)) = rfc3339.zip(told) {
+            time.number data-time=(path) datetime=(at) { (told) }
+        } @else {
+            span data-time=(path) { (UNKNOWN) }
+        }
+    }
+}
