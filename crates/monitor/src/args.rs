@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::{Parser, ValueHint};
+use clap::{ArgGroup, Parser, ValueHint};
 use stentor_core::cli::{OUTPUT, SharedArgs, examples, full_ending, number_within};
 use stentor_core::cost::OwnPrice;
 use stentor_core::run::RunId;
@@ -16,6 +16,7 @@ use crate::thresholds::Threshold;
 /// counted by the stream of the table, each exactly once, so the numbers lag by a second or two and are never too high.
 #[expect(clippy::doc_markdown, reason = "the texts are the help's, where backticks would show")]
 #[derive(Debug, Clone, Parser)]
+#[command(group = ArgGroup::new("reckoned").args(["report", "compare"]).multiple(true))]
 #[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, ENDINGS))]
 pub struct Args {
     /// How often to look, 0.1 to 3600 seconds
@@ -39,8 +40,11 @@ pub struct Args {
     /// When the run ends, write a report of it: FILE.html, a page, or FILE.json, its data; with --once, at once
     #[arg(long, value_name = "FILE", conflicts_with_all = ["follow", "audit", "repair"], value_hint = ValueHint::FilePath, value_parser = PathBufValueParser::new().try_map(Target::of), help_heading = REPORT)]
     pub report: Option<Target>,
-    /// Reckon the report's cost with a price of your own, such as write_units=0.75; may be given several times
-    #[arg(long, value_name = "NAME=DOLLARS", requires = "report", long_help = PRICE, help_heading = REPORT)]
+    /// Set two runs side by side, the second against the first, and end; with --report, in a file too
+    #[arg(long, value_names = ["RUN", "RUN"], num_args = 2, conflicts_with_all = ["run", "once", "follow", "plain", "ascii", "fail_if", "audit", "repair"], help_heading = REPORT)]
+    pub compare: Vec<RunId>,
+    /// Reckon the cost with a price of your own, such as write_units=0.75; may be given several times
+    #[arg(long, value_name = "NAME=DOLLARS", requires = "reckoned", long_help = PRICE, help_heading = REPORT)]
     pub price: Vec<OwnPrice>,
     /// Exit 4 if the last snapshot crosses this, such as 'failed_rate>0.2' or 'p99_latency>30s'; may be given several times
     #[arg(long, value_name = "EXPR", conflicts_with_all = ["audit", "repair"], long_help = FAIL_IF, help_heading = CHECK)]
@@ -65,6 +69,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("monitor --once --json", "one snapshot for a script"),
     ("monitor --fail-if 'failed_rate>0.2'", "exit 4 if more than a fifth failed"),
     ("monitor --report run.html", "a page to keep, when the run ends"),
+    ("monitor --compare RUN RUN", "what a changed setting did"),
     ("monitor --audit --local", "table and tallies, on the emulator"),
 ];
 
@@ -82,7 +87,7 @@ Compare by >, >=, < or <=:
 A value that is not known yet crosses nothing.";
 
 const PRICE: &str = "\
-Reckon the report's cost with a price of your own, such as write_units=0.75; may be given several times.
+Reckon the cost with a price of your own, such as write_units=0.75; may be given several times.
 
 Dollars, in the place of the list price of us-east-1:
   queue_requests, write_units, read_units, invocations
@@ -130,6 +135,10 @@ mod tests {
             "--price write_units=1",
             "--report a.html --price write_units=-1",
             "--report a.html --price units=1",
+            "--compare 01JDD0QYJ8000000000000000A",
+            "--compare 01JDD0QYJ8000000000000000A x",
+            "--compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B --once",
+            "--compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B --fail-if failed>1",
         ] {
             assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_err(), "{line}");
         }
@@ -138,6 +147,8 @@ mod tests {
             "--audit --json",
             "--once --fail-if failed>1 --fail-if average>1s",
             "--repair --json --run 01JDD0QYJ8000000000000000A",
+            "--compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B --price write_units=1",
+            "--compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B --json --report a.html",
             "--once --report a.JSON --price write_units=1 --price gb_seconds=0",
         ] {
             assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_ok(), "{line}");

@@ -5,11 +5,13 @@
 //! and again, and `history` tells how fast the run goes; for a surface that stays open, `reader` does so beside it, and
 //! `known` is what came of it. Beside them, `stall` tells when a run will get no further,
 //! `table` counts a run message by message, `audit` compares that with the tallies, `repair` puts it in their place,
-//! `thresholds` judges the last snapshot, and `report` makes a file of what is known in the end.
+//! `thresholds` judges the last snapshot, and `report` makes a file of what is known in the end, and
+//! `compare` sets two runs side by side.
 
 mod args;
 mod audit;
 mod charts;
+mod compare;
 mod history;
 mod known;
 mod live;
@@ -39,6 +41,8 @@ use stentor_core::aws::session::Destination;
 use stentor_core::aws::{Error, MessagesTable, Session};
 use stentor_core::cli::{Listener, Stop, colour, print_line, say};
 use stentor_core::cost::Prices;
+use stentor_core::run::RunId;
+use stentor_core::show;
 use tokio::time::{MissedTickBehavior, interval};
 use view::{View, completion};
 use watch::{Choice, Stalled, Standing, Watch};
@@ -67,6 +71,8 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
             audit_run(&args, &sources, &MessagesTable::new(&session)).await
         } else if args.repair {
             repair_run(&args, &sources, &MessagesTable::new(&session)).await
+        } else if let [first, second] = *args.compare {
+            compare_runs(&args, [first, second], &place, &sources).await
         } else {
             finish(&args, print(&args, &sources).await?, &place, &sources).await
         }
@@ -193,6 +199,13 @@ async fn repair_run(args: &Args, sources: &Sources, messages: &MessagesTable) ->
     repair.refusal.map_or(Ok(0), |refusal| Err(anyhow!(refusal)))
 }
 
+/// Prints two runs side by side.
+async fn compare_runs(args: &Args, runs: [RunId; 2], place: &Place, sources: &Sources) -> anyhow::Result<u8> {
+    let comparison = compare::compare(sources, runs, place, &Prices::with(&args.price)).await?;
+    print_line(&if args.shared.json { show::json(&comparison) } else { compare::table(&comparison) })?;
+    Ok(0)
+}
+
 /// What the table tells of the run that was asked for, or the latest.
 async fn stored_run(args: &Args, sources: &Sources) -> anyhow::Result<RunRecord> {
     let run = match args.run {
@@ -222,5 +235,10 @@ fn view_for(args: &Args) -> View {
 /// The live view is for whoever watches on a terminal that can be drawn on.
 fn is_live(args: &Args) -> bool {
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    view_for(args) == View::Block && !dumb && !args.once && !args.audit && !args.repair
+    view_for(args) == View::Block
+        && !dumb
+        && !args.once
+        && !args.audit
+        && !args.repair
+        && args.compare.is_empty()
 }

@@ -12,7 +12,9 @@ mod write;
 
 use std::time::Duration;
 
-use data::Report;
+pub(crate) use bill::{AtLeast, CountedPart};
+pub(crate) use data::{Distribution, Report};
+pub(crate) use senders::Worker;
 use stentor_core::cli::say;
 use stentor_core::clock::now_ms;
 use stentor_core::cost::Prices;

@@ -113,7 +113,12 @@ pub(crate) fn seconds(seconds: Option<f64>) -> String {
 }
 
 pub(crate) fn percent(part: u64, whole: u64) -> String {
-    format!("{:.1}%", 100.0 * part as f64 / whole.max(1) as f64)
+    share(part as f64 / whole.max(1) as f64)
+}
+
+/// A share from 0 to 1.
+pub(crate) fn share(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
 }
 
 /// RFC 3339, to the millisecond.

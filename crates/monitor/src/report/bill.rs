@@ -117,8 +117,15 @@ impl<T> AtLeast<T> {
         Self { at_least: self.at_least || more, ..self }
     }
 
-    fn with<U>(self, amount: Option<U>) -> AtLeast<U> {
+    /// The same of something else that is counted by it.
+    pub(crate) fn with<U>(self, amount: Option<U>) -> AtLeast<U> {
         AtLeast { amount, at_least: self.at_least }
+    }
+}
+
+impl AtLeast<u64> {
+    pub(crate) fn as_f64(self) -> AtLeast<f64> {
+        self.with(self.amount.map(|amount| amount as f64))
     }
 }
 
@@ -139,15 +146,14 @@ impl Cost {
         let takes = estimated.takes;
         let dollars = Dollars::of(
             &Consumption {
-                queue_requests: counted.queue_requests.amount.map(|requests| requests as f64),
+                queue_requests: counted.queue_requests.as_f64().amount,
                 write_units: counted.write_units.amount,
                 read_units: counted.read_units.amount,
                 counted: takes,
             },
             prices,
         );
-        let queue_requests =
-            counted.queue_requests.with(counted.queue_requests.amount.map(|requests| requests as f64));
+        let queue_requests = counted.queue_requests.as_f64();
         let parts = vec![
             Part::counted("requests to the queue", Billed::QueueRequests, queue_requests, dollars.queue),
             Part::counted("writes of the tables", Billed::WriteUnits, counted.write_units, dollars.writes),

@@ -1,0 +1,65 @@
+//! `monitor --compare`: two runs side by side.
+
+use serde_json::{Value, json};
+use stentor_tests::{Finished, Stack};
+
+/// Two runs of a stack that differ in the sender's settings.
+fn two_runs(stack: &Stack) -> [String; 2] {
+    ["-w 0.02 -f 0", "-w 0.08 -f 1"].map(|settings| {
+        let run = stack.produce("-m 60 --seed 5");
+        stack.sender(&format!("{settings} -c 4 --idle-timeout 1")).run().exits(0);
+        stack.completed(&run);
+        run
+    })
+}
+
+fn figure<'c>(comparison: &'c Value, name: &str) -> &'c Value {
+    let sections = comparison["sections"].as_array().unwrap();
+    let mut figures = sections.iter().flat_map(|section| section["figures"].as_array().unwrap());
+    figures
+        .find(|figure| figure["name"] == name)
+        .unwrap_or_else(|| panic!("there is no {name}: {comparison}"))
+}
+
+#[test]
+fn what_a_changed_setting_did_stands_side_by_side() {
+    let stack = Stack::deploy();
+    let [first, second] = two_runs(&stack);
+    let compare = |flags: &str| -> Finished {
+        stack.monitor(&format!("--compare {first} {second} {flags}")).run().exits(0)
+    };
+    let told = compare("--json").json();
+    assert_eq!(figure(&told, "sent")["values"], json!([60.0, 0.0]));
+    assert_eq!(figure(&told, "failed of concluded")["values"], json!([0.0, 1.0]));
+    assert_eq!(figure(&told, "failure rate")["values"], json!(["0.0%", "100.0%"]));
+    assert_eq!(figure(&told, "mean wait")["values"], json!(["0.02 s", "0.08 s"]));
+    for (place, run) in [&first, &second].into_iter().enumerate() {
+        let alone = stack.monitor(&format!("--once --json --run {run}")).run().exits(0).json();
+        assert_eq!(told["runs"][place]["plan"]["run"], **run);
+        let average = &figure(&told, "average")["values"][place];
+        assert_eq!(*average, alone["average_seconds"], "what is compared is what the run alone shows");
+    }
+
+    let table = compare("").stdout;
+    assert!(table.contains(&format!("A  {first}")) && table.contains(&format!("B  {second}")), "{table}");
+    let row = |name: &str| -> Vec<String> {
+        let mut rows = table.lines().filter_map(|line| line.strip_prefix(&format!("  {name}  ")));
+        let row = rows.next().unwrap_or_else(|| panic!("{name} is not in {table}"));
+        row.split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(row("sent"), ["60", "0", "-100.0%"]);
+    assert_eq!(row("failed"), ["0", "60", "+60"]);
+    assert_eq!(row("failed of concluded"), ["0.0%", "100.0%", "+100.0", "points"]);
+    assert_eq!(row("seed"), ["5", "5", "="]);
+}
+
+#[test]
+fn a_run_that_is_not_there_is_named() {
+    let stack = Stack::deploy();
+    let run = stack.produce("-m 1");
+    let none = "01JDD0QYJ8000000000000000A";
+    for pair in [format!("{run} {none}"), format!("{none} {run}")] {
+        let refused = stack.monitor(&format!("--compare {pair}")).run().exits(1);
+        assert!(refused.stderr.contains(none) && refused.stdout.is_empty(), "{refused:?}");
+    }
+}
