@@ -192,6 +192,12 @@ impl Program {
         self.started_by("prlimit", &format!("--nofile={most}"))
     }
 
+    /// Lets no file that it writes have more than so many bytes, as a full disk does.
+    #[must_use]
+    pub fn with_files_of(self, bytes: u32) -> Self {
+        self.started_by("prlimit", &format!("--fsize={bytes}")).started_by("env", "--ignore-signal=XFSZ")
+    }
+
     /// Has another command become it.
     pub(crate) fn started_by(mut self, starter: &str, option: &str) -> Self {
         let mut started = Command::new(starter);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use stentor_tests::{Stack, wait_at_most, wait_until};
 
 #[test]
@@ -177,11 +178,17 @@ fn a_stalled_run_says_so_and_names_the_remedy() {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let run = stack.produce("-m 5");
     stack.purge_queue();
-    let monitor = stack.monitor("-t 1").start();
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("stalled.json");
+    let monitor = stack.monitor(&format!("-t 1 --report {}", report.display())).start();
     let stalled = monitor.finish().exits(1);
     assert!(stalled.took >= Duration::from_secs(70), "the counts must be believed: {:?}", stalled.took);
     assert!(stalled.stderr.contains("5 messages are pending"), "{}", stalled.stderr);
     assert!(stalled.stderr.contains(&format!("producer --requeue {run}")), "{}", stalled.stderr);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let told =
+        (&report["result"]["word"], &report["snapshot"]["pending"], &report["cost"]["counted"]["missing"]);
+    assert_eq!(told, (&json!("STALLED"), &json!(5), &json!([])), "{report}");
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod data;
 mod drawing;
 mod page;
 mod senders;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::time::Duration;

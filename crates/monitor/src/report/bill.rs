@@ -22,7 +22,7 @@ const TELLING_MS: u64 = 3_000;
 const LEFT_OUT: [&str; 4] = [
     "the machines that the programs run on, and what they send over the network",
     "storage of the tables, and CloudWatch's logs",
-    "what the monitor reads (about one read unit and two requests to the queues an interval)",
+    "what monitors ask for, five requests an interval at most",
     "any free tier",
 ];
 
@@ -42,7 +42,8 @@ pub(crate) struct Cost {
     pub estimated: EstimatedPart,
     pub parts: Vec<Part>,
     pub dollars: AtLeast<f64>,
-    /// In proportion, for a million messages like those concluded; null while the run goes on.
+    /// In proportion, for a million messages like those concluded; null while the run goes on, or
+    /// where a tally is damaged.
     pub dollars_per_million: AtLeast<f64>,
     pub left_out: Vec<&'static str>,
     pub prices: PriceList,
@@ -178,7 +179,8 @@ impl Cost {
             at_least: parts.iter().any(|part| part.dollars.at_least),
         };
         let concluded = reading.tally.concluded();
-        let is_over = standing != Standing::GoesOn && concluded > 0;
+        // A damaged tally counts too few messages: each would seem to cost too much.
+        let is_over = standing != Standing::GoesOn && concluded > 0 && reading.broken.is_empty();
         let million = sum.amount.filter(|_| is_over).map(|dollars| dollars * 1e6 / concluded as f64);
         Self {
             parts,

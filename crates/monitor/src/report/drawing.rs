@@ -24,10 +24,12 @@ pub(super) struct Drawing {
 }
 
 /// Plotters has colours alone; each of these stands for what the page's style knows by name.
-const NAMES: [(RGBColor, &str); 5] =
-    [(SENT, "sent"), (FAILED, "failed"), (LINE, "line"), (TEXT, "text"), (MARK, "mark")];
+const NAMES: [(RGBColor, &str); 6] =
+    [(SENT, "sent"), (FAILED, "failed"), (BOTH, "both"), (LINE, "line"), (TEXT, "text"), (MARK, "mark")];
 const SENT: RGBColor = RGBColor(1, 0, 0);
 const FAILED: RGBColor = RGBColor(2, 0, 0);
+/// Of whichever outcome.
+const BOTH: RGBColor = RGBColor(6, 0, 0);
 const LINE: RGBColor = RGBColor(3, 0, 0);
 const TEXT: RGBColor = RGBColor(4, 0, 0);
 const MARK: RGBColor = RGBColor(5, 0, 0);
@@ -59,12 +61,11 @@ impl Size {
     }
 }
 
-/// A column: how high its lower and its upper part reach.
+/// A column, and its parts from the ground up: how high each is, and what it stands for.
 struct Bar {
     from: f64,
     to: f64,
-    sent: f64,
-    whole: f64,
+    parts: Vec<(f64, RGBColor)>,
 }
 
 /// Messages a second over time, at each size.
@@ -75,8 +76,7 @@ pub(super) fn progress(progress: &Progress) -> anyhow::Result<Vec<(Size, Drawing
         .map(|(place, pace)| Bar {
             from: f64::from(place) * width,
             to: f64::from(place + 1) * width,
-            sent: pace.sent_per_second,
-            whole: pace.sent_per_second + pace.failed_per_second,
+            parts: vec![(pace.sent_per_second, SENT), (pace.failed_per_second, FAILED)],
         })
         .collect();
     at_each_size("since the first conclusion", "messages a second", &bars, &[])
@@ -90,8 +90,7 @@ pub(super) fn distribution(times: &Distribution) -> anyhow::Result<Vec<(Size, Dr
         .map(|(place, count)| Bar {
             from: from + f64::from(place) * width,
             to: from + f64::from(place + 1) * width,
-            sent: *count,
-            whole: *count,
+            parts: vec![(*count, BOTH)],
         })
         .collect();
     let marks: Vec<(f64, &str)> = [(times.p50, "p50"), (times.p90, "p90"), (times.p99, "p99")]
@@ -112,7 +111,7 @@ fn at_each_size(
 
 fn draw(size: Size, along: &str, up: &str, bars: &[Bar], marks: &[(f64, &str)]) -> anyhow::Result<Drawing> {
     let (from, to) = bars.first().zip(bars.last()).map_or((0.0, 1.0), |(first, last)| (first.from, last.to));
-    let highest = bars.iter().map(|bar| bar.whole).fold(0.0, f64::max);
+    let highest = bars.iter().map(|bar| bar.parts.iter().map(|part| part.0).sum()).fold(0.0, f64::max);
     let top = if highest > 0.0 { highest * 1.08 } else { 1.0 };
     let (width, height) = size.pixels();
     let (width, height) = (width * FINE, height * FINE);
@@ -161,10 +160,12 @@ fn parts(bar: &Bar) -> impl Iterator<Item = Rectangle<(f64, f64)>> {
     // A gap tells columns apart without colour.
     let gap = (bar.to - bar.from) * 0.08;
     let (from, to) = (bar.from + gap, bar.to - gap);
-    [(0.0, bar.sent, SENT), (bar.sent, bar.whole, FAILED)]
-        .into_iter()
-        .filter(|(low, high, _)| high > low)
-        .map(move |(low, high, colour)| Rectangle::new([(from, low), (to, high)], colour.filled()))
+    let mut ground = 0.0;
+    bar.parts.iter().filter(|(height, _)| *height > 0.0).map(move |(height, colour)| {
+        let low = ground;
+        ground += height;
+        Rectangle::new([(from, low), (to, ground)], colour.filled())
+    })
 }
 
 fn text(colour: RGBColor) -> TextStyle<'static> {

@@ -10,7 +10,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::data::Report;
 use super::drawing;
-use figures::{Unit, figure, moment, text};
+pub(super) use figures::Unit;
+use figures::{figure, moment, text};
 
 /// Styles stand in the page; all else is refused.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -89,7 +90,7 @@ fn head(report: &Report) -> Markup {
 }
 
 /// A figure with its name, and a word about it.
-fn card(name: &str, figure: Markup, more: Markup) -> Markup {
+fn card(name: Markup, figure: Markup, more: Markup) -> Markup {
     html! { div.card { dt { (name) } dd { span.big { (figure) } @if !more.0.is_empty() { span.more { (more) } } } } }
 }
 
@@ -100,25 +101,31 @@ fn result(report: &Report) -> Markup {
             h2 id="result" { "Result" }
             (bar(report))
             dl.cards {
-                (card("Sent", figure("snapshot.sent", now.sent, Unit::Count), html! { (key("sent")) }))
-                (card("Failed", figure("snapshot.failed", now.failed, Unit::Count), html! {
-                    (key("failed")) " " (figure("result.failed_rate", result.failed_rate, Unit::Share)) " of those ended"
+                (card(html! { (key("sent")) "Sent" }, figure("snapshot.sent", now.sent, Unit::Count), html! {}))
+                (card(html! { (key("failed")) "Failed" }, figure("snapshot.failed", now.failed, Unit::Count), html! {
+                    @if result.failed_rate.is_some() {
+                        (figure("result.failed_rate", result.failed_rate, Unit::Share)) " of what is concluded"
+                    }
                 }))
-                (card("Pending", figure("snapshot.pending", now.pending, Unit::Count), html! { (key("pending")) }))
-                (card("Messages a second", figure("snapshot.messages_per_second", now.messages_per_second, Unit::Rate), html! {
-                    @if now.complete { "over the whole run" } @else { "lately" }
+                (card(html! { (key("pending")) "Pending" }, figure("snapshot.pending", now.pending, Unit::Count), html! {}))
+                (card(html! { "Messages a second" }, figure("snapshot.messages_per_second", now.messages_per_second, Unit::Rate), html! {
+                    @if now.complete { "over the whole run" } @else { "lately, or so far" }
                 }))
-                (card("Delivery, mean", figure("snapshot.average_seconds", now.average_seconds, Unit::Seconds), html! {
+                (card(html! { "Delivery, mean" }, figure("snapshot.average_seconds", now.average_seconds, Unit::Seconds), html! {
                     "p99 " (figure("snapshot.delivery_seconds.p99", now.delivery_seconds.p99, Unit::Seconds))
                 }))
-                (card("Creation to end, mean", figure("snapshot.average_latency_seconds", now.average_latency_seconds, Unit::Seconds), html! {
+                (card(html! { "Creation to end, mean" }, figure("snapshot.average_latency_seconds", now.average_latency_seconds, Unit::Seconds), html! {
                     "p99 " (figure("snapshot.latency_seconds.p99", now.latency_seconds.p99, Unit::Seconds))
                 }))
-                (card("First to last end", figure("result.seconds", result.seconds, Unit::Span), html! {
-                    (figure("result.seconds_from_creation", result.seconds_from_creation, Unit::Span)) " from the run’s creation"
+                (card(html! { "First to last conclusion" }, figure("result.seconds", result.seconds, Unit::Span), html! {
+                    @if result.seconds.is_some() {
+                        (figure("result.seconds_from_creation", result.seconds_from_creation, Unit::Span)) " from the run’s creation"
+                    }
                 }))
-                (card("Cost", money::sum("cost.dollars", report.cost.dollars, Unit::Dollars), html! {
-                    (money::sum("cost.dollars_per_million", report.cost.dollars_per_million, Unit::Dollars)) " a million messages"
+                (card(html! { "Cost" }, money::sum("cost.dollars", report.cost.dollars, Unit::Dollars), html! {
+                    @if report.cost.dollars_per_million.amount.is_some() {
+                        (money::sum("cost.dollars_per_million", report.cost.dollars_per_million, Unit::Dollars)) " a million messages"
+                    }
                 }))
             }
         }
@@ -182,17 +189,17 @@ fn progress(report: &Report) -> anyhow::Result<Markup> {
         section aria-labelledby="progress" {
             h2 id="progress" { "Progress" }
             @if progress.columns.is_empty() {
-                p.none { "No message has ended yet." }
+                p.none { "No message is concluded yet." }
             } @else {
                 (parts::chart(&told.into_string(), &drawings, html! {
-                    "Messages that ended, a second: " (key("sent")) " sent, " (key("failed")) " failed. Each column is "
+                    "Messages concluded a second: " (key("sent")) " sent, " (key("failed")) " failed. Each column is "
                     (figure("progress.column_seconds", progress.column_seconds, Unit::Seconds)) "; the highest is "
                     (figure("progress.peak_per_second", progress.peak_per_second, Unit::Rate)) " a second."
                 }))
             }
             dl.rows {
-                (row("First end", moment("result.first_concluded_at", result.first_concluded_at.as_deref())))
-                (row("Last end", moment("result.last_concluded_at", result.last_concluded_at.as_deref())))
+                (row("First concluded", moment("result.first_concluded_at", result.first_concluded_at.as_deref())))
+                (row("Last concluded", moment("result.last_concluded_at", result.last_concluded_at.as_deref())))
             }
         }
     })

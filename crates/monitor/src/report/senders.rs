@@ -38,42 +38,48 @@ pub(crate) enum Life {
     Silent,
 }
 
-/// Those that told what they spent on the run, and those that concluded something and were there during it; in the
-/// order of their names, which is that of their start.
+/// Those that told what they spent on the run, and those that were at work during it; in the order of their names, which
+/// is that of their start.
 pub(super) fn workers(reading: &Reading) -> Vec<Worker> {
     let accounts = reading.accounts.iter().filter(|account| account.program == Some(Program::Sender));
     let told = |name: &str| reading.accounts.iter().any(|account| account.id == name);
-    let there = reading.beats.iter().filter(|beat| told(&beat.sender) || was_there(beat, reading));
-    let mut workers: Vec<Worker> =
-        there.map(|beat| Worker::of(beat, told(&beat.sender), reading.at_ms)).collect();
-    let gone: Vec<Worker> = accounts
-        .filter(|account| !reading.beats.iter().any(|beat| beat.sender == account.id))
-        .map(Worker::gone)
+    let there = reading.beats.iter().filter(|beat| told(&beat.sender) || was_at_work(beat, reading));
+    let gone = accounts.filter(|account| !reading.beats.iter().any(|beat| beat.sender == account.id));
+    let mut workers: Vec<Worker> = there
+        .map(|beat| Worker::of(beat, told(&beat.sender), reading.at_ms))
+        .chain(gone.map(Worker::gone))
         .collect();
-    workers.extend(gone);
     workers.sort_by(|one, other| one.sender.cmp(&other.sender));
     workers
 }
 
-/// It did something, and its life and the run's have a time in common.
-fn was_there(beat: &SenderBeat, reading: &Reading) -> bool {
-    let over = reading.record.plan.total() == reading.record.enqueued
-        && reading.tally.concluded() >= u64::from(reading.record.plan.total());
-    let end = reading.tally.last_concluded_at.filter(|_| over).unwrap_or(reading.at_ms);
+/// Its life and the run's have a time in common, and it did something then, or may have: one that is alive tells its counts
+/// every few seconds.
+fn was_at_work(beat: &SenderBeat, reading: &Reading) -> bool {
+    let total = reading.record.plan.total();
+    let is_over = reading.record.enqueued == total && reading.tally.concluded() >= u64::from(total);
+    let end = reading.tally.last_concluded_at.filter(|_| is_over).unwrap_or(reading.at_ms);
     let did = beat.sent > 0 || beat.failed > 0 || beat.duplicates > 0;
-    did && beat.started_at <= end && beat.ended_at.unwrap_or(beat.seen_at) >= reading.record.created_at
+    (did || Life::of(beat, reading.at_ms) == Life::Alive)
+        && beat.started_at <= end
+        && beat.ended_at.unwrap_or(beat.seen_at) >= reading.record.created_at
+}
+
+impl Life {
+    fn of(beat: &SenderBeat, at_ms: u64) -> Self {
+        match beat.ended_at {
+            Some(_) => Self::Ended,
+            None if at_ms.abs_diff(beat.seen_at) < ALIVE_MS => Self::Alive,
+            None => Self::Silent,
+        }
+    }
 }
 
 impl Worker {
     fn of(beat: &SenderBeat, accounted: bool, at_ms: u64) -> Self {
-        let state = match beat.ended_at {
-            Some(_) => Life::Ended,
-            None if at_ms.abs_diff(beat.seen_at) < ALIVE_MS => Life::Alive,
-            None => Life::Silent,
-        };
         Self {
             sender: beat.sender.clone(),
-            state: Some(state),
+            state: Some(Life::of(beat, at_ms)),
             started_at: moment(beat.started_at),
             seen_at: moment(beat.seen_at),
             wait: Some(beat.wait),

@@ -9,7 +9,7 @@ use crate::view;
 
 /// In what a figure is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(in crate::report) enum Unit {
     Count,
     /// A number that is a name, as a seed is.
     Plain,
@@ -24,6 +24,8 @@ pub(super) enum Unit {
     /// A share from 0 to 1.
     Share,
     Dollars,
+    /// Dollars to a millionth, so that those of a bill stand below each other.
+    Bill,
     /// Dollars with all their digits.
     Price,
 }
@@ -42,12 +44,32 @@ impl Unit {
             Self::Rate => "rate",
             Self::Share => "share",
             Self::Dollars => "dollars",
+            Self::Bill => "bill",
             Self::Price => "price",
         }
     }
 
+    /// The unit of that name.
+    #[cfg(test)]
+    pub(in crate::report) fn named(name: &str) -> Option<Self> {
+        [
+            Self::Count,
+            Self::Plain,
+            Self::Amount,
+            Self::Seconds,
+            Self::Span,
+            Self::Rate,
+            Self::Share,
+            Self::Dollars,
+            Self::Bill,
+            Self::Price,
+        ]
+        .into_iter()
+        .find(|unit| unit.name() == name)
+    }
+
     /// A number as every surface shows it.
-    pub(super) fn text(self, value: &Value) -> String {
+    pub(in crate::report) fn text(self, value: &Value) -> String {
         let Some(number) = value.as_f64() else { return UNKNOWN.to_owned() };
         match self {
             Self::Count => value.as_u64().map_or_else(|| show::amount(number), show::count),
@@ -58,6 +80,7 @@ impl Unit {
             Self::Rate => show::rate(number),
             Self::Share => format!("{:.1}%", 100.0 * number),
             Self::Dollars => show::dollars(number),
+            Self::Bill => format!("${number:.6}"),
             Self::Price => price(number),
         }
     }

@@ -25,7 +25,11 @@ pub(super) fn cost(report: &Report) -> Markup {
         section aria-labelledby="cost" {
             h2 id="cost" { "Cost" }
             p.lead {
-                (sum("cost.dollars", cost.dollars, Unit::Dollars)) " for this run"
+                @if cost.dollars.amount.is_some() {
+                    "This run took " (sum("cost.dollars", cost.dollars, Unit::Dollars))
+                } @else {
+                    "What this run took is not known"
+                }
                 @if cost.dollars_per_million.amount.is_some() {
                     ", which is " (sum("cost.dollars_per_million", cost.dollars_per_million, Unit::Dollars)) " for a million messages like these"
                 }
@@ -33,7 +37,7 @@ pub(super) fn cost(report: &Report) -> Markup {
             }
             @if !missing.is_empty() {
                 div.missing role="note" {
-                    p { "The sum is not whole:" }
+                    p { "The sum is not whole, because:" }
                     ul { @for why in missing { li { (why) } } }
                 }
             }
@@ -54,12 +58,12 @@ fn bill(cost: &Cost) -> Markup {
     table(
         "The bill",
         html! {
-            (heads("for", &["how it is known", "quantity", "dollars"]))
+            (heads("for", &["how it is known"], &["quantity", "dollars"]))
             tbody { @for (place, part) in cost.parts.iter().enumerate() { (bill_row(place, part)) } }
             tfoot {
                 tr {
                     th scope="row" { "all of it" } td {} td {}
-                    td { (sum("cost.dollars", cost.dollars, Unit::Dollars)) }
+                    td { (sum("cost.dollars", cost.dollars, Unit::Bill)) }
                 }
             }
         },
@@ -70,9 +74,9 @@ fn bill_row(place: usize, part: &Part) -> Markup {
     html! {
         tr {
             th scope="row" { (part.name) }
-            td { @if part.estimated { "estimated" } @else { "counted" } }
+            td.words { @if part.estimated { "estimated" } @else { "counted" } }
             td { (sum(&format!("cost.parts.{place}.quantity"), part.quantity, Unit::Amount)) }
-            td { (sum(&format!("cost.parts.{place}.dollars"), part.dollars, Unit::Dollars)) }
+            td { (sum(&format!("cost.parts.{place}.dollars"), part.dollars, Unit::Bill)) }
         }
     }
 }
@@ -82,7 +86,7 @@ fn programs(cost: &Cost) -> Markup {
     table(
         "What the programs counted",
         html! {
-            (heads("program", &["", "requests", "to the queue", "write units", "read units"]))
+            (heads("id", &["program"], &["requests", "to the queue", "write units", "read units"]))
             tbody { @for (place, spent) in counted.programs.iter().enumerate() { (program_row(place, spent)) } }
             tfoot {
                 tr {
@@ -107,7 +111,7 @@ fn program_row(place: usize, spent: &Spent) -> Markup {
     html! {
         tr {
             th scope="row" { code { (text(&at("id"), &spent.id)) } }
-            td { (program) }
+            td.words { (program) }
             td { (figure(&at("requests"), spent.requests, Unit::Count)) }
             td { (figure(&at("queue_requests"), spent.queue_requests, Unit::Count)) }
             td { (figure(&at("write_units"), spent.write_units, Unit::Amount)) }
@@ -120,13 +124,13 @@ fn prices(cost: &Cost) -> Markup {
     table(
         &format!("Prices, {}, {}", cost.prices.region, cost.prices.date),
         html! {
-            (heads("dollars", &["for", "from"]))
+            (heads("dollars", &["for", "from"], &[]))
             tbody {
                 @for (place, price) in cost.prices.list.iter().enumerate() {
                     tr {
                         th scope="row" { (figure(&format!("cost.prices.list.{place}.dollars"), price.listed.dollars, Unit::Price)) }
-                        td { (figure(&format!("cost.prices.list.{place}.per"), price.listed.per, Unit::Amount)) " " (price.listed.unit) }
-                        td { @if price.overridden { strong { "set by hand" } } @else { (price.listed.source) } }
+                        td.words { (figure(&format!("cost.prices.list.{place}.per"), price.listed.per, Unit::Amount)) " " (price.listed.unit) }
+                        td.words { @if price.overridden { strong { "set by hand" } } @else { (price.listed.source) } }
                     }
                 }
             }

@@ -1,7 +1,6 @@
 //! Charts and tables of the page.
 
 use maud::{Markup, PreEscaped, html};
-use stentor_core::show;
 
 use super::figures::{Unit, figure, text};
 use super::money::sum;
@@ -29,15 +28,24 @@ pub(super) fn table(caption: &str, rows: Markup) -> Markup {
     html! { div.table role="region" aria-label=(caption) tabindex="0" { table { caption { (caption) } (rows) } } }
 }
 
-pub(super) fn heads(first: &str, others: &[&str]) -> Markup {
-    html! { thead { tr { th scope="col" { (first) } @for name in others { th scope="col" { (name) } } } } }
+/// The columns' names: the first, those of words, and those of numbers.
+pub(super) fn heads(first: &str, words: &[&str], numbers: &[&str]) -> Markup {
+    html! {
+        thead {
+            tr {
+                th scope="col" { (first) }
+                @for name in words { th.words scope="col" { (name) } }
+                @for name in numbers { th scope="col" { (name) } }
+            }
+        }
+    }
 }
 
 pub(super) fn percentiles(kinds: &[(&str, &str, &Distribution)]) -> Markup {
     table(
-        "Times, in seconds",
+        "Percentiles",
         html! {
-            (heads("", &["mean", "p50", "p75", "p90", "p95", "p99", "p99.9", "longest"]))
+            (heads("time", &[], &["mean", "p50", "p75", "p90", "p95", "p99", "p99.9", "longest"]))
             tbody {
                 @for (path, name, times) in kinds {
                     tr {
@@ -56,8 +64,7 @@ pub(super) fn percentiles(kinds: &[(&str, &str, &Distribution)]) -> Markup {
 }
 
 pub(super) fn senders(report: &Report) -> Markup {
-    let others =
-        ["state", "mean wait", "fails", "at once", "sent", "failed", "duplicates", "given back", "a second"];
+    let numbers = ["mean wait", "fails", "at once", "sent", "failed", "duplicates", "given back", "a second"];
     html! {
         section aria-labelledby="senders" {
             h2 id="senders" { "Senders" }
@@ -69,7 +76,7 @@ pub(super) fn senders(report: &Report) -> Markup {
                     strong { "whole life" } ", not of this run alone."
                 }
                 (table("Senders that worked on this run", html! {
-                    (heads("sender", &others))
+                    (heads("sender", &["state"], &numbers))
                     tbody { @for (place, sender) in report.senders.iter().enumerate() { (sender_row(place, sender)) } }
                 }))
             }
@@ -88,7 +95,7 @@ fn sender_row(place: usize, sender: &Worker) -> Markup {
     html! {
         tr {
             th scope="row" { code { (text(&at("sender"), &sender.sender)) } }
-            td { (state) }
+            td.words { (state) }
             td { (figure(&at("wait"), sender.wait, Unit::Seconds)) }
             td { (figure(&at("failure_rate"), sender.failure_rate, Unit::Share)) }
             td { (figure(&at("concurrency"), sender.concurrency, Unit::Count)) }
@@ -106,13 +113,13 @@ pub(super) fn faults(report: &Report) -> Markup {
     html! {
         section aria-labelledby="faults" {
             h2 id="faults" { "Faults met" }
-            dl.rows {
+            dl.rows.single {
                 (row("Duplicates", html! {
-                    (sum("faults.duplicates", faults.duplicates, Unit::Count))
-                    span.more { "messages that a sender found ended by another; they count once" }
+                    span { (sum("faults.duplicates", faults.duplicates, Unit::Count)) }
+                    span.more { "messages that a sender found concluded by another; they count once" }
                 }))
                 (row("Given back", html! {
-                    (sum("faults.released", faults.released, Unit::Count))
+                    span { (sum("faults.released", faults.released, Unit::Count)) }
                     span.more { "messages that a sender did not finish, which others took over" }
                 }))
                 (row("Dead letters", html! {
@@ -124,24 +131,27 @@ pub(super) fn faults(report: &Report) -> Markup {
                     span.more { "messages of the plan; producer --resume goes on with them" }
                 }))
                 @if faults.idle_seconds.is_some() {
-                    (row("Without an end for", html! {
+                    (row("Nothing for", html! {
                         (figure("faults.idle_seconds", faults.idle_seconds, Unit::Span))
-                        span.more { "since the last message ended, or the run was created" }
+                        span.more { "since the last message was concluded, or the run was created" }
                     }))
                 }
-                (row("Damaged tallies", html! {
-                    @if faults.damaged_tallies.is_empty() { "none" } @else {
-                        ul.plain {
-                            @for (place, tally) in faults.damaged_tallies.iter().enumerate() {
-                                li {
-                                    "shard " code { (text(&format!("faults.damaged_tallies.{place}.shard"), &tally.shard)) } ": "
-                                    (text(&format!("faults.damaged_tallies.{place}.why"), &show::printable(&tally.why)))
+                div {
+                    dt { "Damaged tallies" }
+                    dd.whole {
+                        @if faults.damaged_tallies.is_empty() { "none" } @else {
+                            ul.plain {
+                                @for (place, tally) in faults.damaged_tallies.iter().enumerate() {
+                                    li {
+                                        "shard " code { (text(&format!("faults.damaged_tallies.{place}.shard"), &tally.shard)) } ": "
+                                        (text(&format!("faults.damaged_tallies.{place}.why"), &tally.why))
+                                    }
                                 }
                             }
+                            span.more { "The counts are too low; monitor --repair counts a finished run from the table." }
                         }
-                        span.more { "The counts are too low; monitor --repair counts a finished run from the table." }
                     }
-                }))
+                }
             }
         }
     }
