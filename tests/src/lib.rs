@@ -8,10 +8,12 @@
 
 mod aws;
 mod backend;
+mod browser;
 mod emulator;
 mod function;
 mod http;
 mod metrics_stand_in;
+pub mod npm;
 pub mod programs;
 pub mod proxy;
 mod setup;
@@ -19,11 +21,13 @@ pub mod soak;
 mod stack;
 pub mod stream;
 mod terminal;
+mod web;
 
 use std::time::{Duration, Instant};
 
 pub use aws::Aws;
 pub use backend::{Backend, scaled};
+pub use browser::{Browser, Screen};
 pub use emulator::Emulator;
 pub use function::{Function, Invoked, Life};
 pub use metrics_stand_in::{Item, MetricsStandIn};
@@ -32,6 +36,7 @@ pub use proxy::Proxy;
 pub use setup::Setup;
 pub use stack::{Count, Stack, Way};
 pub use terminal::{Left, OnTerminal};
+pub use web::{Answer, Events, Page};
 
 /// How long a condition may take to come true on a slow machine, unless a test says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(60);

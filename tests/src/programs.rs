@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -115,8 +115,15 @@ pub struct Program {
 pub struct Running {
     child: Child,
     line: String,
-    stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
+    stdout: Option<Said>,
+    stderr: Option<Said>,
+}
+
+/// What a program has written so far.
+#[derive(Debug)]
+struct Said {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
 }
 
 /// What a program came to.
@@ -240,8 +247,8 @@ impl Program {
             .stderr(stderr)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.line));
-        let stdout = child.stdout.take().map(collect);
-        let stderr = child.stderr.take().map(collect);
+        let stdout = child.stdout.take().map(Said::by);
+        let stderr = child.stderr.take().map(Said::by);
         Running { child, line: self.line, stdout, stderr }
     }
 
@@ -252,12 +259,30 @@ impl Program {
     }
 }
 
-fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = from.read_to_end(&mut bytes);
+impl Said {
+    fn by(mut from: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&bytes);
+        let reader = std::thread::spawn(move || {
+            let mut piece = [0; 8_192];
+            while let Ok(count @ 1..) = from.read(&mut piece) {
+                written.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&piece[..count]);
+            }
+        });
+        Self { bytes, reader }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    /// All of it, once there is no more to come.
+    fn whole(self) -> String {
+        let Self { bytes, reader } = self;
+        let _ = reader.join();
+        let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).into_owned()
-    })
+    }
 }
 
 impl Running {
@@ -271,13 +296,12 @@ impl Running {
             }
             if start.elapsed() > HANGS_AFTER {
                 self.kill();
-                let said = self.stderr.take().and_then(|said| said.join().ok()).unwrap_or_default();
+                let said = self.stderr.take().map(Said::whole).unwrap_or_default();
                 panic!("{} hangs; it said: {said}", self.line);
             }
             std::thread::sleep(Duration::from_millis(10));
         };
-        let text =
-            |handle: Option<JoinHandle<String>>| handle.and_then(|text| text.join().ok()).unwrap_or_default();
+        let text = |said: Option<Said>| said.map(Said::whole).unwrap_or_default();
         Finished {
             line: self.line.clone(),
             code: status.code(),
@@ -285,6 +309,11 @@ impl Running {
             stderr: text(self.stderr.take()),
             took: start.elapsed(),
         }
+    }
+
+    /// What it has said beside its results so far.
+    pub fn stderr_so_far(&self) -> String {
+        self.stderr.as_ref().map(Said::so_far).unwrap_or_default()
     }
 
     /// It has not ended.

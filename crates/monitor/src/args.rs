@@ -9,6 +9,7 @@ use stentor_version::VERSION;
 
 use crate::report::Target;
 use crate::thresholds::Threshold;
+use crate::web::Address;
 
 /// Watch a rehearsal: messages sent and failed, the average time per message, and how long it will take
 ///
@@ -31,6 +32,9 @@ pub struct Args {
     /// Go on when the run is complete or stalled; without --run, with the next run when there is one
     #[arg(long, conflicts_with_all = ["audit", "repair"], help_heading = WATCH)]
     pub follow: bool,
+    /// Serve a live page for browsers at this address, until Ctrl-C: HOST:PORT, or a port of this machine [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8787", conflicts_with_all = ["once", "follow", "plain", "ascii", "fail_if", "audit", "repair", "json"], help_heading = WATCH)]
+    pub web: Option<Address>,
     /// One plain line an interval in place of the live view, as in a pipe
     #[arg(long, help_heading = OUTPUT)]
     pub plain: bool,
@@ -67,6 +71,7 @@ const CHECK: &str = "Check";
 const EXAMPLES: &[(&str, &str)] = &[
     ("monitor -t 5", "the latest run, every 5 s, to its end"),
     ("monitor --once --json", "one snapshot for a script"),
+    ("monitor --web", "a live page at http://127.0.0.1:8787/"),
     ("monitor --fail-if 'failed_rate>0.2'", "exit 4 if more than a fifth failed"),
     ("monitor --report run.html", "a page to keep, when the run ends"),
     ("monitor --compare RUN RUN", "what a changed setting did"),
@@ -124,6 +129,15 @@ mod tests {
             "--repair --once",
             "--repair --follow",
             "--repair --audit",
+            "--web --once",
+            "--web --follow",
+            "--web --plain",
+            "--web --ascii",
+            "--web --json",
+            "--web --audit",
+            "--web --repair",
+            "--web --fail-if failed>1",
+            "--web 70000",
             "--audit --fail-if failed>1",
             "--fail-if failed",
             "--fail-if average>1",
@@ -145,6 +159,9 @@ mod tests {
         for line in [
             "-t 0.1",
             "--audit --json",
+            "--web",
+            "--web -t 1",
+            "--web 0.0.0.0:80 --run 01JDD0QYJ8000000000000000A",
             "--once --fail-if failed>1 --fail-if average>1s",
             "--repair --json --run 01JDD0QYJ8000000000000000A",
             "--compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B --price write_units=1",

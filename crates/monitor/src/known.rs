@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use stentor_core::aws::Session;
 use stentor_core::show;
+use stentor_core::tally::Times;
 
 use crate::charts::{Course, Spread};
 use crate::snapshot::{Reading, Snapshot};
@@ -40,6 +41,8 @@ pub(crate) enum Answer {
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub data: Option<Data>,
+    /// When AWS last answered, since the surface was opened.
+    answered: Option<Duration>,
     no_run: bool,
     trouble: Option<String>,
 }
@@ -52,21 +55,31 @@ pub(crate) struct Data {
     pub standing: Standing,
     pub course: Course,
     pub spread: Spread,
+    pub delivery: Sum,
+    pub latency: Sum,
     /// How long nothing had been concluded, seconds.
     pub idle: f64,
     /// When they came, since the surface was opened.
-    at: Duration,
+    pub at: Duration,
+}
+
+/// How many durations were measured, and what they come to together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sum {
+    pub count: u64,
+    pub seconds: f64,
 }
 
 /// How a run stands, in a word and a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct State {
     pub kind: StateKind,
     pub word: &'static str,
     pub why: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum StateKind {
     Waiting,
     Good,
@@ -88,8 +101,11 @@ impl Known {
     /// Takes in what came at `now`, since the surface was opened.
     pub(crate) fn learn(&mut self, answer: Answer, now: Duration) {
         match answer {
-            Answer::NoRun => (self.no_run, self.trouble) = (true, None),
-            Answer::Seen(seen) => *self = Self { data: Some(Data::of(*seen, now)), ..Self::default() },
+            Answer::NoRun => (self.no_run, self.trouble, self.answered) = (true, None, Some(now)),
+            Answer::Seen(seen) => {
+                let data = Some(Data::of(*seen, now));
+                *self = Self { data, answered: Some(now), ..Self::default() };
+            }
             Answer::Trouble(why) => self.trouble = Some(why),
         }
     }
@@ -108,18 +124,28 @@ impl Known {
 
     /// How the run stands at `now`, where new data are due every `interval`.
     pub(crate) fn state(&self, now: Duration, interval: Duration) -> State {
-        let Some(data) = &self.data else { return self.without_data() };
-        let late = self.age(now).is_some_and(|age| age > interval + GRACE);
-        if late && data.standing != Standing::Complete {
-            let why = self.trouble.clone().unwrap_or_else(|| "AWS does not answer; still asking".to_owned());
-            return State::bad("NO ANSWER", why);
+        let silence = self.silence(now, interval);
+        match (&self.data, silence) {
+            (Some(data), Some(why)) if data.standing != Standing::Complete => State::bad("NO ANSWER", why),
+            (Some(data), _) => data.state(),
+            (None, silence) => self.without_data(silence.filter(|_| self.answered.is_some())),
         }
-        data.state()
     }
 
-    fn without_data(&self) -> State {
-        match (&self.trouble, self.no_run) {
-            (Some(why), _) => State::bad("NO ANSWER", why.clone()),
+    /// Why AWS's last answer is not fresh at `now`, where one is due every `interval`; `None` while it is.
+    pub(crate) fn silence(&self, now: Duration, interval: Duration) -> Option<String> {
+        match self.answered {
+            Some(at) if now.saturating_sub(at) <= interval + GRACE => None,
+            Some(_) => {
+                Some(self.trouble.clone().unwrap_or_else(|| "AWS does not answer; still asking".to_owned()))
+            }
+            None => Some("AWS has not answered yet".to_owned()),
+        }
+    }
+
+    fn without_data(&self, silence: Option<String>) -> State {
+        match (self.trouble.clone().or(silence), self.no_run) {
+            (Some(why), _) => State::bad("NO ANSWER", why),
             (None, true) => State::waiting("WAITING", "no run in this stack yet; make one: producer -m 1000"),
             (None, false) => State::waiting("READING", "asking for the run"),
         }
@@ -133,7 +159,8 @@ impl Data {
         let spread = Spread::of(&reading.tally.delivery);
         let last = reading.tally.last_concluded_at.unwrap_or(reading.record.created_at);
         let idle = reading.at_ms.saturating_sub(last) as f64 / 1_000.0;
-        Self { snapshot, reading, standing, course, spread, idle, at: now }
+        let (delivery, latency) = (Sum::of(&reading.tally.delivery), Sum::of(&reading.tally.latency));
+        Self { snapshot, reading, standing, course, spread, delivery, latency, idle, at: now }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -170,6 +197,12 @@ impl Data {
         } else {
             "all messages are queued".to_owned()
         }
+    }
+}
+
+impl Sum {
+    fn of(times: &Times) -> Self {
+        Self { count: times.count(), seconds: times.sum_ms() as f64 / 1_000.0 }
     }
 }
 

@@ -3,7 +3,7 @@
 //! `read → snapshot → view`: `reading` asks AWS, `snapshot` is what is known at a moment, and what shows it never
 //! fetches: `view` makes text of it, `live` draws it on a terminal with the `charts` of its run. `watch` looks again
 //! and again, and `history` tells how fast the run goes; for a surface that stays open, `reader` does so beside it, and
-//! `known` is what came of it. Beside them, `stall` tells when a run will get no further,
+//! `known` is what came of it: `web` tells browsers. Beside them, `stall` tells when a run will get no further,
 //! `table` counts a run message by message, `audit` compares that with the tallies, `repair` puts it in their place,
 //! `thresholds` judges the last snapshot, and `report` makes a file of what is known in the end, and
 //! `compare` sets two runs side by side.
@@ -25,6 +25,7 @@ mod table;
 mod thresholds;
 mod view;
 mod watch;
+mod web;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -55,11 +56,24 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     if let Some(report) = &args.report {
         report.try_out()?;
     }
+    // First, so that a port that is taken is told at once.
+    let page = match &args.web {
+        Some(address) => Some(web::bind(address).await?),
+        None => None,
+    };
     let session = Arc::new(Session::open(destination, stop.token()).await?);
     let stopped = || Ok(stop.code().unwrap_or(0));
     let Some(sources) = stop.unless_requested(Sources::open(&session)).await else { return stopped() };
     let sources = sources?;
     let place = Place::of(&session);
+    if let Some(listener) = page {
+        if !args.shared.quiet {
+            web::announce(&listener)?;
+        }
+        let every = Duration::from_secs_f64(args.interval);
+        let served = web::serve(listener, &sources, place, choice(&args), every);
+        return stop.unless_requested(served).await.map_or_else(stopped, |served| served.map(|()| 0));
+    }
     if is_live(&args)
         && let Some(ending) = show(&args, &place, &sources, &stop).await?
     {
@@ -174,7 +188,7 @@ fn judge(args: &Args, last: &Snapshot) -> u8 {
 fn choice(args: &Args) -> Choice {
     match args.run {
         Some(run) => Choice::This(run),
-        None if args.follow => Choice::EachLatest,
+        None if args.follow || args.web.is_some() => Choice::EachLatest,
         None => Choice::Latest,
     }
 }

@@ -1,0 +1,200 @@
+//! All figures in Prometheus' text format, version 0.0.4 ("Exposition formats", Prometheus documentation).
+//!
+//! What is not known is left out, and so is all of a run while there is none.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+use stentor_core::show;
+
+use crate::known::{Data, Known, Place, Sum};
+use crate::snapshot::{Percentiles, Sender, Snapshot};
+
+/// A figure with the labels that tell it from others of its name.
+type Sample<'a> = (Vec<(&'static str, &'a str)>, f64);
+
+/// What is known at `now`, where new data are due every `interval`.
+pub(crate) fn render(known: &Known, place: &Place, now: Duration, interval: Duration) -> String {
+    let mut text = Text::default();
+    let answers = f64::from(u8::from(known.silence(now, interval).is_none()));
+    text.gauge("stentor_up", "Whether AWS answers the monitor.", [(vec![], answers)]);
+    if let Some(data) = &known.data {
+        let labels = vec![
+            ("run", data.snapshot.run.as_str()),
+            ("stack", place.stack.as_str()),
+            ("region", place.region.as_str()),
+        ];
+        text.gauge("stentor_run_info", "The run that is watched.", [(labels, 1.0)]);
+        let age = known.age(now).unwrap_or_default().as_secs_f64();
+        text.one(
+            "stentor_data_age_seconds",
+            "Time since these figures were read.",
+            &data.snapshot,
+            Some(age),
+        );
+        messages(&mut text, &data.snapshot);
+        times(&mut text, data);
+        pace(&mut text, &data.snapshot);
+        senders(&mut text, &data.snapshot);
+    }
+    text.0
+}
+
+fn messages(text: &mut Text, now: &Snapshot) {
+    let run = || ("run", now.run.as_str());
+    let by = |label: &'static str, counts: [(&'static str, u64); 3]| {
+        counts.map(|(name, count)| (vec![run(), (label, name)], count as f64))
+    };
+    text.one("stentor_planned_messages", "Messages of the run's plan.", now, Some(now.total as f64));
+    text.one(
+        "stentor_enqueued_messages",
+        "Messages in the table and on the queue so far.",
+        now,
+        Some(now.enqueued as f64),
+    );
+    let outcomes = [("sent", now.sent), ("failed", now.failed), ("pending", now.pending)];
+    text.gauge("stentor_messages", "Messages by how they stand.", by("outcome", outcomes));
+    let queue = now.queue;
+    let states = [("visible", queue.visible), ("in_flight", queue.in_flight), ("delayed", queue.delayed)];
+    let states = states.map(|(name, count)| (vec![("state", name)], count as f64));
+    text.gauge("stentor_queue_messages", "Messages on the queue, of all runs; approximate on AWS.", states);
+    let dead = [(vec![], now.dead_letters as f64)];
+    text.gauge("stentor_dead_letters", "Messages on the dead-letter queue, of all runs.", dead);
+    text.one(
+        "stentor_broken_tallies",
+        "Tallies that cannot be read: where there is one, the counts are too low.",
+        now,
+        Some(now.broken.len() as f64),
+    );
+}
+
+fn times(text: &mut Text, data: &Data) {
+    let now = &data.snapshot;
+    text.summary(
+        "stentor_delivery_seconds",
+        "Duration of a delivery.",
+        now,
+        now.delivery_seconds,
+        data.delivery,
+    );
+    text.summary(
+        "stentor_latency_seconds",
+        "Time from a message's creation to its end.",
+        now,
+        now.latency_seconds,
+        data.latency,
+    );
+}
+
+fn pace(text: &mut Text, now: &Snapshot) {
+    let complete = f64::from(u8::from(now.complete));
+    text.one(
+        "stentor_messages_per_second",
+        "Messages concluded a second, lately; of the whole run once it is complete.",
+        now,
+        now.messages_per_second,
+    );
+    text.one("stentor_eta_seconds", "Time left at that rate.", now, now.eta_seconds);
+    text.one("stentor_complete", "Whether all is enqueued and nothing is pending.", now, Some(complete));
+}
+
+fn senders(text: &mut Text, now: &Snapshot) {
+    text.gauge("stentor_senders", "Senders alive.", [(vec![], now.senders.len() as f64)]);
+    // A collector refuses a figure that comes twice, and an odd item may repeat a name.
+    let mut names = HashSet::new();
+    let senders: Vec<(String, &Sender)> = now
+        .senders
+        .iter()
+        .map(|sender| (show::printable(&sender.name), sender))
+        .filter(|(name, _)| names.insert(name.clone()))
+        .collect();
+    let counts = senders.iter().flat_map(|(name, sender)| {
+        [
+            ("sent", sender.sent),
+            ("failed", sender.failed),
+            ("duplicate", sender.duplicates),
+            ("released", sender.released),
+        ]
+        .map(|(outcome, count)| (vec![("sender", name.as_str()), ("outcome", outcome)], count as f64))
+    });
+    text.gauge("stentor_sender_messages", "Messages that a sender has had, by what became of them.", counts);
+    let each = |of: fn(&Sender) -> Option<f64>| {
+        let samples = senders.iter().map(move |(name, sender)| (vec![("sender", name.as_str())], of(sender)));
+        samples.filter_map(|(labels, value)| Some((labels, value?))).collect::<Vec<_>>()
+    };
+    text.gauge(
+        "stentor_sender_messages_per_second",
+        "Messages that a sender concludes a second, lately.",
+        each(|sender| sender.messages_per_second),
+    );
+    text.gauge(
+        "stentor_sender_seen_seconds",
+        "Time since a sender's last sign of life, when these figures were read.",
+        each(|sender| Some(sender.seen_seconds_ago)),
+    );
+    text.gauge(
+        "stentor_sender_concurrency",
+        "Deliveries that a sender plays at once.",
+        each(|sender| Some(sender.concurrency.into())),
+    );
+}
+
+/// The text so far.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    /// A figure that may rise and fall; without a sample it is left out.
+    fn gauge<'a>(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = Sample<'a>>) {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_some() {
+            self.head(name, "gauge", help);
+        }
+        for (labels, value) in samples {
+            self.sample(name, &labels, value);
+        }
+    }
+
+    /// A figure that a run has one of, where it is known.
+    fn one(&mut self, name: &str, help: &str, now: &Snapshot, value: Option<f64>) {
+        self.gauge(name, help, value.map(|value| (vec![("run", now.run.as_str())], value)));
+    }
+
+    /// How durations are spread; the quantile 1 is the longest.
+    fn summary(&mut self, name: &str, help: &str, now: &Snapshot, of: Percentiles, sum: Sum) {
+        self.head(name, "summary", help);
+        let run = ("run", now.run.as_str());
+        for (quantile, value) in [("0.5", of.p50), ("0.9", of.p90), ("0.99", of.p99), ("1", of.max)] {
+            if let Some(value) = value {
+                self.sample(name, &[run, ("quantile", quantile)], value);
+            }
+        }
+        self.sample(&format!("{name}_sum"), &[run], sum.seconds);
+        self.sample(&format!("{name}_count"), &[run], sum.count as f64);
+    }
+
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {kind}"));
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let labels: Vec<String> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+        if labels.is_empty() {
+            self.line(format_args!("{name} {value}"));
+        } else {
+            self.line(format_args!("{name}{{{}}} {value}", labels.join(",")));
+        }
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments) {
+        writeln!(self.0, "{line}").expect("a String takes all that is written");
+    }
+}
+
+/// A label's value as the format has it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,66 @@
+// A browser that a test drives: a command a line on stdin, an answer a line on stdout, both JSON.
+//
+//     node visitor.mjs CHROMIUM [OPTION...]
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const [executablePath, ...args] = process.argv.slice(2);
+const browser = await chromium.launch({ executablePath, args });
+let page;
+// What the page has complained of, and which requests went elsewhere, since somebody asked.
+let complaints = [];
+
+const commands = {
+  async open({ url, width, height, scheme }) {
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+    page = await context.newPage();
+    const { origin } = new URL(url);
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) complaints.push(`console: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
+    page.on("dialog", (dialog) => {
+      complaints.push(`dialog: ${dialog.message()}`);
+      dialog.dismiss();
+    });
+    page.on("request", (request) => {
+      const asked = new URL(request.url());
+      if (asked.protocol !== "data:" && asked.origin !== origin) complaints.push(`request: ${request.url()}`);
+    });
+    await page.goto(url, { waitUntil: "load" });
+  },
+  // The value of an expression on the page.
+  async evaluate({ expression }) {
+    return page.evaluate(expression);
+  },
+  // What hinders people from using the page, and how much.
+  async audit() {
+    // By the debugger's way: the page's own policy lets no script in.
+    await page.evaluate(AXE);
+    const { violations } = await page.evaluate(() => window.axe.run());
+    return violations.map(({ id, impact, help, nodes }) => ({ id, impact, help, at: nodes.map((node) => node.target.join(" ")) }));
+  },
+  async complaints() {
+    const told = complaints;
+    complaints = [];
+    return told;
+  },
+  async screenshot({ path }) {
+    await page.screenshot({ path });
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { command, ...rest } = JSON.parse(line);
+  try {
+    console.log(JSON.stringify({ answer: (await commands[command](rest)) ?? null }));
+  } catch (error) {
+    console.log(JSON.stringify({ error: String(error) }));
+  }
+}
+await browser.close();
