@@ -82,7 +82,7 @@ impl Browser {
     #[track_caller]
     pub fn open(&mut self, url: &str, screen: Screen) {
         let scheme = if screen.dark { "dark" } else { "light" };
-        self.ask(json!({
+        self.ask(&json!({
             "command": "open", "url": url, "width": screen.width, "height": screen.height, "scheme": scheme,
         }));
     }
@@ -90,7 +90,7 @@ impl Browser {
     /// The value of a JavaScript expression on the page.
     #[track_caller]
     pub fn evaluate(&mut self, expression: &str) -> Value {
-        self.ask(json!({"command": "evaluate", "expression": expression}))
+        self.ask(&json!({"command": "evaluate", "expression": expression}))
     }
 
     /// The text of the element of that id.
@@ -117,7 +117,7 @@ impl Browser {
     /// What hinders people from using the page, as axe-core finds it: `id, impact, help, at`.
     #[track_caller]
     pub fn audit(&mut self) -> Vec<Value> {
-        let found = self.ask(json!({"command": "audit"}));
+        let found = self.ask(&json!({"command": "audit"}));
         found.as_array().expect("a list").clone()
     }
 
@@ -125,7 +125,7 @@ impl Browser {
     /// the last time.
     #[track_caller]
     pub fn complaints(&mut self) -> Vec<String> {
-        let told = self.ask(json!({"command": "complaints"}));
+        let told = self.ask(&json!({"command": "complaints"}));
         told.as_array()
             .expect("a list")
             .iter()
@@ -136,11 +136,11 @@ impl Browser {
     /// Takes a picture of what is on the screen.
     #[track_caller]
     pub fn screenshot(&mut self, path: &Path) {
-        self.ask(json!({"command": "screenshot", "path": path}));
+        self.ask(&json!({"command": "screenshot", "path": path}));
     }
 
     #[track_caller]
-    fn ask(&mut self, command: Value) -> Value {
+    fn ask(&mut self, command: &Value) -> Value {
         let commands = self.commands.as_mut().expect("they are there until the end");
         writeln!(commands, "{command}").expect("the browser's driver is there");
         let answer = self.answers.recv_timeout(PATIENCE);

@@ -273,6 +273,26 @@ impl Stack {
         }
     }
 
+    /// Puts an item into the stack's `messages` or `metrics` table.
+    #[track_caller]
+    pub fn put(&self, table: &str, item: &Value) {
+        let table = format!("{}-{table}", self.name);
+        self.aws().dynamodb("PutItem", &json!({"TableName": table, "Item": item}));
+    }
+
+    /// Puts a sender's sign of life, as if written at `seen_at`, ms since the epoch.
+    #[track_caller]
+    pub fn put_beat(&self, sender: &str, seen_at: u64) {
+        let number = |number: u64| json!({"N": number.to_string()});
+        let beat = json!({
+            "run": {"S": "senders"}, "part": {"S": sender}, "sender": {"S": sender},
+            "started_at": number(seen_at), "seen_at": number(seen_at), "wait": {"N": "0.5"},
+            "failure_rate": {"N": "0.1"}, "concurrency": number(1), "sent": number(1), "failed": number(0),
+            "duplicates": number(0), "released": number(0),
+        });
+        self.put("metrics", &beat);
+    }
+
     /// Puts any body on the queue.
     #[track_caller]
     pub fn put_on_queue(&self, body: &str) {

@@ -82,7 +82,8 @@ impl Page {
     #[track_caller]
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut connection = self.connect();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers: String =
+            headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
         write!(connection, "{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n")
             .expect("it takes a request");
         let mut text = String::new();

@@ -11,23 +11,8 @@ const ATTACK: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\r\u{9b}31m\u{7f}";
 /// How far the clocks are apart, ms.
 const FIVE_MINUTES: u64 = 300_000;
 
-fn put(stack: &Stack, table: &str, item: &Value) {
-    let table = format!("{}-{table}", stack.name());
-    stack.aws().dynamodb("PutItem", &json!({"TableName": table, "Item": item}));
-}
-
 fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
-/// A sender's sign of life, written at `seen_at`, ms since the epoch.
-fn beat(sender: &str, seen_at: u64) -> Value {
-    let number = |number: u64| json!({"N": number.to_string()});
-    json!({
-        "run": {"S": "senders"}, "part": {"S": sender}, "sender": {"S": sender},
-        "started_at": number(seen_at), "seen_at": number(seen_at), "wait": {"N": "0.5"}, "failure_rate": {"N": "0.1"},
-        "concurrency": number(1), "sent": number(1), "failed": number(0), "duplicates": number(0), "released": number(0),
-    })
 }
 
 /// A terminal finds nothing to obey in what the program said.
@@ -73,11 +58,11 @@ fn items_in_the_tables_cannot_attack_a_terminal() {
     let run = stack.produce("-m 3");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
     stack.completed(&run);
-    put(&stack, "metrics", &beat(ATTACK, now_ms()));
+    stack.put_beat(ATTACK, now_ms());
     let mark = json!({"run": {"S": run}, "part": {"S": format!("broken#{ATTACK}")}, "why": {"S": ATTACK}});
-    put(&stack, "metrics", &mark);
+    stack.put("metrics", &mark);
     let id = format!("{run}#000000001");
-    put(&stack, "messages", &json!({"id": {"S": id}, "run": {"S": ATTACK}, "status": {"S": ATTACK}}));
+    stack.put("messages", &json!({"id": {"S": id}, "run": {"S": ATTACK}, "status": {"S": ATTACK}}));
     let shown = stack.monitor("--once -vv --json").run().exits(0);
     assert_eq!(shown.json()["senders"][0]["sender"], ATTACK, "a program reads what is there");
     assert_eq!(shown.json()["broken"][0]["why"], ATTACK);
@@ -99,7 +84,7 @@ fn a_run_whose_plan_cannot_be_read_is_named_and_cannot_attack_a_terminal() {
         "run": {"S": run}, "part": {"S": "run"}, "total": {"S": ATTACK}, "length": {"S": ATTACK}, "seed": {"S": ATTACK},
         "created_at": {"S": ATTACK},
     });
-    put(&stack, "metrics", &odd);
+    stack.put("metrics", &odd);
     for program in [
         stack.producer(&format!("--resume {run} -vv")),
         stack.producer(&format!("--requeue {run} -vv")),
@@ -111,7 +96,7 @@ fn a_run_whose_plan_cannot_be_read_is_named_and_cannot_attack_a_terminal() {
         assert!(ended.stderr.contains(&format!("item 'run' of '{run}'")), "{}", ended.stderr);
         assert_harmless(&ended);
     }
-    put(&stack, "metrics", &json!({"run": {"S": "latest"}, "part": {"S": "run"}, "id": {"S": ATTACK}}));
+    stack.put("metrics", &json!({"run": {"S": "latest"}, "part": {"S": "run"}, "id": {"S": ATTACK}}));
     let ended = stack.monitor("-vv").run().exits(1);
     assert!(ended.stderr.contains("item 'run' of 'latest'"), "{}", ended.stderr);
     assert_harmless(&ended);
@@ -131,7 +116,7 @@ fn items_of_another_version_are_unreadable_and_never_counted() {
     items[6]["concluded_at"] = json!({"N": "-1.5"});
     items[7].as_object_mut().unwrap().remove("created_at");
     for item in &items[3..] {
-        put(&stack, "messages", item);
+        stack.put("messages", item);
     }
     let audited = stack.monitor("--audit").run().exits(1);
     let verdict = audited.stdout.lines().last().unwrap();
@@ -163,7 +148,7 @@ fn clocks_that_differ_by_minutes_show_nothing_below_zero() {
     for mut item in stack.items(&run) {
         let created_at: u64 = item["created_at"]["N"].as_str().unwrap().parse().unwrap();
         item["created_at"] = json!({"N": (created_at + FIVE_MINUTES).to_string()});
-        put(&stack, "messages", &item);
+        stack.put("messages", &item);
     }
     stack.sender("-w 0.01 -f 0.5 --idle-timeout 1").run().exits(0);
     stack.completed(&run);
@@ -171,7 +156,7 @@ fn clocks_that_differ_by_minutes_show_nothing_below_zero() {
     for (sender, seen_at) in
         [("ahead", now + FIVE_MINUTES), ("near", now + 10_000), ("behind", now - FIVE_MINUTES)]
     {
-        put(&stack, "metrics", &beat(sender, seen_at));
+        stack.put_beat(sender, seen_at);
     }
     let shown = stack.snapshot(&run);
     assert_eq!(shown["average_latency_seconds"], 0.0, "{shown}");

@@ -32,7 +32,7 @@ pub struct Args {
     /// Go on when the run is complete or stalled; without --run, with the next run when there is one
     #[arg(long, conflicts_with_all = ["audit", "repair"], help_heading = WATCH)]
     pub follow: bool,
-    /// Serve a live page for browsers at this address, until Ctrl-C: HOST:PORT, or a port of this machine [default: 127.0.0.1:8787]
+    /// Serve a live page for browsers until Ctrl-C, at HOST:PORT or a port of this machine: 127.0.0.1:8787 if none is given
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8787", conflicts_with_all = ["once", "follow", "plain", "ascii", "fail_if", "audit", "repair", "json"], help_heading = WATCH)]
     pub web: Option<Address>,
     /// One plain line an interval in place of the live view, as in a pipe

@@ -219,3 +219,35 @@ impl State {
         Self { kind: StateKind::Bad, word, why }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(5);
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_answer_is_fresh_until_the_next_is_long_due() {
+        let mut known = Known::default();
+        assert!(known.silence(at(0), EVERY).is_some(), "nothing was heard yet");
+        known.learn(Answer::NoRun, at(1));
+        assert_eq!(known.silence(at(10), EVERY), None);
+        assert_eq!(known.state(at(10), EVERY).word, "WAITING");
+        assert!(known.silence(at(11), EVERY).is_some());
+        assert_eq!(known.state(at(11), EVERY).word, "NO ANSWER");
+        known.learn(Answer::NoRun, at(12));
+        assert_eq!(known.silence(at(12), EVERY), None);
+    }
+
+    #[test]
+    fn a_refusal_is_no_answer_and_says_why() {
+        let mut known = Known::default();
+        known.learn(Answer::NoRun, at(1));
+        known.learn(Answer::Trouble("the table is gone".to_owned()), at(8));
+        assert_eq!(known.silence(at(11), EVERY).as_deref(), Some("the table is gone"));
+    }
+}

@@ -10,6 +10,7 @@ mod prometheus;
 mod server;
 mod update;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,10 +64,16 @@ pub(crate) async fn serve(
 pub(crate) fn announce(listener: &TcpListener) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the address of the page cannot be told")?;
     say(&format!("watching on http://{address}/ (Ctrl-C ends it)"));
-    if !address.ip().to_canonical().is_loopback() {
-        say(&format!("warning: everybody who reaches {address} can read along"));
+    if let Some(warning) = warning(address) {
+        say(&warning);
     }
     Ok(())
+}
+
+/// What there is to say of an address that others than this machine may reach.
+fn warning(address: SocketAddr) -> Option<String> {
+    let is_open = !address.ip().to_canonical().is_loopback();
+    is_open.then(|| format!("warning: everybody who reaches {address} can read along"))
 }
 
 /// Writes on the board what comes.
@@ -90,5 +97,20 @@ async fn follow(board: &Board, mut arrivals: mpsc::UnboundedReceiver<News>) {
             }
         }
         told = board.state();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_beyond_this_machine_is_warned_of() {
+        for open in ["0.0.0.0:80", "[::]:80", "192.168.1.5:80", "[::ffff:10.0.0.1]:80"] {
+            assert!(warning(open.parse().unwrap()).is_some_and(|warning| warning.contains(open)), "{open}");
+        }
+        for own in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert_eq!(warning(own.parse().unwrap()), None);
+        }
     }
 }

@@ -61,7 +61,7 @@ function short(number) {
 
 // Times below the ground line, from `first` to `last` seconds.
 function along(svg, room, first, last) {
-  const step = steps(last - first, room.width > 560 ? 6 : 3);
+  const step = steps(last - first, Math.max(room.width / 95, 2));
   for (let value = Math.ceil(first / step) * step; value <= last + step * 0.001; value += step) {
     const share = (value - first) / (last - first);
     const anchor = share > 0.97 ? "end" : share < 0.03 ? "start" : "middle";

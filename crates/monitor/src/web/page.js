@@ -98,7 +98,7 @@ function showStanding() {
 
 function showLeft() {
   const run = view && view.run;
-  const left = run && run.seconds_left !== null && run.goes_on;
+  const left = run && run.seconds_left !== null && run.goes_on && standing().kind === "good";
   say("left", left ? `${span(Math.max(run.seconds_left - (now() - run.came_at), 0))} left` : "");
 }
 
@@ -119,6 +119,7 @@ function showCounts(run) {
   say("in-flight", count(run.queue.in_flight));
   say("delayed", count(run.queue.delayed));
   say("enqueued", count(run.enqueued));
+  say("total", count(run.total));
   say("dead", count(run.dead_letters));
   at("dead-row").classList.toggle("alarm", run.dead_letters > 0);
 }
@@ -155,7 +156,7 @@ function senderRow(sender) {
     [known(sender.messages_per_second, rate)],
     [count(sender.sent), true],
     [count(sender.failed), true],
-    [done === 0 ? "-" : percent(sender.failed, done)],
+    [done === 0 ? "–" : percent(sender.failed, done)],
     [count(sender.duplicates)],
     [count(sender.concurrency), true],
     [`${Math.round(sender.seen_seconds_ago)} s ago`],

@@ -198,3 +198,89 @@ impl Text {
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::History;
+    use crate::known::Answer;
+    use crate::snapshot::Reading;
+    use crate::snapshot::tests::{beat, reading};
+    use crate::watch::{Seen, Standing};
+
+    fn text_of(answer: Answer) -> String {
+        let mut known = Known::default();
+        known.learn(answer, Duration::from_secs(1));
+        let place = Place { stack: "drill".into(), region: "r".into(), endpoint: "http://e".into() };
+        render(&known, &place, Duration::from_secs(3), Duration::from_secs(5))
+    }
+
+    fn seen(reading: Reading) -> Answer {
+        let snapshot = History::default().snapshot(&reading);
+        Answer::Seen(Box::new(Seen { snapshot, reading, standing: Standing::GoesOn }))
+    }
+
+    #[track_caller]
+    fn assert_has(text: &str, lines: &[&str]) {
+        for line in lines {
+            assert_eq!(text.lines().filter(|other| other == line).count(), 1, "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_told_in_base_units() {
+        let text = text_of(seen(reading(2_000, 1_500)));
+        let run = reading(2_000, 0).record.plan.run();
+        assert_has(
+            &text,
+            &[
+                "stentor_up 1",
+                "# TYPE stentor_messages gauge",
+                &format!("stentor_messages{{run=\"{run}\",outcome=\"sent\"}} 1350"),
+                &format!("stentor_messages{{run=\"{run}\",outcome=\"pending\"}} 500"),
+                &format!("stentor_data_age_seconds{{run=\"{run}\"}} 2"),
+                "# TYPE stentor_delivery_seconds summary",
+                &format!("stentor_delivery_seconds{{run=\"{run}\",quantile=\"0.99\"}} 0.1"),
+                &format!("stentor_delivery_seconds_sum{{run=\"{run}\"}} 150"),
+                &format!("stentor_delivery_seconds_count{{run=\"{run}\"}} 1500"),
+                &format!("stentor_complete{{run=\"{run}\"}} 0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let text = text_of(seen(reading(2_000, 0)));
+        for name in ["quantile", "stentor_messages_per_second", "stentor_eta_seconds", "stentor_sender_"] {
+            assert!(!text.contains(name), "{text}");
+        }
+        let none = text_of(Answer::NoRun);
+        assert_eq!((none.lines().count(), none.lines().last()), (3, Some("stentor_up 1")), "{none}");
+    }
+
+    #[test]
+    fn a_hostile_name_stays_within_its_label_and_comes_once() {
+        let mut reading = reading(10, 0);
+        for name in ["a\"} 1\nstentor_up 7\n", "\u{1b}[2J", "\\u{1b}[2J", "twice", "twice"] {
+            reading.beats.push(beat(name, 0, 99_000, 1));
+        }
+        let text = text_of(seen(reading));
+        assert!(!text.contains('\u{1b}'));
+        assert_has(
+            &text,
+            &[
+                "stentor_up 1",
+                "stentor_senders 5",
+                r#"stentor_sender_seen_seconds{sender="a\"} 1\\nstentor_up 7\\n"} 1"#,
+                r#"stentor_sender_seen_seconds{sender="\\u{1b}[2J"} 1"#,
+                r#"stentor_sender_seen_seconds{sender="twice"} 1"#,
+            ],
+        );
+        assert!(!text.lines().any(|line| line.starts_with("stentor_up 7")), "{text}");
+    }
+
+    #[test]
+    fn a_label_is_escaped_as_the_format_says() {
+        assert_eq!(escaped("a\\b\"c\nd"), r#"a\\b\"c\nd"#);
+    }
+}

@@ -58,9 +58,10 @@ struct SpreadChart {
 impl<'a> Update<'a> {
     /// What is known at `now`, where new data are due every `interval`.
     pub(crate) fn of(known: &Known, place: &'a Place, now: Duration, interval: Duration) -> Self {
+        let state = known.state(now, interval);
         Self {
             place,
-            state: printable_state(known.state(now, interval)),
+            state: State { why: show::printable(&state.why), ..state },
             every_seconds: interval.as_secs_f64(),
             run: known.data.as_ref().map(|data| Run::of(data, known)),
         }
@@ -101,10 +102,6 @@ fn rounded(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }
 
-fn printable_state(state: State) -> State {
-    State { why: show::printable(&state.why), ..state }
-}
-
 /// The snapshot with texts from elsewhere as a person reads them.
 fn printable_snapshot(snapshot: &Snapshot) -> Snapshot {
     let mut snapshot = snapshot.clone();
@@ -115,4 +112,58 @@ fn printable_snapshot(snapshot: &Snapshot) -> Snapshot {
         (broken.shard, broken.why) = (show::printable(&broken.shard), show::printable(&broken.why));
     }
     snapshot
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::History;
+    use crate::known::Answer;
+    use crate::snapshot::BrokenTally;
+    use crate::snapshot::tests::{beat, reading};
+    use crate::watch::Seen;
+
+    fn seen() -> Seen {
+        let mut reading = reading(2_000, 1_500);
+        reading.beats = vec![beat("a\u{1b}[2J", 0, 99_000, 1)];
+        let snapshot = History::default().snapshot(&reading);
+        Seen { snapshot, reading, standing: Standing::GoesOn }
+    }
+
+    fn told(answer: Answer) -> serde_json::Value {
+        let mut known = Known::default();
+        known.learn(answer, Duration::from_secs(3));
+        let place = Place { stack: "drill".into(), region: "r".into(), endpoint: "http://e".into() };
+        let update = Update::of(&known, &place, Duration::from_secs(4), Duration::from_secs(5));
+        serde_json::to_value(&update).unwrap()
+    }
+
+    #[test]
+    fn before_a_run_there_is_the_place_and_the_state() {
+        let none = told(Answer::NoRun);
+        assert_eq!(none["state"]["kind"], "waiting");
+        assert_eq!(none["place"]["stack"], "drill");
+        assert!(none["run"].is_null());
+    }
+
+    #[test]
+    fn a_run_comes_with_its_charts_and_the_time_that_its_data_came() {
+        let update = told(Answer::Seen(Box::new(seen())));
+        let run = &update["run"];
+        assert_eq!((&run["came_at"], &run["snapshot"]["sent"]), (&3.0.into(), &1_350.into()));
+        assert_eq!(run["course"]["sent"].as_array().map(Vec::len), Some(COURSE_COLUMNS));
+        let counts = run["spread"]["counts"].as_array().unwrap();
+        let all: f64 = counts.iter().filter_map(serde_json::Value::as_f64).sum();
+        assert!((all - 1_500.0).abs() < 1.0, "{all}");
+    }
+
+    #[test]
+    fn text_from_elsewhere_is_what_a_person_can_read() {
+        let mut seen = seen();
+        seen.snapshot.broken.push(BrokenTally { shard: "\u{202e}s".into(), why: "\u{7}".into() });
+        let update = told(Answer::Seen(Box::new(seen)));
+        let snapshot = &update["run"]["snapshot"];
+        assert_eq!(snapshot["senders"][0]["sender"], "a\\u{1b}[2J");
+        assert_eq!(snapshot["broken"][0], serde_json::json!({"shard": "\\u{202e}s", "why": "\\u{7}"}));
+    }
 }

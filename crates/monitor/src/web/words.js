@@ -22,6 +22,10 @@ function span(seconds) {
 }
 
 // What is not known is a dash.
-const known = (value, words) => (value === null || value === undefined ? "-" : words(value));
+const known = (value, words) => (value === null || value === undefined ? "–" : words(value));
 
-const seconds = (time) => (time < 1000 ? time.toFixed(3) : count(time));
+// As many digits as a narrow column has room for.
+function seconds(time) {
+  if (time >= 999.95) return count(time);
+  return time.toFixed(time < 9.9995 ? 3 : time < 99.995 ? 2 : 1);
+}

@@ -1,0 +1,144 @@
+//! The monitor's live page in a real browser.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use stentor_tests::{Browser, Screen, Stack, wait_until};
+
+const PHONE: Screen = Screen { width: 360, height: 740, dark: false };
+const DESK: Screen = Screen { width: 1280, height: 800, dark: false };
+
+/// Would run a script, end the table, and is one long word.
+const HOSTILE: &str =
+    "<img/src=x/onerror=alert(1)></table><script>alert(2)</script>aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+#[test]
+fn numbers_arrive_and_change_without_a_reload() {
+    let Some(mut browser) = Browser::start() else { return };
+    let stack = Stack::deploy();
+    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    browser.open(&page.url(), DESK);
+    browser.shows("badge", |word| word == "WAITING");
+    assert!(browser.text("why").contains("producer -m 1000"));
+    browser.evaluate("window.isTheSame = true");
+    let run = stack.produce("-m 200");
+    browser.shows("run", |shown| shown == run);
+    let sender = stack.sender("-w 0.2 -f 0.2 -c 5 --forever").start();
+    let first = browser.shows("sent", |sent| !["–", "0"].contains(&sent));
+    browser.shows("sent", |sent| sent != first);
+    browser.shows("senders-title", |title| title == "Senders alive: 1");
+    assert_eq!(browser.text("badge"), "RUNNING");
+    browser.shows("left", |left| left.ends_with(" left"));
+    browser.shows("done", |done| done == "100.0%");
+    browser.shows("badge", |word| word == "COMPLETE");
+    drop(sender);
+
+    let told = stack.snapshot(&run);
+    for outcome in ["sent", "failed", "pending"] {
+        assert_eq!(browser.text(outcome), told[outcome].to_string());
+    }
+    assert_eq!(browser.text("spoken").split(':').next(), Some("complete"));
+    assert!(browser.text("age").starts_with("data "));
+    for (chart, shapes) in [("course", "path"), ("spread", "rect")] {
+        let count = browser.evaluate(&format!("document.querySelectorAll('#{chart} {shapes}').length"));
+        assert!(count.as_u64() > Some(0), "{chart} is drawn");
+        let label = browser.evaluate(&format!("document.getElementById('{chart}').ariaLabel"));
+        assert!(label.as_str().is_some_and(|label| label.contains(" 1") || label.contains(" 0.")), "{label}");
+    }
+    assert_eq!(browser.evaluate("window.isTheSame"), true, "it was never loaded again");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_page_finds_a_monitor_again_that_was_killed_and_started_anew() {
+    let Some(mut browser) = Browser::start() else { return };
+    let stack = Stack::deploy();
+    stack.produce("-m 7");
+    let mut page = stack.monitor("--web 0 -t 0.2").start_page();
+    let address = page.address().to_owned();
+    browser.open(&page.url(), DESK);
+    browser.shows("pending", |pending| pending == "7");
+    browser.evaluate("window.isTheSame = true");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+
+    page.program().kill();
+    browser.shows("badge", |word| word == "NO CONNECTION");
+    let why = browser.shows("why", |why| why.contains(" s old"));
+    assert!(why.starts_with("no connection to the monitor, last data ") && why.ends_with("; trying again"));
+    assert_eq!(browser.text("pending"), "7", "what was last known stays");
+    assert!(browser.text("spoken").starts_with("no connection"));
+
+    stack.produce("-m 9");
+    let _again = stack.monitor(&format!("--web {address} -t 0.2")).start_page();
+    browser.shows("pending", |pending| pending == "9");
+    browser.shows("badge", |word| word != "NO CONNECTION");
+    assert_eq!(browser.evaluate("window.isTheSame"), true, "it was never loaded again");
+    // Each vain try is on the console, and nothing else.
+    let complaints = browser.complaints();
+    assert!(complaints.iter().all(|told| told.contains("net::ERR_")), "{complaints:?}");
+}
+
+#[test]
+fn everybody_can_use_it_on_a_phone_and_at_a_desk_in_light_and_dark() {
+    let Some(mut browser) = Browser::start() else { return };
+    let stack = Stack::deploy();
+    let mut page = stack.monitor("--web 0 -t 0.2").start_page();
+    wait_until("AWS has answered", || page.get("/healthz").status == 200);
+    look_at(&mut browser, &page.url(), "WAITING");
+    stack.produce("-m 3000");
+    let _sender = stack.sender("-w 0.05 -f 0.2 -c 4 --forever").start();
+    stack.put_beat(HOSTILE, now_ms() + 10_000);
+    page.listen().wait_for("two senders and some progress", |update| {
+        let run = &update["run"]["snapshot"];
+        run["senders"].as_array().is_some_and(|senders| senders.len() == 2) && run["sent"].as_u64() > Some(0)
+    });
+    look_at(&mut browser, &page.url(), "RUNNING");
+    assert!(browser.complaints().is_empty());
+    page.program().kill();
+    browser.shows("badge", |word| word == "NO CONNECTION");
+    assert_usable(&mut browser);
+}
+
+#[track_caller]
+fn look_at(browser: &mut Browser, url: &str, word: &str) {
+    for screen in [PHONE, DESK] {
+        for dark in [false, true] {
+            browser.open(url, Screen { dark, ..screen });
+            browser.shows("badge", |shown| shown == word);
+            assert_usable(browser);
+        }
+    }
+}
+
+/// No fault that axe-core calls serious or critical, and nothing beyond the right edge.
+#[track_caller]
+fn assert_usable(browser: &mut Browser) {
+    let grave =
+        |fault: &Value| ["serious", "critical"].contains(&fault["impact"].as_str().unwrap_or_default());
+    let faults: Vec<Value> = browser.audit().into_iter().filter(grave).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    let beyond = browser.evaluate(
+        "[...document.querySelectorAll('body *')]
+            .filter((node) => node.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
+            .map((node) => `${node.tagName} ${node.id} ${node.className}`)",
+    );
+    assert_eq!(beyond, Value::Array(Vec::new()), "these reach beyond the right edge");
+    assert_eq!(browser.evaluate("document.documentElement.scrollWidth - innerWidth"), 0);
+}
+
+#[test]
+fn a_hostile_name_shows_as_text_and_does_nothing() {
+    let Some(mut browser) = Browser::start() else { return };
+    let stack = Stack::deploy();
+    stack.produce("-m 3");
+    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    stack.put_beat(HOSTILE, now_ms() + 10_000);
+    browser.open(&page.url(), DESK);
+    browser.shows("senders", |rows| rows.contains(HOSTILE));
+    assert_eq!(browser.evaluate("document.querySelectorAll('main img, main script').length"), 0);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}

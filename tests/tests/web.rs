@@ -1,0 +1,307 @@
+//! The monitor's live page, as a browser and a collector of metrics ask for it.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use stentor_tests::programs::checkout;
+use stentor_tests::{Page, Proxy, Stack, wait_until};
+
+/// What must stand in every answer.
+const HEADERS: [(&str, &str); 5] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+    ("cross-origin-resource-policy", "same-origin"),
+];
+
+/// Would end a label, a line and a table, run a script, clear a terminal, and turn the direction of writing.
+const HOSTILE: &str = "x\"} 1\n<img src=x onerror=alert(1)></table>\u{1b}[2J\u{202e}";
+
+/// As a person reads it.
+const HOSTILE_SHOWN: &str = r#"x"} 1\n<img src=x onerror=alert(1)></table>\u{1b}[2J\u{202e}"#;
+
+/// The snapshot less the time that it was taken at.
+fn settled(mut snapshot: Value) -> Value {
+    snapshot.as_object_mut().expect("it is an object").remove("at");
+    snapshot
+}
+
+/// The values of a figure by one of its labels, or its only value by an empty text.
+#[track_caller]
+fn values(metrics: &Value, name: &str, label: &str) -> BTreeMap<String, f64> {
+    let family = metrics[name].as_object().unwrap_or_else(|| panic!("there is no {name}"));
+    assert!(!family["help"].as_str().unwrap_or_default().is_empty(), "{name} has no help");
+    let samples =
+        family["samples"].as_array().expect("a list").iter().filter(|sample| sample["name"] == name);
+    let label_of = |sample: &Value| sample["labels"][label].as_str().unwrap_or_default().to_owned();
+    samples.map(|sample| (label_of(sample), sample["value"].as_f64().expect("a number"))).collect()
+}
+
+#[track_caller]
+fn value(metrics: &Value, name: &str) -> f64 {
+    let values = values(metrics, name, "");
+    assert_eq!(values.len(), 1, "{name}: {values:?}");
+    values[""]
+}
+
+#[track_caller]
+fn assert_close(name: &str, told: f64, expected: &Value) {
+    let expected = expected.as_f64().unwrap_or_else(|| panic!("{name} is not known"));
+    assert!((told - expected).abs() < 1e-9, "{name}: {told}, not {expected}");
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_named_with_what_to_do() {
+    let stack = Stack::deploy();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (address, why) in [
+        (address.as_str(), "another program listens there"),
+        ("192.0.2.1:8787", "it is no address of this machine"),
+    ] {
+        let refused = stack.monitor(&format!("--web {address}")).run().exits(1);
+        assert!(refused.stderr.contains(&format!("served on {address}: {why}")), "{}", refused.stderr);
+        assert!(refused.stderr.contains("monitor --web 127.0.0.1:87"), "{}", refused.stderr);
+    }
+    let usage = stack.monitor("--web 127.0.0.1").run().exits(2);
+    assert!(usage.stderr.contains("HOST:PORT"), "{}", usage.stderr);
+}
+
+#[test]
+fn snapshot_and_metrics_say_what_the_monitor_prints() {
+    let stack = Stack::deploy();
+    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    wait_until("AWS has answered", || page.get("/healthz").status == 200);
+    let none = page.get("/api/snapshot");
+    assert_eq!(none.status, 503);
+    assert!(none.json()["error"].as_str().unwrap().contains("producer -m 1000"), "{}", none.body);
+    assert_close("stentor_up", value(&page.get("/metrics").metrics(), "stentor_up"), &json!(1));
+
+    let run = stack.produce("-m 60");
+    stack.sender("-w 0.02 -f 0.3 -c 5 --idle-timeout 1").run().exits(0);
+    wait_until("the page has all of it", || {
+        let snapshot = page.get("/api/snapshot").json();
+        snapshot["complete"] == true && snapshot["senders"] == json!([])
+    });
+    let printed = stack.snapshot(&run);
+    let answer = page.get("/api/snapshot");
+    let schema = std::fs::read_to_string(checkout().join("crates/monitor/snapshot.schema.json")).unwrap();
+    let schema: Validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    assert!(schema.is_valid(&answer.json()), "{}", answer.body);
+    assert_eq!(settled(answer.json()), settled(printed.clone()));
+
+    let answer = page.get("/metrics");
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_metrics_are(&printed, &answer.metrics());
+}
+
+/// The metrics of a complete run without senders tell the snapshot.
+#[track_caller]
+fn assert_metrics_are(printed: &Value, metrics: &Value) {
+    let outcomes = values(metrics, "stentor_messages", "outcome");
+    for outcome in ["sent", "failed", "pending"] {
+        assert_close(outcome, outcomes[outcome], &printed[outcome]);
+    }
+    let queue = values(metrics, "stentor_queue_messages", "state");
+    for state in ["visible", "in_flight", "delayed"] {
+        assert_close(state, queue[state], &printed["queue"][state]);
+    }
+    for (name, expected) in [
+        ("stentor_planned_messages", &printed["total"]),
+        ("stentor_enqueued_messages", &printed["enqueued"]),
+        ("stentor_dead_letters", &printed["dead_letters"]),
+        ("stentor_messages_per_second", &printed["messages_per_second"]),
+        ("stentor_eta_seconds", &printed["eta_seconds"]),
+        ("stentor_complete", &json!(1)),
+        ("stentor_broken_tallies", &json!(0)),
+        ("stentor_senders", &json!(0)),
+    ] {
+        assert_close(name, value(metrics, name), expected);
+    }
+    for (name, percentiles, average) in [
+        ("stentor_delivery_seconds", "delivery_seconds", "average_seconds"),
+        ("stentor_latency_seconds", "latency_seconds", "average_latency_seconds"),
+    ] {
+        assert_eq!(metrics[name]["type"], "summary");
+        let quantiles = values(metrics, name, "quantile");
+        for (quantile, percentile) in [("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("1", "max")] {
+            assert_close(percentile, quantiles[quantile], &printed[percentiles][percentile]);
+        }
+        let samples = metrics[name]["samples"].as_array().unwrap();
+        let part = |part: &str| {
+            let sample = samples.iter().find(|sample| sample["name"] == format!("{name}_{part}")).unwrap();
+            sample["value"].as_f64().unwrap()
+        };
+        assert_close(average, part("sum") / part("count"), &printed[average]);
+    }
+    assert!(value(metrics, "stentor_data_age_seconds") < 60.0);
+}
+
+#[test]
+fn a_page_follows_the_latest_run_or_the_one_it_was_told_of() {
+    let stack = Stack::deploy();
+    let first = stack.produce("-m 5");
+    let latest = stack.monitor("--web 0 -t 0.2").start_page();
+    let told = stack.monitor(&format!("--web 0 -t 0.2 --run {first}")).start_page();
+    stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
+    let shows = |page: &Page, run: &str, complete: bool| {
+        page.listen().wait_for(run, |update| {
+            let snapshot = &update["run"]["snapshot"];
+            snapshot["run"] == run && snapshot["complete"] == complete
+        })
+    };
+    let update = shows(&latest, &first, true);
+    assert_eq!(update["state"]["word"], "COMPLETE", "{update}");
+    let second = stack.produce("-m 7");
+    let update = shows(&latest, &second, false);
+    assert_eq!(update["place"]["stack"], stack.name(), "{update}");
+    shows(&told, &first, true);
+}
+
+#[test]
+fn hostile_names_are_text_on_every_route() {
+    let stack = Stack::deploy();
+    stack.produce("-m 3");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    // Alive for a while yet.
+    stack.put_beat(HOSTILE, u64::try_from(now).unwrap() + 10_000);
+    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    let update = page.listen().wait_for("the sender", |update| {
+        update["run"]["snapshot"]["senders"].as_array().is_some_and(|senders| !senders.is_empty())
+    });
+    assert_eq!(update["run"]["snapshot"]["senders"][0]["sender"], HOSTILE_SHOWN);
+    let snapshot = page.get("/api/snapshot");
+    assert_eq!(snapshot.json()["senders"][0]["sender"], HOSTILE, "a program reads what is there");
+    let metrics = page.get("/metrics");
+    let senders = values(&metrics.metrics(), "stentor_sender_seen_seconds", "sender");
+    assert_eq!(senders.into_keys().collect::<Vec<_>>(), [HOSTILE_SHOWN]);
+    for text in [&snapshot.body, &metrics.body] {
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    }
+}
+
+#[test]
+fn strange_hosts_and_methods_are_refused_and_every_answer_has_its_headers() {
+    let stack = Stack::deploy();
+    stack.produce("-m 3");
+    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    wait_until("there is a snapshot", || page.get("/api/snapshot").status == 200);
+    let host = page.address().to_owned();
+    let mut answers = Vec::new();
+    for (path, kind) in [
+        ("/", "text/html"),
+        ("/page.css", "text/css"),
+        ("/page.js", "text/javascript"),
+        ("/api/snapshot", "application/json"),
+        ("/metrics", "text/plain"),
+        ("/healthz", "text/plain"),
+    ] {
+        let answer = page.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.header("content-type").is_some_and(|told| told.starts_with(kind)), "{path}");
+        let head = page.ask("HEAD", path, &[("Host", &host)]);
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
+        answers.extend([answer, head]);
+    }
+    let port = host.rsplit_once(':').unwrap().1;
+    for host in [format!("localhost:{port}"), "localhost".to_owned(), format!("[::1]:{port}")] {
+        assert_eq!(page.ask("GET", "/healthz", &[("Host", &host)]).status, 200, "{host}");
+    }
+    let rebound = format!("evil.example:{port}");
+    for headers in [&[("Host", rebound.as_str())][..], &[], &[("Host", &host), ("Host", &rebound)]] {
+        for path in ["/", "/events", "/api/snapshot", "/nothing"] {
+            let answer = page.ask("GET", path, headers);
+            assert_eq!(answer.status, 421, "{path} {headers:?}");
+            assert!(answer.body.contains("localhost"), "{}", answer.body);
+            answers.push(answer);
+        }
+    }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"] {
+        for path in ["/", "/api/snapshot", "/nothing"] {
+            let answer = page.ask(method, path, &[("Host", &host), ("Content-Length", "0")]);
+            assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method} {path}");
+            answers.push(answer);
+        }
+    }
+    for path in ["/nothing", "/page.html", "/api", "/../page.css", "//"] {
+        let answer = page.get(path);
+        assert_eq!(answer.status, 404, "{path}");
+        answers.push(answer);
+    }
+    for answer in &answers {
+        for (name, value) in HEADERS {
+            assert_eq!(answer.header(name), Some(value), "{name} of {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_it_at_once_whoever_looks_on() {
+    let stack = Stack::deploy();
+    stack.produce("-m 3");
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let page = stack.monitor("--web 0 -t 0.2").start_page();
+        let mut viewers: Vec<_> = (0..5).map(|_| page.listen()).collect();
+        for viewer in &mut viewers {
+            viewer.update();
+        }
+        let program = page.into_program();
+        program.signal(signal);
+        let ended = program.finish().exits(code);
+        assert!(ended.took < Duration::from_secs(2), "{:?}", ended.took);
+    }
+}
+
+#[test]
+fn while_aws_is_away_the_last_data_stay_and_the_health_says_so() {
+    let stack = Stack::deploy();
+    let proxy = Proxy::start(7);
+    stack.produce("-m 40");
+    let page = stack.behind(&proxy).monitor("--web 0 -t 0.2").start_page();
+    wait_until("there are data", || page.get("/api/snapshot").status == 200);
+    assert_eq!(page.get("/healthz").body, "ok\n");
+    let mut viewer = page.listen();
+    proxy.break_off(Duration::from_secs(15));
+    let update = viewer.wait_for("no answer", |update| update["state"]["word"] == "NO ANSWER");
+    assert_eq!(update["run"]["snapshot"]["pending"], 40, "{update}");
+    let sick = page.get("/healthz");
+    assert_eq!(sick.status, 503);
+    assert!(sick.body.contains("AWS") || sick.body.contains("reached"), "it says why: {:?}", sick.body);
+    assert_eq!(page.get("/api/snapshot").json()["pending"], 40);
+    let metrics = page.get("/metrics").metrics();
+    assert_close("stentor_up", value(&metrics, "stentor_up"), &json!(0));
+    assert!(value(&metrics, "stentor_data_age_seconds") > 4.0);
+    viewer.wait_for("AWS again", |update| update["state"]["word"] != "NO ANSWER");
+    assert_eq!(page.get("/healthz").status, 200);
+}
+
+#[test]
+fn fifty_viewers_cost_one_reader() {
+    const UPDATES: u64 = 10;
+    let stack = Stack::deploy();
+    let proxy = Proxy::start(8);
+    stack.produce("-m 5");
+    let page = stack.behind(&proxy).monitor("--web 0 -t 0.5").start_page();
+    for viewers in [1, 50] {
+        let mut viewers: Vec<_> = (0..viewers).map(|_| page.listen()).collect();
+        for viewer in &mut viewers {
+            viewer.update();
+        }
+        let before = proxy.requests();
+        let seen: Vec<Value> = (0..UPDATES).map(|_| viewers[0].update()).collect();
+        let requests = proxy.requests() - before;
+        // Each new reading is an update, and costs five requests at most.
+        assert!(requests <= 5 * (UPDATES + 1), "{requests} requests for {} viewers", viewers.len());
+        for viewer in &mut viewers[1..] {
+            viewer.wait_for("the same update", |update| update == &seen[seen.len() - 1]);
+        }
+    }
+}
