@@ -59,9 +59,17 @@ function short(number) {
   return number >= 1000 ? count(number) : `${+number.toPrecision(3)}`;
 }
 
+// Minutes and hours do not come in tens.
+const LONG_STEPS = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+
+function timeSteps(length, about) {
+  const step = steps(length, about);
+  return step < 60 ? step : LONG_STEPS.find((long) => long >= length / about) || Math.ceil(length / about / 86400) * 86400;
+}
+
 // Times below the ground line, from `first` to `last` seconds.
 function along(svg, room, first, last) {
-  const step = steps(last - first, Math.max(room.width / 95, 2));
+  const step = timeSteps(last - first, Math.max(room.width / 95, 2));
   for (let value = Math.ceil(first / step) * step; value <= last + step * 0.001; value += step) {
     const share = (value - first) / (last - first);
     const anchor = share > 0.97 ? "end" : share < 0.03 ? "start" : "middle";
@@ -71,7 +79,8 @@ function along(svg, room, first, last) {
 }
 
 function moment(value, step) {
-  if (step >= 60) return value === 0 ? "0" : span(value).replace(/ (0 s|0 min)$/, "");
+  if (step >= 3600) return `${value / 3600} h`;
+  if (step >= 60) return `${value / 60} min`;
   return `${value.toFixed(Math.max(0, Math.ceil(-Math.log10(step) - 0.001)))} s`;
 }
 
