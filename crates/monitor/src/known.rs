@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::Serialize;
 use stentor_core::aws::Session;
 use stentor_core::show;
-use stentor_core::tally::Times;
 
 use crate::charts::{Course, Spread};
 use crate::snapshot::{Reading, Snapshot};
@@ -55,19 +54,10 @@ pub(crate) struct Data {
     pub standing: Standing,
     pub course: Course,
     pub spread: Spread,
-    pub delivery: Sum,
-    pub latency: Sum,
     /// How long nothing had been concluded, seconds.
     pub idle: f64,
     /// When they came, since the surface was opened.
     pub at: Duration,
-}
-
-/// How many durations were measured, and what they come to together.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sum {
-    pub count: u64,
-    pub seconds: f64,
 }
 
 /// How a run stands, in a word and a sentence.
@@ -159,8 +149,7 @@ impl Data {
         let spread = Spread::of(&reading.tally.delivery);
         let last = reading.tally.last_concluded_at.unwrap_or(reading.record.created_at);
         let idle = reading.at_ms.saturating_sub(last) as f64 / 1_000.0;
-        let (delivery, latency) = (Sum::of(&reading.tally.delivery), Sum::of(&reading.tally.latency));
-        Self { snapshot, reading, standing, course, spread, delivery, latency, idle, at: now }
+        Self { snapshot, reading, standing, course, spread, idle, at: now }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -197,12 +186,6 @@ impl Data {
         } else {
             "all messages are queued".to_owned()
         }
-    }
-}
-
-impl Sum {
-    fn of(times: &Times) -> Self {
-        Self { count: times.count(), seconds: times.sum_ms() as f64 / 1_000.0 }
     }
 }
 

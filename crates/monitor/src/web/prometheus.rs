@@ -7,8 +7,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use stentor_core::show;
+use stentor_core::tally::Times;
 
-use crate::known::{Data, Known, Place, Sum};
+use crate::known::{Data, Known, Place};
 use crate::snapshot::{Percentiles, Sender, Snapshot};
 
 /// A figure with the labels that tell it from others of its name.
@@ -76,14 +77,14 @@ fn times(text: &mut Text, data: &Data) {
         "Duration of a delivery.",
         now,
         now.delivery_seconds,
-        data.delivery,
+        &data.reading.tally.delivery,
     );
     text.summary(
         "stentor_latency_seconds",
         "Time from a message's creation to its end.",
         now,
         now.latency_seconds,
-        data.latency,
+        &data.reading.tally.latency,
     );
 }
 
@@ -162,7 +163,7 @@ impl Text {
     }
 
     /// How durations are spread; the quantile 1 is the longest.
-    fn summary(&mut self, name: &str, help: &str, now: &Snapshot, of: Percentiles, sum: Sum) {
+    fn summary(&mut self, name: &str, help: &str, now: &Snapshot, of: Percentiles, times: &Times) {
         self.head(name, "summary", help);
         let run = ("run", now.run.as_str());
         for (quantile, value) in [("0.5", of.p50), ("0.9", of.p90), ("0.99", of.p99), ("1", of.max)] {
@@ -170,8 +171,8 @@ impl Text {
                 self.sample(name, &[run, ("quantile", quantile)], value);
             }
         }
-        self.sample(&format!("{name}_sum"), &[run], sum.seconds);
-        self.sample(&format!("{name}_count"), &[run], sum.count as f64);
+        self.sample(&format!("{name}_sum"), &[run], times.sum_ms() as f64 / 1_000.0);
+        self.sample(&format!("{name}_count"), &[run], times.count() as f64);
     }
 
     fn head(&mut self, name: &str, kind: &str, help: &str) {
