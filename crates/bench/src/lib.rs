@@ -4,6 +4,7 @@
 //! - [`measure`]: what processes take of time, CPU and memory;
 //! - [`programs`]: the programs that are measured;
 //! - [`stream`]: a stream's batches, as Lambda hands them to the function;
+//! - [`viewers`]: many who look at the monitor's page at once;
 //! - [`scenarios`]: what is played, and what is measured of it;
 //! - [`report`]: figures, their goals, and the table of them;
 //! - [`raw`]: the calls of the producer and the sender, made by hand: the practical limit;
@@ -17,3 +18,4 @@ pub mod report;
 pub mod scenarios;
 pub mod sink;
 pub mod stream;
+pub mod viewers;

@@ -17,6 +17,7 @@ use crate::programs::Place;
 use crate::report::Figure;
 use crate::sink::{Counts, Latency, STACK, Sink};
 use crate::stream::Stream;
+use crate::viewers::Viewers;
 
 const MILLION: u32 = 1_000_000;
 
@@ -32,19 +33,34 @@ const A_SECOND: u32 = 125;
 /// How long it is watched.
 const WATCHED: Duration = Duration::from_secs(20);
 
+/// Pages that are open at once.
+const VIEWERS: usize = 500;
+
 /// How long the first frame may take to come at all.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "monitor",
-    figures: &[
-        Figure::at_most("start to first frame", "ms", 300.0),
-        Figure::at_most("CPU, -t 5, 200x60", "% of a core", 1.0),
-        Figure::at_most("memory", "MiB", 40.0),
-        Figure::at_most("requests", "an interval", 5.0),
-    ],
-    play: on_a_terminal,
-}];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "monitor",
+        figures: &[
+            Figure::at_most("start to first frame", "ms", 300.0),
+            Figure::at_most("CPU, -t 5, 200x60", "% of a core", 1.0),
+            Figure::at_most("memory", "MiB", 40.0),
+            Figure::at_most("requests", "an interval", 5.0),
+        ],
+        play: on_a_terminal,
+    },
+    Scenario {
+        name: "monitor-web",
+        figures: &[
+            Figure::at_most("CPU, -t 1, 500 viewers", "% of a core", 10.0),
+            Figure::shown("memory, 500 viewers", "MiB"),
+            Figure::at_most("requests, 500 viewers", "an interval", 5.0),
+            Figure::at_least("updates", "a viewer and interval", 0.9),
+        ],
+        play: on_a_page,
+    },
+];
 
 fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let run = Going::start(bench)?;
@@ -66,6 +82,25 @@ fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
         100.0 * cpu.as_secs_f64() / WATCHED.as_secs_f64(),
         f64::from(peak) / 1_024.0,
         asked as f64 / intervals,
+    ])
+}
+
+fn on_a_page(bench: &Bench) -> anyhow::Result<Vec<f64>> {
+    let run = Going::start(bench)?;
+    let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let monitor = bench.programs.monitor(&run.place(), &format!("--web {address} -t 1")).start();
+    let viewers = Viewers::come(address, VIEWERS)?;
+    let (cpu, asked, updates) = (monitor.cpu_time(), run.asked(), viewers.updates());
+    std::thread::sleep(WATCHED);
+    let (cpu, asked) = (monitor.cpu_time().saturating_sub(cpu), run.asked() - asked);
+    let updates = viewers.updates() - updates;
+    let peak = peak_kib_of(monitor.id()).context("the monitor has ended")?;
+    let intervals = WATCHED.as_secs_f64();
+    Ok(vec![
+        100.0 * cpu.as_secs_f64() / WATCHED.as_secs_f64(),
+        f64::from(peak) / 1_024.0,
+        asked as f64 / intervals,
+        updates as f64 / intervals / VIEWERS as f64,
     ])
 }
 
