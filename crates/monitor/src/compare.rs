@@ -1,13 +1,16 @@
 //! `--compare`: two runs side by side, to see what a changed setting does.
 //!
-//! `figures` sets what the reports of both tell beside each other, and `table` makes lines of it for a terminal.
+//! `figures` sets what the reports of both tell beside each other; `table` makes lines of it for a terminal, and `page` a
+//! page to keep.
 
 mod figures;
+mod page;
 mod table;
 
 use std::time::Duration;
 
 use figures::Section;
+pub(crate) use page::page;
 use serde::Serialize;
 use stentor_core::aws::Error;
 use stentor_core::clock::now_ms;

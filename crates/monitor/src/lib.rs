@@ -217,6 +217,9 @@ async fn repair_run(args: &Args, sources: &Sources, messages: &MessagesTable) ->
 async fn compare_runs(args: &Args, runs: [RunId; 2], place: &Place, sources: &Sources) -> anyhow::Result<u8> {
     let comparison = compare::compare(sources, runs, place, &Prices::with(&args.price)).await?;
     print_line(&if args.shared.json { show::json(&comparison) } else { compare::table(&comparison) })?;
+    if let Some(target) = &args.report {
+        report::keep(target, &comparison, compare::page, args.shared.quiet)?;
+    }
     Ok(0)
 }
 

@@ -5,8 +5,8 @@
 
 mod bill;
 mod data;
-mod drawing;
-mod page;
+pub(crate) mod drawing;
+pub(crate) mod page;
 mod senders;
 #[cfg(test)]
 mod tests;
@@ -17,6 +17,7 @@ use std::time::Duration;
 pub(crate) use bill::{AtLeast, CountedPart};
 pub(crate) use data::{Distribution, Report};
 pub(crate) use senders::Worker;
+use serde::Serialize;
 use stentor_core::cli::say;
 use stentor_core::clock::now_ms;
 use stentor_core::cost::Prices;
@@ -59,10 +60,19 @@ pub(crate) fn write(
     prices: &Prices,
     quiet: bool,
 ) -> anyhow::Result<()> {
-    let report = Report::of(data, place, prices, now_ms());
+    keep(target, &Report::of(data, place, prices, now_ms()), page::page, quiet)
+}
+
+/// Writes something in the form that is wanted of it, and says where it is.
+pub(crate) fn keep<T: Serialize>(
+    target: &Target,
+    what: &T,
+    page: fn(&T) -> anyhow::Result<String>,
+    quiet: bool,
+) -> anyhow::Result<()> {
     let text = match target.form {
-        Form::Json => show::json(&report) + "\n",
-        Form::Html => page::page(&report)?,
+        Form::Json => show::json(what) + "\n",
+        Form::Html => page(what)?,
     };
     target.write(&text)?;
     if !quiet {

@@ -9,7 +9,7 @@ use stentor_core::show;
 
 /// How large a chart is drawn; the page scales it to the room there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Size {
+pub(crate) enum Size {
     Wide,
     /// For a phone: as large letters in less room.
     Narrow,
@@ -17,7 +17,7 @@ pub(super) enum Size {
 
 /// A drawing's inside, and how large it is.
 #[derive(Debug)]
-pub(super) struct Drawing {
+pub(crate) struct Drawing {
     pub width: u32,
     pub height: u32,
     pub svg: String,
@@ -53,7 +53,7 @@ impl Size {
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Wide => "wide",
             Self::Narrow => "narrow",
@@ -68,8 +68,40 @@ struct Bar {
     parts: Vec<(f64, RGBColor)>,
 }
 
-/// Messages a second over time, at each size.
-pub(super) fn progress(progress: &Progress) -> anyhow::Result<Vec<(Size, Drawing)>> {
+/// A chart at each size.
+pub(crate) type Drawings = Vec<(Size, Drawing)>;
+
+/// How far the axes of a chart reach: those of several runs are the same where they are to be compared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Axes {
+    from: f64,
+    to: f64,
+    /// What the highest column comes to; `None` for that of each chart by itself.
+    highest: Option<f64>,
+}
+
+impl Axes {
+    pub(crate) fn of_progress(runs: &[&Progress]) -> Self {
+        let to = runs.iter().map(|run| run.seconds).fold(0.0, f64::max);
+        let paces = runs.iter().flat_map(|run| &run.columns);
+        let highest = paces.map(|pace| pace.sent_per_second + pace.failed_per_second).fold(0.0, f64::max);
+        Self { from: 0.0, to: if to > 0.0 { to } else { 1.0 }, highest: Some(highest) }
+    }
+
+    /// Columns of another width are no higher for it, so that each chart has its own height.
+    pub(crate) fn of_times(runs: &[&Distribution]) -> Self {
+        let ends = runs.iter().filter_map(|run| {
+            let from = run.from?;
+            Some((from, from + run.column_seconds? * run.columns.len() as f64))
+        });
+        let (from, to) =
+            ends.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))).unwrap_or((0.0, 1.0));
+        Self { from, to, highest: None }
+    }
+}
+
+/// Messages a second over time.
+pub(crate) fn progress(progress: &Progress, axes: Axes) -> anyhow::Result<Drawings> {
     let width = progress.column_seconds.unwrap_or(1.0);
     let bars: Vec<Bar> = (0_u32..)
         .zip(&progress.columns)
@@ -79,11 +111,11 @@ pub(super) fn progress(progress: &Progress) -> anyhow::Result<Vec<(Size, Drawing
             parts: vec![(pace.sent_per_second, SENT), (pace.failed_per_second, FAILED)],
         })
         .collect();
-    at_each_size("since the first conclusion", "messages a second", &bars, &[])
+    at_each_size("since the first conclusion", "messages a second", &bars, &[], axes)
 }
 
-/// How many messages took how long, at each size.
-pub(super) fn distribution(times: &Distribution) -> anyhow::Result<Vec<(Size, Drawing)>> {
+/// How many messages took how long.
+pub(crate) fn distribution(times: &Distribution, axes: Axes) -> anyhow::Result<Drawings> {
     let (from, width) = (times.from.unwrap_or(0.0), times.column_seconds.unwrap_or(1.0));
     let bars: Vec<Bar> = (0_u32..)
         .zip(&times.columns)
@@ -97,7 +129,7 @@ pub(super) fn distribution(times: &Distribution) -> anyhow::Result<Vec<(Size, Dr
         .into_iter()
         .filter_map(|(at, name)| Some((at?, name)))
         .collect();
-    at_each_size("", "messages", &bars, &marks)
+    at_each_size("", "messages", &bars, &marks, axes)
 }
 
 fn at_each_size(
@@ -105,13 +137,22 @@ fn at_each_size(
     up: &str,
     bars: &[Bar],
     marks: &[(f64, &str)],
-) -> anyhow::Result<Vec<(Size, Drawing)>> {
-    Size::ALL.into_iter().map(|size| Ok((size, draw(size, along, up, bars, marks)?))).collect()
+    axes: Axes,
+) -> anyhow::Result<Drawings> {
+    Size::ALL.into_iter().map(|size| Ok((size, draw(size, along, up, bars, marks, axes)?))).collect()
 }
 
-fn draw(size: Size, along: &str, up: &str, bars: &[Bar], marks: &[(f64, &str)]) -> anyhow::Result<Drawing> {
-    let (from, to) = bars.first().zip(bars.last()).map_or((0.0, 1.0), |(first, last)| (first.from, last.to));
-    let highest = bars.iter().map(|bar| bar.parts.iter().map(|part| part.0).sum()).fold(0.0, f64::max);
+fn draw(
+    size: Size,
+    along: &str,
+    up: &str,
+    bars: &[Bar],
+    marks: &[(f64, &str)],
+    axes: Axes,
+) -> anyhow::Result<Drawing> {
+    let Axes { from, to, highest } = axes;
+    let of_these = || bars.iter().map(|bar| bar.parts.iter().map(|part| part.0).sum()).fold(0.0, f64::max);
+    let highest = highest.unwrap_or_else(of_these);
     let top = if highest > 0.0 { highest * 1.08 } else { 1.0 };
     let (width, height) = size.pixels();
     let (width, height) = (width * FINE, height * FINE);

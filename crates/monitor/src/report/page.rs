@@ -4,12 +4,12 @@
 
 mod figures;
 mod money;
-mod parts;
+pub(crate) mod parts;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::data::Report;
-use super::drawing;
+use super::drawing::{self, Axes};
 pub(super) use figures::Unit;
 use figures::{figure, moment, text};
 
@@ -22,6 +22,25 @@ const STYLE: &str = concat!(include_str!("../style.css"), "\n", include_str!("pa
 /// The page, as text.
 pub(super) fn page(report: &Report) -> anyhow::Result<String> {
     let (progress, times) = (progress(report)?, times(report)?);
+    let title = html! { "Rehearsal " (report.plan.run) ": " (report.result.sentence) };
+    let body = html! {
+        (head(report))
+        main {
+            (result(report))
+            (plan(report))
+            (progress)
+            (times)
+            (parts::senders(report))
+            (parts::faults(report))
+            (money::cost(report))
+            (counted(report))
+        }
+    };
+    Ok(document(title, body, &report.made_at))
+}
+
+/// A whole page that needs nothing from anywhere, of which all is told in its body.
+pub(crate) fn document(title: Markup, body: Markup, made_at: &str) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -31,27 +50,17 @@ pub(super) fn page(report: &Report) -> anyhow::Result<String> {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
-                title { "Rehearsal " (report.plan.run) ": " (report.result.sentence) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 (patterns())
-                (head(report))
-                main {
-                    (result(report))
-                    (plan(report))
-                    (progress)
-                    (times)
-                    (parts::senders(report))
-                    (parts::faults(report))
-                    (money::cost(report))
-                    (counted(report))
-                }
-                footer { p { "Made by Stentor’s monitor " (moment("made_at", Some(&report.made_at))) "." } }
+                (body)
+                footer { p { "Made by Stentor’s monitor " (moment("made_at", Some(made_at))) "." } }
             }
         }
     };
-    Ok(page.into_string())
+    page.into_string()
 }
 
 /// What tells failed messages from sent ones where there is no colour.
@@ -184,7 +193,7 @@ fn plan(report: &Report) -> Markup {
 fn progress(report: &Report) -> anyhow::Result<Markup> {
     let (progress, result) = (&report.progress, &report.result);
     let told = html! { "Messages a second over time, in columns: sent below, failed above" };
-    let drawings = drawing::progress(progress)?;
+    let drawings = drawing::progress(progress, Axes::of_progress(&[progress]))?;
     Ok(html! {
         section aria-labelledby="progress" {
             h2 id="progress" { "Progress" }
@@ -213,7 +222,7 @@ fn times(report: &Report) -> anyhow::Result<Markup> {
     let mut charts = Vec::new();
     for (path, name, what, times) in kinds {
         if !times.columns.is_empty() {
-            let drawings = drawing::distribution(times)?;
+            let drawings = drawing::distribution(times, Axes::of_times(&[times]))?;
             let told = format!("{name}: how many messages took how long, with lines at p50, p90 and p99");
             charts.push(parts::chart(
                 &told,

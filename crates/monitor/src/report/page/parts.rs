@@ -10,7 +10,7 @@ use crate::report::drawing::{Drawing, Size};
 use crate::report::senders::{Life, Worker};
 
 /// A drawing at each size, of which the page's style shows the one that fits.
-pub(super) fn chart(told: &str, drawings: &[(Size, Drawing)], caption: Markup) -> Markup {
+pub(crate) fn chart(told: &str, drawings: &[(Size, Drawing)], caption: Markup) -> Markup {
     html! {
         figure {
             @for (size, drawing) in drawings {
@@ -24,12 +24,12 @@ pub(super) fn chart(told: &str, drawings: &[(Size, Drawing)], caption: Markup) -
 }
 
 /// A table with what it is; where there is too little room for it, it can be moved within.
-pub(super) fn table(caption: &str, rows: Markup) -> Markup {
+pub(crate) fn table(caption: &str, rows: Markup) -> Markup {
     html! { div.table role="region" aria-label=(caption) tabindex="0" { table { caption { (caption) } (rows) } } }
 }
 
 /// The columns' names: the first, those of words, and those of numbers.
-pub(super) fn heads(first: &str, words: &[&str], numbers: &[&str]) -> Markup {
+pub(crate) fn heads(first: &str, words: &[&str], numbers: &[&str]) -> Markup {
     html! {
         thead {
             tr {
