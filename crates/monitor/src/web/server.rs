@@ -25,7 +25,12 @@ use super::board::Board;
 use super::host;
 
 const PAGE: &str = include_str!("page.html");
-const STYLE: &str = concat!(include_str!("../style.css"), include_str!("page.css"));
+const STYLE: &str = concat!(
+    include_str!("../style.css"),
+    include_str!("page.css"),
+    include_str!("panels.css"),
+    include_str!("narrow.css"),
+);
 const SCRIPT: &str = concat!(include_str!("words.js"), include_str!("charts.js"), include_str!("page.js"));
 
 /// With every answer: nothing but our own script and style runs on the page, nobody else shows or keeps it.
