@@ -178,13 +178,13 @@ fn plan(report: &Report) -> Markup {
                 }))
                 (row("Seed", figure("plan.seed", plan.seed, Unit::Plain)))
                 (row("Created", moment("plan.created_at", plan.created_at.as_deref())))
-                (row("Enqueued", figure("plan.enqueued", plan.enqueued, Unit::Count)))
-                (row("All enqueued", html! {
-                    (moment("plan.finished_at", plan.finished_at.as_deref()))
+                (row("Enqueued", html! {
+                    (figure("plan.enqueued", plan.enqueued, Unit::Count))
                     @if plan.enqueue_seconds.is_some() {
-                        ", after " (figure("plan.enqueue_seconds", plan.enqueue_seconds, Unit::Span))
+                        " in " (figure("plan.enqueue_seconds", plan.enqueue_seconds, Unit::Span))
                     }
                 }))
+                (row("All enqueued", moment("plan.finished_at", plan.finished_at.as_deref())))
             }
         }
     }
