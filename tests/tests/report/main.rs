@@ -1,143 +1,16 @@
 //! The monitor's report: its data and its page are right, and an old file is never lost.
 
+mod reading;
+
 use std::fs;
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jsonschema::{Registry, Validator};
-use scraper::{ElementRef, Html, Selector};
+use reading::{assert_tells, both, data, folder, names, path, read, select, text_of};
 use serde_json::{Value, json};
-use stentor_core::show;
-use stentor_tests::programs::checkout;
 use stentor_tests::{Backend, Proxy, Stack, scaled, wait_until};
-use tempfile::TempDir;
 
 /// Clears a terminal, turns the direction of writing, and would be markup.
 const HOSTILE: &str = "\u{1b}[2J\u{202e}</title><script>alert(\"x\")</script>&amp;'";
-
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("there is room")
-}
-
-fn path(folder: &TempDir, name: &str) -> String {
-    folder.path().join(name).to_str().expect("a plain path").to_owned()
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-fn schema(name: &str) -> Value {
-    let text = read(checkout().join("crates/monitor").join(name).to_str().expect("a plain path"));
-    serde_json::from_str(&text).expect("it is JSON")
-}
-
-/// A report's data, which follow the schema.
-#[track_caller]
-fn data(path: &str) -> Value {
-    let base = "json-schema:///";
-    let registry = Registry::new().add(format!("{base}snapshot.schema.json"), schema("snapshot.schema.json"));
-    let registry = registry.expect("it has a place").prepare().expect("it is whole");
-    let options =
-        jsonschema::options().with_base_uri(format!("{base}report.schema.json")).with_registry(&registry);
-    let schema: Validator = options.build(&schema("report.schema.json")).expect("it is a schema");
-    let report: Value = serde_json::from_str(&read(path)).expect("it is JSON");
-    let faults: Vec<String> =
-        schema.iter_errors(&report).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(faults.is_empty(), "{faults:#?}\n{report:#}");
-    let mut odd = report.clone();
-    odd["cost"]["dollars"] = json!(1);
-    assert!(!schema.is_valid(&odd), "it refuses what is none");
-    report
-}
-
-/// A report's page, which parses without a fault and asks for nothing elsewhere.
-#[track_caller]
-fn page(path: &str) -> Html {
-    let text = read(path);
-    let html = Html::parse_document(&text);
-    assert!(html.errors.is_empty(), "{:?}", html.errors);
-    assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text:?}");
-    assert!(select(&html, "script, link, img, iframe, object, embed, base, form").is_empty());
-    for element in select(&html, "*") {
-        for (name, value) in element.value().attrs() {
-            let refers =
-                name.ends_with("src") || name.ends_with("href") || name == "srcset" || name.starts_with("on");
-            assert!(!refers || value.starts_with('#'), "{name}={value}");
-        }
-    }
-    assert!(text.split("url(").skip(1).all(|rest| rest.starts_with('#')) && !text.contains("@import"));
-    html
-}
-
-fn select<'a>(html: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
-    html.select(&Selector::parse(selector).expect("a selector")).collect()
-}
-
-fn text_of(element: ElementRef<'_>) -> String {
-    element.text().collect()
-}
-
-/// What a figure must read as, told by other means than the page's.
-#[track_caller]
-fn told(value: &Value, unit: &str) -> String {
-    let Some(number) = value.as_f64() else { return "–".to_owned() };
-    match (unit, value.as_u64()) {
-        ("count", Some(count)) => show::count(count),
-        ("plain", Some(plain)) => plain.to_string(),
-        ("amount", _) => show::amount(number),
-        ("seconds", _) => format!("{number:.3} s"),
-        ("span", _) => show::span(number),
-        ("rate", _) => show::rate(number),
-        ("share", _) => format!("{:.1}%", number * 100.0),
-        ("dollars", _) => show::dollars(number),
-        ("bill", _) => format!("${number:.6}"),
-        ("price", _) if (number * 100.0).fract() == 0.0 => format!("${number:.2}"),
-        ("price", _) => format!("${number}"),
-        _ => panic!("{value} in {unit}"),
-    }
-}
-
-/// Every figure, text and time of the page stands in the data, and is told as on every surface.
-#[track_caller]
-fn assert_tells(html: &Html, data: &Value) {
-    let at = |element: ElementRef<'_>, name: &str| {
-        let path = element.attr(name).expect("it was chosen by that");
-        let value = data.pointer(&format!("/{}", path.replace('.', "/")));
-        (path.to_owned(), value.unwrap_or_else(|| panic!("the data have no {path}")).clone())
-    };
-    let figures = select(html, "[data-figure]");
-    assert!(figures.len() > 60, "{}", figures.len());
-    for figure in figures {
-        let (path, value) = at(figure, "data-figure");
-        let shown: Value =
-            figure.attr("value").and_then(|text| serde_json::from_str(text).ok()).expect("a value");
-        // Two reports are not of the same moment.
-        let value = if path == "faults.idle_seconds" { shown.clone() } else { value };
-        assert_eq!(shown, value, "{path}");
-        assert_eq!(text_of(figure), told(&value, figure.attr("data-unit").expect("a unit")), "{path}");
-    }
-    for text in select(html, "[data-text]") {
-        let (path, value) = at(text, "data-text");
-        assert_eq!(text_of(text), show::printable(value.as_str().expect("a text")), "{path}");
-    }
-    for time in select(html, "[data-time]") {
-        let (path, value) = at(time, "data-time");
-        let is_own = ["made_at", "snapshot.at"].contains(&path.as_str());
-        assert!(is_own || time.attr("datetime") == value.as_str(), "{path}");
-    }
-}
-
-/// A report of a run as it stands, as data and as a page.
-#[track_caller]
-fn both(stack: &Stack, folder: &TempDir, flags: &str) -> (Value, Html) {
-    let (data_path, page_path) = (path(folder, "both.json"), path(folder, "both.html"));
-    for path in [&data_path, &page_path] {
-        let ended = stack.monitor(&format!("--once --report {path} {flags}")).run().exits(0);
-        assert!(ended.stderr.contains(&format!("the report is in {path}")), "{}", ended.stderr);
-    }
-    (data(&data_path), page(&page_path))
-}
 
 fn amount(sum: &Value) -> Option<u64> {
     assert_eq!(sum["at_least"], false, "{sum}");
@@ -308,14 +181,6 @@ fn a_full_disk_leaves_the_old_report_whole_and_nothing_beside_it() {
         assert_eq!(read(&file), "old");
     }
     assert_eq!(names(folder.path()), ["old.html", "old.json"]);
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("it is there");
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.expect("it is there").file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
 }
 
 #[test]
