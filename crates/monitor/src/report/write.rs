@@ -101,6 +101,7 @@ fn permissions(place: &Path) -> io::Result<Option<Permissions>> {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
 
     fn target(path: &Path) -> Target {
         Target::of(path.to_owned()).unwrap()
@@ -158,12 +159,12 @@ mod tests {
         let inside = |name: &str| folder.path().join(name);
         fs::write(inside("file"), "old").unwrap();
         fs::create_dir(inside("folder.html")).unwrap();
-        symlink("/dev/full", inside("device.json")).unwrap();
+        let _socket = UnixListener::bind(inside("socket.json")).unwrap();
         for (name, why) in [
             ("missing/r.html", "No such file"),
             ("file/r.html", "Not a directory"),
             ("folder.html", "it is a folder"),
-            ("device.json", "it is no plain file"),
+            ("socket.json", "it is no plain file"),
         ] {
             let target = target(&inside(name));
             for tried in [target.try_out(), target.write("new")] {
@@ -171,7 +172,7 @@ mod tests {
                 assert!(told.contains(name) && told.contains(why) && told.contains("Give a file"), "{told}");
             }
         }
-        assert_eq!(names(folder.path()), ["device.json", "file", "folder.html"]);
+        assert_eq!(names(folder.path()), ["file", "folder.html", "socket.json"]);
         assert_eq!(fs::read_to_string(inside("file")).unwrap(), "old");
     }
 }
