@@ -1,0 +1,68 @@
+//! Makes the pictures of the README anew, from real runs on the local emulator: see `docs/pictures.sh`.
+
+mod screen;
+
+use std::fs;
+use std::path::Path;
+
+use stentor_tests::programs::checkout;
+use stentor_tests::{Browser, Running, Screen, Stack, wait_until};
+
+/// Messages of the run, and which share of them is concluded when it is looked at.
+const MESSAGES: u64 = 12_000;
+const CONCLUDED: f64 = 0.6;
+
+const PAGE: Screen = Screen { width: 1_280, height: 880, dark: true };
+const REPORT: Screen = Screen { width: 1_100, height: 1_240, dark: false };
+
+fn main() {
+    let docs = checkout().join("docs");
+    let mut browser = Browser::start().expect("the pictures need a browser");
+    let stack = Stack::deploy();
+    let run = stack.produce(&format!("-m {MESSAGES} --seed 7"));
+    let senders: Vec<Running> = [60, 40, 30, 20]
+        .iter()
+        .map(|at_once| stack.sender(&format!("-w 0.5 -f 0.1 -c {at_once} --seed 7")).start())
+        .collect();
+    take_while_it_goes_on(&stack, &mut browser, &docs);
+    for sender in senders {
+        sender.finish().exits(0);
+    }
+    stack.completed(&run);
+    take_report(&stack, &mut browser, &docs);
+}
+
+/// The live view of a terminal, and the page in a browser, of the same moment.
+fn take_while_it_goes_on(stack: &Stack, browser: &mut Browser, docs: &Path) {
+    let view = stack.monitor("-t 1 --follow").start_on_terminal(110, 34);
+    let page = stack.monitor("--web 0 -t 1").start_page();
+    browser.open(&page.url(), PAGE);
+    wait_until("most of the run is done", || {
+        let now = stack.monitor("--once --json").run().exits(0).json();
+        let concluded = now["sent"].as_u64().unwrap_or(0) + now["failed"].as_u64().unwrap_or(0);
+        concluded as f64 > CONCLUDED * MESSAGES as f64
+    });
+    view.shows("RUNNING");
+    let picture = screen::svg(&view.screen(), "The monitor's live view of a run");
+    save(&docs.join("view.svg"), &picture);
+    take(browser, &docs.join("page.png"));
+}
+
+/// The report's first screen.
+fn take_report(stack: &Stack, browser: &mut Browser, docs: &Path) {
+    let folder = tempfile::tempdir().expect("there is room");
+    let report = folder.path().join("report.html");
+    stack.monitor(&format!("--once --report {}", report.display())).run().exits(0);
+    browser.open(&format!("file://{}", report.display()), REPORT);
+    take(browser, &docs.join("report.png"));
+}
+
+fn take(browser: &mut Browser, path: &Path) {
+    browser.screenshot(path);
+    println!("{}", path.display());
+}
+
+fn save(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|error| panic!("{} cannot be written: {error}", path.display()));
+    println!("{}", path.display());
+}
