@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["audit", "repair"], help_heading = WATCH)]
     pub follow: bool,
     /// Serve a live page for browsers until Ctrl-C, at HOST:PORT or a port of this machine: 127.0.0.1:8787 if none is given
-    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8787", conflicts_with_all = ["once", "follow", "plain", "ascii", "fail_if", "audit", "repair", "json"], help_heading = WATCH)]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8787", conflicts_with_all = ["once", "follow", "plain", "ascii", "fail_if", "audit", "repair", "report", "compare", "json"], help_heading = WATCH)]
     pub web: Option<Address>,
     /// One plain line an interval in place of the live view, as in a pipe
     #[arg(long, help_heading = OUTPUT)]
@@ -137,6 +137,8 @@ mod tests {
             "--web --audit",
             "--web --repair",
             "--web --fail-if failed>1",
+            "--web --report x.html",
+            "--web --compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B",
             "--web 70000",
             "--audit --fail-if failed>1",
             "--fail-if failed",
