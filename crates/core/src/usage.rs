@@ -34,6 +34,8 @@ pub struct Account {
     pub program: Option<Program>,
     /// What it has spent; `None` where the account cannot be read.
     pub usage: Option<Usage>,
+    /// It told so as it ended; else it may have spent more since, and may go on.
+    pub has_ended: bool,
 }
 
 impl Default for Usage {

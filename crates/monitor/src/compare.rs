@@ -77,7 +77,7 @@ mod tests {
     fn account(id: &str, program: Program, requests: u64) -> Account {
         let queue_requests = requests / 2;
         let usage = Usage { requests, queue_requests, write_units: Some(2_000.0), read_units: Some(0.0) };
-        Account { id: id.into(), program: Some(program), usage: Some(usage) }
+        Account { id: id.into(), program: Some(program), usage: Some(usage), has_ended: true }
     }
 
     /// A complete run of one slow sender, and another of two faster ones, which told what they spent only in part.

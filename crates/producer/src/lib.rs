@@ -1,8 +1,10 @@
 //! The producer: makes the messages of a run, stores them in the table, and puts them on the queue.
 //!
 //! `plan → generate → store → enqueue → mark`: [`Args`] say what to do, `pipeline` is the way of the messages,
-//! `mark` how far it is gapless, `pace` how fast it goes, `requeue` the way back from table to queue.
+//! `mark` how far it is gapless, `pace` how fast it goes, `requeue` the way back from table to
+//! queue, and `account` what all of it spends.
 
+mod account;
 mod args;
 mod mark;
 mod pace;
@@ -13,6 +15,7 @@ mod summary;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use account::Account;
 use anyhow::{anyhow, bail};
 pub use args::Args;
 use args::Job;
@@ -25,7 +28,6 @@ use stentor_core::cli::{Live, Stop, print_line, say};
 use stentor_core::clock::now_ms;
 use stentor_core::run::{Plan, RunId, TextLength};
 use stentor_core::show;
-use stentor_core::usage::Program;
 use summary::Summary;
 use tokio_util::sync::CancellationToken;
 
@@ -37,9 +39,10 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     };
     let (stores, record) = prepared?;
     let run = record.plan.run();
+    let account = Account::open(&stores.session, &stores.metrics, run).await;
     let done = match args.job() {
-        Job::Requeue(_) => requeue_run(&args, &record, &stores, &stop, start).await,
-        job => enqueue(&args, &record, &stores, &stop, start, job == Job::Resume(run)).await,
+        Job::Requeue(_) => requeue_run(&args, &record, &stores, &stop, start, account).await,
+        _ => enqueue(&args, &record, &stores, &stop, start, account).await,
     };
     done.map_err(|error| match args.job() {
         Job::Requeue(run) => anyhow!("{error}\nBegin again: producer --requeue {run}"),
@@ -102,7 +105,7 @@ async fn enqueue(
     stores: &Stores,
     stop: &Stop,
     start: Instant,
-    resumed: bool,
+    account: Account<'_>,
 ) -> anyhow::Result<u8> {
     let plan = &record.plan;
     let total = show::count(plan.total().into());
@@ -113,7 +116,7 @@ async fn enqueue(
     let work = Feed {
         plan,
         from: record.enqueued,
-        possibly_repeated: resumed,
+        possibly_repeated: matches!(args.job(), Job::Resume(_)),
         rate: args.rate,
         concurrency: args.concurrency.into(),
     };
@@ -124,7 +127,7 @@ async fn enqueue(
     if complete && record.finished_at.is_none() {
         stores.metrics.finish(plan, now_ms()).await?;
     }
-    tell(args, plan, messages, start.elapsed(), stores).await?;
+    tell(args, plan, messages, start.elapsed(), account).await?;
     match stop.code() {
         Some(code) if !complete => {
             let enqueued = show::count((record.enqueued + messages).into());
@@ -142,13 +145,14 @@ async fn requeue_run(
     stores: &Stores,
     stop: &Stop,
     start: Instant,
+    account: Account<'_>,
 ) -> anyhow::Result<u8> {
     let plan = &record.plan;
     let live = Live::bar("looking up", plan.total(), 0, args.shared.quiet);
     let done = requeue(plan, stores, args.concurrency.into(), stop, |messages| live.advance(messages)).await;
     drop(live);
     let done = done?;
-    tell(args, plan, done.enqueued, start.elapsed(), stores).await?;
+    tell(args, plan, done.enqueued, start.elapsed(), account).await?;
     if done.missing > 0 && record.enqueued < plan.total() {
         let missing = show::count(done.missing.into());
         say(&format!("{missing} messages of the run are not created yet: producer --resume {}", plan.run()));
@@ -180,14 +184,9 @@ async fn tell(
     plan: &Plan,
     messages: u32,
     took: Duration,
-    stores: &Stores,
+    account: Account<'_>,
 ) -> anyhow::Result<()> {
-    let usage = stores.session.usage();
-    let id = RunId::from_parts(now_ms(), rand::random()).to_string();
-    if let Err(error) = stores.metrics.spent(plan.run(), Program::Producer, &id, &usage).await {
-        say(&format!("what this has cost could not be written to the table: {error}"));
-    }
-    let summary = Summary::new(plan, messages, took, usage);
+    let summary = Summary::new(plan, messages, took, account.close().await);
     print_line(&if args.shared.json { summary.json() } else { summary.line() })?;
     Ok(())
 }

@@ -34,12 +34,16 @@ pub(crate) struct Heartbeat {
 impl Heartbeat {
     /// Leaves a sign of life every few seconds, after the first, for ever.
     pub(crate) async fn run(&self, hands: &Hands) -> Infallible {
+        let (mut beats, mut accounts) = (0, 0);
         loop {
-            for _ in 0..BEATS_AN_ACCOUNT {
-                sleep(BEAT_EVERY).await;
-                self.leave(&self.now(hands.released())).await;
+            sleep(BEAT_EVERY).await;
+            self.leave(&self.now(hands.released())).await;
+            beats += 1;
+            // A run soon learns of a sender that works on it, should that not live to tell more.
+            if beats == BEATS_AN_ACCOUNT || self.seen.messages().len() > accounts {
+                accounts = self.account(false).await;
+                beats = 0;
             }
-            self.account().await;
         }
     }
 
@@ -47,21 +51,23 @@ impl Heartbeat {
     pub(crate) async fn end(&self, released: u64) {
         let beat = self.now(released);
         self.leave(&SenderBeat { ended_at: Some(beat.seen_at), ..beat }).await;
-        self.account().await;
+        self.account(true).await;
     }
 
-    /// Says in each run's partition what was spent on it: all of it, in proportion to the messages that came.
-    async fn account(&self) {
+    /// Says in each run's partition what was spent on it: all of it, in proportion to the messages that came. Returns how
+    /// many runs there are.
+    async fn account(&self, has_ended: bool) -> usize {
         let usage = self.session.usage();
         let messages = self.seen.messages();
-        let all = messages.values().sum();
+        let (runs, all) = (messages.len(), messages.values().sum());
         for (run, some) in messages {
             let share = usage.share(some, all);
-            let spent = self.metrics.spent(run, Program::Sender, &self.beat.sender, &share).await;
+            let spent = self.metrics.spent(run, Program::Sender, &self.beat.sender, &share, has_ended).await;
             if let Err(error) = spent {
                 tracing::warn!("what run {run} has cost could not be written to the table: {error}");
             }
         }
+        runs
     }
 
     /// Signs of life are for show: without them a sender does its work all the same.

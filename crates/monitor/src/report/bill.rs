@@ -196,7 +196,8 @@ impl Cost {
 
 impl CountedPart {
     fn of(reading: &Reading, standing: Standing, senders: &[Worker]) -> Self {
-        let without = senders.iter().filter(|sender| !sender.accounted);
+        let is_told = |name: &str| reading.accounts.iter().any(|account| account.id == name);
+        let without = senders.iter().filter(|sender| !is_told(&sender.sender));
         let programs: Vec<Spent> = reading
             .accounts
             .iter()
@@ -227,35 +228,43 @@ impl CountedPart {
 
 /// Why what the programs told is not all that they spent, or will spend.
 fn open_accounts(reading: &Reading, standing: Standing, senders: &[Worker]) -> Vec<String> {
-    let with = |state: Life| {
-        let of_state = |sender: &&Worker| sender.state == Some(state);
-        senders.iter().filter(of_state).count() as u64
+    let with = |state: Option<Life>| {
+        let open = senders.iter().filter(|sender| sender.state == state && !sender.accounted);
+        open.count() as u64
     };
+    let producers = reading.accounts.iter().filter(|account| is_open_producer(account)).count() as u64;
     let named = |count: u64, one: &str, many: &str| {
         (count > 0)
             .then(|| if count == 1 { format!("1 {one}") } else { format!("{} {many}", show::count(count)) })
     };
     let unreadable = reading.accounts.iter().filter(|account| account.usage.is_none()).count() as u64;
-    let ended_untold =
-        senders.iter().filter(|sender| sender.state == Some(Life::Ended) && !sender.accounted).count() as u64;
     [
         (standing == Standing::GoesOn).then(|| "The run goes on.".to_owned()),
-        is_producer_untold(reading)
-            .then(|| "No producer has told what it spent, which it does when it ends by itself.".to_owned()),
+        (!has_producer(reading)).then(|| "No producer has told what it spent.".to_owned()),
         named(
-            with(Life::Alive),
+            producers,
+            "producer goes on, or was killed, or failed: what it spent last is not known.",
+            "producers go on, or were killed, or failed: what they spent last is not known.",
+        ),
+        named(
+            with(Some(Life::Alive)),
             "sender goes on, and tells what it spent once a minute and when it ends.",
             "senders go on, and tell what they spent once a minute and when they end.",
         ),
         named(
-            with(Life::Silent),
+            with(Some(Life::Silent)),
             "sender fell silent without an end: what it spent last is not known.",
             "senders fell silent without an end: what they spent last is not known.",
         ),
         named(
-            ended_untold,
-            "sender ended and told nothing that it spent on this run.",
-            "senders ended and told nothing that they spent on this run.",
+            with(Some(Life::Ended)),
+            "sender ended and has not told all that it spent on this run.",
+            "senders ended and have not told all that they spent on this run.",
+        ),
+        named(
+            with(None),
+            "sender had not ended when it last told what it spent, and the table knows no more of it.",
+            "senders had not ended when they last told what they spent, and the table knows no more of them.",
         ),
         named(unreadable, "account cannot be read.", "accounts cannot be read."),
     ]
@@ -269,12 +278,18 @@ pub(super) fn is_awaited(reading: &Reading) -> bool {
     let is_recent = |at: u64| reading.at_ms.saturating_sub(at) < TELLING_MS;
     let alive = workers(reading).iter().any(|sender| sender.state == Some(Life::Alive));
     let ended = reading.beats.iter().filter_map(|beat| beat.ended_at).any(is_recent);
-    alive || ended || (is_producer_untold(reading) && reading.record.finished_at.is_some_and(is_recent))
+    let producer = !has_producer(reading) || reading.accounts.iter().any(is_open_producer);
+    alive || ended || (producer && reading.record.finished_at.is_some_and(is_recent))
 }
 
 /// An account that does not tell its program may be a producer's.
-fn is_producer_untold(reading: &Reading) -> bool {
-    !reading.accounts.iter().any(|account| account.program != Some(Program::Sender))
+fn has_producer(reading: &Reading) -> bool {
+    reading.accounts.iter().any(|account| account.program != Some(Program::Sender))
+}
+
+/// One that cannot be read is told of by itself.
+fn is_open_producer(account: &Account) -> bool {
+    account.program != Some(Program::Sender) && !account.has_ended && account.usage.is_some()
 }
 
 impl Spent {

@@ -24,7 +24,7 @@ pub(crate) struct Worker {
     pub released: Option<u64>,
     /// Over all its life.
     pub messages_per_second: Option<f64>,
-    /// It has told what it spent on the run.
+    /// It has told all that it spent on the run, as it ended.
     pub accounted: bool,
 }
 
@@ -42,15 +42,21 @@ pub(crate) enum Life {
 /// is that of their start.
 pub(super) fn workers(reading: &Reading) -> Vec<Worker> {
     let accounts = reading.accounts.iter().filter(|account| account.program == Some(Program::Sender));
-    let told = |name: &str| reading.accounts.iter().any(|account| account.id == name);
-    let there = reading.beats.iter().filter(|beat| told(&beat.sender) || was_at_work(beat, reading));
+    let account = |name: &str| reading.accounts.iter().find(|account| account.id == name);
+    let there =
+        reading.beats.iter().filter(|beat| account(&beat.sender).is_some() || was_at_work(beat, reading));
     let gone = accounts.filter(|account| !reading.beats.iter().any(|beat| beat.sender == account.id));
     let mut workers: Vec<Worker> = there
-        .map(|beat| Worker::of(beat, told(&beat.sender), reading.at_ms))
+        .map(|beat| Worker::of(beat, account(&beat.sender).is_some_and(is_whole), reading.at_ms))
         .chain(gone.map(Worker::gone))
         .collect();
     workers.sort_by(|one, other| one.sender.cmp(&other.sender));
     workers
+}
+
+/// It tells all that there is to tell.
+fn is_whole(account: &Account) -> bool {
+    account.has_ended && account.usage.is_some()
 }
 
 /// Its life and the run's have a time in common, and it did something then, or may have: one that is alive tells its counts
@@ -108,7 +114,7 @@ impl Worker {
             duplicates: None,
             released: None,
             messages_per_second: None,
-            accounted: true,
+            accounted: is_whole(account),
         }
     }
 }

@@ -59,7 +59,7 @@ fn account(id: &str, program: Option<Program>, queue_requests: u64) -> Account {
         write_units: Some(2_000.0),
         read_units: Some(0.5),
     };
-    Account { id: id.to_owned(), program, usage: Some(usage) }
+    Account { id: id.to_owned(), program, usage: Some(usage), has_ended: true }
 }
 
 fn report_at(reading: Reading, standing: Standing, prices: &Prices) -> Report {

@@ -14,14 +14,24 @@ struct Stored {
     program: Option<Program>,
     #[serde(flatten)]
     usage: Usage,
+    #[serde(default)]
+    ended: bool,
 }
 
 impl MetricsTable {
-    /// Says what a program, named by its own id, has spent on a run so far, in the place of what it said before.
-    pub async fn spent(&self, run: RunId, program: Program, id: &str, usage: &Usage) -> Result<(), Error> {
+    /// Says what a program, named by its own id, has spent on a run so far, in the place of what it said before; the last
+    /// time as it ends.
+    pub async fn spent(
+        &self,
+        run: RunId,
+        program: Program,
+        id: &str,
+        usage: &Usage,
+        has_ended: bool,
+    ) -> Result<(), Error> {
         const CALL: &str = "PutItem (usage)";
         let (run, part) = (run.to_string(), format!("{USAGE}{id}"));
-        let stored = Stored { program: Some(program), usage: *usage };
+        let stored = Stored { program: Some(program), usage: *usage, ended: has_ended };
         let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&run, &part, &e))?;
         item.extend(key(&run, &part));
         self.put(CALL, &item, Condition::None).await.map(drop)
@@ -34,6 +44,7 @@ pub(super) fn account(id: &str, item: Item) -> Account {
     Account {
         id: id.to_owned(),
         program: stored.as_ref().and_then(|stored| stored.program),
+        has_ended: stored.as_ref().is_some_and(|stored| stored.ended),
         usage: stored.map(|stored| stored.usage),
     }
 }
@@ -51,18 +62,21 @@ mod tests {
 
     const USED: Usage = Usage { requests: 7, queue_requests: 3, write_units: Some(4.5), read_units: None };
 
-    fn item(program: Option<Program>) -> Item {
-        let mut item: Item = serde_dynamo::to_item(Stored { program, usage: USED }).unwrap();
+    fn item(program: Option<Program>, ended: bool) -> Item {
+        let mut item: Item = serde_dynamo::to_item(Stored { program, usage: USED, ended }).unwrap();
         item.extend(key("run", "usage#a"));
         item
     }
 
     #[test]
     fn an_account_reads_back_also_one_that_does_not_tell_its_program() {
-        for program in [Some(Program::Sender), None] {
-            let told = Account { id: "a".to_owned(), program, usage: Some(USED) };
-            assert_eq!(account("a", item(program)), told);
+        for (program, has_ended) in [(Some(Program::Sender), true), (None, false)] {
+            let told = Account { id: "a".to_owned(), program, usage: Some(USED), has_ended };
+            assert_eq!(account("a", item(program, has_ended)), told);
         }
+        let mut of_an_older_program = item(Some(Program::Sender), true);
+        of_an_older_program.remove("ended");
+        assert!(!account("a", of_an_older_program).has_ended);
     }
 
     #[test]
@@ -76,11 +90,11 @@ mod tests {
             ("read_units", AttributeValue::S("many".to_owned())),
             ("program", AttributeValue::S("\u{1b}[2J".to_owned())),
         ] {
-            let mut item = item(Some(Program::Producer));
+            let mut item = item(Some(Program::Producer), true);
             item.insert(name.to_owned(), odd);
             assert_eq!(
                 account("a", item),
-                Account { id: "a".to_owned(), program: None, usage: None },
+                Account { id: "a".to_owned(), program: None, usage: None, has_ended: false },
                 "{name}"
             );
         }

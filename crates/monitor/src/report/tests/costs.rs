@@ -92,10 +92,28 @@ fn each_program_that_may_have_spent_more_is_told_of() {
     };
     missing(|run| run.accounts.truncate(2), "No producer has told");
     missing(|run| run.accounts[0].usage = None, "1 account cannot be read");
-    missing(|run| drop(run.accounts.remove(0)), "1 sender ended and told nothing");
-    missing(|run| run.beats[0].ended_at = None, "1 sender fell silent");
+    missing(|run| drop(run.accounts.remove(0)), "1 sender ended and has not told");
+    missing(|run| run.accounts[0].has_ended = false, "1 sender ended and has not told");
+    missing(|run| run.accounts[2].has_ended = false, "1 producer goes on, or was killed");
     missing(
-        |run| run.beats.iter_mut().for_each(|beat| (beat.ended_at, beat.seen_at) = (None, run.at_ms)),
+        |run| {
+            run.beats.remove(0);
+            run.accounts[0].has_ended = false;
+        },
+        "1 sender had not ended when it last told",
+    );
+    missing(
+        |run| {
+            run.beats[0].ended_at = None;
+            run.accounts[0].has_ended = false;
+        },
+        "1 sender fell silent",
+    );
+    missing(
+        |run| {
+            run.beats.iter_mut().for_each(|beat| (beat.ended_at, beat.seen_at) = (None, run.at_ms));
+            run.accounts.iter_mut().for_each(|account| account.has_ended = false);
+        },
         "2 senders go on",
     );
     let unfinished = report(run(1_000), Standing::GoesOn).cost;
@@ -159,6 +177,10 @@ fn a_report_waits_for_those_who_will_yet_tell_and_for_nobody_else() {
     assert!(!awaited(|run| run.accounts.truncate(2)), "the producer has long ended");
     assert!(awaited(|run| {
         run.accounts.truncate(2);
+        run.record.finished_at = Some(run.at_ms - 1_000);
+    }));
+    assert!(awaited(|run| {
+        run.accounts[2].has_ended = false;
         run.record.finished_at = Some(run.at_ms - 1_000);
     }));
 }
