@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// What tells a viewer of the run.
+const UPDATE: &[u8] = b"event: update\n";
+
 /// What ends an event (HTML Living Standard, "Server-sent events").
 const END: &[u8] = b"\n\n";
 
@@ -36,7 +39,7 @@ struct Seen {
 }
 
 impl Viewers {
-    /// So many open the page's stream there; returns once each has seen the run.
+    /// So many open the page's stream there; returns once each has been told of the run.
     pub fn come(to: SocketAddr, count: usize) -> anyhow::Result<Self> {
         let seen = Arc::new(Seen::default());
         let (stop, stopped) = oneshot::channel::<()>();
@@ -92,7 +95,7 @@ async fn view(to: SocketAddr, seen: Arc<Seen>) -> anyhow::Result<()> {
         ensure!(count > 0, "the stream ends");
         while let Some(end) = unread.windows(END.len()).position(|bytes| bytes == END) {
             let event: Vec<u8> = unread.drain(..end + END.len()).collect();
-            if event.windows(5).any(|bytes| bytes == b"data:") {
+            if event.windows(UPDATE.len()).any(|bytes| bytes == UPDATE) {
                 seen.updates.fetch_add(1, Ordering::Relaxed);
                 if std::mem::take(&mut is_new) {
                     seen.present.fetch_add(1, Ordering::Relaxed);

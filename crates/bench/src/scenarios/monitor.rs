@@ -63,7 +63,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let run = Going::start(bench)?;
+    let mut run = Going::start(bench)?;
     let started = Instant::now();
     let mut view = bench.programs.monitor(&run.place(), "-t 5").start_on_terminal(200, 60);
     while !view.text().contains("RUNNING") {
@@ -76,6 +76,7 @@ fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     std::thread::sleep(WATCHED);
     let (cpu, asked) = (monitor.cpu_time().saturating_sub(cpu), run.asked() - asked);
     let peak = peak_kib_of(monitor.id()).context("the monitor has ended")?;
+    run.still_goes_on()?;
     let intervals = WATCHED.as_secs_f64() / 5.0;
     Ok(vec![
         first_frame.as_secs_f64() * 1_000.0,
@@ -86,14 +87,15 @@ fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
 }
 
 fn on_a_page(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let run = Going::start(bench)?;
-    let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let monitor = bench.programs.monitor(&run.place(), &format!("--web {address} -t 1")).start();
-    let viewers = Viewers::come(address, VIEWERS)?;
+    let mut run = Going::start(bench)?;
+    let mut page = bench.programs.monitor(&run.place(), "--web 0 -t 1").start_page();
+    let viewers = Viewers::come(page.address().parse()?, VIEWERS)?;
+    let monitor = page.program();
     let (cpu, asked, updates) = (monitor.cpu_time(), run.asked(), viewers.updates());
     std::thread::sleep(WATCHED);
     let (cpu, asked) = (monitor.cpu_time().saturating_sub(cpu), run.asked() - asked);
     let updates = viewers.updates() - updates;
+    run.still_goes_on()?;
     let peak = peak_kib_of(monitor.id()).context("the monitor has ended")?;
     let intervals = WATCHED.as_secs_f64();
     Ok(vec![
@@ -139,10 +141,19 @@ impl Going {
         Place::of(&self.sink)
     }
 
-    /// Requests that only a monitor makes.
+    /// Requests that a monitor makes, and a function does not once it is warm.
     fn asked(&self) -> u64 {
         let counts: Counts = self.sink.counts();
-        ["Query", "GetQueueAttributes"].iter().map(|operation| counts.of(operation).requests).sum()
+        let operations = ["Query", "GetItem", "GetQueueAttributes"];
+        operations.iter().map(|operation| counts.of(operation).requests).sum()
+    }
+
+    /// An error where the run has come to a standstill, which is less to watch.
+    fn still_goes_on(&mut self) -> anyhow::Result<()> {
+        match self.thread.take_if(|thread| thread.is_finished()) {
+            Some(ended) => ended.join().map_err(|_| anyhow!("what brings the run on panicked"))?,
+            None => Ok(()),
+        }
     }
 }
 
