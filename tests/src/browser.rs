@@ -55,7 +55,7 @@ impl Browser {
         }
         let advice = "or set STENTOR_NO_BROWSER=1 to leave the tests of the page in a browser out";
         let chromium = find(&CHROMIUM).unwrap_or_else(|| {
-            panic!("Chromium is missing: install it (Debian, Ubuntu: apt-get install chromium), {advice}")
+            panic!("Chromium is missing: install it (Debian: apt-get install chromium), {advice}")
         });
         let folder = npm::install(&checkout().join("tests/browser"), "browser", VISITOR)
             .unwrap_or_else(|error| panic!("{error:#}, {advice}"));

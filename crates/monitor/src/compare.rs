@@ -110,7 +110,7 @@ mod tests {
         assert_eq!((sent.difference, sent.ratio), (Some(900.0), Some(2.0)));
         assert_eq!((sent.texts(), sent.change()), (["900".into(), "1,800".into()], "+100.0%".into()));
         assert_eq!(figure(&compared, "failed of concluded").change(), "=");
-        assert_eq!(figure(&compared, "deliveries at once, together").texts(), ["1", "21"]);
+        assert_eq!(figure(&compared, "deliveries at once, each").texts(), ["1", "1 to 20"]);
         assert_eq!(figure(&compared, "mean wait").texts(), ["0.5 s", "0.1 s"]);
     }
 

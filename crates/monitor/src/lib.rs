@@ -34,7 +34,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 pub use args::Args;
 use known::{Data, Place};
-use live::{Ending, Fault, Look};
+use live::{Ending, Look};
 use reading::Sources;
 use snapshot::Snapshot;
 use stentor_core::aws::metrics::RunRecord;
@@ -46,7 +46,7 @@ use stentor_core::run::RunId;
 use stentor_core::show;
 use tokio::time::{MissedTickBehavior, interval};
 use view::{View, completion};
-use watch::{Choice, Stalled, Standing, Watch};
+use watch::{Choice, Seen, Stalled, Standing, Watch};
 
 /// The exit code where a threshold is crossed.
 const CROSSED: u8 = 4;
@@ -75,7 +75,7 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
         return stop.unless_requested(served).await.map_or_else(stopped, |served| served.map(|()| 0));
     }
     if is_live(&args)
-        && let Some(ending) = show(&args, &place, &sources, &stop).await?
+        && let Some(ending) = show(&args, &place, &sources, &stop).await
     {
         let finished = stop.unless_requested(finish(&args, ending, &place, &sources));
         return finished.await.unwrap_or_else(stopped);
@@ -88,26 +88,30 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
         } else if let [first, second] = *args.compare {
             compare_runs(&args, [first, second], &place, &sources).await
         } else {
-            finish(&args, print(&args, &sources).await?, &place, &sources).await
+            finish(&args, print(&args, &sources).await, &place, &sources).await
         }
     });
     code.await.unwrap_or_else(stopped)
 }
 
 /// Draws the live view until it ends; `None` where the terminal cannot be had.
-async fn show(args: &Args, place: &Place, sources: &Sources, stop: &Stop) -> anyhow::Result<Option<Ending>> {
+async fn show(args: &Args, place: &Place, sources: &Sources, stop: &Stop) -> Option<Ending> {
     let look = Look { ascii: args.ascii, colour: colour(&std::io::stdout()) };
     let every = Duration::from_secs_f64(args.interval);
-    match live::show(sources, place.clone(), choice(args), every, look, stop).await {
-        Ok(ending) => Ok(Some(ending)),
-        Err(Fault::NoTerminal) => Ok(None),
-        Err(Fault::Terminal(error)) => bail!("the terminal cannot be written: {error}"),
-        Err(Fault::Aws(error)) => Err(error.into()),
-    }
+    live::show(sources, place.clone(), choice(args), every, look, stop).await
 }
 
 /// Prints the run every interval, until it is over.
-async fn print(args: &Args, sources: &Sources) -> anyhow::Result<Ending> {
+async fn print(args: &Args, sources: &Sources) -> Ending {
+    let mut last = None;
+    match print_on(args, sources, &mut last).await {
+        Ok(ending) => ending,
+        Err(error) => Ending::Failed(error, last.map(|seen| Box::new(Data::of(seen, Duration::ZERO)))),
+    }
+}
+
+/// Prints what it sees, and leaves what it saw last.
+async fn print_on(args: &Args, sources: &Sources, last: &mut Option<Seen>) -> anyhow::Result<Ending> {
     let view = view_for(args);
     let mut ticks = interval(Duration::from_secs_f64(args.interval));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,9 +128,10 @@ async fn print(args: &Args, sources: &Sources) -> anyhow::Result<Ending> {
             }
             continue;
         };
+        let seen = last.insert(seen);
         let listener = print_line(&view.render(&seen.snapshot))?;
         let is_over = seen.standing != Standing::GoesOn && !args.follow;
-        let data = || Box::new(Data::of(seen, Duration::ZERO));
+        let data = || Box::new(Data::of(seen.clone(), Duration::ZERO));
         if listener == Listener::Gone || args.once {
             return Ok(Ending::Left(Some(data())));
         }
@@ -140,9 +145,11 @@ async fn print(args: &Args, sources: &Sources) -> anyhow::Result<Ending> {
 async fn finish(args: &Args, ending: Ending, place: &Place, sources: &Sources) -> anyhow::Result<u8> {
     match ending {
         Ending::Over(mut data) => {
-            if data.standing == Standing::Complete && !args.shared.json {
-                print_line(&completion(&data.snapshot))?;
-            }
+            let printed = if data.standing == Standing::Complete && !args.shared.json {
+                print_line(&completion(&data.snapshot)).map(drop)
+            } else {
+                Ok(())
+            };
             if args.report.is_some() {
                 report::settle(sources, &mut data, args.shared.quiet).await;
             }
@@ -154,7 +161,13 @@ async fn finish(args: &Args, ending: Ending, place: &Place, sources: &Sources) -
                 }
                 bail!("{}", Stalled(&data.snapshot));
             }
-            reported.map(|()| code)
+            reported.and(printed.map_err(Into::into)).map(|()| code)
+        }
+        Ending::Failed(error, data) => {
+            if let Some(Err(unreported)) = data.map(|data| write_report(args, &data, place)) {
+                say(&unreported.to_string());
+            }
+            Err(error)
         }
         Ending::Left(Some(data)) => {
             let reported = write_report(args, &data, place);
@@ -216,10 +229,10 @@ async fn repair_run(args: &Args, sources: &Sources, messages: &MessagesTable) ->
 /// Prints two runs side by side.
 async fn compare_runs(args: &Args, runs: [RunId; 2], place: &Place, sources: &Sources) -> anyhow::Result<u8> {
     let comparison = compare::compare(sources, runs, place, &Prices::with(&args.price)).await?;
-    print_line(&if args.shared.json { show::json(&comparison) } else { compare::table(&comparison) })?;
     if let Some(target) = &args.report {
         report::keep(target, &comparison, compare::page, args.shared.quiet)?;
     }
+    print_line(&if args.shared.json { show::json(&comparison) } else { compare::table(&comparison) })?;
     Ok(0)
 }
 

@@ -13,12 +13,12 @@ mod terminal;
 use std::io;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use draw::Picture;
 use futures::StreamExt;
 pub(crate) use look::Look;
 use model::{Key, Model};
-use stentor_core::aws::Error;
 use stentor_core::cli::Stop;
 use terminal::Canvas;
 use tokio::sync::{mpsc, watch};
@@ -35,7 +35,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// The exit code of Ctrl-C, which is a key here and no signal.
 const INTERRUPTED: u8 = 130;
 
-/// How the view came to its end.
+/// How watching a run came to its end.
 #[derive(Debug)]
 pub(crate) enum Ending {
     /// With the run it was begun for.
@@ -44,6 +44,8 @@ pub(crate) enum Ending {
     Left(Option<Box<Data>>),
     /// By a signal, or Ctrl-C: the exit code.
     Signal(u8),
+    /// It could not go on: why, and what was seen last.
+    Failed(anyhow::Error, Option<Box<Data>>),
 }
 
 /// What ends the view.
@@ -54,22 +56,8 @@ enum End {
     Signal(u8),
 }
 
-/// Why there is no view, or none any more.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    /// The terminal cannot be taken over.
-    NoTerminal,
-    Terminal(io::Error),
-    Aws(Error),
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        Self::Terminal(error)
-    }
-}
-
-/// Shows runs until the one it is begun for ends, or somebody leaves; what was seen last stays behind.
+/// Shows runs until the one it is begun for ends, or somebody leaves; what was seen last stays behind. `None` where the
+/// terminal cannot be taken over.
 pub(crate) async fn show(
     sources: &Sources,
     place: Place,
@@ -77,22 +65,31 @@ pub(crate) async fn show(
     every: Duration,
     look: Look,
     stop: &Stop,
-) -> Result<Ending, Fault> {
+) -> Option<Ending> {
     let wish = Wish { choice, interval: every, paused: false, lists: 0 };
     let mut model = Model::new(place, wish);
-    let mut canvas = Canvas::open().map_err(|_| Fault::NoTerminal)?;
+    let mut canvas = Canvas::open().ok()?;
     let began = Instant::now();
     let ended = follow(&mut model, &mut canvas, sources, began, look, stop).await;
     let size = canvas.size();
     drop(canvas);
-    let end = ended?;
     let picture = Picture { model: &model, now: began.elapsed(), look };
-    terminal::print(&picture.summary(size?))?;
-    Ok(match (end, model.known.data) {
-        (End::Over, Some(data)) => Ending::Over(Box::new(data)),
-        (End::Signal(code), _) => Ending::Signal(code),
-        (End::Left | End::Over, data) => Ending::Left(data.map(Box::new)),
+    let left = ended.and_then(|end| {
+        terminal::print(&picture.summary(size.map_err(|error| unwritten(&error))?))
+            .map_err(|error| unwritten(&error))?;
+        Ok(end)
+    });
+    let data = model.known.data.map(Box::new);
+    Some(match (left, data) {
+        (Ok(End::Over), Some(data)) => Ending::Over(data),
+        (Ok(End::Signal(code)), _) => Ending::Signal(code),
+        (Ok(End::Left | End::Over), data) => Ending::Left(data),
+        (Err(error), data) => Ending::Failed(error, data),
     })
+}
+
+fn unwritten(error: &io::Error) -> anyhow::Error {
+    anyhow!("the terminal cannot be written: {error}")
 }
 
 /// Draws what comes until the end.
@@ -103,7 +100,7 @@ async fn follow(
     began: Instant,
     look: Look,
     stop: &Stop,
-) -> Result<End, Fault> {
+) -> anyhow::Result<End> {
     let (wishes, wanted) = watch::channel(model.wish);
     let (news, mut arrivals) = mpsc::unbounded_channel();
     let mut reader = Box::pin(reader::read(sources, wanted, news));
@@ -114,7 +111,7 @@ async fn follow(
     loop {
         tokio::select! {
             () = stop.requested() => return Ok(End::Signal(stop.code().unwrap_or(INTERRUPTED))),
-            read = &mut reader => return read.map(|()| End::Left).map_err(Fault::Aws),
+            read = &mut reader => return read.map(|()| End::Left).map_err(Into::into),
             Some(news) = arrivals.recv() => model.learn(news, began.elapsed()),
             event = events.next(), if listening => match event {
                 Some(Ok(Event::Key(key))) if is_interrupt(&key) => return Ok(End::Signal(INTERRUPTED)),
@@ -130,7 +127,7 @@ async fn follow(
             _ = ticks.tick() => {}
         }
         wishes.send_if_modified(|wish| std::mem::replace(wish, model.wish) != model.wish);
-        canvas.draw(Picture { model, now: began.elapsed(), look })?;
+        canvas.draw(Picture { model, now: began.elapsed(), look }).map_err(|error| unwritten(&error))?;
         if model.is_over() {
             return Ok(End::Over);
         }

@@ -22,7 +22,7 @@ use stentor_core::cli::say;
 use stentor_core::clock::now_ms;
 use stentor_core::cost::Prices;
 use stentor_core::show;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 pub(crate) use write::Target;
 
 use crate::known::{Data, Place};
@@ -47,8 +47,11 @@ pub(crate) async fn settle(sources: &Sources, data: &mut Data, quiet: bool) {
         }
         sleep(LOOK_EVERY).await;
         // What there is will do where AWS does not answer.
-        let Ok(Some(reading)) = sources.read(data.reading.record.plan.run()).await else { return };
-        data.reading = reading;
+        let left = PATIENCE.saturating_sub(start.elapsed());
+        let read = timeout(left, sources.read(data.reading.record.plan.run())).await;
+        let Ok(Ok(Some(reading))) = read else { return };
+        // All else stays of one moment: that of the run's end.
+        (data.reading.accounts, data.reading.beats) = (reading.accounts, reading.beats);
     }
 }
 

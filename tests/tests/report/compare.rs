@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 use stentor_tests::{Finished, Stack};
 
+use super::reading::{folder, follows, page, path, read, select};
+
 /// Two runs of a stack that differ in the sender's settings.
 fn two_runs(stack: &Stack) -> [String; 2] {
     ["-w 0.02 -f 0", "-w 0.08 -f 1"].map(|settings| {
@@ -29,6 +31,7 @@ fn what_a_changed_setting_did_stands_side_by_side() {
         stack.monitor(&format!("--compare {first} {second} {flags}")).run().exits(0)
     };
     let told = compare("--json").json();
+    follows(&told, "comparison.schema.json");
     assert_eq!(figure(&told, "sent")["values"], json!([60.0, 0.0]));
     assert_eq!(figure(&told, "failed of concluded")["values"], json!([0.0, 1.0]));
     assert_eq!(figure(&told, "failure rate")["values"], json!(["0.0%", "100.0%"]));
@@ -39,6 +42,17 @@ fn what_a_changed_setting_did_stands_side_by_side() {
         let average = &figure(&told, "average")["values"][place];
         assert_eq!(*average, alone["average_seconds"], "what is compared is what the run alone shows");
     }
+
+    let folder = folder();
+    let (html, json) = (path(&folder, "both.html"), path(&folder, "both.json"));
+    for file in [&html, &json] {
+        compare(&format!("--report {file}"));
+    }
+    let kept: Value = serde_json::from_str(&read(&json)).unwrap();
+    assert_eq!(figure(&kept, "sent"), figure(&told, "sent"));
+    let html = page(&html);
+    let sent = select(&html, "[data-figure='sections.1.figures.1.values.0']");
+    assert_eq!(sent[0].attr("value"), Some("60"));
 
     let table = compare("").stdout;
     assert!(table.contains(&format!("A  {first}")) && table.contains(&format!("B  {second}")), "{table}");

@@ -1,5 +1,6 @@
 //! The monitor's report: its data and its page are right, and an old file is never lost.
 
+mod compare;
 mod reading;
 
 use std::fs;
@@ -17,8 +18,14 @@ fn amount(sum: &Value) -> Option<u64> {
     sum["amount"].as_u64()
 }
 
-fn put(stack: &Stack, item: &Value) {
-    stack.aws().dynamodb("PutItem", &json!({"TableName": format!("{}-metrics", stack.name()), "Item": item}));
+#[test]
+fn a_report_is_kept_though_nothing_else_can_be_written() {
+    let (stack, folder) = (Stack::deploy(), folder());
+    stack.produce("-m 3");
+    let report = path(&folder, "report.json");
+    let full = fs::File::options().write(true).open("/dev/full").expect("a device that is full");
+    stack.monitor(&format!("--once --report {report}")).stdout_to(full.into()).run().exits(1);
+    assert_eq!(data(&report)["plan"]["total"], 3);
 }
 
 #[test]
@@ -215,20 +222,20 @@ fn hostile_names_are_data_in_the_data_and_harmless_in_the_page() {
     let run = stack.produce("-m 3");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
     let number = |number: u128| json!({"N": number.to_string()});
-    put(
-        &stack,
+    stack.put(
+        "metrics",
         &json!({
             "run": {"S": "senders"}, "part": {"S": HOSTILE}, "sender": {"S": HOSTILE}, "started_at": number(1),
             "seen_at": number(now), "wait": {"N": "0.5"}, "failure_rate": {"N": "0.1"}, "concurrency": number(1),
             "sent": number(1), "failed": number(0), "duplicates": number(2), "released": number(3),
         }),
     );
-    put(
-        &stack,
+    stack.put(
+        "metrics",
         &json!({"run": {"S": run}, "part": {"S": format!("broken#{HOSTILE}")}, "why": {"S": HOSTILE}}),
     );
-    put(
-        &stack,
+    stack.put(
+        "metrics",
         &json!({"run": {"S": run}, "part": {"S": format!("usage#{HOSTILE}")}, "requests": {"S": HOSTILE}}),
     );
     let (report, page) = both(&stack, &folder, "");
@@ -270,8 +277,8 @@ fn prices_can_be_set_and_units_that_nobody_told_make_no_sum() {
         .collect();
     assert_eq!(overridden, [true, false, false, false, true]);
 
-    put(
-        &stack,
+    stack.put(
+        "metrics",
         &json!({
             "run": {"S": run}, "part": {"S": "usage#another"}, "program": {"S": "producer"}, "requests": {"N": "10"},
             "queue_requests": {"N": "5"}, "write_units": {"NULL": true}, "read_units": {"N": "1"},

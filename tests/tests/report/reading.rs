@@ -34,20 +34,33 @@ fn schema(name: &str) -> Value {
 /// A report's data, which follow the schema.
 #[track_caller]
 pub fn data(path: &str) -> Value {
-    let base = "json-schema:///";
-    let registry = Registry::new().add(format!("{base}snapshot.schema.json"), schema("snapshot.schema.json"));
-    let registry = registry.expect("it has a place").prepare().expect("it is whole");
-    let options =
-        jsonschema::options().with_base_uri(format!("{base}report.schema.json")).with_registry(&registry);
-    let schema: Validator = options.build(&schema("report.schema.json")).expect("it is a schema");
     let report: Value = serde_json::from_str(&read(path)).expect("it is JSON");
-    let faults: Vec<String> =
-        schema.iter_errors(&report).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(faults.is_empty(), "{faults:#?}\n{report:#}");
+    follows(&report, "report.schema.json");
     let mut odd = report.clone();
     odd["cost"]["dollars"] = json!(1);
-    assert!(!schema.is_valid(&odd), "it refuses what is none");
+    assert!(!validator("report.schema.json").is_valid(&odd), "it refuses what is none");
     report
+}
+
+/// Fails the test where the data do not follow the schema of that name.
+#[track_caller]
+pub fn follows(data: &Value, name: &str) {
+    let schema = validator(name);
+    let faults: Vec<String> =
+        schema.iter_errors(data).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(faults.is_empty(), "{faults:#?}\n{data:#}");
+}
+
+/// The schema of that name, which may refer to the others.
+fn validator(name: &str) -> Validator {
+    let base = "json-schema:///";
+    let others = ["snapshot.schema.json", "report.schema.json"];
+    let registry = others.iter().filter(|other| **other != name).fold(Registry::new(), |registry, other| {
+        registry.add(format!("{base}{other}"), schema(other)).expect("it has a place")
+    });
+    let registry = registry.prepare().expect("it is whole");
+    let options = jsonschema::options().with_base_uri(format!("{base}{name}")).with_registry(&registry);
+    options.build(&schema(name)).expect("it is a schema")
 }
 
 /// A report's page, which parses without a fault and asks for nothing elsewhere.

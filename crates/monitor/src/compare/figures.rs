@@ -76,7 +76,9 @@ fn settings(both: Both<'_>) -> Vec<Figure> {
         both.count("senders", |run| run.senders.len() as u64),
         both.text("mean wait", move |run| range(run, |sender| sender.wait, seconds)),
         both.text("failure rate", |run| range(run, |sender| sender.failure_rate, share)),
-        both.number("deliveries at once, together", Kind::Count, at_once),
+        both.text("deliveries at once, each", |run| {
+            range(run, |sender| sender.concurrency.map(f64::from), |count| format!("{count}"))
+        }),
     ]
 }
 
@@ -117,8 +119,10 @@ fn faults(both: Both<'_>) -> Vec<Figure> {
 fn costs(both: Both<'_>) -> Vec<Figure> {
     let a_message = |name, of: fn(&CountedPart) -> AtLeast<f64>| {
         both.sum(name, Kind::PerMessage, move |run| {
-            let (spent, concluded) = (of(&run.cost.counted), concluded(run));
-            spent.with(spent.amount.filter(|_| concluded > 0).map(|spent| spent / concluded as f64))
+            let spent = of(&run.cost.counted);
+            // Before the end much is spent on what is not concluded, and a damaged tally counts too few.
+            let is_whole = run.snapshot.complete && run.snapshot.broken.is_empty();
+            spent.with(spent.amount.filter(|_| is_whole).map(|spent| spent / concluded(run) as f64))
         })
     };
     vec![
@@ -226,12 +230,6 @@ fn range(run: &Report, of: fn(&Worker) -> Option<f64>, show: impl Fn(f64) -> Str
         (Some(all), _) => show(*all),
         _ => "-".to_owned(),
     }
-}
-
-/// Deliveries that all the senders play at once; `None` where one of them is not known any more.
-fn at_once(run: &Report) -> Option<f64> {
-    let each: Option<Vec<f64>> = run.senders.iter().map(|sender| sender.concurrency.map(f64::from)).collect();
-    each.map(|each| each.iter().sum())
 }
 
 /// From the first conclusion to the last.

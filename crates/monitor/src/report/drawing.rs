@@ -248,5 +248,11 @@ fn time(seconds: f64, length: f64) -> String {
 
 /// A number up an axis that reaches to `most`.
 fn number(number: f64, most: f64) -> String {
-    if most < 10.0 { format!("{number:.1}") } else { show::amount(number.round()) }
+    // Five steps or so: as many decimals as tell them apart.
+    let decimals = (1..12).find(|decimals| most * 10_f64.powi(*decimals) >= 50.0).unwrap_or(12);
+    if most < 10.0 {
+        format!("{number:.*}", decimals.unsigned_abs() as usize)
+    } else {
+        show::amount(number.round())
+    }
 }
