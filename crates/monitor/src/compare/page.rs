@@ -8,6 +8,7 @@ use super::figures::{Figure, Section, Value};
 use crate::report::Report;
 use crate::report::drawing::{Axes, Drawings, distribution, progress};
 use crate::report::page::document;
+use crate::report::page::figures::moment;
 use crate::report::page::parts::{chart, heads, table};
 
 /// What the runs are called beside their names.
@@ -32,22 +33,22 @@ fn head(comparison: &Comparison) -> Markup {
         header {
             p.eyebrow { "Stentor · two rehearsals" }
             h1 { "Side by side" }
-            dl.rows.runs { @for (name, run) in NAMES.iter().zip(&comparison.runs) { (run_of(name, run)) } }
+            dl.rows.runs { @for (place, run) in comparison.runs.iter().enumerate() { (run_of(place, run)) } }
         }
     }
 }
 
-fn run_of(name: &str, run: &Report) -> Markup {
+fn run_of(place: usize, run: &Report) -> Markup {
     let result = &run.result;
     html! {
         div {
-            dt { strong { (name) } }
+            dt { strong { (NAMES[place]) } }
             dd {
                 span.badge.good[result.is_good].bad[!result.is_good] { (result.word) } " "
                 code { (show::printable(&run.plan.run)) }
                 span.more {
                     (show::printable(&result.sentence))
-                    @if let Some(created) = &run.plan.created_at { "; made " time datetime=(created) { (created) } }
+                    "; made " (moment(&format!("runs.{place}.plan.created_at"), run.plan.created_at.as_deref()))
                 }
             }
         }
@@ -56,7 +57,7 @@ fn run_of(name: &str, run: &Report) -> Markup {
 
 fn figures(comparison: &Comparison) -> Markup {
     let rows = html! {
-        (heads("", &[], &["A", "B", "change"]))
+        (heads("figure", &[], &["A", "B", "change"]))
         @for (place, section) in comparison.sections.iter().enumerate() { (section_rows(place, section)) }
     };
     html! {

@@ -2,7 +2,7 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "markup is made where it is handed over")]
 
-mod figures;
+pub(crate) mod figures;
 mod money;
 pub(crate) mod parts;
 

@@ -106,7 +106,7 @@ pub(super) fn text(path: &str, text: &str) -> Markup {
 }
 
 /// A moment, at `path` in the data.
-pub(super) fn moment(path: &str, rfc3339: Option<&str>) -> Markup {
+pub(crate) fn moment(path: &str, rfc3339: Option<&str>) -> Markup {
     let told = rfc3339.and_then(|at| Some(format!("{} {} UTC", at.get(..10)?, at.get(11..19)?)));
     html! {
         @if let Some((at, told)) = rfc3339.zip(told) {
