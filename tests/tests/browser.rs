@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stentor_tests::{Browser, Screen, Stack, wait_until};
 
 const PHONE: Screen = Screen { width: 360, height: 740, dark: false };
@@ -127,6 +127,29 @@ fn assert_usable(browser: &mut Browser) {
     );
     assert_eq!(beyond, Value::Array(Vec::new()), "these reach beyond the right edge");
     assert_eq!(browser.evaluate("document.documentElement.scrollWidth - innerWidth"), 0);
+}
+
+#[test]
+fn a_run_that_is_gone_leaves_the_page_as_it_was_before() {
+    let Some(mut browser) = Browser::start() else { return };
+    let stack = Stack::deploy();
+    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    browser.open(&page.url(), DESK);
+    browser.shows("badge", |word| word == "WAITING");
+    let blank = browser.text("main");
+    stack.produce("-m 7");
+    stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
+    browser.shows("done", |done| done == "100.0%");
+    let latest = json!({"run": {"S": "latest"}, "part": {"S": "run"}});
+    stack
+        .aws()
+        .dynamodb("DeleteItem", &json!({"TableName": format!("{}-metrics", stack.name()), "Key": latest}));
+    browser.shows("badge", |word| word == "WAITING");
+    assert_eq!(browser.text("run"), "no run");
+    assert_eq!(browser.text("main"), blank);
+    stack.produce("-m 9");
+    browser.shows("pending", |pending| pending == "9");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 #[test]

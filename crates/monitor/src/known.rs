@@ -91,7 +91,8 @@ impl Known {
     /// Takes in what came at `now`, since the surface was opened.
     pub(crate) fn learn(&mut self, answer: Answer, now: Duration) {
         match answer {
-            Answer::NoRun => (self.no_run, self.trouble, self.answered) = (true, None, Some(now)),
+            // A run that was there is gone: the stack was deployed anew, or the emulator started again.
+            Answer::NoRun => *self = Self { no_run: true, answered: Some(now), ..Self::default() },
             Answer::Seen(seen) => {
                 let data = Some(Data::of(*seen, now));
                 *self = Self { data, answered: Some(now), ..Self::default() };
@@ -206,6 +207,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::History;
+    use crate::snapshot::tests::reading;
 
     const EVERY: Duration = Duration::from_secs(5);
 
@@ -224,6 +227,18 @@ mod tests {
         assert_eq!(known.state(at(11), EVERY).word, "NO ANSWER");
         known.learn(Answer::NoRun, at(12));
         assert_eq!(known.silence(at(12), EVERY), None);
+    }
+
+    #[test]
+    fn a_run_that_is_gone_is_shown_no_longer() {
+        let mut known = Known::default();
+        let reading = reading(2_000, 1_500);
+        let snapshot = History::default().snapshot(&reading);
+        known.learn(Answer::Seen(Box::new(Seen { snapshot, reading, standing: Standing::GoesOn })), at(1));
+        assert!(known.data.is_some());
+        known.learn(Answer::NoRun, at(2));
+        assert_eq!((known.state(at(2), EVERY).word, known.age(at(2))), ("WAITING", None));
+        assert_eq!(known.silence(at(2), EVERY), None);
     }
 
     #[test]

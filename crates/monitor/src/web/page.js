@@ -13,6 +13,8 @@ let view = null;
 let clock = { seconds: 0, heard: performance.now() };
 let heard = performance.now();
 let isCut = false;
+// What there is to see without a run.
+const blank = at("main").cloneNode(true);
 let source = null;
 
 const now = () => clock.seconds + (performance.now() - clock.heard) / 1000;
@@ -27,7 +29,9 @@ function connect() {
   source.addEventListener("update", (event) => {
     heard = performance.now();
     isCut = false;
+    const before = view;
     view = JSON.parse(event.data);
+    if (before && before.run && !view.run) clear();
     show();
   });
   source.addEventListener("error", reconnect);
@@ -60,6 +64,13 @@ function show() {
     showSenders(run.snapshot.senders);
   }
   showCharts();
+}
+
+// The run is gone, and all that was told of it.
+function clear() {
+  at("main").replaceChildren(...blank.cloneNode(true).childNodes);
+  redrawn.disconnect();
+  redrawn.observe(at("course"));
 }
 
 function say(id, text) {
@@ -191,6 +202,7 @@ function showCharts() {
 }
 
 // Drawn again where the room changes.
-new ResizeObserver(showCharts).observe(at("course"));
+const redrawn = new ResizeObserver(showCharts);
+redrawn.observe(at("course"));
 setInterval(tick, 500);
 connect();
