@@ -153,6 +153,23 @@ fn a_run_that_is_gone_leaves_the_page_as_it_was_before() {
 }
 
 #[test]
+fn a_chart_of_nothing_but_zeros_is_drawn() {
+    let Some(mut browser) = Browser::start() else { return };
+    let stack = Stack::deploy();
+    let page = stack.monitor("--web 0").start_page();
+    browser.open(&page.url(), DESK);
+    for drawn in [
+        "drawCourse(at('course'), { seconds: 90000, sent: [0, 0], failed: [0, 0] })",
+        "drawSpread(at('course'), { shortest: 1, longest: 2, counts: [0, 0] })",
+    ] {
+        let shapes = browser.evaluate(&format!("{drawn}, at('course').innerHTML"));
+        let shapes = shapes.as_str().expect("a text");
+        assert!(shapes.contains("class=\"ground\"") && !shapes.contains("NaN"), "{drawn}: {shapes}");
+    }
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn a_hostile_name_shows_as_text_and_does_nothing() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();

@@ -40,7 +40,9 @@ function nothingYet(svg) {
 }
 
 // Lines and numbers for what stands upright; returns what its whole height stands for.
-function upright(svg, room, most) {
+function upright(svg, room, highest) {
+  // Nothing at all still stands on a scale.
+  const most = highest > 0 ? highest : 1;
   const step = steps(most, 3);
   const top = Math.ceil((most / step) * 0.999) * step;
   for (let value = 0; value <= top * 1.001; value += step) {

@@ -97,9 +97,9 @@ impl SpreadChart {
     }
 }
 
-/// More digits nobody sees, and every viewer pays for.
+/// To four digits: more nobody sees, and every viewer pays for.
 fn rounded(number: f64) -> f64 {
-    (number * 100.0).round() / 100.0
+    format!("{number:.3e}").parse().unwrap_or(number)
 }
 
 /// The snapshot with texts from elsewhere as a person reads them.
@@ -155,6 +155,15 @@ mod tests {
         let counts = run["spread"]["counts"].as_array().unwrap();
         let all: f64 = counts.iter().filter_map(serde_json::Value::as_f64).sum();
         assert!((all - 1_500.0).abs() < 1.0, "{all}");
+    }
+
+    #[test]
+    fn a_slow_pace_is_not_rounded_away() {
+        for (number, told) in
+            [(0.0, 0.0), (0.001_234_56, 0.001_235), (12.345_6, 12.35), (1_234_567.0, 1_235_000.0)]
+        {
+            assert_eq!(rounded(number).to_string(), told.to_string());
+        }
     }
 
     #[test]
