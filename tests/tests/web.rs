@@ -1,8 +1,9 @@
 //! The monitor's live page, as a browser and a collector of metrics ask for it.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -241,6 +242,29 @@ fn strange_hosts_and_methods_are_refused_and_every_answer_has_its_headers() {
             assert_eq!(answer.header(name), Some(value), "{name} of {answer:?}");
         }
     }
+}
+
+#[test]
+fn half_asked_questions_hold_nobody_up_for_long() {
+    let stack = Stack::deploy();
+    stack.produce("-m 3");
+    let page = stack.monitor("--web 0 -t 0.2").with_open_files(64).start_page();
+    wait_until("AWS has answered", || page.get("/healthz").status == 200);
+    let mut viewer = page.listen();
+    // More than there are descriptors for.
+    let half: Vec<TcpStream> = (0..80)
+        .map(|_| {
+            let mut half = TcpStream::connect(page.address()).unwrap();
+            half.write_all(b"GET / HTTP/1.1\r\nHost: ").unwrap();
+            half
+        })
+        .collect();
+    let asked = Instant::now();
+    assert_eq!(page.get("/page.css").status, 200);
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    // Whoever has asked in full stays.
+    viewer.update();
+    drop(half);
 }
 
 #[test]

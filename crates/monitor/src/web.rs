@@ -1,10 +1,12 @@
 //! The live page: one reader of AWS, and any number of viewers.
 //!
 //! `board` is what all viewers share, `update` what the page is told, `prometheus` what a collector of metrics is told,
-//! and `server` what may be asked, by names that `host` knows. Only this file joins them, and the reader beside them.
+//! and `server` what may be asked, by names that `host` knows, over the `connections` that there are. Only this file
+//! joins them, and the reader beside them.
 
 mod address;
 mod board;
+mod connections;
 mod host;
 mod prometheus;
 mod server;
@@ -15,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
 use board::Board;
+use connections::CONNECTIONS;
 use stentor_core::cli::say;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -46,16 +48,11 @@ pub(crate) async fn serve(
     // The wish never changes, and the reader reads for as long as it is held.
     let (_wishes, wanted) = watch::channel(wish);
     let (news, arrivals) = mpsc::unbounded_channel();
-    // An event shall not wait for the next.
-    let listener = listener.tap_io(|connection| {
-        let _ = connection.set_nodelay(true);
-    });
+    let routes = server::routes(Arc::clone(&board));
     tokio::select! {
         read = reader::read(sources, wanted, news) => read?,
         () = follow(&board, arrivals) => {}
-        served = axum::serve(listener, server::routes(Arc::clone(&board))).into_future() => {
-            served.context("the page cannot be served any longer")?;
-        }
+        () = connections::serve(listener, routes, CONNECTIONS) => {}
     }
     Ok(())
 }
