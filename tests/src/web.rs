@@ -154,11 +154,27 @@ impl Events {
     #[track_caller]
     pub fn update(&mut self) -> Value {
         loop {
+            let (name, data) = self.event();
+            if name == "update" {
+                return serde_json::from_str(&data).expect("an update is JSON");
+            }
+        }
+    }
+
+    /// The next event: its name and its data.
+    #[track_caller]
+    pub fn event(&mut self) -> (String, String) {
+        let (mut name, mut data) = (String::new(), String::new());
+        loop {
             let mut line = String::new();
             let read = self.0.read_line(&mut line).expect("the stream goes on");
             assert!(read > 0, "the stream has ended");
-            if let Some(update) = line.strip_prefix("data: {") {
-                return serde_json::from_str(&format!("{{{update}")).expect("an update is JSON");
+            match line.trim_end().split_once(": ") {
+                Some(("event", value)) => value.clone_into(&mut name),
+                Some(("data", value)) => value.clone_into(&mut data),
+                // An empty line ends an event; what else there is on the way are headers and sizes of chunks.
+                _ if line == "\n" && !name.is_empty() => return (name, data),
+                _ => {}
             }
         }
     }

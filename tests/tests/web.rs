@@ -268,6 +268,24 @@ fn half_asked_questions_hold_nobody_up_for_long() {
 }
 
 #[test]
+fn each_update_comes_with_the_time() {
+    let stack = Stack::deploy();
+    stack.produce("-m 3");
+    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    wait_until("there are data", || page.get("/api/snapshot").status == 200);
+    let mut viewer = page.listen();
+    for _ in 0..5 {
+        let (name, clock) = viewer.event();
+        assert_eq!(name, "clock");
+        let (name, update) = viewer.event();
+        assert_eq!(name, "update");
+        let update: Value = serde_json::from_str(&update).unwrap();
+        let age = clock.parse::<f64>().unwrap() - update["run"]["came_at"].as_f64().unwrap();
+        assert!((-0.001..5.0).contains(&age), "the data are {age} s old");
+    }
+}
+
+#[test]
 fn a_signal_ends_it_at_once_whoever_looks_on() {
     let stack = Stack::deploy();
     stack.produce("-m 3");

@@ -95,7 +95,9 @@ fn typed(kind: &'static str, text: impl Into<Body>) -> Response {
 
 /// The present view at once, and then each new one. A viewer too slow for all of them misses some.
 async fn events(State(board): State<Arc<Board>>) -> Response {
-    let viewer = Viewer { updates: board.updates(), board, is_new: true };
+    let mut updates = board.updates();
+    updates.mark_changed();
+    let viewer = Viewer { board, updates, due: None };
     let events = stream::unfold(viewer, async |mut viewer| {
         let event = viewer.next().await?;
         Some((Ok::<_, Infallible>(event), viewer))
@@ -107,20 +109,21 @@ async fn events(State(board): State<Arc<Board>>) -> Response {
 struct Viewer {
     board: Arc<Board>,
     updates: watch::Receiver<Bytes>,
-    is_new: bool,
+    /// It follows the clock that was written last.
+    due: Option<Bytes>,
 }
 
 impl Viewer {
-    /// What to write next; `None` when there will be nothing more.
+    /// What to write next, before each update the time; `None` when there will be nothing more.
     async fn next(&mut self) -> Option<Bytes> {
-        if std::mem::take(&mut self.is_new) {
-            self.updates.mark_changed();
-            return Some(self.board.clock());
+        if let Some(update) = self.due.take() {
+            return Some(update);
         }
-        match timeout(ALIVE, self.updates.changed()).await {
-            Ok(changed) => changed.ok().map(|()| self.updates.borrow_and_update().clone()),
-            Err(_) => Some(self.board.clock()),
+        if let Ok(changed) = timeout(ALIVE, self.updates.changed()).await {
+            changed.ok()?;
+            self.due = Some(self.updates.borrow_and_update().clone());
         }
+        Some(self.board.clock())
     }
 }
 
