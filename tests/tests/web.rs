@@ -286,6 +286,14 @@ fn each_update_comes_with_the_time() {
 }
 
 #[test]
+fn whoever_opens_the_page_to_others_is_warned_however_quiet() {
+    let stack = Stack::deploy();
+    let quiet = stack.monitor("--web 0.0.0.0:0 -q").start();
+    wait_until("it warns", || quiet.stderr_so_far().contains("can read along"));
+    assert!(!quiet.stderr_so_far().contains("watching on"));
+}
+
+#[test]
 fn a_signal_ends_it_at_once_whoever_looks_on() {
     let stack = Stack::deploy();
     stack.produce("-m 3");

@@ -67,9 +67,7 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     let sources = sources?;
     let place = Place::of(&session);
     if let Some(listener) = page {
-        if !args.shared.quiet {
-            web::announce(&listener)?;
-        }
+        web::announce(&listener, args.shared.quiet)?;
         let every = Duration::from_secs_f64(args.interval);
         let served = web::serve(listener, &sources, place, choice(&args), every);
         return stop.unless_requested(served).await.map_or_else(stopped, |served| served.map(|()| 0));

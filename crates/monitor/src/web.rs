@@ -57,10 +57,12 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// Where the page is, and who can read along.
-pub(crate) fn announce(listener: &TcpListener) -> anyhow::Result<()> {
+/// Where the page is, unless that shall not be said, and in any case who can read along.
+pub(crate) fn announce(listener: &TcpListener, quiet: bool) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the address of the page cannot be told")?;
-    say(&format!("watching on http://{address}/ (Ctrl-C ends it)"));
+    if !quiet {
+        say(&format!("watching on http://{address}/ (Ctrl-C ends it)"));
+    }
     if let Some(warning) = warning(address) {
         say(&warning);
     }
