@@ -186,9 +186,8 @@ fn a_stalled_run_says_so_and_names_the_remedy() {
     assert!(stalled.stderr.contains("5 messages are pending"), "{}", stalled.stderr);
     assert!(stalled.stderr.contains(&format!("producer --requeue {run}")), "{}", stalled.stderr);
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
-    let told =
-        (&report["result"]["word"], &report["snapshot"]["pending"], &report["cost"]["counted"]["missing"]);
-    assert_eq!(told, (&json!("STALLED"), &json!(5), &json!([])), "{report}");
+    let told = (&report["result"]["word"], &report["snapshot"]["pending"]);
+    assert_eq!(told, (&json!("STALLED"), &json!(5)), "{report}");
 }
 
 #[test]
