@@ -1,8 +1,7 @@
 //! The monitor's live page in a real browser.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::{Value, json};
+use stentor_core::clock::now_ms;
 use stentor_tests::{Browser, Screen, Stack, wait_until};
 
 const PHONE: Screen = Screen { width: 360, height: 740, dark: false };
@@ -186,8 +185,4 @@ fn a_hostile_name_shows_as_text_and_does_nothing() {
     browser.shows("senders", |rows| rows.contains(HOSTILE));
     assert_eq!(browser.evaluate("document.querySelectorAll('main img, main script').length"), 0);
     assert_eq!(browser.complaints(), Vec::<String>::new());
-}
-
-fn now_ms() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }

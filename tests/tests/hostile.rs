@@ -1,8 +1,7 @@
 //! What others may have put on the queue and into the tables, clocks that differ, and secrets in the environment.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::{Value, json};
+use stentor_core::clock::now_ms;
 use stentor_tests::{Emulator, Finished, Program, Stack, wait_until};
 
 /// Clears a terminal, sets its title, and begins lines of its own, by C0 and C1 controls.
@@ -10,10 +9,6 @@ const ATTACK: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\r\u{9b}31m\u{7f}";
 
 /// How far the clocks are apart, ms.
 const FIVE_MINUTES: u64 = 300_000;
-
-fn now_ms() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
 
 /// A terminal finds nothing to obey in what the program said.
 #[track_caller]

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
+use stentor_core::clock::now_ms;
 use stentor_tests::programs::checkout;
 use stentor_tests::{Page, Proxy, Stack, wait_until};
 
@@ -171,9 +172,8 @@ fn a_page_follows_the_latest_run_or_the_one_it_was_told_of() {
 fn hostile_names_are_text_on_every_route() {
     let stack = Stack::deploy();
     stack.produce("-m 3");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     // Alive for a while yet.
-    stack.put_beat(HOSTILE, u64::try_from(now).unwrap() + 10_000);
+    stack.put_beat(HOSTILE, now_ms() + 10_000);
     let page = stack.monitor("--web 0 -t 0.2").start_page();
     let update = page.listen().wait_for("the sender", |update| {
         update["run"]["snapshot"]["senders"].as_array().is_some_and(|senders| !senders.is_empty())

@@ -121,10 +121,15 @@ pub(crate) fn share(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }
 
-/// RFC 3339, to the millisecond.
+/// RFC 3339, to the millisecond; empty beyond the times that it can tell.
 pub(crate) fn rfc3339(ms_since_epoch: u64) -> String {
-    let at = i64::try_from(ms_since_epoch).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    at.map_or_else(String::new, |at| format!("{at:.3}"))
+    moment(ms_since_epoch).unwrap_or_default()
+}
+
+/// As [`rfc3339`]; `None` beyond the times that it can tell.
+pub(crate) fn moment(ms_since_epoch: u64) -> Option<String> {
+    let at = Timestamp::from_millisecond(i64::try_from(ms_since_epoch).ok()?).ok()?;
+    Some(format!("{at:.3}"))
 }
 
 /// The time of day in an RFC 3339 time.

@@ -4,10 +4,10 @@ mod compare;
 mod reading;
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use reading::{assert_tells, both, data, folder, names, path, read, select, text_of};
 use serde_json::{Value, json};
+use stentor_core::clock::now_ms;
 use stentor_tests::{Backend, Proxy, Stack, scaled, wait_until};
 
 /// Clears a terminal, turns the direction of writing, and would be markup.
@@ -220,8 +220,8 @@ fn whoever_leaves_the_live_view_by_q_gets_the_report_and_a_signal_writes_none() 
 fn hostile_names_are_data_in_the_data_and_harmless_in_the_page() {
     let (stack, folder) = (Stack::deploy(), folder());
     let run = stack.produce("-m 3");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-    let number = |number: u128| json!({"N": number.to_string()});
+    let now = now_ms();
+    let number = |number: u64| json!({"N": number.to_string()});
     stack.put(
         "metrics",
         &json!({

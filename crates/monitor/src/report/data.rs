@@ -10,7 +10,7 @@ use crate::charts::{Column, Course, Spread};
 use crate::known::{Data, Place, StateKind};
 use crate::snapshot::{BrokenTally, Reading, Snapshot};
 use crate::thresholds::failed_rate;
-use crate::view::rfc3339;
+use crate::view::{moment, rfc3339};
 use crate::watch::Standing;
 
 /// The version of this form: a greater one where a field is taken away or means something else.
@@ -279,9 +279,4 @@ fn seconds(ms: u64) -> f64 {
 /// To a thousandth: what is shared among columns is no more exact.
 fn rounded(share: f64) -> f64 {
     (share * 1_000.0).round() / 1_000.0
-}
-
-/// RFC 3339; `None` beyond the times that it can tell.
-pub(super) fn moment(ms_since_epoch: u64) -> Option<String> {
-    Some(rfc3339(ms_since_epoch)).filter(|text| !text.is_empty())
 }

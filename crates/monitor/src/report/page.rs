@@ -11,7 +11,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::data::Report;
 use super::drawing::{self, Axes};
 pub(super) use figures::Unit;
-use figures::{figure, moment, text};
+use figures::{figure, moment, sum, text};
 
 /// Styles stand in the page; all else is refused.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -131,9 +131,9 @@ fn result(report: &Report) -> Markup {
                         (figure("result.seconds_from_creation", result.seconds_from_creation, Unit::Span)) " from the run’s creation"
                     }
                 }))
-                (card(html! { "Cost" }, money::sum("cost.dollars", report.cost.dollars, Unit::Dollars), html! {
+                (card(html! { "Cost" }, sum("cost.dollars", report.cost.dollars, Unit::Dollars), html! {
                     @if report.cost.dollars_per_million.amount.is_some() {
-                        (money::sum("cost.dollars_per_million", report.cost.dollars_per_million, Unit::Dollars)) " a million messages"
+                        (sum("cost.dollars_per_million", report.cost.dollars_per_million, Unit::Dollars)) " a million messages"
                     }
                 }))
             }

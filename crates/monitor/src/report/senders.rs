@@ -4,8 +4,8 @@ use serde::Serialize;
 use stentor_core::aws::metrics::SenderBeat;
 use stentor_core::usage::{Account, Program};
 
-use super::data::moment;
 use crate::snapshot::{ALIVE_MS, Reading, rate_of_life};
+use crate::view::moment;
 
 /// A sender, as its signs of life tell of it; null where the table does not keep them any more. Its counts are those of
 /// all its life.

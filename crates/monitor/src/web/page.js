@@ -109,8 +109,9 @@ function showStanding() {
 
 function showLeft() {
   const run = view && view.run;
-  const left = run && run.seconds_left !== null && run.goes_on && standing().kind === "good";
-  say("left", left ? `${span(Math.max(run.seconds_left - (now() - run.came_at), 0))} left` : "");
+  const left = run && run.snapshot.eta_seconds;
+  const isShown = run && left !== null && run.goes_on && standing().kind === "good";
+  say("left", isShown ? `${span(Math.max(left - (now() - run.came_at), 0))} left` : "");
 }
 
 function showCounts(run) {

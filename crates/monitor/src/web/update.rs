@@ -32,8 +32,6 @@ struct Run {
     /// When the data came, by the board's clock.
     came_at: f64,
     goes_on: bool,
-    /// The time left when they came.
-    seconds_left: Option<f64>,
     snapshot: Snapshot,
     course: CourseChart,
     spread: Option<SpreadChart>,
@@ -63,17 +61,16 @@ impl<'a> Update<'a> {
             place,
             state: State { why: show::printable(&state.why), ..state },
             every_seconds: interval.as_secs_f64(),
-            run: known.data.as_ref().map(|data| Run::of(data, known)),
+            run: known.data.as_ref().map(Run::of),
         }
     }
 }
 
 impl Run {
-    fn of(data: &Data, known: &Known) -> Self {
+    fn of(data: &Data) -> Self {
         Self {
             came_at: data.at.as_secs_f64(),
             goes_on: data.standing == Standing::GoesOn,
-            seconds_left: known.seconds_left(data.at),
             snapshot: printable_snapshot(&data.snapshot),
             course: CourseChart::of(&data.course),
             spread: SpreadChart::of(&data.spread),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use stentor_core::show;
 
+use crate::report::bill::AtLeast;
 use crate::view;
 
 /// In what a figure is told.
@@ -78,7 +79,7 @@ impl Unit {
             Self::Seconds => view::seconds(Some(number)),
             Self::Span => show::span(number),
             Self::Rate => show::rate(number),
-            Self::Share => format!("{:.1}%", 100.0 * number),
+            Self::Share => view::share(number),
             Self::Dollars => show::dollars(number),
             Self::Bill => format!("${number:.6}"),
             Self::Price => price(number),
@@ -98,6 +99,14 @@ pub(super) fn figure(path: &str, value: impl Serialize, unit: Unit) -> Markup {
     // Numbers are always JSON, and null is what stands for those that none can tell.
     let value = serde_json::to_value(value).unwrap_or_default();
     html! { data.number data-figure=(path) data-unit=(unit.name()) value=(value) { (unit.text(&value)) } }
+}
+
+/// A sum, and whether it may be more.
+pub(super) fn sum<T: Serialize + Copy>(path: &str, sum: AtLeast<T>, unit: Unit) -> Markup {
+    html! {
+        @if sum.at_least && sum.amount.is_some() { span.least { "at least " } }
+        (figure(&format!("{path}.amount"), sum.amount, unit))
+    }
 }
 
 /// A text, at `path` in the data, which may come from anywhere.

@@ -1,22 +1,13 @@
 //! What a run cost, as the page tells it.
 
 use maud::{Markup, html};
-use serde::Serialize;
 use stentor_core::usage::Program;
 
-use super::figures::{Unit, figure, text};
+use super::figures::{Unit, figure, sum, text};
 use super::parts::{heads, table};
 use super::row;
-use crate::report::bill::{AtLeast, Cost, Part, Spent};
+use crate::report::bill::{Cost, Part, Spent};
 use crate::report::data::Report;
-
-/// A sum, and whether it may be more.
-pub(super) fn sum<T: Serialize + Copy>(path: &str, sum: AtLeast<T>, unit: Unit) -> Markup {
-    html! {
-        @if sum.at_least && sum.amount.is_some() { span.least { "at least " } }
-        (figure(&format!("{path}.amount"), sum.amount, unit))
-    }
-}
 
 pub(super) fn cost(report: &Report) -> Markup {
     let cost = &report.cost;

@@ -2,8 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::figures::{Unit, figure, text};
-use super::money::sum;
+use super::figures::{Unit, figure, sum, text};
 use super::row;
 use crate::report::data::{Distribution, Report};
 use crate::report::drawing::{Drawing, Size};
