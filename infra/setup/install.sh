@@ -14,7 +14,7 @@ install_programs() {
     local staged files=()
     need_build_tools
     find_prefix
-    build_here producer sender monitor stentor-docs
+    build_here producer sender monitor xtask
     make_work_folder
     stage_files
     mapfile -t files < <(cd -- "$staged" && find . -type f -printf '%P\n' | sort)
@@ -55,7 +55,7 @@ stage_files() {
     local program
     staged=$work/staged
     mkdir -p -- "$staged/bin"
-    "$target/release/stentor-docs" "$staged" || fail 'the completions and man pages could not be made: see the message above'
+    "$target/release/xtask" "$staged" || fail 'the completions and man pages could not be made: see the message above'
     for program in producer sender monitor; do cp -- "$target/release/$program" "$staged/bin/$program"; done
 }
 

@@ -6,9 +6,10 @@
 
 mod event;
 
-use stentor_core::aws::{Error as AwsError, MetricsTable};
+use stentor_aws::tally_store::{CountOutcome, TallyWriter};
+use stentor_aws::{Error as AwsError, MetricsTable};
 use stentor_core::run::RunId;
-use stentor_core::tally::{Counted, Counter, Record, ShardTally};
+use stentor_core::tally::{Record, ShardTally};
 use thiserror::Error;
 
 pub use event::{Answer, StreamEvent};
@@ -37,13 +38,13 @@ pub enum Error {
 pub struct Aggregator {
     metrics: MetricsTable,
     single_shard: bool,
-    counter: Counter,
+    tally_writer: TallyWriter,
 }
 
 impl Aggregator {
     /// An aggregator of that table. `single_shard` allows events that do not tell their shard.
     pub fn new(metrics: MetricsTable, single_shard: bool) -> Self {
-        Self { metrics, single_shard, counter: Counter::default() }
+        Self { metrics, single_shard, tally_writer: TallyWriter::default() }
     }
 
     /// Counts a batch. A failure in one run leaves the others counted, and fails the batch, so that all of
@@ -72,15 +73,15 @@ impl Aggregator {
     async fn count(&self, run: RunId, shard: &str, records: &[Record]) -> Result<(), Error> {
         let read = async || self.metrics.shard_tally(run, shard).await;
         let swap = async |before: &ShardTally, after: &ShardTally| {
-            self.metrics.swap_shard_tally(run, shard, before, after).await
+            self.metrics.put_shard_tally(run, shard, before, after).await
         };
-        match self.counter.count(run, shard, records, read, swap).await {
-            Ok(Counted::Kept) => Ok(()),
-            Ok(Counted::Contended) => Err(Error::Contended(run)),
-            Ok(Counted::Refused(why)) => {
+        match self.tally_writer.count(run, shard, records, read, swap).await {
+            Ok(CountOutcome::Counted) => Ok(()),
+            Ok(CountOutcome::Contended) => Err(Error::Contended(run)),
+            Ok(CountOutcome::Rejected(why)) => {
                 self.give_up(run, shard, &format!("its tally is refused: {why}")).await
             }
-            Err(AwsError::Malformed { what, why }) => {
+            Err(AwsError::InvalidData { what, why }) => {
                 self.give_up(run, shard, &format!("{what} cannot be read: {why}")).await
             }
             Err(error) => Err(error.into()),
@@ -90,6 +91,6 @@ impl Aggregator {
     /// A tally that cannot be kept is left as it is, and its run marked, so that the other runs go on.
     async fn give_up(&self, run: RunId, shard: &str, why: &str) -> Result<(), Error> {
         tracing::error!(%run, shard, why, "this run cannot be counted any more; once it is over: monitor --repair");
-        Ok(self.metrics.mark_broken(run, shard, why).await?)
+        Ok(self.metrics.mark_damaged(run, shard, why).await?)
     }
 }

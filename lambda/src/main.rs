@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use stentor_aggregator::{Aggregator, StreamEvent};
-use stentor_core::aws::names::StackName;
-use stentor_core::aws::{MetricsTable, Session};
+use stentor_aws::names::StackName;
+use stentor_aws::{MetricsTable, Session};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -22,10 +22,10 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), lambda_runtime::Error> {
     let table = std::env::var("STENTOR_METRICS_TABLE").unwrap_or_default();
-    let stack = StackName::of_metrics_table(&table)
+    let stack = StackName::from_metrics_table(&table)
         .ok_or("STENTOR_METRICS_TABLE must name the metrics table of a stack, such as stentor-metrics")?;
     let single_shard = std::env::var("STENTOR_SINGLE_SHARD").is_ok_and(|value| value == "true");
-    let session = Arc::new(Session::of_function(stack)?);
+    let session = Arc::new(Session::for_lambda(stack)?);
     let aggregator = Aggregator::new(MetricsTable::new(&session), single_shard);
     let aggregator = &aggregator;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<StreamEvent>| {

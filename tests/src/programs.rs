@@ -71,7 +71,7 @@ impl Built {
                 sender: path("sender"),
                 monitor: path("monitor"),
                 bootstrap: path("bootstrap"),
-                docs: path("stentor-docs"),
+                docs: path("xtask"),
             }
         })
     }

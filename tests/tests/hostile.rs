@@ -1,7 +1,7 @@
 //! What others may have put on the queue and into the tables, clocks that differ, and secrets in the environment.
 
 use serde_json::{Value, json};
-use stentor_core::clock::now_ms;
+use stentor_aws::clock::now_ms;
 use stentor_tests::{Emulator, Finished, Program, Stack, wait_until};
 
 /// Clears a terminal, sets its title, and begins lines of its own, by C0 and C1 controls.

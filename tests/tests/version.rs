@@ -27,7 +27,7 @@ fn small_checkout(folder: &Path) {
     }
     std::fs::write(
         package.join("src/main.rs"),
-        "//! Prints it.\nfn main() { println!(\"{}\", stentor_version::VERSION) }\n",
+        "//! Prints it.\nfn main() { println!(\"{}\", stentor_cli::VERSION) }\n",
     )
     .expect("the folder is ours");
     let root = std::fs::read_to_string(checkout().join("Cargo.toml")).expect("it is there");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use stentor_core::clock::now_ms;
+use stentor_aws::clock::now_ms;
 use stentor_tests::programs::checkout;
 use stentor_tests::{Page, Proxy, Stack, wait_until};
 

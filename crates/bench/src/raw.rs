@@ -12,7 +12,7 @@ mod send;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use stentor_core::aws::names::StackName;
+use stentor_aws::names::StackName;
 use tokio::time::Instant;
 
 pub use connection::{Connection, Endpoint};

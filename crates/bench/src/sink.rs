@@ -29,7 +29,7 @@ use tokio::sync::{Notify, oneshot};
 pub use counts::{Counts, Lags, Operation};
 use dynamodb::Tables;
 use sqs::Queues;
-use stentor_core::aws::names::StackName;
+use stentor_aws::names::StackName;
 
 /// The stack that a sink has.
 pub const STACK: &str = "bench";

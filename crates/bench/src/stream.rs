@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use stentor_core::delivery::{FailureRate, Outcome, Provider, Shape, Wait};
+use stentor_core::delivery::{DeliveryModel, FailureRate, Outcome, Shape, Wait};
 use stentor_core::message::MessageId;
 use stentor_core::run::RunId;
 
@@ -21,8 +21,8 @@ pub struct Stream {
     beginning: u64,
     next: u32,
     per_second: f64,
-    waiting: Provider,
-    delivery: Provider,
+    waiting: DeliveryModel,
+    delivery: DeliveryModel,
 }
 
 impl Stream {
@@ -35,8 +35,8 @@ impl Stream {
             beginning: BEGINNING,
             next: 0,
             per_second,
-            waiting: Provider { wait: waiting, failure_rate, seed: 1 },
-            delivery: Provider { wait: delivery, failure_rate, seed: 2 },
+            waiting: DeliveryModel { wait: waiting, failure_rate, seed: 1 },
+            delivery: DeliveryModel { wait: delivery, failure_rate, seed: 2 },
         })
     }
 

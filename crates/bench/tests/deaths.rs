@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stentor_bench::sink::{Latency, STACK, Sink};
-use stentor_core::run::{Plan, RunId, TextLength};
+use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_tests::programs::Built;
 use stentor_tests::{Program, wait_until};
 
@@ -13,7 +13,7 @@ fn a_sender_killed_with_ten_thousand_in_hand_loses_nothing() {
     let sink = Sink::start(Latency::default()).unwrap();
     sink.set_visibility_timeout(Duration::from_secs(15));
     let run = RunId::from_parts(1_700_000_000_000, 9);
-    sink.fill(&Plan::new(run, 1, MESSAGES, TextLength { max: 100, exact: false }).unwrap()).unwrap();
+    sink.fill(&Plan::new(run, 1, MESSAGES, BodyLength { max: 100, exact: false }).unwrap()).unwrap();
     let sender = |line: &str| {
         let line = format!("--endpoint-url {} --stack {STACK} --json {line}", sink.endpoint());
         Program::new(&Built::once().sender, &line)

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use stentor_aws::messages::{InsertResult, OutcomeUpdate, UpdateResult};
+use stentor_aws::metrics::{CreateRunResult, Heartbeat};
+use stentor_aws::session::{Destination, Endpoint};
+use stentor_aws::tally_store::PutResult;
+use stentor_aws::{MessagesTable, MetricsTable, Queue, Session};
 use stentor_bench::sink::{Latency, STACK, Sink};
-use stentor_core::aws::messages::{Created, NewConclusion, Verdict};
-use stentor_core::aws::metrics::{Creation, SenderBeat};
-use stentor_core::aws::session::{Destination, Endpoint};
-use stentor_core::aws::{MessagesTable, MetricsTable, Queue, Session};
 use stentor_core::delivery::{Outcome, Status};
-use stentor_core::message::{Envelope, Message};
-use stentor_core::run::{Plan, RunId, TextLength};
-use stentor_core::tally::{ShardTally, Swap, Tally};
+use stentor_core::message::{Message, QueueMessage};
+use stentor_core::run::{BodyLength, Plan, RunId};
+use stentor_core::tally::{ShardTally, Tally};
 use tokio_util::sync::CancellationToken;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -23,7 +24,7 @@ fn sink() -> Sink {
 
 fn plan(total: u32) -> Plan {
     let run = RunId::from_parts(1_700_000_000_000, 7);
-    Plan::new(run, 42, total, TextLength { max: 100, exact: false }).unwrap()
+    Plan::new(run, 42, total, BodyLength { max: 100, exact: false }).unwrap()
 }
 
 async fn session(sink: &Sink) -> Arc<Session> {
@@ -37,8 +38,8 @@ async fn session(sink: &Sink) -> Arc<Session> {
     Arc::new(Session::open(destination, CancellationToken::new()).await.unwrap())
 }
 
-fn conclusion(message: &Message, attempt: &str) -> NewConclusion {
-    NewConclusion {
+fn conclusion(message: &Message, attempt: &str) -> OutcomeUpdate {
+    OutcomeUpdate {
         id: message.id,
         outcome: Outcome::Sent,
         concluded_at: 1_700_000_001_000,
@@ -55,30 +56,30 @@ async fn messages_go_the_whole_way_and_have_one_outcome() {
     let (table, queue) = (MessagesTable::new(&session), Queue::open(&session).await.unwrap());
     let plan = plan(10);
     let messages: Vec<Message> = plan.ids(0..10).map(|id| plan.message(id)).collect();
-    assert_eq!(table.create(&messages[..5], 1).await.unwrap(), [Created::New; 5]);
-    let again = table.create(&messages, 1).await.unwrap();
-    assert_eq!(again[..5], [Created::AlreadyThere; 5]);
-    assert_eq!(again[5..], [Created::New; 5]);
+    assert_eq!(table.insert_pending(&messages[..5], 1).await.unwrap(), [InsertResult::Inserted; 5]);
+    let again = table.insert_pending(&messages, 1).await.unwrap();
+    assert_eq!(again[..5], [InsertResult::AlreadyExists; 5]);
+    assert_eq!(again[5..], [InsertResult::Inserted; 5]);
     let envelopes = messages.iter().cloned();
-    let envelopes = envelopes.map(|message| Envelope { message, possibly_repeated: false }).collect();
+    let envelopes = envelopes.map(|message| QueueMessage { message, possibly_repeated: false }).collect();
     queue.send(envelopes).await.unwrap();
 
     let received = queue.receive(10, Duration::ZERO, MINUTE).await.unwrap();
     assert_eq!(received.len(), 10);
     assert!(received.iter().all(|message| message.receive_count == 1));
-    assert_eq!(Envelope::from_wire(&received[3].body).unwrap().message, messages[3]);
+    assert_eq!(QueueMessage::from_json(&received[3].body).unwrap().message, messages[3]);
 
     let first: Vec<_> = messages.iter().map(|message| conclusion(message, "a")).collect();
-    assert_eq!(table.conclude(&first[..5]).await.unwrap(), [Verdict::Concluded; 5]);
+    assert_eq!(table.record_outcomes(&first[..5]).await.unwrap(), [UpdateResult::Recorded; 5]);
     let mut second = vec![conclusion(&messages[0], "b")];
     second.extend_from_slice(&first[4..6]);
     let stranger = self::plan(11);
     second.push(conclusion(&stranger.message(stranger.ids(10..11).next().unwrap()), "b"));
     assert_eq!(
-        table.conclude(&second).await.unwrap(),
-        [Verdict::Duplicate, Verdict::Concluded, Verdict::Concluded, Verdict::NotThere]
+        table.record_outcomes(&second).await.unwrap(),
+        [UpdateResult::Duplicate, UpdateResult::Recorded, UpdateResult::Recorded, UpdateResult::NotFound]
     );
-    let standings = table.look_up(&[messages[0].id, messages[9].id, second[3].id]).await.unwrap();
+    let standings = table.get_messages(&[messages[0].id, messages[9].id, second[3].id]).await.unwrap();
     assert_eq!(standings[0].unwrap().status, Some(Status::Sent));
     assert_eq!(standings[1].unwrap().status, Some(Status::Pending));
     assert_eq!(standings[2], None);
@@ -107,16 +108,16 @@ async fn runs_tallies_and_senders_are_kept_as_the_tables_keep_them() {
     let plan = plan(10);
     let run = plan.run();
     assert_eq!(table.run(run).await.unwrap(), None);
-    assert_eq!(table.create_run(&plan, 5).await.unwrap(), Creation::New);
-    assert_eq!(table.create_run(&plan, 6).await.unwrap(), Creation::Exists);
-    table.point_latest(run).await.unwrap();
-    table.point_latest(RunId::from_parts(1, 1)).await.unwrap();
+    assert_eq!(table.create_run(&plan, 5).await.unwrap(), CreateRunResult::Created);
+    assert_eq!(table.create_run(&plan, 6).await.unwrap(), CreateRunResult::AlreadyExists);
+    table.set_latest(run).await.unwrap();
+    table.set_latest(RunId::from_parts(1, 1)).await.unwrap();
     assert_eq!(table.latest().await.unwrap(), Some(run), "it never moves back");
-    table.mark_enqueued(run, 7).await.unwrap();
-    table.mark_enqueued(run, 3).await.unwrap();
+    table.advance_watermark(run, 7).await.unwrap();
+    table.advance_watermark(run, 3).await.unwrap();
     assert_eq!(table.run(run).await.unwrap().unwrap().enqueued, 7);
-    table.finish(&plan, 9).await.unwrap();
-    table.finish(&plan, 11).await.unwrap();
+    table.mark_finished(&plan, 9).await.unwrap();
+    table.mark_finished(&plan, 11).await.unwrap();
     assert_eq!(table.run(run).await.unwrap().unwrap().finished_at, Some(9));
 
     let nothing = table.shard_tally(run, "0").await.unwrap();
@@ -124,13 +125,13 @@ async fn runs_tallies_and_senders_are_kept_as_the_tables_keep_them() {
         checkpoint: Some(checkpoint.parse().unwrap()),
         tally: Tally { sent, ..Tally::default() },
     };
-    assert_eq!(table.swap_shard_tally(run, "0", &nothing, &after("5", 3)).await.unwrap(), Swap::Written);
-    assert_eq!(table.swap_shard_tally(run, "0", &nothing, &after("6", 4)).await.unwrap(), Swap::Lost);
+    assert_eq!(table.put_shard_tally(run, "0", &nothing, &after("5", 3)).await.unwrap(), PutResult::Stored);
+    assert_eq!(table.put_shard_tally(run, "0", &nothing, &after("6", 4)).await.unwrap(), PutResult::Conflict);
     let read = table.shard_tally(run, "0").await.unwrap();
-    assert_eq!(table.swap_shard_tally(run, "0", &read, &after("7", 5)).await.unwrap(), Swap::Written);
-    assert_eq!(table.run_parts(run).await.unwrap().tally.sent, 5);
+    assert_eq!(table.put_shard_tally(run, "0", &read, &after("7", 5)).await.unwrap(), PutResult::Stored);
+    assert_eq!(table.run_items(run).await.unwrap().tally.sent, 5);
 
-    let beat = SenderBeat {
+    let beat = Heartbeat {
         sender: "s".into(),
         started_at: 1,
         seen_at: 2,
@@ -143,8 +144,8 @@ async fn runs_tallies_and_senders_are_kept_as_the_tables_keep_them() {
         duplicates: 0,
         released: 0,
     };
-    table.beat(&beat).await.unwrap();
-    assert_eq!(table.beats().await.unwrap(), [beat]);
+    table.put_heartbeat(&beat).await.unwrap();
+    assert_eq!(table.list_heartbeats().await.unwrap(), [beat]);
 }
 
 #[tokio::test]
@@ -157,10 +158,10 @@ async fn a_run_that_was_filled_in_is_as_a_producer_leaves_it() {
     assert_eq!((record.plan, record.enqueued), (plan, 25));
     let queue = Queue::open(&session).await.unwrap();
     let received = queue.receive(10, Duration::ZERO, MINUTE).await.unwrap();
-    let message = Envelope::from_wire(&received[0].body).unwrap().message;
+    let message = QueueMessage::from_json(&received[0].body).unwrap().message;
     assert_eq!(message, plan.message(message.id));
-    let verdicts = MessagesTable::new(&session).conclude(&[conclusion(&message, "a")]).await.unwrap();
-    assert_eq!(verdicts, [Verdict::Concluded]);
+    let verdicts = MessagesTable::new(&session).record_outcomes(&[conclusion(&message, "a")]).await.unwrap();
+    assert_eq!(verdicts, [UpdateResult::Recorded]);
     assert_eq!(
         sink.statuses().into_iter().collect::<Vec<_>>(),
         [("PENDING".to_owned(), 24), ("SENT".to_owned(), 1)]
@@ -175,7 +176,7 @@ async fn a_long_poll_is_woken_by_an_arrival_and_by_a_message_that_comes_back() {
     let message = || {
         let plan = plan(1);
         let message = plan.message(plan.ids(0..1).next().unwrap());
-        vec![Envelope { message, possibly_repeated: false }]
+        vec![QueueMessage { message, possibly_repeated: false }]
     };
     let start = Instant::now();
     let (received, ()) = tokio::join!(

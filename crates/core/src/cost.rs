@@ -7,7 +7,7 @@ use serde::Serialize;
 /// What is billed, each by its own price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Billed {
+pub enum BillingItem {
     /// Requests to the queue.
     QueueRequests,
     /// Write units of the tables.
@@ -24,7 +24,7 @@ pub enum Billed {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ListPrice {
     /// What it is for.
-    pub billed: Billed,
+    pub billed: BillingItem,
     /// How a user names it.
     pub name: &'static str,
     /// Dollars for so many.
@@ -46,7 +46,7 @@ pub const DATE: &str = "November 2026";
 /// The list prices, before any free tier.
 pub const LIST: [ListPrice; 5] = [
     ListPrice {
-        billed: Billed::QueueRequests,
+        billed: BillingItem::QueueRequests,
         name: "queue_requests",
         dollars: 0.40,
         per: 1e6,
@@ -54,7 +54,7 @@ pub const LIST: [ListPrice; 5] = [
         source: "Amazon SQS pricing",
     },
     ListPrice {
-        billed: Billed::WriteUnits,
+        billed: BillingItem::WriteUnits,
         name: "write_units",
         dollars: 0.625,
         per: 1e6,
@@ -62,7 +62,7 @@ pub const LIST: [ListPrice; 5] = [
         source: "Amazon DynamoDB pricing for on-demand capacity",
     },
     ListPrice {
-        billed: Billed::ReadUnits,
+        billed: BillingItem::ReadUnits,
         name: "read_units",
         dollars: 0.125,
         per: 1e6,
@@ -70,7 +70,7 @@ pub const LIST: [ListPrice; 5] = [
         source: "Amazon DynamoDB pricing for on-demand capacity",
     },
     ListPrice {
-        billed: Billed::Invocations,
+        billed: BillingItem::Invocations,
         name: "invocations",
         dollars: 0.20,
         per: 1e6,
@@ -78,7 +78,7 @@ pub const LIST: [ListPrice; 5] = [
         source: "AWS Lambda pricing",
     },
     ListPrice {
-        billed: Billed::GbSeconds,
+        billed: BillingItem::GbSeconds,
         name: "gb_seconds",
         dollars: 0.000_013_333_4,
         per: 1.0,
@@ -92,12 +92,12 @@ const DEAREST: f64 = 1e6;
 
 /// A price that a user sets in the place of the list's.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OwnPrice {
-    billed: Billed,
+pub struct PriceOverride {
+    billed: BillingItem,
     dollars: f64,
 }
 
-impl FromStr for OwnPrice {
+impl FromStr for PriceOverride {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -121,7 +121,7 @@ impl FromStr for OwnPrice {
 /// The prices to reckon with: the list's, save for those that a user sets.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prices {
-    own: Vec<OwnPrice>,
+    own: Vec<PriceOverride>,
 }
 
 /// A price that is reckoned with.
@@ -136,7 +136,7 @@ pub struct Price {
 
 impl Prices {
     /// The list's, save for these; the last of several for one thing holds.
-    pub fn with(own: &[OwnPrice]) -> Self {
+    pub fn with(own: &[PriceOverride]) -> Self {
         Self { own: own.to_vec() }
     }
 
@@ -150,7 +150,7 @@ impl Prices {
     }
 
     /// Dollars for so many of that.
-    pub fn dollars(&self, billed: Billed, quantity: f64) -> f64 {
+    pub fn dollars(&self, billed: BillingItem, quantity: f64) -> f64 {
         let price = self.all().into_iter().find(|price| price.listed.billed == billed);
         price.map_or(0.0, |price| quantity * price.listed.dollars / price.listed.per)
     }
@@ -158,7 +158,7 @@ impl Prices {
 
 /// How the function counts a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Counting {
+pub struct AggregatorModel {
     /// Shards of the stream that have records.
     pub shards: f64,
     /// Seconds between two batches of a shard: the template's batching window.
@@ -173,7 +173,7 @@ pub struct Counting {
 
 /// What counting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Counted {
+pub struct AggregatorUsage {
     /// Invocations of the function, each of which puts a tally.
     pub invocations: f64,
     /// Write units of the tallies.
@@ -182,13 +182,13 @@ pub struct Counted {
     pub gb_seconds: f64,
 }
 
-impl Counting {
+impl AggregatorModel {
     /// What it takes to count so many messages that are concluded in so many seconds.
-    pub fn of(&self, messages: f64, seconds: f64) -> Counted {
+    pub fn of(&self, messages: f64, seconds: f64) -> AggregatorUsage {
         // A batch of each shard a window, as long as messages come; a batch holds at least one record.
         let by_time = self.shards * (seconds / self.window_seconds).max(1.0);
         let invocations = by_time.min(messages);
-        Counted {
+        AggregatorUsage {
             invocations,
             write_units: invocations * self.tally_units,
             gb_seconds: invocations * self.memory_mb / 1_024.0 * self.invocation_ms / 1_000.0,
@@ -198,7 +198,7 @@ impl Counting {
 
 /// What a run takes of the services; `None` where that is not known.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Consumption {
+pub struct BilledUsage {
     /// Requests to the queue, of all programs together.
     pub queue_requests: Option<f64>,
     /// Write units of the programs.
@@ -206,7 +206,7 @@ pub struct Consumption {
     /// Read units of the programs.
     pub read_units: Option<f64>,
     /// What counting takes.
-    pub counted: Counted,
+    pub counted: AggregatorUsage,
 }
 
 /// Dollars, part by part; `None` where that is not known.
@@ -228,15 +228,15 @@ pub struct Dollars {
 
 impl Dollars {
     /// What that costs.
-    pub fn of(run: &Consumption, prices: &Prices) -> Self {
+    pub fn of(run: &BilledUsage, prices: &Prices) -> Self {
         let price = |billed, quantity: Option<f64>| quantity.map(|some| prices.dollars(billed, some));
         Self {
-            queue: price(Billed::QueueRequests, run.queue_requests),
-            writes: price(Billed::WriteUnits, run.write_units),
-            reads: price(Billed::ReadUnits, run.read_units),
-            tallies: prices.dollars(Billed::WriteUnits, run.counted.write_units),
-            invocations: prices.dollars(Billed::Invocations, run.counted.invocations),
-            function_time: prices.dollars(Billed::GbSeconds, run.counted.gb_seconds),
+            queue: price(BillingItem::QueueRequests, run.queue_requests),
+            writes: price(BillingItem::WriteUnits, run.write_units),
+            reads: price(BillingItem::ReadUnits, run.read_units),
+            tallies: prices.dollars(BillingItem::WriteUnits, run.counted.write_units),
+            invocations: prices.dollars(BillingItem::Invocations, run.counted.invocations),
+            function_time: prices.dollars(BillingItem::GbSeconds, run.counted.gb_seconds),
         }
     }
 
@@ -257,7 +257,7 @@ impl Dollars {
 mod tests {
     use super::*;
 
-    const COUNTING: Counting = Counting {
+    const COUNTING: AggregatorModel = AggregatorModel {
         shards: 8.0,
         window_seconds: 1.0,
         tally_units: 1.5,
@@ -266,8 +266,8 @@ mod tests {
     };
 
     /// A million messages at 1,000 a second.
-    fn million() -> Consumption {
-        Consumption {
+    fn million() -> BilledUsage {
+        BilledUsage {
             queue_requests: Some(300_000.0),
             write_units: Some(2_000_000.0),
             read_units: Some(0.0),
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn with_a_part_that_is_not_known_there_is_no_total() {
-        let dollars = Dollars::of(&Consumption { write_units: None, ..million() }, &Prices::default());
+        let dollars = Dollars::of(&BilledUsage { write_units: None, ..million() }, &Prices::default());
         assert_eq!((dollars.writes, dollars.total()), (None, None));
         assert!((0.12..0.2).contains(&dollars.known()), "{dollars:?}");
     }
@@ -311,9 +311,9 @@ mod tests {
     fn a_price_of_ones_own_goes_before_the_lists() {
         let own = ["write_units=1.25", "gb_seconds=0", "write_units=2.5"].map(|text| text.parse().unwrap());
         let prices = Prices::with(&own);
-        assert!(close(prices.dollars(Billed::WriteUnits, 2e6), 5.0), "the last holds");
-        assert!(close(prices.dollars(Billed::GbSeconds, 1e9), 0.0));
-        assert!(close(prices.dollars(Billed::QueueRequests, 1e6), 0.40));
+        assert!(close(prices.dollars(BillingItem::WriteUnits, 2e6), 5.0), "the last holds");
+        assert!(close(prices.dollars(BillingItem::GbSeconds, 1e9), 0.0));
+        assert!(close(prices.dollars(BillingItem::QueueRequests, 1e6), 0.40));
         let overridden = prices.all().map(|price| price.overridden);
         assert_eq!(overridden, [false, true, false, false, true]);
     }
@@ -339,8 +339,8 @@ mod tests {
             "write_units=$1",
             "write_units=1=1",
         ] {
-            assert!(text.parse::<OwnPrice>().is_err(), "{text}");
+            assert!(text.parse::<PriceOverride>().is_err(), "{text}");
         }
-        assert!("units=1".parse::<OwnPrice>().unwrap_err().contains("queue_requests"));
+        assert!("units=1".parse::<PriceOverride>().unwrap_err().contains("queue_requests"));
     }
 }

@@ -8,8 +8,8 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution as _, Exp, LogNormal, Normal};
 use thiserror::Error;
 
-use crate::draw::{Purpose, generator};
 use crate::message::MessageId;
+use crate::rng::{RngStream, for_message};
 
 /// The longest mean wait, seconds: a message may stay invisible for 12 h after it was received
 /// (Amazon SQS Developer Guide, "Amazon SQS visibility timeout"), and a wait is at most twice its mean
@@ -84,26 +84,26 @@ pub struct FailureRate(f64);
 /// Why a text is no failure rate.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("is no rate: give a share from 0 to 1, or 0% to 100%")]
-pub struct NotAFailureRate;
+pub struct ParseFailureRateError;
 
 impl FailureRate {
     /// The share, 0 to 1.
-    pub fn share(self) -> f64 {
+    pub fn as_fraction(self) -> f64 {
         self.0
     }
 }
 
 impl FromStr for FailureRate {
-    type Err = NotAFailureRate;
+    type Err = ParseFailureRateError;
 
-    fn from_str(text: &str) -> Result<Self, NotAFailureRate> {
+    fn from_str(text: &str) -> Result<Self, ParseFailureRateError> {
         let (number, unit) = match text.strip_suffix('%') {
             Some(number) => (number, 100.0),
             None => (text, 1.0),
         };
-        let share = number.parse::<f64>().map_err(|_| NotAFailureRate)? / unit;
+        let share = number.parse::<f64>().map_err(|_| ParseFailureRateError)? / unit;
         // Adding zero turns "-0" into 0.
-        if (0.0..=1.0).contains(&share) { Ok(Self(share + 0.0)) } else { Err(NotAFailureRate) }
+        if (0.0..=1.0).contains(&share) { Ok(Self(share + 0.0)) } else { Err(ParseFailureRateError) }
     }
 }
 
@@ -146,7 +146,7 @@ enum Draw {
 
 /// Why numbers make no wait.
 #[derive(Debug, Error, PartialEq)]
-pub enum NotAWait {
+pub enum InvalidWait {
     /// The mean is outside 0 to [`MAX_MEAN_WAIT`] seconds.
     #[error("a mean wait of {0} is outside 0 to 36,000 seconds")]
     Mean(f64),
@@ -158,22 +158,24 @@ pub enum NotAWait {
 impl Wait {
     /// Waits of `mean` seconds on average; `spread` is the standard deviation as a share of the mean,
     /// for the shapes that have one.
-    pub fn new(mean: f64, shape: Shape, spread: f64) -> Result<Self, NotAWait> {
+    pub fn new(mean: f64, shape: Shape, spread: f64) -> Result<Self, InvalidWait> {
         if !(0.0..=MAX_MEAN_WAIT).contains(&mean) {
-            return Err(NotAWait::Mean(mean));
+            return Err(InvalidWait::Mean(mean));
         }
         if !(0.0..=MAX_SPREAD).contains(&spread) {
-            return Err(NotAWait::Spread(spread));
+            return Err(InvalidWait::Spread(spread));
         }
         let draw = match shape {
             _ if mean == 0.0 => Draw::Constant,
             Shape::Normal => {
-                Draw::CutNormal(Normal::new(mean, spread * mean).map_err(|_| NotAWait::Spread(spread))?)
+                Draw::CutNormal(Normal::new(mean, spread * mean).map_err(|_| InvalidWait::Spread(spread))?)
             }
-            Shape::Exponential => Draw::Exponential(Exp::new(1.0 / mean).map_err(|_| NotAWait::Mean(mean))?),
-            Shape::Lognormal => {
-                Draw::Lognormal(LogNormal::from_mean_cv(mean, spread).map_err(|_| NotAWait::Spread(spread))?)
+            Shape::Exponential => {
+                Draw::Exponential(Exp::new(1.0 / mean).map_err(|_| InvalidWait::Mean(mean))?)
             }
+            Shape::Lognormal => Draw::Lognormal(
+                LogNormal::from_mean_cv(mean, spread).map_err(|_| InvalidWait::Spread(spread))?,
+            ),
             Shape::Uniform => Draw::Uniform,
             Shape::Constant => Draw::Constant,
         };
@@ -207,7 +209,7 @@ impl Wait {
 
 /// The provider that is played: how long it takes over a message, and how often it refuses one.
 #[derive(Debug, Clone, Copy)]
-pub struct Provider {
+pub struct DeliveryModel {
     /// How long a delivery takes.
     pub wait: Wait,
     /// How many of them fail.
@@ -225,12 +227,12 @@ pub struct Delivery {
     pub outcome: Outcome,
 }
 
-impl Provider {
+impl DeliveryModel {
     /// The `attempt`-th try (from 1) at that message.
     pub fn delivery(&self, id: MessageId, attempt: u32) -> Delivery {
-        let mut chance = generator(Purpose::Delivery, self.seed, id.index(), attempt);
+        let mut chance = for_message(RngStream::Delivery, self.seed, id.index(), attempt);
         // The outcome first: the number of draws for a wait differs.
-        let fails = chance.random_bool(self.failure_rate.share());
+        let fails = chance.random_bool(self.failure_rate.as_fraction());
         Delivery {
             wait: self.wait.sample(&mut chance),
             outcome: if fails { Outcome::Failed } else { Outcome::Sent },
@@ -251,8 +253,8 @@ mod tests {
         MessageId::new(RunId::from_parts(0, 0), index).unwrap()
     }
 
-    fn provider(wait: Wait, rate: &str) -> Provider {
-        Provider { wait, failure_rate: rate.parse().unwrap(), seed: 7 }
+    fn provider(wait: Wait, rate: &str) -> DeliveryModel {
+        DeliveryModel { wait, failure_rate: rate.parse().unwrap(), seed: 7 }
     }
 
     #[test]
@@ -302,20 +304,20 @@ mod tests {
         for (text, share) in
             [("0.1", 0.1), ("10%", 0.1), ("0", 0.0), ("-0", 0.0), ("100%", 1.0), ("1", 1.0), ("1e-3", 0.001)]
         {
-            assert_eq!(text.parse::<FailureRate>().map(FailureRate::share), Ok(share), "{text}");
+            assert_eq!(text.parse::<FailureRate>().map(FailureRate::as_fraction), Ok(share), "{text}");
         }
         for text in ["", "%", "1.5", "110%", "nan", "-0.1", "inf", "ten", "0,1", "1 %"] {
-            assert_eq!(text.parse::<FailureRate>(), Err(NotAFailureRate), "{text}");
+            assert_eq!(text.parse::<FailureRate>(), Err(ParseFailureRateError), "{text}");
         }
     }
 
     #[test]
     fn waits_outside_the_ranges_are_refused() {
         for mean in [-1.0, f64::NAN, f64::INFINITY, 36_000.1] {
-            assert!(matches!(Wait::new(mean, Shape::Normal, 0.25), Err(NotAWait::Mean(_))), "{mean}");
+            assert!(matches!(Wait::new(mean, Shape::Normal, 0.25), Err(InvalidWait::Mean(_))), "{mean}");
         }
         for spread in [-0.1, f64::NAN, f64::INFINITY, 10.1] {
-            assert!(matches!(Wait::new(1.0, Shape::Normal, spread), Err(NotAWait::Spread(_))), "{spread}");
+            assert!(matches!(Wait::new(1.0, Shape::Normal, spread), Err(InvalidWait::Spread(_))), "{spread}");
         }
     }
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::delivery::Status;
+use crate::escape::escape_control;
 use crate::run::RunId;
-use crate::show::printable;
 
 /// The most messages a run may have: an index has nine digits.
 pub const MAX_MESSAGES: u32 = 1_000_000_000;
@@ -23,7 +23,7 @@ pub struct MessageId {
 /// Why a text names no message.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("is no message id of the form <run>#<index, 9 digits>")]
-pub struct NotAMessageId;
+pub struct ParseMessageIdError;
 
 impl MessageId {
     /// Message `index` of `run`; `None` where the index has more than nine digits.
@@ -49,16 +49,16 @@ impl fmt::Display for MessageId {
 }
 
 impl FromStr for MessageId {
-    type Err = NotAMessageId;
+    type Err = ParseMessageIdError;
 
-    fn from_str(text: &str) -> Result<Self, NotAMessageId> {
-        let (run, index) = text.split_once('#').ok_or(NotAMessageId)?;
+    fn from_str(text: &str) -> Result<Self, ParseMessageIdError> {
+        let (run, index) = text.split_once('#').ok_or(ParseMessageIdError)?;
         if index.len() != 9 || !index.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(NotAMessageId);
+            return Err(ParseMessageIdError);
         }
         Ok(Self {
-            run: RunId::canonical(run).ok_or(NotAMessageId)?,
-            index: index.parse().map_err(|_| NotAMessageId)?,
+            run: RunId::canonical(run).ok_or(ParseMessageIdError)?,
+            index: index.parse().map_err(|_| ParseMessageIdError)?,
         })
     }
 }
@@ -76,7 +76,7 @@ pub struct Message {
 
 /// What the messages table says of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct MessageRecord {
     /// Where it stands; `None` for a status this version does not know.
     pub status: Option<Status>,
     /// When it was created, ms since the epoch; this and the rest are `None` where the item does not say.
@@ -89,7 +89,7 @@ pub struct Standing {
 
 /// A message as it travels on the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
+pub struct QueueMessage {
     /// What travels.
     pub message: Message,
     /// The producer may have queued this message before: whoever receives it looks it up in the
@@ -99,8 +99,8 @@ pub struct Envelope {
 
 /// Why a queue's body is no Stentor message.
 #[derive(Debug, Error)]
-#[error("is no Stentor message: {}", printable(.0))]
-pub struct NotAnEnvelope(String);
+#[error("is no Stentor message: {}", escape_control(.0))]
+pub struct ParseQueueMessageError(String);
 
 /// The JSON on the queue.
 #[derive(Serialize, Deserialize)]
@@ -112,9 +112,9 @@ struct Wire<'a> {
     repeated: bool,
 }
 
-impl Envelope {
+impl QueueMessage {
     /// The queue's form: a JSON object.
-    pub fn to_wire(&self) -> String {
+    pub fn to_json(&self) -> String {
         let wire = Wire {
             id: self.message.id.to_string().into(),
             phone: self.message.phone.as_str().into(),
@@ -125,9 +125,12 @@ impl Envelope {
     }
 
     /// Reads the queue's form; any other text is an error, never a panic.
-    pub fn from_wire(text: &str) -> Result<Self, NotAnEnvelope> {
-        let wire: Wire = serde_json::from_str(text).map_err(|e| NotAnEnvelope(e.to_string()))?;
-        let id = wire.id.parse().map_err(|e: NotAMessageId| NotAnEnvelope(format!("its id {e}")))?;
+    pub fn from_json(text: &str) -> Result<Self, ParseQueueMessageError> {
+        let wire: Wire = serde_json::from_str(text).map_err(|e| ParseQueueMessageError(e.to_string()))?;
+        let id = wire
+            .id
+            .parse()
+            .map_err(|e: ParseMessageIdError| ParseQueueMessageError(format!("its id {e}")))?;
         Ok(Self {
             message: Message { id, phone: wire.phone.into_owned(), body: wire.body.into_owned() },
             possibly_repeated: wire.repeated,
@@ -164,7 +167,7 @@ mod tests {
             &good.to_lowercase(),
             &format!("{good}0"),
         ] {
-            assert_eq!(bad.parse::<MessageId>(), Err(NotAMessageId), "{bad:?}");
+            assert_eq!(bad.parse::<MessageId>(), Err(ParseMessageIdError), "{bad:?}");
         }
     }
 
@@ -184,31 +187,34 @@ mod tests {
             r#"{"id":"x","phone":"","body":"","repeated":"\u001b[2J\u009b"}"#,
             r#"{"\u001b[2J":1}"#,
         ] {
-            let told = Envelope::from_wire(body).unwrap_err().to_string();
+            let told = QueueMessage::from_json(body).unwrap_err().to_string();
             assert!(!told.contains(char::is_control), "{told:?}");
         }
-        assert_eq!(NotAnEnvelope("\u{1b}\n".into()).to_string(), "is no Stentor message: \\u{1b}\\n");
+        assert_eq!(
+            ParseQueueMessageError("\u{1b}\n".into()).to_string(),
+            "is no Stentor message: \\u{1b}\\n"
+        );
     }
 
     #[test]
     fn an_unmarked_envelope_carries_no_mark() {
         let message = Message { id: id(1), phone: "+12125550100".into(), body: "Hi".into() };
-        let mut envelope = Envelope { message, possibly_repeated: false };
-        assert!(!envelope.to_wire().contains("repeated"));
+        let mut envelope = QueueMessage { message, possibly_repeated: false };
+        assert!(!envelope.to_json().contains("repeated"));
         envelope.possibly_repeated = true;
-        assert!(envelope.to_wire().contains("\"repeated\":true"));
+        assert!(envelope.to_json().contains("\"repeated\":true"));
     }
 
     proptest! {
         #[test]
         fn the_wire_form_reads_back(index in 0..MAX_MESSAGES, phone in ".*", body in ".*", possibly_repeated: bool) {
-            let envelope = Envelope { message: Message { id: id(index), phone, body }, possibly_repeated };
-            prop_assert_eq!(Envelope::from_wire(&envelope.to_wire()).unwrap(), envelope);
+            let envelope = QueueMessage { message: Message { id: id(index), phone, body }, possibly_repeated };
+            prop_assert_eq!(QueueMessage::from_json(&envelope.to_json()).unwrap(), envelope);
         }
 
         #[test]
         fn no_text_makes_it_panic(text in ".*") {
-            let _ = Envelope::from_wire(&text);
+            let _ = QueueMessage::from_json(&text);
         }
     }
 }

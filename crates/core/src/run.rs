@@ -8,8 +8,8 @@ use rand::RngExt;
 use thiserror::Error;
 use ulid::Ulid;
 
-use crate::draw::{Purpose, generator};
 use crate::message::{MAX_MESSAGES, Message, MessageId};
+use crate::rng::{RngStream, for_message};
 
 /// The longest text, in characters: ten concatenated SMS of 160.
 pub const MAX_LENGTH: u16 = 1_600;
@@ -24,7 +24,7 @@ pub struct RunId(Ulid);
 /// Why a text names no run.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("is no run id (a ULID: 26 letters and digits, as the producer prints it)")]
-pub struct NotARunId;
+pub struct ParseRunIdError;
 
 impl RunId {
     /// A run begun at `created_at` (ms since the epoch); `random` keeps runs of one millisecond apart.
@@ -46,10 +46,10 @@ impl fmt::Display for RunId {
 }
 
 impl FromStr for RunId {
-    type Err = NotARunId;
+    type Err = ParseRunIdError;
 
-    fn from_str(text: &str) -> Result<Self, NotARunId> {
-        Ulid::from_string(text).map(Self).map_err(|_| NotARunId)
+    fn from_str(text: &str) -> Result<Self, ParseRunIdError> {
+        Ulid::from_string(text).map(Self).map_err(|_| ParseRunIdError)
     }
 }
 
@@ -59,12 +59,12 @@ pub struct Plan {
     run: RunId,
     seed: u64,
     total: u32,
-    length: TextLength,
+    length: BodyLength,
 }
 
 /// How long the texts of a run are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TextLength {
+pub struct BodyLength {
     /// The longest text, characters, 1 to [`MAX_LENGTH`].
     pub max: u16,
     /// Every text has just `max` characters, instead of 1 to `max`.
@@ -74,16 +74,16 @@ pub struct TextLength {
 /// Why numbers make no plan.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{0}")]
-pub struct NotAPlan(String);
+pub struct InvalidPlan(String);
 
 impl Plan {
     /// A plan of `total` messages, 1 to [`MAX_MESSAGES`].
-    pub fn new(run: RunId, seed: u64, total: u32, length: TextLength) -> Result<Self, NotAPlan> {
+    pub fn new(run: RunId, seed: u64, total: u32, length: BodyLength) -> Result<Self, InvalidPlan> {
         if !(1..=MAX_MESSAGES).contains(&total) {
-            return Err(NotAPlan(format!("{total} messages are outside 1 to {MAX_MESSAGES}")));
+            return Err(InvalidPlan(format!("{total} messages are outside 1 to {MAX_MESSAGES}")));
         }
         if !(1..=MAX_LENGTH).contains(&length.max) {
-            return Err(NotAPlan(format!("a length of {} is outside 1 to {MAX_LENGTH}", length.max)));
+            return Err(InvalidPlan(format!("a length of {} is outside 1 to {MAX_LENGTH}", length.max)));
         }
         Ok(Self { run, seed, total, length })
     }
@@ -104,7 +104,7 @@ impl Plan {
     }
 
     /// How long the texts are.
-    pub fn length(&self) -> TextLength {
+    pub fn length(&self) -> BodyLength {
         self.length
     }
 
@@ -123,7 +123,7 @@ impl Plan {
 
     /// The message of that name, whose index is within the plan.
     pub fn message(&self, id: MessageId) -> Message {
-        let mut chance = generator(Purpose::Message, self.seed, id.index(), 0);
+        let mut chance = for_message(RngStream::Message, self.seed, id.index(), 0);
         let phone = phone(&mut chance);
         let length =
             if self.length.exact { self.length.max } else { chance.random_range(1..=self.length.max) };
@@ -160,7 +160,7 @@ mod tests {
     use std::collections::HashSet;
 
     fn plan(random: u128, seed: u64, total: u32, max: u16, exact: bool) -> Plan {
-        Plan::new(RunId::from_parts(1_700_000_000_000, random), seed, total, TextLength { max, exact })
+        Plan::new(RunId::from_parts(1_700_000_000_000, random), seed, total, BodyLength { max, exact })
             .unwrap()
     }
 
@@ -213,7 +213,7 @@ mod tests {
     fn a_plan_outside_the_ranges_is_refused() {
         let run = RunId::from_parts(0, 0);
         for (total, max) in [(0, 100), (MAX_MESSAGES + 1, 100), (1, 0), (1, MAX_LENGTH + 1)] {
-            assert!(Plan::new(run, 0, total, TextLength { max, exact: false }).is_err(), "{total} {max}");
+            assert!(Plan::new(run, 0, total, BodyLength { max, exact: false }).is_err(), "{total} {max}");
         }
     }
 
@@ -241,7 +241,7 @@ mod tests {
         assert!(RunId::from_parts(2, 0).to_string() > RunId::from_parts(1, 7).to_string());
     }
 
-    /// A picture of one message, so that a change of the generator does not go unseen: a resumed
+    /// A picture of one message, so that a change of the for_message does not go unseen: a resumed
     /// run must carry on with the texts it began with.
     #[test]
     fn message_number_7_of_seed_42_never_changes() {

@@ -3,10 +3,9 @@
 //! Each shard of the messages table's stream has one [`ShardTally`] a run. Lambda delivers stream
 //! records at least once; a record counts only if its sequence number lies above the tally's
 //! checkpoint, and the checkpoint is written together with the counts, so that no record ever
-//! counts twice. A [`Counter`] does that, against any number of other writers; [`RunTallies`] adds the shards up,
+//! counts twice. [`RunTallies`] adds the shards up,
 //! and says which of a run's tallies count.
 
-mod counter;
 mod counts;
 mod parts;
 mod sequence;
@@ -14,7 +13,6 @@ mod stored;
 mod timeline;
 mod times;
 
-pub use counter::{Counted, Counter, Swap};
 pub use parts::{Broken, RunTallies};
 pub use sequence::{NotASequenceNumber, SequenceNumber};
 pub use stored::VERSION;

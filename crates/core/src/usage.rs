@@ -18,7 +18,7 @@ pub struct Usage {
 /// Which program spends something on a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Program {
+pub enum ProgramKind {
     /// A producer.
     Producer,
     /// A sender.
@@ -27,11 +27,11 @@ pub enum Program {
 
 /// What a program says it has spent on a run so far.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Account {
+pub struct UsageRecord {
     /// The program's own id: of a sender, its name.
     pub id: String,
     /// Which program it is; `None` where the account does not tell.
-    pub program: Option<Program>,
+    pub program: Option<ProgramKind>,
     /// What it has spent; `None` where the account cannot be read.
     pub usage: Option<Usage>,
     /// It told so as it ended; else it may have spent more since, and may go on.

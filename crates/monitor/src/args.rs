@@ -2,14 +2,14 @@
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Parser, ValueHint};
-use stentor_core::cli::{OUTPUT, SharedArgs, examples, full_ending, number_within};
-use stentor_core::cost::OwnPrice;
+use stentor_cli::VERSION;
+use stentor_cli::{OUTPUT, SharedArgs, examples, full_ending, number_within};
+use stentor_core::cost::PriceOverride;
 use stentor_core::run::RunId;
-use stentor_version::VERSION;
 
-use crate::report::Target;
-use crate::thresholds::Threshold;
-use crate::web::Address;
+use stentor_report::Target;
+use stentor_run_view::thresholds::Threshold;
+use stentor_web::ListenAddress;
 
 /// Watch a rehearsal: messages sent and failed, the average time per message, and how long it will take
 ///
@@ -34,7 +34,7 @@ pub struct Args {
     pub follow: bool,
     /// Serve a live page for browsers until Ctrl-C, at HOST:PORT or a port of this machine: 127.0.0.1:8787 if none is given
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8787", conflicts_with_all = ["once", "follow", "plain", "ascii", "fail_if", "audit", "repair", "report", "compare", "json"], help_heading = WATCH)]
-    pub web: Option<Address>,
+    pub web: Option<ListenAddress>,
     /// One plain line an interval in place of the live view, as in a pipe
     #[arg(long, help_heading = OUTPUT)]
     pub plain: bool,
@@ -49,7 +49,7 @@ pub struct Args {
     pub compare: Vec<RunId>,
     /// Reckon the cost with a price of your own, such as write_units=0.75; may be given several times
     #[arg(long, value_name = "NAME=DOLLARS", requires = "reckoned", long_help = PRICE, help_heading = REPORT)]
-    pub price: Vec<OwnPrice>,
+    pub price: Vec<PriceOverride>,
     /// Exit 4 if the last snapshot crosses this, such as 'failed_rate>0.2' or 'p99_latency>30s'; may be given several times
     #[arg(long, value_name = "EXPR", conflicts_with_all = ["audit", "repair"], long_help = FAIL_IF, help_heading = CHECK)]
     pub fail_if: Vec<Threshold>,

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use stentor_core::aws::metrics::RunRecord;
-use stentor_core::aws::{Error, MessagesTable, MetricsTable};
-use stentor_core::census::Census;
-use stentor_core::show;
+use stentor_aws::metrics::RunRecord;
+use stentor_aws::{Error, MessagesTable, MetricsTable};
+use stentor_cli::format;
+use stentor_core::table_count::TableCount;
 use stentor_core::tally::{Broken, Tally};
 use tokio::time::{Instant, sleep};
 
-use crate::snapshot::BrokenTally;
 use crate::table::count_table;
-use crate::view::rfc3339;
+use stentor_cli::format::rfc3339;
+use stentor_run_view::snapshot::BrokenTally;
 
 /// How long the stream may lag behind the table before a difference is one.
 const LAG: Duration = Duration::from_secs(10);
@@ -71,13 +71,13 @@ impl Side {
 }
 
 impl TableSide {
-    pub(crate) fn of(census: &Census) -> Self {
+    pub(crate) fn of(table_count: &TableCount) -> Self {
         Self {
-            concluded: Side::of(&census.tally),
-            pending: census.pending,
-            missing: census.missing,
-            unreadable: census.unreadable,
-            unreadable_example: census.unreadable_example.map(|id| id.to_string()),
+            concluded: Side::of(&table_count.tally),
+            pending: table_count.pending,
+            missing: table_count.missing,
+            unreadable: table_count.unreadable,
+            unreadable_example: table_count.unreadable_example.map(|id| id.to_string()),
         }
     }
 }
@@ -89,29 +89,29 @@ pub(crate) async fn audit(
     messages: &MessagesTable,
     metrics: &MetricsTable,
 ) -> Result<Audit, Error> {
-    let mut census = count_table(&record.plan, messages).await?;
+    let mut table_count = count_table(&record.plan, messages).await?;
     let counted = Instant::now();
     loop {
-        let parts = metrics.run_parts(record.plan.run()).await?;
-        if census.tally == parts.tally || counted.elapsed() >= LAG {
-            return Ok(Audit::of(record, &census, &parts.tally, &parts.broken));
+        let parts = metrics.run_items(record.plan.run()).await?;
+        if table_count.tally == parts.tally || counted.elapsed() >= LAG {
+            return Ok(Audit::of(record, &table_count, &parts.tally, &parts.broken));
         }
         sleep(Duration::from_millis(500)).await;
         // What was not there or not concluded may be by now.
-        if census.pending + census.missing > 0 {
-            census = count_table(&record.plan, messages).await?;
+        if table_count.pending + table_count.missing > 0 {
+            table_count = count_table(&record.plan, messages).await?;
         }
     }
 }
 
 impl Audit {
-    fn of(record: &RunRecord, census: &Census, tallies: &Tally, broken: &[Broken]) -> Self {
-        let differences = differences(census, tallies);
+    fn of(record: &RunRecord, table_count: &TableCount, tallies: &Tally, broken: &[Broken]) -> Self {
+        let differences = differences(table_count, tallies);
         Self {
             run: record.plan.run().to_string(),
             total: record.plan.total().into(),
             agrees: differences.is_empty(),
-            table: TableSide::of(census),
+            table: TableSide::of(table_count),
             tallies: Side::of(tallies),
             differences,
             broken: broken.iter().map(BrokenTally::from).collect(),
@@ -119,7 +119,7 @@ impl Audit {
     }
 
     pub(crate) fn json(&self) -> String {
-        show::json(self)
+        format::json_line(self)
     }
 
     /// The verdict in a line; above it both sides in a table where they differ.
@@ -132,13 +132,13 @@ impl Audit {
         let row = |name: &str, side: &Side| {
             format!(
                 "  {name:<8} {:>12} {:>12} {:>12}",
-                show::count(side.sent),
-                show::count(side.failed),
+                format::thousands(side.sent),
+                format::thousands(side.failed),
                 average(side)
             )
         };
         [
-            format!("run {}: {} messages", self.run, show::count(self.total)),
+            format!("run {}: {} messages", self.run, format::thousands(self.total)),
             format!("  {:<8} {:>12} {:>12} {:>12}", "", "sent", "failed", "average"),
             row("table", &self.table.concluded),
             row("tallies", &self.tallies),
@@ -151,11 +151,11 @@ impl Audit {
         if self.agrees {
             return format!(
                 "the audit agrees: table {} sent, {} failed, average {}; tallies {} sent, {} failed, average {}",
-                show::count(table.sent),
-                show::count(table.failed),
+                format::thousands(table.sent),
+                format::thousands(table.failed),
                 average(table),
-                show::count(tallies.sent),
-                show::count(tallies.failed),
+                format::thousands(tallies.sent),
+                format::thousands(tallies.failed),
                 average(tallies),
             );
         }
@@ -167,7 +167,7 @@ impl Audit {
         let open = [(self.table.pending, "pending"), (self.table.missing, "not in the table")]
             .into_iter()
             .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("; {} {what}", show::count(count)));
+            .map(|(count, what)| format!("; {} {what}", format::thousands(count)));
         let broken = self.broken.first().map(|broken| {
             format!("; the tally of shard {} is damaged: monitor --repair --run {}", broken.shard(), self.run)
         });
@@ -176,19 +176,19 @@ impl Audit {
 }
 
 /// What differs, figure by figure, and where all sums are the same, how they are spread.
-fn differences(census: &Census, tallies: &Tally) -> Vec<String> {
-    let table = &census.tally;
+fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
+    let table = &table_count.tally;
     let told = |what: &str, table: &str, tallies: &str| {
         (table != tallies).then(|| format!("{what} {table} in the table, {tallies} in the tallies"))
     };
-    let figure = |what, table, tallies| told(what, &show::count(table), &show::count(tallies));
+    let figure = |what, table, tallies| told(what, &format::thousands(table), &format::thousands(tallies));
     let time = |at: Option<u64>| at.map_or_else(|| "never".to_owned(), rfc3339);
     let spread = |what: &str, same_sums: bool, same: bool| {
         (same_sums && !same).then(|| format!("{what} has the same sum on both sides, spread differently"))
     };
     let (delivery, latency) = (&table.delivery, &table.latency);
-    let unreadable = census.unreadable_example.map(|id| {
-        let count = show::count(census.unreadable);
+    let unreadable = table_count.unreadable_example.map(|id| {
+        let count = format::thousands(table_count.unreadable);
         format!("unreadable items {count} in the table, such as {id}")
     });
     [
@@ -220,22 +220,22 @@ fn average(side: &Side) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::tests::reading;
+    use stentor_run_view::fixtures::reading;
 
-    /// What the table says, and what the tallies say, of a run of 2,000 of which 1,500 are concluded.
-    fn audit_of(census: &Census, tallies: &Tally, broken: &[Broken]) -> Audit {
-        Audit::of(&reading(2_000, 1_500).record, census, tallies, broken)
+    /// What the table says, and what the tallies status, of a run of 2,000 of which 1,500 are concluded.
+    fn audit_of(table_count: &TableCount, tallies: &Tally, broken: &[Broken]) -> Audit {
+        Audit::of(&reading(2_000, 1_500).record, table_count, tallies, broken)
     }
 
-    fn census() -> Census {
-        Census { tally: reading(2_000, 1_500).tally, ..Census::default() }
+    fn table_count() -> TableCount {
+        TableCount { tally: reading(2_000, 1_500).tally, ..TableCount::default() }
     }
 
     #[test]
     fn a_run_of_equal_counts_agrees_whatever_is_pending() {
-        let (tallies, census) = (census().tally, Census { pending: 3, ..census() });
+        let (tallies, table_count) = (table_count().tally, TableCount { pending: 3, ..table_count() });
         assert_eq!(
-            audit_of(&census, &tallies, &[]).lines(),
+            audit_of(&table_count, &tallies, &[]).lines(),
             "the audit agrees: table 1,350 sent, 150 failed, average 0.100 s; \
              tallies 1,350 sent, 150 failed, average 0.100 s; 3 pending"
         );
@@ -243,11 +243,11 @@ mod tests {
 
     #[test]
     fn each_differing_figure_is_named() {
-        let census = census();
+        let table_count = table_count();
         let differs = |change: fn(&mut Tally)| {
-            let mut tallies = census.tally.clone();
+            let mut tallies = table_count.tally.clone();
             change(&mut tallies);
-            let audit = audit_of(&census, &tallies, &[]);
+            let audit = audit_of(&table_count, &tallies, &[]);
             assert!(!audit.agrees);
             audit.lines().lines().last().unwrap().to_owned()
         };
@@ -258,7 +258,7 @@ mod tests {
             told("first conclusion 1970-01-01T00:00:01.000Z in the table, never in the tallies")
         );
         let other = reading(2_000, 1_499).tally;
-        let all = audit_of(&census, &other, &[]).differences;
+        let all = audit_of(&table_count, &other, &[]).differences;
         let named: Vec<&str> = all.iter().filter_map(|told| told.split(char::is_numeric).next()).collect();
         assert_eq!(
             named,
@@ -273,8 +273,8 @@ mod tests {
     #[test]
     fn unreadable_items_are_a_difference_with_an_example() {
         let id = reading(1, 0).record.plan.ids(0..1).next().unwrap();
-        let census = Census { unreadable: 2, unreadable_example: Some(id), ..census() };
-        let audit = audit_of(&census, &census.tally, &[]);
+        let table_count = TableCount { unreadable: 2, unreadable_example: Some(id), ..table_count() };
+        let audit = audit_of(&table_count, &table_count.tally, &[]);
         assert!(!audit.agrees);
         assert!(audit.lines().ends_with(&format!("unreadable items 2 in the table, such as {id}")));
     }
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_damaged_tally_is_told_with_the_remedy() {
         let broken = [Broken { shard: "\u{1b}[2J".into(), why: "odd".into() }];
-        let audit = audit_of(&census(), &Tally::default(), &broken);
+        let audit = audit_of(&table_count(), &Tally::default(), &broken);
         let told = audit.lines();
         assert!(told.contains("the tally of shard \\u{1b}[2J is damaged"), "{told}");
         assert!(told.ends_with(&format!("monitor --repair --run {}", audit.run)), "{told}");

@@ -10,22 +10,11 @@
 
 mod args;
 mod audit;
-mod charts;
-mod compare;
-mod history;
-mod known;
+mod comparison;
 mod live;
-mod reader;
-mod reading;
+mod plain;
 mod repair;
-mod report;
-mod snapshot;
-mod stall;
 mod table;
-mod thresholds;
-mod view;
-mod watch;
-mod web;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -33,52 +22,52 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 pub use args::Args;
-use known::{Data, Place};
-use live::{Ending, Look};
-use reading::Sources;
-use snapshot::Snapshot;
-use stentor_core::aws::metrics::RunRecord;
-use stentor_core::aws::session::Destination;
-use stentor_core::aws::{Error, MessagesTable, Session};
-use stentor_core::cli::{Listener, Stop, colour, print_line, say};
+use live::{Ending, Theme};
+use plain::{View, completion};
+use stentor_aws::metrics::RunRecord;
+use stentor_aws::session::Destination;
+use stentor_aws::{Error, MessagesTable, Session};
+use stentor_cli::format;
+use stentor_cli::{OutputState, Shutdown, colour, print_line, status};
 use stentor_core::cost::Prices;
 use stentor_core::run::RunId;
-use stentor_core::show;
+use stentor_run_view::follow::{Choice, Seen, Stalled, Standing, Watch};
+use stentor_run_view::reading::Sources;
+use stentor_run_view::snapshot::Snapshot;
+use stentor_run_view::view::{Data, Place};
 use tokio::time::{MissedTickBehavior, interval};
-use view::{View, completion};
-use watch::{Choice, Seen, Stalled, Standing, Watch};
 
 /// The exit code where a threshold is crossed.
 const CROSSED: u8 = 4;
 
-/// Watches, audits or repairs, as the flags say; returns the exit code.
-pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
+/// Watches, audits or repairs, as the flags status; returns the exit code.
+pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
     if let Some(report) = &args.report {
         report.try_out()?;
     }
     // First, so that a port that is taken is told at once.
     let page = match &args.web {
-        Some(address) => Some(web::bind(address).await?),
+        Some(address) => Some(stentor_web::bind(address).await?),
         None => None,
     };
-    let session = Arc::new(Session::open(destination, stop.token()).await?);
-    let stopped = || Ok(stop.code().unwrap_or(0));
-    let Some(sources) = stop.unless_requested(Sources::open(&session)).await else { return stopped() };
+    let session = Arc::new(Session::open(destination, shutdown.token()).await?);
+    let stopped = || Ok(shutdown.code().unwrap_or(0));
+    let Some(sources) = shutdown.or_shutdown(Sources::open(&session)).await else { return stopped() };
     let sources = sources?;
     let place = Place::of(&session);
     if let Some(listener) = page {
-        web::announce(&listener, args.shared.quiet)?;
+        stentor_web::announce(&listener, args.shared.quiet)?;
         let every = Duration::from_secs_f64(args.interval);
-        let served = web::serve(listener, &sources, place, choice(&args), every);
-        return stop.unless_requested(served).await.map_or_else(stopped, |served| served.map(|()| 0));
+        let served = stentor_web::serve(listener, &sources, place, choice(&args), every);
+        return shutdown.or_shutdown(served).await.map_or_else(stopped, |served| served.map(|()| 0));
     }
     if is_live(&args)
-        && let Some(ending) = show(&args, &place, &sources, &stop).await
+        && let Some(ending) = show(&args, &place, &sources, &shutdown).await
     {
-        let finished = stop.unless_requested(finish(&args, ending, &place, &sources));
+        let finished = shutdown.or_shutdown(finish(&args, ending, &place, &sources));
         return finished.await.unwrap_or_else(stopped);
     }
-    let code = stop.unless_requested(async {
+    let code = shutdown.or_shutdown(async {
         if args.audit {
             audit_run(&args, &sources, &MessagesTable::new(&session)).await
         } else if args.repair {
@@ -93,10 +82,10 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
 }
 
 /// Draws the live view until it ends; `None` where the terminal cannot be had.
-async fn show(args: &Args, place: &Place, sources: &Sources, stop: &Stop) -> Option<Ending> {
-    let look = Look { ascii: args.ascii, colour: colour(&std::io::stdout()) };
+async fn show(args: &Args, place: &Place, sources: &Sources, shutdown: &Shutdown) -> Option<Ending> {
+    let look = Theme { ascii: args.ascii, colour: colour(&std::io::stdout()) };
     let every = Duration::from_secs_f64(args.interval);
-    live::show(sources, place.clone(), choice(args), every, look, stop).await
+    live::show(sources, place.clone(), choice(args), every, look, shutdown).await
 }
 
 /// Prints the run every interval, until it is over.
@@ -122,7 +111,7 @@ async fn print_on(args: &Args, sources: &Sources, last: &mut Option<Seen>) -> an
                 return no_run();
             }
             if !std::mem::replace(&mut told_of_waiting, true) && !args.shared.quiet {
-                say("no run in this stack yet: waiting for a producer");
+                status("no run in this stack yet: waiting for a producer");
             }
             continue;
         };
@@ -130,7 +119,7 @@ async fn print_on(args: &Args, sources: &Sources, last: &mut Option<Seen>) -> an
         let listener = print_line(&view.render(&seen.snapshot))?;
         let is_over = seen.standing != Standing::GoesOn && !args.follow;
         let data = || Box::new(Data::of(seen.clone(), Duration::ZERO));
-        if listener == Listener::Gone || args.once {
+        if listener == OutputState::Closed || args.once {
             return Ok(Ending::Left(Some(data())));
         }
         if is_over {
@@ -149,13 +138,13 @@ async fn finish(args: &Args, ending: Ending, place: &Place, sources: &Sources) -
                 Ok(())
             };
             if args.report.is_some() {
-                report::settle(sources, &mut data, args.shared.quiet).await;
+                stentor_report::settle(sources, &mut data, args.shared.quiet).await;
             }
             let reported = write_report(args, &data, place);
             let code = judge(args, &data.snapshot);
             if data.standing == Standing::Stalled {
                 if let Err(error) = reported {
-                    say(&error.to_string());
+                    status(&error.to_string());
                 }
                 bail!("{}", Stalled(&data.snapshot));
             }
@@ -163,7 +152,7 @@ async fn finish(args: &Args, ending: Ending, place: &Place, sources: &Sources) -
         }
         Ending::Failed(error, data) => {
             if let Some(Err(unreported)) = data.map(|data| write_report(args, &data, place)) {
-                say(&unreported.to_string());
+                status(&unreported.to_string());
             }
             Err(error)
         }
@@ -174,7 +163,7 @@ async fn finish(args: &Args, ending: Ending, place: &Place, sources: &Sources) -
         }
         Ending::Left(None) => {
             if args.report.is_some() {
-                say("there is no report: there was no run to tell of");
+                status("there is no report: there was no run to tell of");
             }
             Ok(0)
         }
@@ -184,14 +173,14 @@ async fn finish(args: &Args, ending: Ending, place: &Place, sources: &Sources) -
 
 fn write_report(args: &Args, data: &Data, place: &Place) -> anyhow::Result<()> {
     let Some(target) = &args.report else { return Ok(()) };
-    report::write(target, data, place, &Prices::with(&args.price), args.shared.quiet)
+    stentor_report::write(target, data, place, &Prices::with(&args.price), args.shared.quiet)
 }
 
 /// Tells which thresholds the last snapshot crosses; returns the exit code.
 fn judge(args: &Args, last: &Snapshot) -> u8 {
-    let crossed = thresholds::crossed(&args.fail_if, last);
+    let crossed = stentor_run_view::thresholds::crossed(&args.fail_if, last);
     for line in &crossed {
-        say(line);
+        status(line);
     }
     if crossed.is_empty() { 0 } else { CROSSED }
 }
@@ -226,11 +215,16 @@ async fn repair_run(args: &Args, sources: &Sources, messages: &MessagesTable) ->
 
 /// Prints two runs side by side.
 async fn compare_runs(args: &Args, runs: [RunId; 2], place: &Place, sources: &Sources) -> anyhow::Result<u8> {
-    let comparison = compare::compare(sources, runs, place, &Prices::with(&args.price)).await?;
+    let comparison =
+        stentor_report::comparison::compare(sources, runs, place, &Prices::with(&args.price)).await?;
     if let Some(target) = &args.report {
-        report::keep(target, &comparison, compare::page, args.shared.quiet)?;
+        stentor_report::keep(target, &comparison, stentor_report::comparison::page, args.shared.quiet)?;
     }
-    print_line(&if args.shared.json { show::json(&comparison) } else { compare::table(&comparison) })?;
+    print_line(&if args.shared.json {
+        format::json_line(&comparison)
+    } else {
+        comparison::table(&comparison)
+    })?;
     Ok(0)
 }
 

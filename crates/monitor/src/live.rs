@@ -6,9 +6,9 @@
 mod draw;
 #[cfg(test)]
 mod frames;
-mod look;
 mod model;
 mod terminal;
+mod theme;
 
 use std::io;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use anyhow::anyhow;
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use draw::Picture;
 use futures::StreamExt;
-pub(crate) use look::Look;
 use model::{Key, Model};
-use stentor_core::cli::Stop;
+use stentor_cli::Shutdown;
 use terminal::Canvas;
+pub(crate) use theme::Theme;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::known::{Data, Place};
-use crate::reader::{self, Wish};
-use crate::reading::Sources;
-use crate::watch::Choice;
+use stentor_run_view::follow::Choice;
+use stentor_run_view::reader::{self, Wish};
+use stentor_run_view::reading::Sources;
+use stentor_run_view::view::{Data, Place};
 
 /// How often age and time left move on.
 const TICK: Duration = Duration::from_millis(500);
@@ -63,14 +63,14 @@ pub(crate) async fn show(
     place: Place,
     choice: Choice,
     every: Duration,
-    look: Look,
-    stop: &Stop,
+    look: Theme,
+    shutdown: &Shutdown,
 ) -> Option<Ending> {
     let wish = Wish { choice, interval: every, paused: false, lists: 0 };
     let mut model = Model::new(place, wish);
     let mut canvas = Canvas::open().ok()?;
     let began = Instant::now();
-    let ended = follow(&mut model, &mut canvas, sources, began, look, stop).await;
+    let ended = follow(&mut model, &mut canvas, sources, began, look, shutdown).await;
     let size = canvas.size();
     drop(canvas);
     let picture = Picture { model: &model, now: began.elapsed(), look };
@@ -98,8 +98,8 @@ async fn follow(
     canvas: &mut Canvas,
     sources: &Sources,
     began: Instant,
-    look: Look,
-    stop: &Stop,
+    look: Theme,
+    shutdown: &Shutdown,
 ) -> anyhow::Result<End> {
     let (wishes, wanted) = watch::channel(model.wish);
     let (news, mut arrivals) = mpsc::unbounded_channel();
@@ -110,7 +110,7 @@ async fn follow(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = stop.requested() => return Ok(End::Signal(stop.code().unwrap_or(INTERRUPTED))),
+            () = shutdown.wait() => return Ok(End::Signal(shutdown.code().unwrap_or(INTERRUPTED))),
             read = &mut reader => return read.map(|()| End::Left).map_err(Into::into),
             Some(news) = arrivals.recv() => model.learn(news, began.elapsed()),
             event = events.next(), if listening => match event {

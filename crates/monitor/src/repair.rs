@@ -1,11 +1,11 @@
 //! Counts a finished run from the table, where its tallies are damaged, and lets that count alone from then on.
 
 use serde::Serialize;
-use stentor_core::aws::metrics::RunRecord;
-use stentor_core::aws::{Error, MessagesTable, MetricsTable};
-use stentor_core::census::{Census, Incomplete};
+use stentor_aws::metrics::RunRecord;
+use stentor_aws::{Error, MessagesTable, MetricsTable};
+use stentor_cli::format;
 use stentor_core::run::RunId;
-use stentor_core::show;
+use stentor_core::table_count::{MissingItems, TableCount};
 
 use crate::audit::TableSide;
 use crate::table::count_table;
@@ -32,28 +32,28 @@ pub(crate) async fn repair(
     messages: &MessagesTable,
     metrics: &MetricsTable,
 ) -> Result<Repair, Error> {
-    let census = count_table(&record.plan, messages).await?;
-    if let Ok(tally) = census.whole() {
+    let table_count = count_table(&record.plan, messages).await?;
+    if let Ok(tally) = table_count.whole() {
         metrics.write_final_tally(record.plan.run(), tally).await?;
     }
-    Ok(Repair::of(record, &census))
+    Ok(Repair::of(record, &table_count))
 }
 
 impl Repair {
-    fn of(record: &RunRecord, census: &Census) -> Self {
-        let incomplete = census.whole().err();
+    fn of(record: &RunRecord, table_count: &TableCount) -> Self {
+        let incomplete = table_count.whole().err();
         Self {
             run: record.plan.run().to_string(),
             total: record.plan.total().into(),
             repaired: incomplete.is_none(),
-            table: TableSide::of(census),
+            table: TableSide::of(table_count),
             refusal: incomplete.map(|why| refusal(record, &why)),
             unmarked: record.enqueued < record.plan.total(),
         }
     }
 
     pub(crate) fn json(&self) -> String {
-        show::json(self)
+        format::json_line(self)
     }
 
     pub(crate) fn line(&self) -> String {
@@ -62,33 +62,33 @@ impl Repair {
         format!(
             "repaired: run {} is counted from the table, {} sent, {} failed, and this counts alone now{}",
             self.run,
-            show::count(counted.sent),
-            show::count(counted.failed),
+            format::thousands(counted.sent),
+            format::thousands(counted.failed),
             if self.unmarked { &unmarked } else { "" },
         )
     }
 }
 
 /// What stands in the way, and below it what to do.
-fn refusal(record: &RunRecord, why: &Incomplete) -> String {
+fn refusal(record: &RunRecord, why: &MissingItems) -> String {
     let run = record.plan.run();
     let ways: Vec<String> =
         [(why.pending, "pending"), (why.missing, "not in the table"), (why.unreadable, "unreadable")]
             .into_iter()
             .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{} {what}", show::count(count)))
+            .map(|(count, what)| format!("{} {what}", format::thousands(count)))
             .collect();
     let example = why.unreadable_example.map_or_else(String::new, |id| format!(" (such as {id})"));
     let all_enqueued = record.enqueued == record.plan.total();
     format!(
         "run {run} cannot be repaired: of its {} messages {}{example}\n{}",
-        show::count(record.plan.total().into()),
+        format::thousands(record.plan.total().into()),
         ways.join(", "),
         remedies(run, why, all_enqueued).join("; ")
     )
 }
 
-fn remedies(run: RunId, why: &Incomplete, all_enqueued: bool) -> Vec<String> {
+fn remedies(run: RunId, why: &MissingItems, all_enqueued: bool) -> Vec<String> {
     let pending = (why.pending > 0).then(|| {
         format!("Let senders finish what is pending, and if the queue is empty: producer --requeue {run}")
     });
@@ -108,31 +108,31 @@ fn remedies(run: RunId, why: &Incomplete, all_enqueued: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::tests::reading;
+    use stentor_run_view::fixtures::reading;
 
-    fn refused(census: &Census, enqueued: u32) -> String {
+    fn refused(table_count: &TableCount, enqueued: u32) -> String {
         let mut record = reading(10, 0).record;
         record.enqueued = enqueued;
-        Repair::of(&record, census).refusal.expect("it is incomplete")
+        Repair::of(&record, table_count).refusal.expect("it is incomplete")
     }
 
     #[test]
     fn a_refusal_names_how_many_in_which_way_and_what_to_do() {
-        let pending = refused(&Census { pending: 3, missing: 1, ..Census::default() }, 9);
+        let pending = refused(&TableCount { pending: 3, missing: 1, ..TableCount::default() }, 9);
         let (first, rest) = pending.split_once('\n').unwrap();
         assert!(first.ends_with("of its 10 messages 3 pending, 1 not in the table"), "{first}");
         assert!(rest.contains("producer --requeue") && rest.contains("producer --resume"), "{rest}");
-        let gone = refused(&Census { missing: 1, ..Census::default() }, 10);
+        let gone = refused(&TableCount { missing: 1, ..TableCount::default() }, 10);
         assert!(gone.contains("seven days") && !gone.contains("--resume"), "{gone}");
         let id = reading(10, 0).record.plan.ids(4..5).next();
-        let odd = refused(&Census { unreadable: 2, unreadable_example: id, ..Census::default() }, 10);
+        let odd = refused(&TableCount { unreadable: 2, unreadable_example: id, ..TableCount::default() }, 10);
         assert!(odd.contains("2 unreadable (such as") && odd.contains("#000000004)"), "{odd}");
     }
 
     #[test]
     fn a_whole_run_is_repaired() {
-        let census = Census { tally: reading(10, 10).tally, ..Census::default() };
-        let repair = Repair::of(&reading(10, 10).record, &census);
+        let table_count = TableCount { tally: reading(10, 10).tally, ..TableCount::default() };
+        let repair = Repair::of(&reading(10, 10).record, &table_count);
         assert_eq!((repair.repaired, repair.refusal.as_deref()), (true, None));
         assert!(
             repair.line().contains("9 sent, 1 failed") && !repair.line().contains('\n'),
@@ -141,7 +141,9 @@ mod tests {
         );
         let mut unmarked = reading(10, 10).record;
         unmarked.enqueued = 9;
-        assert!(Repair::of(&unmarked, &census).line().contains("\nIt is complete once its producer says so"));
+        assert!(
+            Repair::of(&unmarked, &table_count).line().contains("\nIt is complete once its producer says so")
+        );
         let json: serde_json::Value = serde_json::from_str(&repair.json()).unwrap();
         assert_eq!((json["repaired"].as_bool(), json["table"]["sent"].as_u64()), (Some(true), Some(9)));
     }

@@ -1,10 +1,10 @@
 //! The command line, and the job it asks for.
 
 use clap::Parser;
-use stentor_core::cli::{SharedArgs, examples, full_ending, number_within};
+use stentor_cli::VERSION;
+use stentor_cli::{SharedArgs, examples, full_ending, number_within};
 use stentor_core::message::MAX_MESSAGES;
 use stentor_core::run::{MAX_LENGTH, Plan, RunId};
-use stentor_version::VERSION;
 
 const DEFAULT_MESSAGES: u32 = 1_000;
 const DEFAULT_LENGTH: u16 = 100;
@@ -34,7 +34,7 @@ pub struct Args {
     /// Enqueue no more than this many messages a second, evenly [default: as fast as it goes]
     #[arg(long, value_name = "MESSAGES", allow_negative_numbers = true, value_parser = parse_rate, help_heading = SPEED)]
     pub rate: Option<f64>,
-    /// How many batches of 50 messages are under way at once, 1 to 512
+    /// How many paced_batches of 50 messages are under way at once, 1 to 512
     #[arg(long, value_name = "BATCHES", default_value_t = 40, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=512), help_heading = SPEED)]
     pub concurrency: u16,
     /// Take up an interrupted run where it stopped
@@ -66,7 +66,7 @@ pub(crate) enum Job {
         /// Its name, where the user gave one.
         run: Option<RunId>,
     },
-    /// Go on with a run at its mark.
+    /// Go on with a run at its watermark.
     Resume(RunId),
     /// Enqueue again what is pending.
     Requeue(RunId),
@@ -114,7 +114,7 @@ fn parse_rate(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
-    use stentor_core::run::TextLength;
+    use stentor_core::run::BodyLength;
 
     fn args(line: &str) -> Args {
         Args::try_parse_from(format!("producer {line}").split_whitespace()).unwrap()
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_resumed_run_cannot_change_its_plan() {
         let run = RunId::from_parts(1, 1);
-        let plan = Plan::new(run, 7, 1_000, TextLength { max: 100, exact: false }).unwrap();
+        let plan = Plan::new(run, 7, 1_000, BodyLength { max: 100, exact: false }).unwrap();
         for (line, contradicts) in [
             ("", false),
             ("-m 1000 -l 100 --seed 7", false),

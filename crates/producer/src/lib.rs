@@ -1,48 +1,48 @@
-//! The producer: makes the messages of a run, stores them in the table, and puts them on the queue.
+//! The producer: makes the messages of a run, backends them in the table, and puts them on the queue.
 //!
-//! `plan → generate → store → enqueue → mark`: [`Args`] say what to do, `pipeline` is the way of the messages,
-//! `mark` how far it is gapless, `pace` how fast it goes, `requeue` the way back from table to
-//! queue, and `account` what all of it spends.
+//! `plan → generate → store → enqueue → watermark`: [`Args`] status what to do, `enqueue` is the way of the messages,
+//! `watermark` how far it is watermark, `rate_limit` how fast it goes, `requeue` the way back from table to
+//! queue, and `usage` what all of it spends.
 
-mod account;
 mod args;
-mod mark;
-mod pace;
-mod pipeline;
+mod enqueue;
+mod rate_limit;
 mod requeue;
 mod summary;
+mod usage;
+mod watermark;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use account::Account;
 use anyhow::{anyhow, bail};
 pub use args::Args;
 use args::Job;
-use pipeline::{Feed, Stores, feed};
+use enqueue::{Backends, EnqueueProgress, enqueue_run};
 use requeue::requeue;
-use stentor_core::aws::metrics::{Creation, RunRecord};
-use stentor_core::aws::session::Destination;
-use stentor_core::aws::{Error, MessagesTable, MetricsTable, Queue, Session};
-use stentor_core::cli::{Live, Stop, print_line, say};
-use stentor_core::clock::now_ms;
-use stentor_core::run::{Plan, RunId, TextLength};
-use stentor_core::show;
+use stentor_aws::clock::now_ms;
+use stentor_aws::metrics::{CreateRunResult, RunRecord};
+use stentor_aws::session::Destination;
+use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
+use stentor_cli::format;
+use stentor_cli::{ProgressLine, Shutdown, print_line, status};
+use stentor_core::run::{BodyLength, Plan, RunId};
 use summary::Summary;
 use tokio_util::sync::CancellationToken;
+use usage::UsageReporter;
 
 /// Does what the flags ask for; returns the exit code.
-pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
+pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
     let start = Instant::now();
-    let Some(prepared) = stop.unless_requested(prepare(&args, destination, stop.token())).await else {
-        return Ok(stop.code().unwrap_or(0));
+    let Some(prepared) = shutdown.or_shutdown(prepare(&args, destination, shutdown.token())).await else {
+        return Ok(shutdown.code().unwrap_or(0));
     };
-    let (stores, record) = prepared?;
+    let (backends, record) = prepared?;
     let run = record.plan.run();
-    let account = Account::open(&stores.session, &stores.metrics, run).await;
+    let usage = UsageReporter::open(&backends.session, &backends.metrics, run).await;
     let done = match args.job() {
-        Job::Requeue(_) => requeue_run(&args, &record, &stores, &stop, start, account).await,
-        _ => enqueue(&args, &record, &stores, &stop, start, account).await,
+        Job::Requeue(_) => requeue_run(&args, &record, &backends, &shutdown, start, usage).await,
+        _ => enqueue(&args, &record, &backends, &shutdown, start, usage).await,
     };
     done.map_err(|error| match args.job() {
         Job::Requeue(run) => anyhow!("{error}\nBegin again: producer --requeue {run}"),
@@ -50,88 +50,88 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     })
 }
 
-/// Finds the stores, and the run as it stands in them; a new one is begun.
+/// Finds the backends, and the run as it stands in them; a new one is begun.
 async fn prepare(
     args: &Args,
     destination: Destination,
     ending: CancellationToken,
-) -> anyhow::Result<(Stores, RunRecord)> {
+) -> anyhow::Result<(Backends, RunRecord)> {
     let session = Arc::new(Session::open(destination, ending).await?);
-    let stores = Stores {
+    let backends = Backends {
         queue: Queue::open(&session).await?,
         messages: MessagesTable::new(&session),
         metrics: MetricsTable::new(&session),
         session,
     };
     let record = match args.job() {
-        Job::Begin { run } => begin(args, run, &stores).await?,
+        Job::Begin { run } => begin(args, run, &backends).await?,
         Job::Resume(run) => {
-            let record = stored_run(run, &stores).await?;
+            let record = stored_run(run, &backends).await?;
             if let Some(what) = args.contradiction(&record.plan) {
                 bail!("cannot resume run {run} with {what}\nLeave the flag out: a run keeps its plan");
             }
             record
         }
-        Job::Requeue(run) => stored_run(run, &stores).await?,
+        Job::Requeue(run) => stored_run(run, &backends).await?,
     };
-    Ok((stores, record))
+    Ok((backends, record))
 }
 
 /// Writes the plan of a new run, and makes it the latest.
-async fn begin(args: &Args, run: Option<RunId>, stores: &Stores) -> anyhow::Result<RunRecord> {
+async fn begin(args: &Args, run: Option<RunId>, backends: &Backends) -> anyhow::Result<RunRecord> {
     let created_at = now_ms();
     let run = run.unwrap_or_else(|| RunId::from_parts(created_at, rand::random()));
     // Half of a u64 is enough to tell runs apart, and short enough to type.
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let length = TextLength { max: args.length_or_default(), exact: args.exact_length };
+    let length = BodyLength { max: args.length_or_default(), exact: args.exact_length };
     let plan = Plan::new(run, seed, args.messages_or_default(), length)?;
-    if stores.metrics.create_run(&plan, created_at).await? == Creation::Exists {
+    if backends.metrics.create_run(&plan, created_at).await? == CreateRunResult::AlreadyExists {
         bail!(
             "run {run} (--run) exists already\nGo on with it: producer --resume {run}, or leave --run out for a new one"
         );
     }
-    stores.metrics.point_latest(run).await?;
+    backends.metrics.set_latest(run).await?;
     Ok(RunRecord { plan, created_at, enqueued: 0, finished_at: None })
 }
 
-async fn stored_run(run: RunId, stores: &Stores) -> Result<RunRecord, Error> {
-    stores.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })
+async fn stored_run(run: RunId, backends: &Backends) -> Result<RunRecord, Error> {
+    backends.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })
 }
 
 /// Enqueues what is left of a run.
 async fn enqueue(
     args: &Args,
     record: &RunRecord,
-    stores: &Stores,
-    stop: &Stop,
+    backends: &Backends,
+    shutdown: &Shutdown,
     start: Instant,
-    account: Account<'_>,
+    usage: UsageReporter<'_>,
 ) -> anyhow::Result<u8> {
     let plan = &record.plan;
-    let total = show::count(plan.total().into());
+    let total = format::thousands(plan.total().into());
     if !args.shared.quiet {
-        say(&format!("run {}: {total} messages, seed {}", plan.run(), plan.seed()));
+        status(&format!("run {}: {total} messages, seed {}", plan.run(), plan.seed()));
     }
-    let live = Live::bar("enqueuing", plan.total(), record.enqueued, args.shared.quiet);
-    let work = Feed {
+    let progress_line = ProgressLine::bar("enqueuing", plan.total(), record.enqueued, args.shared.quiet);
+    let work = EnqueueProgress {
         plan,
         from: record.enqueued,
         possibly_repeated: matches!(args.job(), Job::Resume(_)),
         rate: args.rate,
         concurrency: args.concurrency.into(),
     };
-    let fed = feed(&work, stores, stop, |messages| live.advance(messages)).await;
-    drop(live);
+    let fed = enqueue_run(&work, backends, shutdown, |messages| progress_line.advance(messages)).await;
+    drop(progress_line);
     let messages = fed?;
     let complete = record.enqueued + messages == plan.total();
     if complete && record.finished_at.is_none() {
-        stores.metrics.finish(plan, now_ms()).await?;
+        backends.metrics.mark_finished(plan, now_ms()).await?;
     }
-    tell(args, plan, messages, start.elapsed(), account).await?;
-    match stop.code() {
+    tell(args, plan, messages, start.elapsed(), usage).await?;
+    match shutdown.code() {
         Some(code) if !complete => {
-            let enqueued = show::count((record.enqueued + messages).into());
-            say(&format!("interrupted at {enqueued} of {total} messages\n{}", how_to_resume(plan.run())));
+            let enqueued = format::thousands((record.enqueued + messages).into());
+            status(&format!("interrupted at {enqueued} of {total} messages\n{}", how_to_resume(plan.run())));
             Ok(code)
         }
         _ => Ok(0),
@@ -142,30 +142,38 @@ async fn enqueue(
 async fn requeue_run(
     args: &Args,
     record: &RunRecord,
-    stores: &Stores,
-    stop: &Stop,
+    backends: &Backends,
+    shutdown: &Shutdown,
     start: Instant,
-    account: Account<'_>,
+    usage: UsageReporter<'_>,
 ) -> anyhow::Result<u8> {
     let plan = &record.plan;
-    let live = Live::bar("looking up", plan.total(), 0, args.shared.quiet);
-    let done = requeue(plan, stores, args.concurrency.into(), stop, |messages| live.advance(messages)).await;
-    drop(live);
+    let progress_line = ProgressLine::bar("looking up", plan.total(), 0, args.shared.quiet);
+    let done = requeue(plan, backends, args.concurrency.into(), shutdown, |messages| {
+        progress_line.advance(messages)
+    })
+    .await;
+    drop(progress_line);
     let done = done?;
-    tell(args, plan, done.enqueued, start.elapsed(), account).await?;
+    tell(args, plan, done.enqueued, start.elapsed(), usage).await?;
     if done.missing > 0 && record.enqueued < plan.total() {
-        let missing = show::count(done.missing.into());
-        say(&format!("{missing} messages of the run are not created yet: producer --resume {}", plan.run()));
+        let missing = format::thousands(done.missing.into());
+        status(&format!(
+            "{missing} messages of the run are not created yet: producer --resume {}",
+            plan.run()
+        ));
     } else if done.missing > 0 {
-        let missing = show::count(done.missing.into());
-        say(&format!("{missing} messages of the run are gone from the table: it keeps them for seven days"));
+        let missing = format::thousands(done.missing.into());
+        status(&format!(
+            "{missing} messages of the run are gone from the table: it keeps them for seven days"
+        ));
     }
-    match stop.code() {
+    match shutdown.code() {
         Some(code) if done.looked_up < plan.total() => {
-            let looked_up = show::count(done.looked_up.into());
-            say(&format!(
+            let looked_up = format::thousands(done.looked_up.into());
+            status(&format!(
                 "interrupted after {looked_up} of {} messages; begin again: producer --requeue {}",
-                show::count(plan.total().into()),
+                format::thousands(plan.total().into()),
                 plan.run()
             ));
             Ok(code)
@@ -184,9 +192,9 @@ async fn tell(
     plan: &Plan,
     messages: u32,
     took: Duration,
-    account: Account<'_>,
+    usage: UsageReporter<'_>,
 ) -> anyhow::Result<()> {
-    let summary = Summary::new(plan, messages, took, account.close().await);
+    let summary = Summary::new(plan, messages, took, usage.close().await);
     print_line(&if args.shared.json { summary.json() } else { summary.line() })?;
     Ok(())
 }

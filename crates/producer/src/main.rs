@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    stentor_core::cli::main(|args: &producer::Args| &args.shared, producer::run)
+    stentor_cli::main(|args: &producer::Args| &args.shared, producer::run)
 }

@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::pin::pin;
 
 use futures::stream::{self, StreamExt};
-use stentor_core::aws::messages::KEYS;
-use stentor_core::aws::{Error, queue};
-use stentor_core::cli::Stop;
+use stentor_aws::messages::KEYS;
+use stentor_aws::{Error, queue};
+use stentor_cli::Shutdown;
 use stentor_core::delivery::Status;
-use stentor_core::message::{Envelope, MessageId};
+use stentor_core::message::{MessageId, QueueMessage};
 use stentor_core::run::Plan;
 
-use crate::pipeline::Stores;
+use crate::enqueue::Backends;
 
 /// What was found, and what was enqueued again.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +28,15 @@ pub(crate) struct Requeued {
 /// stop. `progress` is told of each batch looked up.
 pub(crate) async fn requeue(
     plan: &Plan,
-    stores: &Stores,
+    backends: &Backends,
     concurrency: usize,
-    stop: &Stop,
+    shutdown: &Shutdown,
     progress: impl Fn(u32),
 ) -> Result<Requeued, Error> {
     let mut done = pin!(
         stream::iter(plan.chunks(KEYS))
-            .take_until(Box::pin(stop.requested()))
-            .map(|indices| requeue_batch(plan, stores, indices))
+            .take_until(Box::pin(shutdown.wait()))
+            .map(|indices| requeue_batch(plan, backends, indices))
             .buffer_unordered(concurrency)
     );
     let mut all = Requeued::default();
@@ -50,19 +50,19 @@ pub(crate) async fn requeue(
     Ok(all)
 }
 
-async fn requeue_batch(plan: &Plan, stores: &Stores, indices: Range<u32>) -> Result<Requeued, Error> {
+async fn requeue_batch(plan: &Plan, backends: &Backends, indices: Range<u32>) -> Result<Requeued, Error> {
     let ids: Vec<MessageId> = plan.ids(indices).collect();
-    let standings = stores.messages.look_up(&ids).await?;
+    let standings = backends.messages.get_messages(&ids).await?;
     let missing = standings.iter().filter(|standing| standing.is_none()).count();
-    let pending: Vec<Envelope> = ids
+    let pending: Vec<QueueMessage> = ids
         .iter()
         .zip(&standings)
         .filter(|(_, standing)| standing.is_some_and(|standing| standing.status == Some(Status::Pending)))
-        .map(|(id, _)| Envelope { message: plan.message(*id), possibly_repeated: true })
+        .map(|(id, _)| QueueMessage { message: plan.message(*id), possibly_repeated: true })
         .collect();
     // One after the other: the flag bounds what is under way.
     for some in pending.chunks(queue::BATCH) {
-        stores.queue.send(some.to_vec()).await?;
+        backends.queue.send(some.to_vec()).await?;
     }
     let size = |count: usize| u32::try_from(count).expect("at most a hundred");
     Ok(Requeued { enqueued: size(pending.len()), missing: size(missing), looked_up: size(ids.len()) })

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use stentor_cli::format;
 use stentor_core::run::Plan;
-use stentor_core::show;
 use stentor_core::usage::Usage;
 
 /// What this call came to; its JSON is the producer's result.
@@ -27,16 +27,16 @@ impl Summary {
     }
 
     pub(crate) fn json(&self) -> String {
-        show::json(self)
+        format::json_line(self)
     }
 
     pub(crate) fn line(&self) -> String {
         format!(
             "run {}: {} messages enqueued in {} ({} a second)",
             self.run,
-            show::count(self.messages.into()),
-            show::span(self.seconds),
-            show::rate(self.messages_per_second),
+            format::thousands(self.messages.into()),
+            format::duration(self.seconds),
+            format::rate(self.messages_per_second),
         )
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stentor_core::aws::queue::{BATCH, Receipt};
-use stentor_core::aws::{Error, Queue};
+use stentor_aws::queue::{BATCH, ReceiptHandle};
+use stentor_aws::{Error, Queue};
 
 use crate::batching::in_batches;
 use crate::hands::{Return, Settlements};
@@ -26,7 +26,7 @@ pub(crate) async fn acknowledge(
         settled.count(receipts);
         result.unwrap_or_else(&failed);
     };
-    let deletes = in_batches(settlements.deletes, BATCH, linger, async |receipts: Vec<Receipt>| {
+    let deletes = in_batches(settlements.deletes, BATCH, linger, async |receipts: Vec<ReceiptHandle>| {
         tell(receipts.len(), queue.delete(receipts).await);
     });
     let returns = in_batches(settlements.returns, BATCH, Duration::ZERO, async |returns: Vec<Return>| {

@@ -2,7 +2,7 @@
 //! about a second, so that a sender that starts later gets its share.
 
 /// The most messages of one receive.
-const RECEIVE: usize = stentor_core::aws::queue::BATCH;
+const RECEIVE: usize = stentor_aws::queue::BATCH;
 
 /// The most receives under way at once.
 const MOST_RECEIVES: usize = 64;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use stentor_core::cli::{SharedArgs, UsageError, examples, full_ending, number_within};
-use stentor_core::delivery::{FailureRate, MAX_MEAN_WAIT, MAX_SPREAD, Provider, Shape, Wait};
-use stentor_version::VERSION;
+use stentor_cli::VERSION;
+use stentor_cli::{SharedArgs, UsageError, examples, full_ending, number_within};
+use stentor_core::delivery::{DeliveryModel, FailureRate, MAX_MEAN_WAIT, MAX_SPREAD, Shape, Wait};
 
 use crate::ending::{FailureLimit, Patience};
 
@@ -94,11 +94,11 @@ impl From<Distribution> for Shape {
 }
 
 impl Args {
-    pub(crate) fn provider(&self) -> Result<Provider, UsageError> {
+    pub(crate) fn provider(&self) -> Result<DeliveryModel, UsageError> {
         let wait = Wait::new(self.wait, self.distribution.into(), self.spread)
             .map_err(|error| UsageError(format!("--wait and --spread: {error}")))?;
         let seed = self.seed.unwrap_or_else(rand::random);
-        Ok(Provider { wait, failure_rate: self.failure_rate, seed })
+        Ok(DeliveryModel { wait, failure_rate: self.failure_rate, seed })
     }
 
     pub(crate) fn failure_limit(&self) -> Option<FailureLimit> {

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use stentor_core::aws::messages::{NewConclusion, STATEMENTS, Verdict};
-use stentor_core::aws::{Error, MessagesTable};
+use stentor_aws::messages::{OutcomeUpdate, STATEMENTS, UpdateResult};
+use stentor_aws::{Error, MessagesTable};
 use tokio::sync::mpsc;
 
 use crate::batching::in_batches;
@@ -35,7 +35,7 @@ impl Conclusions {
         failed: impl Fn(Error),
     ) {
         in_batches(delivered, STATEMENTS, Duration::ZERO, async |batch: Vec<Delivered>| {
-            match self.conclude(batch).await {
+            match self.record_outcomes(batch).await {
                 Ok(()) => concluded(),
                 Err(error) => failed(error),
             }
@@ -43,21 +43,21 @@ impl Conclusions {
         .await;
     }
 
-    async fn conclude(&self, batch: Vec<Delivered>) -> Result<(), Error> {
-        let conclusions: Vec<NewConclusion> =
+    async fn record_outcomes(&self, batch: Vec<Delivered>) -> Result<(), Error> {
+        let conclusions: Vec<OutcomeUpdate> =
             batch.iter().map(|delivered| self.conclusion(delivered)).collect();
-        let verdicts = self.messages.conclude(&conclusions).await?;
+        let verdicts = self.messages.record_outcomes(&conclusions).await?;
         for (delivered, verdict) in batch.into_iter().zip(verdicts) {
             match verdict {
-                Verdict::Concluded => {
+                UpdateResult::Recorded => {
                     self.counts.concluded(delivered.outcome, delivered.took_ms);
                     delivered.held.delete();
                 }
-                Verdict::Duplicate => {
+                UpdateResult::Duplicate => {
                     self.counts.duplicate();
                     delivered.held.delete();
                 }
-                Verdict::NotThere => {
+                UpdateResult::NotFound => {
                     self.seen.warn_of_missing(delivered.held.id());
                     delivered.held.give_back(HANDED_BACK_IN);
                 }
@@ -66,10 +66,10 @@ impl Conclusions {
         Ok(())
     }
 
-    fn conclusion(&self, delivered: &Delivered) -> NewConclusion {
+    fn conclusion(&self, delivered: &Delivered) -> OutcomeUpdate {
         let attempt = self.attempts.get() + 1;
         self.attempts.set(attempt);
-        NewConclusion {
+        OutcomeUpdate {
             id: delivered.held.id(),
             outcome: delivered.outcome,
             concluded_at: delivered.at,

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use stentor_core::clock::now_ms;
-use stentor_core::delivery::{Outcome, Provider};
+use stentor_aws::clock::now_ms;
+use stentor_core::delivery::{DeliveryModel, Outcome};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ pub(crate) struct Delivered {
 /// Where messages are delivered.
 #[derive(Debug, Clone)]
 pub(crate) struct Deliveries {
-    pub provider: Provider,
+    pub provider: DeliveryModel,
     /// Tries before a message counts as failed.
     pub max_attempts: u32,
     /// One permit a delivery at once.

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use stentor_core::aws::{Error, MetricsTable, Queue};
-use stentor_core::backlog::{EmptyWatch, empty_for_good_after};
+use stentor_aws::{Error, MetricsTable, Queue};
 use stentor_core::delivery::FailureRate;
+use stentor_core::queue_depth::{IdleDetector, settle_time};
 use tokio::time::{Instant, sleep};
 
 use crate::counts::Counts;
@@ -42,7 +42,7 @@ impl FailureLimit {
         let concluded = counts.sent() + counts.failed();
         counts.failed() > 0
             && concluded >= self.min_sample
-            && counts.failed() as f64 >= self.rate.share() * concluded as f64
+            && counts.failed() as f64 >= self.rate.as_fraction() * concluded as f64
     }
 }
 
@@ -67,7 +67,7 @@ impl Ending {
             Patience::UntilAccountedFor => IDLE,
         };
         let start = Instant::now();
-        let mut empty = EmptyWatch::default();
+        let mut empty = IdleDetector::default();
         loop {
             let quiet_for = self.seen.last().elapsed();
             if self.hands.len() + self.hands.unsettled() > 0 || quiet_for < idle {
@@ -91,7 +91,7 @@ impl Ending {
 
     async fn may_end(&self, empty_for: Duration) -> Result<bool, Error> {
         Ok(matches!(self.patience, Patience::Idle(_))
-            || empty_for >= empty_for_good_after(self.visibility)
+            || empty_for >= settle_time(self.visibility)
             || self.all_is_accounted_for().await?)
     }
 
@@ -101,7 +101,7 @@ impl Ending {
         let mut runs = self.seen.runs();
         runs.extend(self.metrics.latest().await?);
         for run in runs {
-            let parts = self.metrics.run_parts(run).await?;
+            let parts = self.metrics.run_items(run).await?;
             let done = parts.record.is_some_and(|record| {
                 let total = record.plan.total();
                 record.enqueued == total && parts.tally.concluded() >= u64::from(total)

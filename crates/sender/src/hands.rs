@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use stentor_core::aws::queue::Receipt;
+use stentor_aws::queue::ReceiptHandle;
 use stentor_core::message::MessageId;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -21,14 +21,14 @@ pub(crate) struct Hands {
     released: Cell<u64>,
     unsettled: Rc<Cell<usize>>,
     changed: Rc<Notify>,
-    deletes: mpsc::UnboundedSender<Receipt>,
+    deletes: mpsc::UnboundedSender<ReceiptHandle>,
     returns: mpsc::UnboundedSender<Return>,
 }
 
 /// A receive of a message in hand. A message that came twice has two.
 #[derive(Debug, Clone)]
 struct Grip {
-    receipt: Receipt,
+    receipt: ReceiptHandle,
     received_at: Instant,
     visible_again: Instant,
     /// An extension is under way.
@@ -39,14 +39,14 @@ struct Grip {
 #[derive(Debug, Clone)]
 pub(crate) struct Due {
     pub id: MessageId,
-    pub receipt: Receipt,
+    pub receipt: ReceiptHandle,
     pub received_at: Instant,
 }
 
 /// A receive that goes back to the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Return {
-    pub receipt: Receipt,
+    pub receipt: ReceiptHandle,
     /// When others shall see it again.
     pub visible_in: Duration,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Return {
 /// What is to be settled: receipts to delete, and receives to give back.
 #[derive(Debug)]
 pub(crate) struct Settlements {
-    pub deletes: mpsc::UnboundedReceiver<Receipt>,
+    pub deletes: mpsc::UnboundedReceiver<ReceiptHandle>,
     pub returns: mpsc::UnboundedReceiver<Return>,
     unsettled: Rc<Cell<usize>>,
     changed: Rc<Notify>,
@@ -119,7 +119,7 @@ impl Hands {
     pub(crate) fn take(
         self: &Rc<Self>,
         id: MessageId,
-        receipt: Receipt,
+        receipt: ReceiptHandle,
         receive_count: u32,
         received_at: Instant,
         visibility: Duration,
@@ -136,13 +136,13 @@ impl Hands {
     }
 
     /// Gives back what is no message of ours.
-    pub(crate) fn pass_on(&self, receipt: Receipt, visible_in: Duration) {
+    pub(crate) fn pass_on(&self, receipt: ReceiptHandle, visible_in: Duration) {
         self.unsettled.set(self.unsettled.get() + 1);
         // The receiver lives as long as the hands do.
         let _ = self.returns.send(Return { receipt, visible_in });
     }
 
-    fn delete(&self, receipt: Receipt) {
+    fn delete(&self, receipt: ReceiptHandle) {
         self.unsettled.set(self.unsettled.get() + 1);
         let _ = self.deletes.send(receipt);
     }
@@ -207,7 +207,7 @@ impl Hands {
         self.changed.notify_one();
     }
 
-    fn let_go(&self, id: MessageId) -> Vec<Receipt> {
+    fn let_go(&self, id: MessageId) -> Vec<ReceiptHandle> {
         let grips = self.grips.borrow_mut().remove(&id).unwrap_or_default();
         self.changed.notify_one();
         grips.into_iter().map(|grip| grip.receipt).collect()
@@ -243,7 +243,7 @@ impl Held {
         self.settle(|hands, receipt| hands.pass_on(receipt, visible_in));
     }
 
-    fn settle(&mut self, how: impl Fn(&Hands, Receipt)) {
+    fn settle(&mut self, how: impl Fn(&Hands, ReceiptHandle)) {
         self.delivered();
         self.settled = true;
         for receipt in self.hands.let_go(self.id) {

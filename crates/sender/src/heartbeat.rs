@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stentor_core::aws::metrics::SenderBeat;
-use stentor_core::aws::{MetricsTable, Session};
-use stentor_core::clock::now_ms;
-use stentor_core::usage::Program;
+use stentor_aws::clock::now_ms;
+use stentor_aws::metrics::Heartbeat;
+use stentor_aws::{MetricsTable, Session};
+use stentor_core::usage::ProgramKind;
 use tokio::time::sleep;
 
 use crate::counts::Counts;
@@ -22,16 +22,16 @@ const BEATS_AN_ACCOUNT: u64 = 12;
 
 /// What is told of this sender.
 #[derive(Debug)]
-pub(crate) struct Heartbeat {
+pub(crate) struct HeartbeatWriter {
     pub session: Arc<Session>,
     pub metrics: MetricsTable,
     pub seen: Rc<Seen>,
     pub counts: Rc<Counts>,
     /// The first sign: the settings, and no counts yet.
-    pub beat: SenderBeat,
+    pub beat: Heartbeat,
 }
 
-impl Heartbeat {
+impl HeartbeatWriter {
     /// Leaves a sign of life every few seconds, after the first, for ever.
     pub(crate) async fn run(&self, hands: &Hands) -> Infallible {
         let (mut beats, mut accounts) = (0, 0);
@@ -50,7 +50,7 @@ impl Heartbeat {
     /// The last sign: this sender has ended.
     pub(crate) async fn end(&self, released: u64) {
         let beat = self.now(released);
-        self.leave(&SenderBeat { ended_at: Some(beat.seen_at), ..beat }).await;
+        self.leave(&Heartbeat { ended_at: Some(beat.seen_at), ..beat }).await;
         self.account(true).await;
     }
 
@@ -62,7 +62,8 @@ impl Heartbeat {
         let (runs, all) = (messages.len(), messages.values().sum());
         for (run, some) in messages {
             let share = usage.share(some, all);
-            let spent = self.metrics.spent(run, Program::Sender, &self.beat.sender, &share, has_ended).await;
+            let spent =
+                self.metrics.put_usage(run, ProgramKind::Sender, &self.beat.sender, &share, has_ended).await;
             if let Err(error) = spent {
                 tracing::warn!("what run {run} has cost could not be written to the table: {error}");
             }
@@ -71,14 +72,14 @@ impl Heartbeat {
     }
 
     /// Signs of life are for show: without them a sender does its work all the same.
-    async fn leave(&self, beat: &SenderBeat) {
-        if let Err(error) = self.metrics.beat(beat).await {
+    async fn leave(&self, beat: &Heartbeat) {
+        if let Err(error) = self.metrics.put_heartbeat(beat).await {
             tracing::warn!("no sign of life could be left for the monitor: {error}");
         }
     }
 
-    fn now(&self, released: u64) -> SenderBeat {
-        SenderBeat {
+    fn now(&self, released: u64) -> Heartbeat {
+        Heartbeat {
             seen_at: now_ms(),
             sent: self.counts.sent(),
             failed: self.counts.failed(),

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use stentor_core::aws::queue::Received;
-use stentor_core::aws::{Error, MessagesTable, Queue};
+use stentor_aws::queue::ReceivedMessage;
+use stentor_aws::{Error, MessagesTable, Queue};
 use stentor_core::delivery::Status;
-use stentor_core::message::{Envelope, Standing};
+use stentor_core::message::{MessageRecord, QueueMessage};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -102,9 +102,9 @@ impl Intake {
     }
 
     /// Takes a message in hand, and says whether it may have been concluded before.
-    fn open(&self, received: Received, received_at: Instant) -> Option<(Held, bool)> {
-        let Received { body, receipt, receive_count } = received;
-        let envelope = match Envelope::from_wire(&body) {
+    fn open(&self, received: ReceivedMessage, received_at: Instant) -> Option<(Held, bool)> {
+        let ReceivedMessage { body, receipt, receive_count } = received;
+        let envelope = match QueueMessage::from_json(&body) {
             Ok(envelope) => envelope,
             Err(error) => {
                 self.seen.warn_of_garbage(&error);
@@ -124,16 +124,16 @@ impl Intake {
             return Ok(doubtful);
         }
         let ids: Vec<_> = doubtful.iter().map(Held::id).collect();
-        let standings = self.messages.look_up(&ids).await?;
+        let standings = self.messages.get_messages(&ids).await?;
         let mut pending = Vec::new();
         for (held, standing) in doubtful.into_iter().zip(standings) {
             match standing {
-                Some(Standing { status: Some(Status::Pending), .. }) => pending.push(held),
-                Some(Standing { status: Some(Status::Sent | Status::Failed), .. }) => {
+                Some(MessageRecord { status: Some(Status::Pending), .. }) => pending.push(held),
+                Some(MessageRecord { status: Some(Status::Sent | Status::Failed), .. }) => {
                     self.counts.duplicate();
                     held.delete();
                 }
-                Some(Standing { status: None, .. }) | None => {
+                Some(MessageRecord { status: None, .. }) | None => {
                     self.seen.warn_of_missing(held.id());
                     held.give_back(HANDED_BACK_IN);
                 }

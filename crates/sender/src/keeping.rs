@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use stentor_core::aws::queue::BATCH;
-use stentor_core::aws::{Error, Queue};
+use stentor_aws::queue::BATCH;
+use stentor_aws::{Error, Queue};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::hands::{Due, Hands};

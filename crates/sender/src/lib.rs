@@ -27,14 +27,14 @@ use std::time::Duration;
 
 pub use args::Args;
 use ending::Ending;
-use heartbeat::Heartbeat;
+use heartbeat::HeartbeatWriter;
 use progress::Progress;
 use rooms::{Furnishing, Rooms};
-use stentor_core::aws::metrics::SenderBeat;
-use stentor_core::aws::session::Destination;
-use stentor_core::aws::{Error, MessagesTable, MetricsTable, Queue, Session};
-use stentor_core::cli::{Live, Stop, print_line, say};
-use stentor_core::clock::now_ms;
+use stentor_aws::clock::now_ms;
+use stentor_aws::metrics::Heartbeat;
+use stentor_aws::session::Destination;
+use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
+use stentor_cli::{ProgressLine, Shutdown, print_line, status};
 use stentor_core::run::RunId;
 use summary::{Reason, Summary};
 use tokio::time::{Instant, timeout};
@@ -50,19 +50,19 @@ const SHORTEST_VISIBILITY: Duration = Duration::from_secs(1);
 const LAST_EFFORT: Duration = Duration::from_secs(5);
 
 /// Sends until there is nothing left, a limit is hit, or a signal comes; returns the exit code.
-pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Result<u8> {
+pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
     let provider = args.provider()?;
     let start = Instant::now();
     let started_at = now_ms();
     // Senders have names of the same kind as runs: unique, and in the order of their start.
     let sender = RunId::from_parts(started_at, rand::random()).to_string();
     let beat = first_beat(&args, &sender, started_at);
-    let Some(stage) = stop.unless_requested(Stage::prepare(destination, stop.token(), &beat)).await else {
-        return Ok(stop.code().unwrap_or(0));
+    let Some(stage) = shutdown.or_shutdown(Stage::prepare(destination, shutdown.token(), &beat)).await else {
+        return Ok(shutdown.code().unwrap_or(0));
     };
     let Stage { session, queue, messages, metrics, visibility } = stage?;
     if !args.shared.quiet {
-        say(&format!("sender {sender} takes from {}", queue.name()));
+        status(&format!("sender {sender} takes from {}", queue.name()));
     }
 
     let mut rooms = Rooms::open(&Furnishing {
@@ -76,7 +76,7 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
         sender: sender.clone(),
     });
     let counts = Rc::clone(&rooms.counts);
-    let heartbeat = Heartbeat {
+    let heartbeat = HeartbeatWriter {
         session: Arc::clone(&session),
         metrics: metrics.clone(),
         counts: Rc::clone(&counts),
@@ -86,12 +86,12 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     let hands = Rc::clone(&rooms.hands);
     let (seen, patience) = (Rc::clone(&rooms.seen), args.patience());
     let ending = Ending { queue, metrics, hands: Rc::clone(&hands), seen, patience, visibility };
-    let live = Live::line("delivering", args.shared.quiet);
+    let live = ProgressLine::line("delivering", args.shared.quiet);
     let mut progress = Progress::default();
     let reason = tokio::select! {
         drained = ending.drained() => drained.map(|()| Reason::Drained),
         hit = rooms.limit_hit() => hit.map(|()| Reason::FailureRate),
-        () = stop.requested() => Ok(Reason::Signal),
+        () = shutdown.wait() => Ok(Reason::Signal),
         never = heartbeat.run(&hands) => match never {},
         never = live.refresh(|| progress.line(start.elapsed(), &counts, hands.len())) => match never {},
     };
@@ -112,7 +112,7 @@ pub async fn run(args: Args, destination: Destination, stop: Stop) -> anyhow::Re
     Ok(match reason {
         Reason::Drained => 0,
         Reason::FailureRate => FAILURE_LIMIT,
-        Reason::Signal => stop.code().unwrap_or(0),
+        Reason::Signal => shutdown.code().unwrap_or(0),
     })
 }
 
@@ -129,26 +129,26 @@ impl Stage {
     async fn prepare(
         destination: Destination,
         ending: CancellationToken,
-        beat: &SenderBeat,
+        beat: &Heartbeat,
     ) -> Result<Self, Error> {
         let session = Arc::new(Session::open(destination, ending).await?);
         let queue = Queue::open(&session).await?;
         let (_, visibility) = queue.attributes().await?;
         let metrics = MetricsTable::new(&session);
-        metrics.beat(beat).await?;
+        metrics.put_heartbeat(beat).await?;
         let visibility = visibility.max(SHORTEST_VISIBILITY);
         Ok(Self { messages: MessagesTable::new(&session), session, queue, metrics, visibility })
     }
 }
 
-fn first_beat(args: &Args, sender: &str, started_at: u64) -> SenderBeat {
-    SenderBeat {
+fn first_beat(args: &Args, sender: &str, started_at: u64) -> Heartbeat {
+    Heartbeat {
         sender: sender.to_owned(),
         started_at,
         seen_at: started_at,
         ended_at: None,
         wait: args.wait,
-        failure_rate: args.failure_rate.share(),
+        failure_rate: args.failure_rate.as_fraction(),
         concurrency: args.concurrency,
         sent: 0,
         failed: 0,

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    stentor_core::cli::main(|args: &sender::Args| &args.shared, sender::run)
+    stentor_cli::main(|args: &sender::Args| &args.shared, sender::run)
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use stentor_core::show;
+use stentor_cli::format;
 
 use crate::counts::Counts;
 
@@ -24,11 +24,11 @@ impl Progress {
         let average = counts.average_seconds().map_or("-".to_owned(), |seconds| format!("{seconds:.3} s"));
         format!(
             "{} sent  {} failed  {average} each  {}/s  {} in hand  {}",
-            show::count(sent),
-            show::count(failed),
-            show::rate(self.rate(now, sent + failed)),
-            show::count(in_hand as u64),
-            show::span(now.as_secs_f64()),
+            format::thousands(sent),
+            format::thousands(failed),
+            format::rate(self.rate(now, sent + failed)),
+            format::thousands(in_hand as u64),
+            format::duration(now.as_secs_f64()),
         )
     }
 

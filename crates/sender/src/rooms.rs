@@ -7,8 +7,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use stentor_core::aws::{Error, MessagesTable, Queue};
-use stentor_core::delivery::Provider;
+use stentor_aws::{Error, MessagesTable, Queue};
+use stentor_core::delivery::DeliveryModel;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ use crate::seen::Seen;
 pub(crate) struct Furnishing {
     pub queue: Queue,
     pub messages: MessagesTable,
-    pub provider: Provider,
+    pub provider: DeliveryModel,
     /// Deliveries at once.
     pub slots: usize,
     pub max_attempts: u32,

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use stentor_core::message::{MessageId, NotAnEnvelope};
+use stentor_core::message::{MessageId, ParseQueueMessageError};
 use stentor_core::run::RunId;
 use tokio::time::Instant;
 
@@ -63,7 +63,7 @@ impl Seen {
     }
 
     /// Warns of a body that is no message, once.
-    pub(crate) fn warn_of_garbage(&self, error: &NotAnEnvelope) {
+    pub(crate) fn warn_of_garbage(&self, error: &ParseQueueMessageError) {
         if !self.warned_of_garbage.replace(true) {
             tracing::warn!(
                 "a body on the queue {error}; it and others like it go back, and end as dead letters"

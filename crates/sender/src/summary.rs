@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use stentor_core::show;
+use stentor_cli::format;
 use stentor_core::usage::Usage;
 
 use crate::counts::Counts;
@@ -58,7 +58,7 @@ impl Summary {
     }
 
     pub(crate) fn json(&self) -> String {
-        show::json(self)
+        format::json_line(self)
     }
 
     pub(crate) fn line(&self) -> String {
@@ -71,11 +71,11 @@ impl Summary {
         format!(
             "sender {}: {why} after {}: {} sent, {} failed, {average} each on average, {} duplicates, {} released",
             self.sender,
-            show::span(self.seconds),
-            show::count(self.sent),
-            show::count(self.failed),
-            show::count(self.duplicates),
-            show::count(self.released),
+            format::duration(self.seconds),
+            format::thousands(self.sent),
+            format::thousands(self.failed),
+            format::thousands(self.duplicates),
+            format::thousands(self.released),
         )
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::deaths::Deaths;
-use super::verdict::Verdict;
+use super::verdict::UpdateResult;
 use crate::Finished;
 use crate::proxy::Fault;
 
@@ -20,7 +20,7 @@ pub struct Report {
     /// How often processes died, by kind.
     pub deaths: Deaths,
     /// Whether the promises were kept.
-    pub verdict: Verdict,
+    pub verdict: UpdateResult,
     /// What the senders said of themselves.
     pub senders: SenderCounts,
 }

@@ -8,7 +8,7 @@ use crate::{Count, Stack};
 
 /// What a run came to.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Verdict {
+pub struct UpdateResult {
     /// Messages neither concluded nor among the dead letters.
     pub lost: u64,
     /// By how much the tallies exceed the table: messages counted twice.
@@ -19,7 +19,7 @@ pub struct Verdict {
     pub dead_letters: u64,
 }
 
-impl Verdict {
+impl UpdateResult {
     /// All promises were kept.
     pub fn is_good(self) -> bool {
         self.lost + self.counted_twice + self.not_counted == 0
@@ -69,7 +69,7 @@ fn outcomes(items: &[Value]) -> BTreeSet<(String, String)> {
 }
 
 /// The promises, once all is over: what became of each message that was planned, and whether it was counted.
-pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<Verdict, String> {
+pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<UpdateResult, String> {
     let items = stack.items(run);
     let letters = stack.dead_letters();
     let count = Count::of(&items);
@@ -79,7 +79,7 @@ pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<Verdict, 
     stack.drain_stream();
     let (sent, failed) = stack.tallied(run);
     let audited = stack.monitor(&format!("--audit --run {run}")).run();
-    let verdict = Verdict {
+    let verdict = UpdateResult {
         lost: messages.saturating_sub(count.sent + count.failed + dead_letters),
         counted_twice: sent.saturating_sub(count.sent) + failed.saturating_sub(count.failed),
         not_counted: count.sent.saturating_sub(sent) + count.failed.saturating_sub(failed),

@@ -7,7 +7,7 @@ use std::fs;
 
 use reading::{assert_tells, both, data, folder, names, path, read, select, text_of};
 use serde_json::{Value, json};
-use stentor_core::clock::now_ms;
+use stentor_aws::clock::now_ms;
 use stentor_tests::{Backend, Proxy, Stack, scaled, wait_until};
 
 /// Clears a terminal, turns the direction of writing, and would be markup.

@@ -6,7 +6,7 @@ use std::path::Path;
 use jsonschema::{Registry, Validator};
 use scraper::{ElementRef, Html, Selector};
 use serde_json::{Value, json};
-use stentor_core::show;
+use stentor_cli::format;
 use stentor_tests::Stack;
 use stentor_tests::programs::checkout;
 use tempfile::TempDir;
@@ -97,14 +97,14 @@ pub fn text_of(element: ElementRef<'_>) -> String {
 fn told(value: &Value, unit: &str) -> String {
     let Some(number) = value.as_f64() else { return "–".to_owned() };
     match (unit, value.as_u64()) {
-        ("count", Some(count)) => show::count(count),
+        ("count", Some(count)) => format::count(count),
         ("plain", Some(plain)) => plain.to_string(),
-        ("amount", _) => show::amount(number),
+        ("amount", _) => format::amount(number),
         ("seconds", _) => format!("{number:.3} s"),
-        ("span", _) => show::span(number),
-        ("rate", _) => show::rate(number),
+        ("span", _) => format::span(number),
+        ("rate", _) => format::rate(number),
         ("share", _) => format!("{:.1}%", number * 100.0),
-        ("dollars", _) => show::dollars(number),
+        ("dollars", _) => format::dollars(number),
         ("bill", _) => format!("${number:.6}"),
         ("price", _) if (number * 100.0).fract() == 0.0 => format!("${number:.2}"),
         ("price", _) => format!("${number}"),
@@ -133,7 +133,7 @@ pub fn assert_tells(html: &Html, data: &Value) {
     }
     for text in select(html, "[data-text]") {
         let (path, value) = at(text, "data-text");
-        assert_eq!(text_of(text), show::printable(value.as_str().expect("a text")), "{path}");
+        assert_eq!(text_of(text), format::escape_control(value.as_str().expect("a text")), "{path}");
     }
     for time in select(html, "[data-time]") {
         let (path, value) = at(time, "data-time");

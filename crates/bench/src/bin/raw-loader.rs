@@ -1,8 +1,8 @@
 //! The raw loader's door: see [`stentor_bench::raw`].
 
 use clap::{Args, Parser, Subcommand};
+use stentor_aws::names::StackName;
 use stentor_bench::raw::{self, Endpoint, Production};
-use stentor_core::aws::names::StackName;
 use stentor_core::run::MAX_LENGTH;
 
 /// Make the calls of the producer or of the sender by hand, and say how long they took: the practical limit.

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 
 use futures::future::try_join_all;
 use serde_json::{Value, json};
-use stentor_core::aws::messages::STATEMENTS;
-use stentor_core::aws::names::StackName;
-use stentor_core::aws::queue;
-use stentor_core::clock::now_ms;
-use stentor_core::message::{Envelope, Message};
-use stentor_core::run::{Plan, RunId, TextLength};
+use stentor_aws::clock::now_ms;
+use stentor_aws::messages::STATEMENTS;
+use stentor_aws::names::StackName;
+use stentor_aws::queue;
+use stentor_core::message::{Message, QueueMessage};
+use stentor_core::run::{BodyLength, Plan, RunId};
 use tokio::time::Instant;
 
 use super::request::Call;
@@ -44,7 +44,7 @@ pub async fn produce(
 ) -> anyhow::Result<Load> {
     let queue_url = queue_url(endpoint, stack).await?;
     let run = RunId::from_parts(now_ms(), rand::random());
-    let length = TextLength { max: production.length, exact: false };
+    let length = BodyLength { max: production.length, exact: false };
     let plan = Plan::new(run, rand::random(), production.messages, length)?;
     let batches = plan.chunks(BATCH).map(|indices| {
         let messages: Vec<Message> = plan.ids(indices).map(|id| plan.message(id)).collect();
@@ -99,11 +99,11 @@ fn requests(endpoint: &Endpoint, stack: &StackName, queue_url: &str, messages: V
             (Call::BatchExecuteStatement, Call::BatchExecuteStatement.request(endpoint, &body))
         })
         .collect();
-    let envelopes: Vec<Envelope> =
-        messages.into_iter().map(|message| Envelope { message, possibly_repeated: false }).collect();
+    let envelopes: Vec<QueueMessage> =
+        messages.into_iter().map(|message| QueueMessage { message, possibly_repeated: false }).collect();
     requests.extend(envelopes.chunks(queue::BATCH).map(|some| {
-        let entry = |(place, envelope): (usize, &Envelope)| {
-            json!({"Id": place.to_string(), "MessageBody": envelope.to_wire()})
+        let entry = |(place, envelope): (usize, &QueueMessage)| {
+            json!({"Id": place.to_string(), "MessageBody": envelope.to_json()})
         };
         let entries: Vec<Value> = some.iter().enumerate().map(entry).collect();
         let body = json!({"QueueUrl": queue_url, "Entries": entries}).to_string();

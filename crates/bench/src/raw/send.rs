@@ -6,11 +6,11 @@ use anyhow::Context;
 use futures::future::try_join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stentor_core::aws::messages::STATEMENTS;
-use stentor_core::aws::names::StackName;
-use stentor_core::aws::queue;
-use stentor_core::clock::now_ms;
-use stentor_core::message::{Envelope, MessageId};
+use stentor_aws::clock::now_ms;
+use stentor_aws::messages::STATEMENTS;
+use stentor_aws::names::StackName;
+use stentor_aws::queue;
+use stentor_core::message::{MessageId, QueueMessage};
 use tokio::time::{Instant, sleep};
 
 use super::request::Call;
@@ -108,7 +108,7 @@ impl Work<'_> {
         let answer = connection.call(&self.receive).await?;
         let answer: Answer = serde_json::from_slice(&answer).context("ReceiveMessage answers no messages")?;
         let held = |message: Message| {
-            let envelope = Envelope::from_wire(&message.body)?;
+            let envelope = QueueMessage::from_json(&message.body)?;
             Ok(Held { id: envelope.message.id, receipt: message.receipt_handle })
         };
         answer.messages.into_iter().map(held).collect()

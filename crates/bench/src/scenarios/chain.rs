@@ -1,7 +1,7 @@
 //! The whole chain on the sink: what a million messages cost.
 
 use anyhow::{Context, ensure};
-use stentor_core::cost::{Consumption, Counting, Dollars, Prices};
+use stentor_core::cost::{AggregatorModel, BilledUsage, Dollars, Prices};
 
 use super::function::units_a_put;
 use super::{Bench, Scenario};
@@ -15,8 +15,8 @@ const LATENCY: Latency = Latency::of_ms(20);
 
 /// How the stream is counted, as the stack's template has it, in so many shards, by puts of so many units. The function
 /// runs in no time worth telling.
-fn counting(shards: u32, tally_units: f64) -> Counting {
-    Counting {
+fn counting(shards: u32, tally_units: f64) -> AggregatorModel {
+    AggregatorModel {
         shards: shards.into(),
         window_seconds: 1.0,
         tally_units,
@@ -73,7 +73,7 @@ fn play(
     let queue_requests = a_message(counts.queue_requests() as f64);
     let (write_units, read_units) = (a_message(counts.write_units), a_message(counts.read_units));
     let counting = counting(shards, units_a_put(bench, rate, shards)?);
-    let million = Consumption {
+    let million = BilledUsage {
         queue_requests: Some(queue_requests * 1e6),
         write_units: Some(write_units * 1e6),
         read_units: Some(read_units * 1e6),

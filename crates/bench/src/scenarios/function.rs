@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use stentor_core::aws::names::StackName;
+use stentor_aws::names::StackName;
 use stentor_tests::Function;
 
 use super::{Bench, Scenario};

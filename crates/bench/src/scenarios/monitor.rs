@@ -6,9 +6,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
-use stentor_core::aws::names::StackName;
-use stentor_core::clock::now_ms;
-use stentor_core::run::{Plan, TextLength};
+use stentor_aws::clock::now_ms;
+use stentor_aws::names::StackName;
+use stentor_core::run::{BodyLength, Plan};
 use stentor_tests::Function;
 
 use super::{Bench, Scenario};
@@ -125,7 +125,7 @@ impl Going {
         for shard in 0..SHARDS {
             shards.push(Stream::usual(f64::from(A_SECOND))?.in_shard(shard).since(began));
         }
-        let length = TextLength { max: 100, exact: false };
+        let length = BodyLength { max: 100, exact: false };
         sink.record(&Plan::new(shards[0].run(), 1, MILLION, length)?, began)?;
         let mut run = Run { function, shards, sink: Arc::clone(&sink), sent: 0 };
         for _ in 0..BATCHES_BEFORE {

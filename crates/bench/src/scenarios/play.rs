@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use stentor_core::clock::now_ms;
-use stentor_core::run::{Plan, RunId, TextLength};
+use stentor_aws::clock::now_ms;
+use stentor_core::run::{BodyLength, Plan, RunId};
 
 use super::Bench;
 use crate::measure::{Measured, measure};
@@ -88,7 +88,7 @@ pub(super) fn send_by(
 ) -> anyhow::Result<Played> {
     let sink = Sink::start(latency)?;
     let run = RunId::from_parts(now_ms(), u128::from(messages));
-    sink.fill(&Plan::new(run, 1, messages, TextLength { max: LENGTH, exact: false })?)?;
+    sink.fill(&Plan::new(run, 1, messages, BodyLength { max: LENGTH, exact: false })?)?;
     let measured = measure(programs(&Place::of(&sink)))?;
     let counts = sink.counts();
     let (waiting, hidden) = sink.backlog();

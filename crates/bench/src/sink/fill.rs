@@ -1,8 +1,8 @@
 //! Puts a run into the sink without a producer, and signs of life without a sender.
 
-use stentor_core::clock::now_ms;
+use stentor_aws::clock::now_ms;
 use stentor_core::delivery::Status;
-use stentor_core::message::Envelope;
+use stentor_core::message::QueueMessage;
 use stentor_core::run::Plan;
 
 use super::Sink;
@@ -37,7 +37,7 @@ impl Sink {
                 ("expires_at", Value::N(expires_at.as_str().into())),
             ];
             put(&mut state.tables.messages, &id, "", &item)?;
-            let body = Envelope { message, possibly_repeated: false }.to_wire();
+            let body = QueueMessage { message, possibly_repeated: false }.to_json();
             state.queues.main.send(&body, md5(&body));
         }
         record(&mut state.tables, plan, now)?;

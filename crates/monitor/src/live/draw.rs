@@ -11,13 +11,13 @@ use ratatui::layout::{Constraint, Layout, Rect, Size};
 use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Widget};
-use stentor_core::show;
+use stentor_cli::format;
 
-use super::look::{FAINT, Look, STRONG};
 use super::model::Model;
-use crate::known::{Data, State, StateKind};
-use crate::snapshot::Snapshot;
-use crate::view::{percent, seconds};
+use crate::live::theme::{FAINT, STRONG, Theme};
+use stentor_cli::format::{percent_of, seconds};
+use stentor_run_view::snapshot::Snapshot;
+use stentor_run_view::view::{Data, State, StateKind};
 
 /// How much of the width the left one of two panels has, percent.
 const LEFT: u16 = 60;
@@ -41,7 +41,7 @@ pub(crate) struct Picture<'a> {
     pub model: &'a Model,
     /// Since the view began.
     pub now: Duration,
-    pub look: Look,
+    pub look: Theme,
 }
 
 impl Widget for Picture<'_> {
@@ -124,7 +124,7 @@ impl Picture<'_> {
         split(area, &line, badge, buf);
     }
 
-    /// What there is to say to that.
+    /// What there is to status to that.
     fn why(&self, state: &State, area: Rect, buf: &mut Buffer) {
         let style = if state.kind == StateKind::Bad { STRONG } else { FAINT };
         Line::from(Span::styled(format!(" {}", self.look.text(&state.why)), style)).render(area, buf);
@@ -134,15 +134,17 @@ impl Picture<'_> {
         let every = self.model.wish.interval.as_secs_f64();
         match self.model.known.age(self.now) {
             Some(age) if age.as_secs() < 1 => format!("data now, every {every} s"),
-            Some(age) => format!("data {} s old, every {every} s", show::count(age.as_secs())),
+            Some(age) => format!("data {} s old, every {every} s", format::thousands(age.as_secs())),
             None => format!("every {every} s"),
         }
     }
 
     fn progress(&self, area: Rect, buf: &mut Buffer) {
         let left = self.model.known.seconds_left(self.now);
-        let title = left
-            .map_or_else(|| " Progress ".to_owned(), |left| format!(" Progress: {} left ", show::span(left)));
+        let title = left.map_or_else(
+            || " Progress ".to_owned(),
+            |left| format!(" Progress: {} left ", format::duration(left)),
+        );
         let inner = self.frame(&title, area, buf);
         let [bar, legend] = Layout::vertical([Constraint::Length(1); 2]).areas(inner);
         let [bar, told] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(8)]).areas(bar);
@@ -172,14 +174,14 @@ impl Picture<'_> {
     fn legend(&self, now: &Snapshot, width: u16) -> Line<'static> {
         let look = self.look;
         let part = |sign: &'static str, style, name: &str, count: u64| {
-            let told = format!(" {name} {} ({})   ", show::count(count), percent(count, now.total));
+            let told = format!(" {name} {} ({})   ", format::thousands(count), percent_of(count, now.total));
             [Span::styled(sign, style), Span::raw(told)]
         };
         let mut spans: Vec<Span<'static>> = Vec::new();
         spans.extend(part(look.sent_sign(), look.sent(), "sent", now.sent));
         spans.extend(part(look.failed_sign(), look.failed(), "failed", now.failed));
         spans.extend(part(look.pending_sign(), FAINT, "pending", now.pending));
-        let total = format!("of {}", show::count(now.total));
+        let total = format!("of {}", format::thousands(now.total));
         if spans.iter().map(Span::width).sum::<usize>() + total.len() <= usize::from(width) {
             spans.push(Span::raw(total));
         }
@@ -207,19 +209,19 @@ impl Picture<'_> {
         ))];
         match self.data().map(|data| &data.snapshot) {
             Some(now) => {
-                let left = self.model.known.seconds_left(self.now).map_or("-".to_owned(), show::span);
+                let left = self.model.known.seconds_left(self.now).map_or("-".to_owned(), format::duration);
                 lines.extend([
-                    Line::raw(format!("sent {}", show::count(now.sent))),
-                    Line::raw(format!("failed {}", show::count(now.failed))),
-                    Line::raw(format!("pending {}", show::count(now.pending))),
+                    Line::raw(format!("sent {}", format::thousands(now.sent))),
+                    Line::raw(format!("failed {}", format::thousands(now.failed))),
+                    Line::raw(format!("pending {}", format::thousands(now.pending))),
                     Line::raw(format!("left {left}")),
                     Line::raw(format!("average {}", seconds(now.average_seconds))),
                     Line::raw(format!(
                         "rate {}/s",
-                        now.messages_per_second.map_or("-".to_owned(), show::rate)
+                        now.messages_per_second.map_or("-".to_owned(), format::rate)
                     )),
                     Line::raw(format!("senders {}", now.senders.len())),
-                    Line::raw(format!("dead letters {}", show::count(now.dead_letters))),
+                    Line::raw(format!("dead letters {}", format::thousands(now.dead_letters))),
                     Line::raw(self.age()),
                 ]);
             }

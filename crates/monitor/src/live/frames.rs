@@ -5,23 +5,23 @@ use std::time::Duration;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
-use stentor_core::aws::metrics::RunRecord;
+use stentor_aws::metrics::RunRecord;
 use stentor_core::delivery::Outcome;
-use stentor_core::run::{Plan, RunId, TextLength};
+use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::tally::{Broken, Conclusion, Tally};
 
 use super::draw::Picture;
-use super::look::Look;
 use super::model::{Key, Model};
-use crate::history::History;
-use crate::known::{Answer, Place};
-use crate::reader::{News, Wish};
-use crate::snapshot::Reading;
-use crate::snapshot::tests::{beat, reading};
-use crate::watch::{Choice, Seen, Standing};
+use crate::live::theme::Theme;
+use stentor_run_view::fixtures::{beat, reading};
+use stentor_run_view::follow::{Choice, Seen, Standing};
+use stentor_run_view::reader::{News, Wish};
+use stentor_run_view::snapshot::Reading;
+use stentor_run_view::throughput::History;
+use stentor_run_view::view::{Answer, Place};
 
-const PLAIN: Look = Look { ascii: false, colour: true };
-const ASCII: Look = Look { ascii: true, colour: false };
+const PLAIN: Theme = Theme { ascii: false, colour: true };
+const ASCII: Theme = Theme { ascii: true, colour: false };
 
 /// 2026-11-25, 12:00 UTC.
 const NOON: u64 = 1_795_608_000_000;
@@ -78,7 +78,7 @@ fn showing(seen: Seen) -> Model {
     model
 }
 
-fn draw(model: &Model, now: u64, look: Look, width: u16, height: u16) -> TestBackend {
+fn draw(model: &Model, now: u64, look: Theme, width: u16, height: u16) -> TestBackend {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let picture = Picture { model, now: secs(now), look };
     terminal.draw(|frame| frame.render_widget(picture, frame.area())).unwrap();
@@ -173,11 +173,11 @@ fn what_stays_behind_has_no_keys_and_leaves_room_for_a_prompt() {
 #[test]
 fn colour_is_left_out_where_it_is_not_wanted() {
     use ratatui::style::Color::Reset;
-    let coloured = |look: Look| {
+    let coloured = |look: Theme| {
         let drawn = draw(&failing(), 3, look, 80, 24);
         drawn.buffer().content.iter().any(|cell| cell.fg != Reset || cell.bg != Reset)
     };
-    assert!(coloured(PLAIN) && !coloured(Look { colour: false, ..PLAIN }));
+    assert!(coloured(PLAIN) && !coloured(Theme { colour: false, ..PLAIN }));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn choosing() -> Model {
             RunId::from_parts(NOON - 60_000 * minute, 7),
             1,
             total,
-            TextLength { max: 1, exact: false },
+            BodyLength { max: 1, exact: false },
         )
         .unwrap(),
         created_at: NOON - 60_000 * minute,

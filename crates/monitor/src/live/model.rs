@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use stentor_core::aws::metrics::RunRecord;
+use stentor_aws::metrics::RunRecord;
 
-use crate::known::{Data, Known, Place, State};
-use crate::reader::{News, Wish};
-use crate::watch::{Choice, Standing};
+use stentor_run_view::follow::{Choice, Standing};
+use stentor_run_view::reader::{News, Wish};
+use stentor_run_view::view::{Data, Known, Place, State};
 
 /// Intervals that the keys step through, seconds.
 const STEPS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 300.0, 900.0, 3_600.0];

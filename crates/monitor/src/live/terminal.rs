@@ -12,7 +12,7 @@ use ratatui::backend::{Backend, CrosstermBackend, IntoCrossterm};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
 use ratatui::widgets::Widget;
-use stentor_core::cli::Silence;
+use stentor_cli::StderrHold;
 
 /// The view is on the terminal.
 static OPEN: AtomicBool = AtomicBool::new(false);
@@ -22,7 +22,7 @@ static OPEN: AtomicBool = AtomicBool::new(false);
 pub(crate) struct Canvas {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     /// Told once the terminal is given back: fields go after their owner.
-    _silence: Silence,
+    _silence: StderrHold,
 }
 
 impl Canvas {
@@ -36,7 +36,7 @@ impl Canvas {
             Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(256 * 1024, io::stdout())))
         });
         match opened {
-            Ok(terminal) => Ok(Self { terminal, _silence: Silence::begin() }),
+            Ok(terminal) => Ok(Self { terminal, _silence: StderrHold::begin() }),
             Err(error) => {
                 give_back();
                 Err(error)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{ReturnCapacity, ReturnOnFailure, Tables};
-use stentor_core::clock::now_ms;
+use stentor_aws::clock::now_ms;
 
 use crate::sink::answer::{Answer, Refusal, or_default, read};
 use crate::sink::counts::Lags;

@@ -5,11 +5,11 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
-use stentor_core::show;
+use stentor_cli::format;
 
 use super::{LEFT, Picture};
-use crate::charts::Column;
-use crate::live::look::FAINT;
+use crate::live::theme::FAINT;
+use stentor_run_view::charts::Column;
 
 /// The most bars of the spread: times are known to two digits only.
 const MOST_BARS: usize = 64;
@@ -33,13 +33,13 @@ impl Picture<'_> {
         let peak = peak(&columns);
         let title = match rate {
             Some(rate) if peak > 0.0 => {
-                format!(" Messages a second: {}, peak {} ", show::rate(rate), show::rate(peak))
+                format!(" Messages a second: {}, peak {} ", format::rate(rate), format::rate(peak))
             }
-            Some(rate) => format!(" Messages a second: {} ", show::rate(rate)),
+            Some(rate) => format!(" Messages a second: {} ", format::rate(rate)),
             None => " Messages a second ".to_owned(),
         };
         let inner = self.frame(&title, area, buf);
-        let ends = if columns.is_empty() { None } else { Some(("0 s".to_owned(), show::span(length))) };
+        let ends = if columns.is_empty() { None } else { Some(("0 s".to_owned(), format::duration(length))) };
         self.chart(&columns, ends, self.look.sent(), inner, buf);
     }
 

@@ -5,12 +5,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
-use stentor_core::aws::metrics::RunRecord;
-use stentor_core::show;
+use stentor_aws::metrics::RunRecord;
+use stentor_cli::format;
 
 use super::Picture;
-use crate::live::look::{FAINT, STRONG};
 use crate::live::model::{Chooser, Over};
+use crate::live::theme::{FAINT, STRONG};
 
 const HELP: [(&str, &str); 9] = [
     ("q, Ctrl-C", "leave; what is on the screen stays behind"),
@@ -75,5 +75,5 @@ impl Picture<'_> {
 fn run_line(run: &RunRecord) -> String {
     let begun = i64::try_from(run.created_at).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let begun = begun.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
-    format!("{}  {begun}  {:>13} messages", run.plan.run(), show::count(run.plan.total().into()))
+    format!("{}  {begun}  {:>13} messages", run.plan.run(), format::thousands(run.plan.total().into()))
 }

@@ -4,12 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row, Table, Widget};
-use stentor_core::show;
+use stentor_cli::format;
 
 use super::{LEFT, Picture};
-use crate::live::look::{FAINT, STRONG};
-use crate::snapshot::{Percentiles, Sender, Snapshot};
-use crate::view::percent;
+use crate::live::theme::{FAINT, STRONG};
+use stentor_cli::format::percent_of;
+use stentor_run_view::snapshot::{Percentiles, Sender, Snapshot};
 
 /// Beside the name, which is a ULID of 26 letters: all of it fits into 80 columns.
 const SENDER_COLUMNS: [(&str, u16); 6] =
@@ -61,7 +61,7 @@ impl Picture<'_> {
             for ((name, count), row) in figures.iter().zip(area.rows()) {
                 let style = if name.starts_with("dead") { dead } else { FAINT };
                 Line::from(Span::styled(*name, style)).render(row, buf);
-                Line::from(show::count(*count)).right_aligned().render(row, buf);
+                Line::from(format::thousands(*count)).right_aligned().render(row, buf);
             }
         };
         let queue = now.queue;
@@ -113,13 +113,13 @@ impl Picture<'_> {
 
     fn sender_row(&self, sender: &Sender) -> Row<'static> {
         let concluded = sender.sent.saturating_add(sender.failed);
-        let share = if concluded == 0 { "-".to_owned() } else { percent(sender.failed, concluded) };
+        let share = if concluded == 0 { "-".to_owned() } else { percent_of(sender.failed, concluded) };
         let figures = [
-            sender.messages_per_second.map_or("-".to_owned(), show::rate),
-            show::count(sender.sent),
-            show::count(sender.failed),
+            sender.messages_per_second.map_or("-".to_owned(), format::rate),
+            format::thousands(sender.sent),
+            format::thousands(sender.failed),
             share,
-            show::count(sender.concurrency.into()),
+            format::thousands(sender.concurrency.into()),
             format!("{:.0} s ago", sender.seen_seconds_ago),
         ];
         let name = Cell::from(self.look.text(&sender.name));
@@ -132,8 +132,8 @@ fn rest(senders: &[Sender]) -> Row<'static> {
     let rate: f64 = senders.iter().filter_map(|sender| sender.messages_per_second).sum();
     let sum = |of: fn(&Sender) -> u64| senders.iter().map(of).fold(0, u64::saturating_add);
     let (sent, failed) = (sum(|sender| sender.sent), sum(|sender| sender.failed));
-    let figures = [show::rate(rate), show::count(sent), show::count(failed)];
-    let name = Cell::from(format!("and {} more", show::count(senders.len() as u64)));
+    let figures = [format::rate(rate), format::thousands(sent), format::thousands(failed)];
+    let name = Cell::from(format!("and {} more", format::thousands(senders.len() as u64)));
     Row::new([name].into_iter().chain(figures.map(right))).style(FAINT)
 }
 
@@ -144,7 +144,7 @@ fn right(text: String) -> Cell<'static> {
 /// Seconds that fit a narrow column.
 fn short(time: Option<f64>) -> String {
     match time {
-        Some(long) if long >= 1_000.0 => show::rate(long),
+        Some(long) if long >= 1_000.0 => format::rate(long),
         Some(long) if long >= 100.0 => format!("{long:.1}"),
         Some(time) => format!("{time:.3}"),
         None => "-".to_owned(),

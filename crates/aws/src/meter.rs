@@ -1,0 +1,98 @@
+//! Counts what the clients of a session ask for: every request that leaves, and the capacity that `DynamoDB` says
+//! it took.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::types::ConsumedCapacity;
+
+use stentor_core::usage::Usage;
+
+/// What a session has spent so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Meter(Arc<Mutex<Usage>>);
+
+/// Counts the requests of one service's client, tries included.
+#[derive(Debug)]
+pub(crate) struct RequestCount {
+    meter: Meter,
+    is_queue: bool,
+}
+
+impl Meter {
+    /// For a client of SQS.
+    #[cfg(feature = "programs")]
+    pub(crate) fn sqs_interceptor(&self) -> RequestCount {
+        RequestCount { meter: self.clone(), is_queue: true }
+    }
+
+    /// For a client of `DynamoDB`.
+    pub(crate) fn dynamodb_interceptor(&self) -> RequestCount {
+        RequestCount { meter: self.clone(), is_queue: false }
+    }
+
+    /// What has been spent.
+    pub(crate) fn usage(&self) -> Usage {
+        *self.lock()
+    }
+
+    /// Capacity that writing took.
+    pub(crate) fn add_write_units<'a>(&self, capacity: impl IntoIterator<Item = &'a ConsumedCapacity>) {
+        let mut usage = self.lock();
+        usage.write_units = sum(usage.write_units, capacity);
+    }
+
+    /// Capacity that reading took.
+    pub(crate) fn add_read_units<'a>(&self, capacity: impl IntoIterator<Item = &'a ConsumedCapacity>) {
+        let mut usage = self.lock();
+        usage.read_units = sum(usage.read_units, capacity);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Usage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds what an answer tells; from one that tells nothing on, the sum is unknown.
+fn sum<'a>(so_far: Option<f64>, told: impl IntoIterator<Item = &'a ConsumedCapacity>) -> Option<f64> {
+    let mut told = told.into_iter().map(ConsumedCapacity::capacity_units).peekable();
+    told.peek()?;
+    told.fold(so_far, |sum, units| Some(sum? + units?))
+}
+
+impl Intercept for RequestCount {
+    fn name(&self) -> &'static str {
+        "RequestCount"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut usage = self.meter.lock();
+        usage.requests += 1;
+        usage.queue_requests += u64::from(self.is_queue);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_tells_no_capacity_makes_the_sum_unknown_for_good() {
+        let capacity = |units: f64| ConsumedCapacity::builder().capacity_units(units).build();
+        let meter = Meter::default();
+        meter.add_write_units(&[capacity(25.0), capacity(2.0)]);
+        meter.add_write_units(&Some(capacity(1.0)));
+        assert_eq!(meter.usage().write_units, Some(28.0));
+        meter.add_write_units(&[]);
+        meter.add_write_units(&[capacity(1.0)]);
+        assert_eq!((meter.usage().write_units, meter.usage().read_units), (None, Some(0.0)));
+    }
+}

@@ -1,0 +1,168 @@
+//! The metrics table: runs, the tallies of their stream shards, what was spent on them, and the senders at work.
+
+mod heartbeats;
+mod listing;
+mod parts;
+mod runs;
+mod shard_tallies;
+mod usage;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+
+pub use heartbeats::Heartbeat;
+pub use parts::RunItems;
+pub use runs::{CreateRunResult, RunRecord};
+
+use super::error::{AttemptError, Error, attempt_error, one_line};
+use super::item::{Item, number, string, text};
+use super::session::Session;
+
+/// The part that holds what a run is.
+const RUN: &str = "run";
+
+/// What must be true of the item in whose place another is put.
+enum Condition<'a> {
+    None,
+    That {
+        expression: &'a str,
+        /// Attributes that the expression has with a `#` before them.
+        names: &'a [&'a str],
+        /// The value that the expression compares with.
+        value: Option<(&'a str, AttributeValue)>,
+    },
+}
+
+/// There is no item yet.
+const NOT_THERE: Condition<'static> =
+    Condition::That { expression: "attribute_not_exists(#run)", names: &["run"], value: None };
+
+/// The table of runs, tallies and senders.
+#[derive(Debug, Clone)]
+pub struct MetricsTable {
+    session: Arc<Session>,
+    client: Client,
+    name: String,
+}
+
+impl MetricsTable {
+    /// The stack's table.
+    pub fn new(session: &Arc<Session>) -> Self {
+        Self {
+            session: Arc::clone(session),
+            client: session.table_client(),
+            name: session.stack().metrics_table(),
+        }
+    }
+
+    async fn get(&self, run: &str, part: &str) -> Result<Option<Item>, Error> {
+        const CALL: &str = "GetItem";
+        self.session
+            .call(CALL, &self.name, async || {
+                let request = self.client.get_item().table_name(&self.name).consistent_read(true);
+                let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
+                let answer = request.set_key(Some(key(run, part))).send().await;
+                let answer = answer.map_err(|error| attempt_error(CALL, &error))?;
+                self.session.meter().add_read_units(&answer.consumed_capacity);
+                Ok(answer.item)
+            })
+            .await
+    }
+
+    /// Puts an item, unless `condition` fails on the one that is there: `false`.
+    async fn put(&self, call: &'static str, item: &Item, condition: Condition<'_>) -> Result<bool, Error> {
+        self.session.call(call, &self.name, async || self.try_put(call, item, &condition).await).await
+    }
+
+    async fn try_put(
+        &self,
+        call: &'static str,
+        item: &Item,
+        condition: &Condition<'_>,
+    ) -> Result<bool, AttemptError> {
+        let mut request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item.clone()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        if let Condition::That { expression, names, value } = condition {
+            request = request.condition_expression(*expression);
+            for name in *names {
+                request = request.expression_attribute_names(format!("#{name}"), *name);
+            }
+            if let Some((name, value)) = value {
+                request = request.expression_attribute_values(*name, value.clone());
+            }
+        }
+        match request.send().await.map_err(|error| attempt_error(call, &error)) {
+            Ok(answer) => {
+                self.session.meter().add_write_units(&answer.consumed_capacity);
+                Ok(true)
+            }
+            Err(AttemptError::ConditionFailed) => Ok(false),
+            Err(attempt_error) => Err(attempt_error),
+        }
+    }
+
+    /// Every item of a partition.
+    async fn query(&self, run: &str) -> Result<Vec<Item>, Error> {
+        const CALL: &str = "Query";
+        let page = async |from| {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .consistent_read(true)
+                .key_condition_expression("#run = :run")
+                .expression_attribute_names("#run", "run")
+                .expression_attribute_values(":run", text(run))
+                .set_exclusive_start_key(from)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let page = request.send().await.map_err(|error| attempt_error(CALL, &error))?;
+            self.session.meter().add_read_units(&page.consumed_capacity);
+            Ok(Page { items: page.items.unwrap_or_default(), next: page.last_evaluated_key })
+        };
+        self.pages(CALL, usize::MAX, page).await
+    }
+
+    /// The items of one page after another, of `most` at most; `page` is told where to begin.
+    async fn pages(
+        &self,
+        call: &'static str,
+        most: usize,
+        page: impl AsyncFn(Option<Item>) -> Result<Page, AttemptError>,
+    ) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::new();
+        let mut from: Option<Item> = None;
+        for _ in 0..most {
+            let page = self.session.call(call, &self.name, async || page(from.clone()).await).await?;
+            items.extend(page.items);
+            from = page.next.filter(|key| !key.is_empty());
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(items)
+    }
+}
+
+/// A part of what was asked for, and where the rest begins.
+struct Page {
+    items: Vec<Item>,
+    next: Option<Item>,
+}
+
+fn key(run: &str, part: &str) -> Item {
+    HashMap::from([("run".to_owned(), text(run)), ("part".to_owned(), text(part))])
+}
+
+fn invalid_data(run: &str, part: &str, why: &impl ToString) -> Error {
+    Error::InvalidData {
+        what: one_line(&format!("item '{part}' of '{run}' in the metrics table")),
+        why: one_line(&why.to_string()),
+    }
+}

@@ -1,0 +1,100 @@
+//! The signs of life that senders leave.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Error, Item, MetricsTable, invalid_data};
+
+const SENDERS: &str = "senders";
+
+/// How long a sign of life stays in the table, seconds: a day.
+const LIFETIME: u64 = 24 * 3_600;
+
+/// A sender's sign of life, with what it has done so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Its name.
+    pub sender: String,
+    /// When it started, ms since the epoch.
+    pub started_at: u64,
+    /// When it add_write_units this, ms since the epoch.
+    pub seen_at: u64,
+    /// When it ended, ms since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<u64>,
+    /// Its mean wait, seconds.
+    pub wait: f64,
+    /// The share of its deliveries that fail, 0 to 1.
+    pub failure_rate: f64,
+    /// How many deliveries it plays at once.
+    pub concurrency: u32,
+    /// Messages it concluded SENT.
+    pub sent: u64,
+    /// Messages it concluded FAILED.
+    pub failed: u64,
+    /// Messages that it found concluded by another.
+    pub duplicates: u64,
+    /// Messages it gave back.
+    pub released: u64,
+}
+
+impl MetricsTable {
+    /// Leaves a sign of life in the place of the last.
+    pub async fn put_heartbeat(&self, beat: &Heartbeat) -> Result<(), Error> {
+        const CALL: &str = "PutItem (sender)";
+        let mut item: Item =
+            serde_dynamo::to_item(beat).map_err(|e| invalid_data(SENDERS, &beat.sender, &e))?;
+        item.extend(super::key(SENDERS, &beat.sender));
+        item.insert("expires_at".to_owned(), super::number(beat.seen_at / 1_000 + LIFETIME));
+        self.put(CALL, &item, Condition::None).await.map(drop)
+    }
+
+    /// The signs of life in the table, old ones too. One that cannot be read is passed over: it is for show.
+    pub async fn list_heartbeats(&self) -> Result<Vec<Heartbeat>, Error> {
+        Ok(self.query(SENDERS).await?.into_iter().filter_map(sender_beat).collect())
+    }
+}
+
+fn sender_beat(item: Item) -> Option<Heartbeat> {
+    let beat: Heartbeat = serde_dynamo::from_item(item).ok()?;
+    (beat.wait >= 0.0 && (0.0..=1.0).contains(&beat.failure_rate)).then_some(beat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::text;
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    #[test]
+    fn a_sign_of_life_reads_back_and_an_odd_one_is_passed_over() {
+        let beat = Heartbeat {
+            sender: "\u{1b}[2J".into(),
+            started_at: 1,
+            seen_at: 2,
+            ended_at: None,
+            wait: 0.5,
+            failure_rate: 0.1,
+            concurrency: 1,
+            sent: 3,
+            failed: 4,
+            duplicates: 5,
+            released: 6,
+        };
+        let item: Item = serde_dynamo::to_item(&beat).unwrap();
+        assert_eq!(sender_beat(item.clone()), Some(beat));
+        let n = |digits: &str| AttributeValue::N(digits.to_owned());
+        for (name, odd) in [
+            ("wait", n("-1")),
+            ("wait", text("long")),
+            ("failure_rate", n("1.5")),
+            ("seen_at", n("-5")),
+            ("sent", n("0.5")),
+            ("sender", n("7")),
+        ] {
+            let mut item = item.clone();
+            item.insert(name.to_owned(), odd);
+            assert_eq!(sender_beat(item), None, "{name}");
+        }
+        assert_eq!(sender_beat(Item::new()), None);
+    }
+}

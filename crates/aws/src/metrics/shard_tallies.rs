@@ -1,0 +1,194 @@
+//! The tallies of a run's stream shards, each swapped as a whole from one checkpoint to the next.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Error, Item, MetricsTable, NOT_THERE, invalid_data, key, text};
+use crate::error::{AttemptError, one_line};
+use crate::item::size;
+use stentor_core::run::RunId;
+use stentor_core::tally::{ShardTally, Tally, VERSION};
+
+use crate::tally_store::PutResult;
+
+pub(super) const SHARD: &str = "shard#";
+pub(super) const BROKEN: &str = "broken#";
+
+/// The largest item that a table takes, bytes (Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB").
+const LARGEST_ITEM: usize = 400 * 1_024;
+
+/// A shard's tally as it is stored. An item that has more in it is not ours to write over.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    version: u32,
+    checkpoint: String,
+    tally: Tally,
+}
+
+impl MetricsTable {
+    /// A run's tally of that shard; an empty one before the first record. One that cannot be read is an
+    /// [`Error::InvalidData`].
+    pub async fn shard_tally(&self, run: RunId, shard: &str) -> Result<ShardTally, Error> {
+        let (run, part) = (run.to_string(), format!("{SHARD}{shard}"));
+        let Some(item) = self.get(&run, &part).await? else { return Ok(ShardTally::default()) };
+        shard_tally(item).map_err(|why| invalid_data(&run, &part, &why))
+    }
+
+    /// Writes a tally in the place of the one that was read, which had the checkpoint of `before`.
+    pub async fn put_shard_tally(
+        &self,
+        run: RunId,
+        shard: &str,
+        before: &ShardTally,
+        after: &ShardTally,
+    ) -> Result<PutResult, Error> {
+        const CALL: &str = "PutItem (tally)";
+        let (run, part) = (run.to_string(), format!("{SHARD}{shard}"));
+        let stored = Stored {
+            version: VERSION,
+            checkpoint: after.checkpoint.as_ref().map(ToString::to_string).unwrap_or_default(),
+            tally: after.tally.clone(),
+        };
+        let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| invalid_data(&run, &part, &e))?;
+        item.extend(key(&run, &part));
+        if let Some(why) = too_large(&item) {
+            return Ok(PutResult::Rejected(why));
+        }
+        let unchanged = match &before.checkpoint {
+            None => NOT_THERE,
+            Some(checkpoint) => Condition::That {
+                expression: "checkpoint = :before",
+                names: &[],
+                value: Some((":before", text(checkpoint))),
+            },
+        };
+        self.session
+            .call(CALL, &self.name, async || match self.try_put(CALL, &item, &unchanged).await {
+                Ok(true) => Ok(PutResult::Stored),
+                Ok(false) => Ok(PutResult::Conflict),
+                Err(AttemptError::Permanent(Error::Rejected { code, message, .. }))
+                    if code == "ValidationException" =>
+                {
+                    Ok(PutResult::Rejected(message))
+                }
+                Err(attempt_error) => Err(attempt_error),
+            })
+            .await
+    }
+
+    /// Marks a run's tally of that shard as one that cannot be kept.
+    pub async fn mark_damaged(&self, run: RunId, shard: &str, why: &str) -> Result<(), Error> {
+        const CALL: &str = "PutItem (broken)";
+        let mut item = key(&run.to_string(), &format!("{BROKEN}{shard}"));
+        item.insert("why".to_owned(), text(why));
+        self.put(CALL, &item, Condition::None).await.map(drop)
+    }
+}
+
+pub(super) fn shard_tally(item: Item) -> Result<ShardTally, String> {
+    let stored: Stored = decode(item)?;
+    let checkpoint = stored.checkpoint.parse().map_err(|e| format!("its checkpoint {e}"))?;
+    Ok(ShardTally { checkpoint: Some(checkpoint), tally: stored.tally })
+}
+
+/// Reads what is stored in an item beside its key, in this code's version.
+pub(super) fn decode<T: DeserializeOwned>(mut item: Item) -> Result<T, String> {
+    let version = item.get("version").and_then(|value| value.as_n().ok());
+    if version.is_none_or(|version| *version != VERSION.to_string()) {
+        return Err(format!("it is of version {}, not {VERSION}", version.map_or("none", String::as_str)));
+    }
+    for name in ["run", "part"] {
+        item.remove(name);
+    }
+    serde_dynamo::from_item(item).map_err(|error| one_line(&error.to_string()))
+}
+
+/// Why the table would not take the item, where it is too large.
+fn too_large(item: &Item) -> Option<String> {
+    let size = size(item);
+    (size > LARGEST_ITEM).then(|| format!("it would pass 400 KB, with {size} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::types::AttributeValue;
+    use stentor_core::delivery::Outcome;
+    use stentor_core::tally::Conclusion;
+
+    fn stored(version: u32, checkpoint: &str) -> Item {
+        let mut tally = Tally::default();
+        for ms in 0..1_000 {
+            let at = 1_700_000_000_000 + ms * 300;
+            tally.count(&Conclusion {
+                outcome: Outcome::Sent,
+                created_at: Some(1_700_000_000_000),
+                concluded_at: Some(at),
+                delivery_ms: Some(ms),
+            });
+        }
+        let mut item: Item =
+            serde_dynamo::to_item(Stored { version, checkpoint: checkpoint.to_owned(), tally }).unwrap();
+        item.extend(key("run", "shard#0"));
+        item
+    }
+
+    #[test]
+    fn a_stored_tally_reads_back() {
+        let read = shard_tally(stored(VERSION, "100000000000000000000000000000000000007")).unwrap();
+        assert_eq!(read.tally.sent, 1_000);
+        assert_eq!(read.tally.delivery.sum_ms(), 499_500);
+        assert_eq!(read.checkpoint, Some("100000000000000000000000000000000000007".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_tally_of_another_version_or_shape_is_an_error() {
+        for other in [VERSION - 1, VERSION + 1] {
+            let why = shard_tally(stored(other, "1")).unwrap_err();
+            assert_eq!(why, format!("it is of version {other}, not {VERSION}"));
+        }
+        assert!(shard_tally(stored(VERSION, "")).unwrap_err().contains("checkpoint"));
+        let mut no_tally = stored(VERSION, "1");
+        no_tally.remove("tally");
+        assert!(shard_tally(no_tally).is_err());
+        let mut wrong_type = stored(VERSION, "1");
+        wrong_type.insert("tally".to_owned(), text("\u{1b}[2J"));
+        assert!(!shard_tally(wrong_type).unwrap_err().contains(char::is_control));
+        assert!(shard_tally(Item::new()).unwrap_err().contains("version none"));
+    }
+
+    #[test]
+    fn a_tally_with_more_in_it_than_we_know_is_left_alone() {
+        let mut padded = stored(VERSION, "1");
+        padded.insert("notes".to_owned(), text(&"x".repeat(390 * 1_024)));
+        assert!(shard_tally(padded).unwrap_err().contains("notes"));
+        let mut nested = stored(VERSION, "1");
+        let Some(AttributeValue::M(tally)) = nested.get_mut("tally") else { panic!("it is a map") };
+        tally.insert("notes".to_owned(), text("x"));
+        assert!(shard_tally(nested).unwrap_err().contains("notes"));
+    }
+
+    #[test]
+    fn what_an_item_has_beside_its_times_is_less_than_250_bytes() {
+        let checkpoint = "1".repeat(40);
+        let tally = Tally { sent: 1_000_000, failed: 1_000_000, ..Tally::default() };
+        let mut item: Item = serde_dynamo::to_item(Stored { version: VERSION, checkpoint, tally }).unwrap();
+        item.extend(key("01JDD0QYJ8000000000000000A", "shard#shardId-00000001764002431842-6a1d7b3f"));
+        let Some(AttributeValue::M(tally)) = item.get_mut("tally") else { panic!("it is a map") };
+        tally.insert("times".to_owned(), AttributeValue::B(Vec::new().into()));
+        assert!(size(&item) < 250, "{}", size(&item));
+    }
+
+    #[test]
+    fn a_small_tally_is_within_1_kb_and_one_of_more_than_400_would_be_refused() {
+        let item = stored(VERSION, "100000000000000000000000000000000000007");
+        assert!(size(&item) < 1_024, "{}", size(&item));
+        assert_eq!(too_large(&item), None);
+        let mut large = item;
+        large.insert("x".to_owned(), text(&"x".repeat(LARGEST_ITEM - size(&large) - 1)));
+        assert_eq!((size(&large), too_large(&large)), (LARGEST_ITEM, None));
+        large.insert("y".to_owned(), text(""));
+        assert_eq!(too_large(&large).unwrap(), "it would pass 400 KB, with 409601 bytes");
+    }
+}

@@ -1,0 +1,102 @@
+//! What each program has spent on a run.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Error, Item, MetricsTable, invalid_data, key};
+use stentor_core::run::RunId;
+use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
+
+pub(super) const USAGE: &str = "usage#";
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    program: Option<ProgramKind>,
+    #[serde(flatten)]
+    usage: Usage,
+    #[serde(default)]
+    ended: bool,
+}
+
+impl MetricsTable {
+    /// Says what a program, named by its own id, has spent on a run so far, in the place of what it said before; the last
+    /// time as it ends.
+    pub async fn put_usage(
+        &self,
+        run: RunId,
+        program: ProgramKind,
+        id: &str,
+        usage: &Usage,
+        has_ended: bool,
+    ) -> Result<(), Error> {
+        const CALL: &str = "PutItem (usage)";
+        let (run, part) = (run.to_string(), format!("{USAGE}{id}"));
+        let stored = Stored { program: Some(program), usage: *usage, ended: has_ended };
+        let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| invalid_data(&run, &part, &e))?;
+        item.extend(key(&run, &part));
+        self.put(CALL, &item, Condition::None).await.map(drop)
+    }
+}
+
+/// What is stored of the program of that id; nothing in it is believed where a part of it is odd.
+pub(super) fn account(id: &str, item: Item) -> UsageRecord {
+    let stored: Option<Stored> = serde_dynamo::from_item(item).ok().filter(is_sound);
+    UsageRecord {
+        id: id.to_owned(),
+        program: stored.as_ref().and_then(|stored| stored.program),
+        has_ended: stored.as_ref().is_some_and(|stored| stored.ended),
+        usage: stored.map(|stored| stored.usage),
+    }
+}
+
+fn is_sound(stored: &Stored) -> bool {
+    let Usage { requests, queue_requests, write_units, read_units } = stored.usage;
+    let units = [write_units, read_units];
+    queue_requests <= requests && units.into_iter().flatten().all(|units| units.is_finite() && units >= 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    const USED: Usage = Usage { requests: 7, queue_requests: 3, write_units: Some(4.5), read_units: None };
+
+    fn item(program: Option<ProgramKind>, ended: bool) -> Item {
+        let mut item: Item = serde_dynamo::to_item(Stored { program, usage: USED, ended }).unwrap();
+        item.extend(key("run", "usage#a"));
+        item
+    }
+
+    #[test]
+    fn an_account_reads_back_also_one_that_does_not_tell_its_program() {
+        for (program, has_ended) in [(Some(ProgramKind::Sender), true), (None, false)] {
+            let told = UsageRecord { id: "a".to_owned(), program, usage: Some(USED), has_ended };
+            assert_eq!(account("a", item(program, has_ended)), told);
+        }
+        let mut of_an_older_program = item(Some(ProgramKind::Sender), true);
+        of_an_older_program.remove("ended");
+        assert!(!account("a", of_an_older_program).has_ended);
+    }
+
+    #[test]
+    fn an_odd_account_tells_nothing_and_is_not_passed_over() {
+        let n = |digits: &str| AttributeValue::N(digits.to_owned());
+        for (name, odd) in [
+            ("requests", n("-1")),
+            ("requests", n("2")),
+            ("write_units", n("-0.5")),
+            ("write_units", n("1e999")),
+            ("read_units", AttributeValue::S("many".to_owned())),
+            ("program", AttributeValue::S("\u{1b}[2J".to_owned())),
+        ] {
+            let mut item = item(Some(ProgramKind::Producer), true);
+            item.insert(name.to_owned(), odd);
+            assert_eq!(
+                account("a", item),
+                UsageRecord { id: "a".to_owned(), program: None, usage: None, has_ended: false },
+                "{name}"
+            );
+        }
+    }
+}

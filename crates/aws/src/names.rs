@@ -1,0 +1,77 @@
+//! What the resources of a stack are called.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// The longest stack name: a queue's name has at most 80 characters, ours add up to 11.
+const MAX_NAME: usize = 64;
+
+/// A CloudFormation stack's name: a letter, then letters, digits and hyphens; 64 characters at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackName(String);
+
+/// Why a text names no stack.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("is no stack name: a letter, then letters, digits and hyphens, 64 characters at most")]
+pub struct ParseStackNameError;
+
+impl FromStr for StackName {
+    type Err = ParseStackNameError;
+
+    fn from_str(text: &str) -> Result<Self, ParseStackNameError> {
+        let valid = text.len() <= MAX_NAME
+            && text.starts_with(|first: char| first.is_ascii_alphabetic())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if valid { Ok(Self(text.to_owned())) } else { Err(ParseStackNameError) }
+    }
+}
+
+impl fmt::Display for StackName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StackName {
+    /// The table of all messages.
+    pub fn messages_table(&self) -> String {
+        format!("{self}-messages")
+    }
+
+    /// The stack that a metrics table of that name belongs to.
+    pub fn from_metrics_table(table: &str) -> Option<Self> {
+        table.strip_suffix("-metrics")?.parse().ok()
+    }
+
+    /// The table of runs, tallies and senders.
+    pub fn metrics_table(&self) -> String {
+        format!("{self}-metrics")
+    }
+
+    /// The queue that senders take from.
+    pub fn queue(&self) -> String {
+        format!("{self}-queue")
+    }
+
+    /// Where a message goes after ten receives.
+    pub fn dead_letter_queue(&self) -> String {
+        format!("{self}-dlq")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_cloudformation() {
+        assert_eq!("drill-2".parse::<StackName>().unwrap().queue(), "drill-2-queue");
+        assert_eq!(StackName::from_metrics_table("drill-2-metrics"), "drill-2".parse().ok());
+        assert_eq!(StackName::from_metrics_table("drill-2"), None);
+        for bad in ["", "2drill", "a b", "a_b", "-a", &"a".repeat(65)] {
+            assert_eq!(bad.parse::<StackName>(), Err(ParseStackNameError), "{bad:?}");
+        }
+    }
+}

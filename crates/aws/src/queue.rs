@@ -1,0 +1,324 @@
+//! The queue: what is sent to it, taken from it, and given back to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
+};
+
+use super::error::{AttemptError, Error, attempt_error, classify_code};
+use super::session::{PriorAttempt, Session};
+use stentor_core::message::QueueMessage;
+use stentor_core::queue_depth::QueueDepth;
+
+/// The most entries of a batch (Amazon SQS API Reference, "`SendMessageBatch`").
+pub const BATCH: usize = 10;
+
+/// One of the stack's queues.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    session: Arc<Session>,
+    client: Client,
+    name: String,
+    url: String,
+}
+
+/// The right to delete, extend or give back one receive of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ReceiptHandle(String);
+
+/// A message as it was received.
+#[derive(Debug, Clone)]
+pub struct ReceivedMessage {
+    /// What was sent.
+    pub body: String,
+    /// What it can be deleted by.
+    pub receipt: ReceiptHandle,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+}
+
+impl Queue {
+    /// The queue that senders take from.
+    pub async fn open(session: &Arc<Session>) -> Result<Self, Error> {
+        Self::named(session, session.stack().queue()).await
+    }
+
+    /// Where a message goes after ten receives.
+    pub async fn open_dead_letters(session: &Arc<Session>) -> Result<Self, Error> {
+        Self::named(session, session.stack().dead_letter_queue()).await
+    }
+
+    async fn named(session: &Arc<Session>, name: String) -> Result<Self, Error> {
+        const CALL: &str = "GetQueueUrl";
+        let client = session.queue_client();
+        let url = session
+            .call(CALL, &name, async || {
+                let answer = client.get_queue_url().queue_name(&name).send().await;
+                answer.map(|answer| answer.queue_url).map_err(|error| attempt_error(CALL, &error))
+            })
+            .await?
+            .ok_or_else(|| session.not_deployed(&name))?;
+        Ok(Self { session: Arc::clone(session), client, name, url })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Queues up to [`BATCH`] messages. What has to be sent a second time is marked as possibly repeated.
+    pub async fn send(&self, envelopes: Vec<QueueMessage>) -> Result<(), Error> {
+        const CALL: &str = "SendMessageBatch";
+        let send = async |open: &[QueueMessage], repeated: PriorAttempt| {
+            let entries = (0..).zip(open).map(|(place, envelope): (usize, _)| {
+                let marked = QueueMessage {
+                    possibly_repeated: envelope.possibly_repeated || repeated.0,
+                    ..envelope.clone()
+                };
+                SendMessageBatchRequestEntry::builder()
+                    .id(place.to_string())
+                    .message_body(marked.to_json())
+                    .build()
+                    .expect("id and body are given")
+            });
+            let request = self.client.send_message_batch().queue_url(&self.url);
+            let answer = request.set_entries(Some(entries.collect())).send().await;
+            let answer = answer.map_err(|error| attempt_error(CALL, &error))?;
+            entry_answers(
+                CALL,
+                open.len(),
+                answer.successful.iter().map(|entry| entry.id.as_str()),
+                &answer.failed,
+            )
+        };
+        self.session.call_batch(CALL, &self.name, envelopes, send).await.map(drop)
+    }
+
+    /// Receives up to `max` (1 to [`BATCH`]) messages, waiting up to `wait` (whole seconds, at most 20) for the
+    /// first. What comes stays invisible to others for `visibility`.
+    pub async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<ReceivedMessage>, Error> {
+        const CALL: &str = "ReceiveMessage";
+        self.session
+            .call(CALL, &self.name, async || {
+                let answer = self
+                    .client
+                    .receive_message()
+                    .queue_url(&self.url)
+                    .max_number_of_messages(i32::try_from(max.clamp(1, BATCH)).expect("at most ten"))
+                    .wait_time_seconds(seconds(wait))
+                    .visibility_timeout(seconds(visibility))
+                    .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+                    .send()
+                    .await
+                    .map_err(|error| attempt_error(CALL, &error))?;
+                Ok(answer.messages.unwrap_or_default().into_iter().filter_map(received).collect())
+            })
+            .await
+    }
+
+    /// Deletes up to [`BATCH`] messages; one that is gone already is as good as deleted.
+    pub async fn delete(&self, receipts: Vec<ReceiptHandle>) -> Result<(), Error> {
+        const CALL: &str = "DeleteMessageBatch";
+        let send = async |open: &[ReceiptHandle], _| {
+            let entries = (0..).zip(open).map(|(place, receipt): (usize, _)| {
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(place.to_string())
+                    .receipt_handle(&receipt.0)
+                    .build()
+                    .expect("id and receipt are given")
+            });
+            let request = self.client.delete_message_batch().queue_url(&self.url);
+            let answer = request.set_entries(Some(entries.collect())).send().await;
+            let answer = answer.map_err(|error| attempt_error(CALL, &error))?;
+            entry_answers(
+                CALL,
+                open.len(),
+                answer.successful.iter().map(|entry| entry.id.as_str()),
+                &answer.failed,
+            )
+        };
+        self.session.call_batch(CALL, &self.name, receipts, send).await.map(drop)
+    }
+
+    /// Makes up to [`BATCH`] messages visible to others after the given time from now (0 s to 12 h): 0 gives one
+    /// back, more keeps it. One that is gone already is passed over.
+    pub async fn change_visibility(&self, changes: Vec<(ReceiptHandle, Duration)>) -> Result<(), Error> {
+        const CALL: &str = "ChangeMessageVisibilityBatch";
+        let send = async |open: &[(ReceiptHandle, Duration)], _| {
+            let entries = (0..).zip(open).map(|(place, (receipt, visible_in)): (usize, _)| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(place.to_string())
+                    .receipt_handle(&receipt.0)
+                    .visibility_timeout(seconds(*visible_in))
+                    .build()
+                    .expect("id and receipt are given")
+            });
+            let request = self.client.change_message_visibility_batch().queue_url(&self.url);
+            let answer = request.set_entries(Some(entries.collect())).send().await;
+            let answer = answer.map_err(|error| attempt_error(CALL, &error))?;
+            entry_answers(
+                CALL,
+                open.len(),
+                answer.successful.iter().map(|entry| entry.id.as_str()),
+                &answer.failed,
+            )
+        };
+        self.session.call_batch(CALL, &self.name, changes, send).await.map(drop)
+    }
+
+    /// What waits on the queue (approximate), and its visibility timeout.
+    pub async fn attributes(&self) -> Result<(QueueDepth, Duration), Error> {
+        const CALL: &str = "GetQueueAttributes";
+        let wanted = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+            QueueAttributeName::VisibilityTimeout,
+        ];
+        let attributes = self
+            .session
+            .call(CALL, &self.name, async || {
+                let request = self.client.get_queue_attributes().queue_url(&self.url);
+                let answer = request.set_attribute_names(Some(wanted.to_vec())).send().await;
+                Ok(answer.map_err(|error| attempt_error(CALL, &error))?.attributes.unwrap_or_default())
+            })
+            .await?;
+        let number = |name: &QueueAttributeName| {
+            attributes.get(name).and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| Error::InvalidData {
+                what: format!("attribute {name} of queue {}", self.name),
+                why: "it is missing or no number".to_owned(),
+            })
+        };
+        let [visible, in_flight, delayed, visibility_timeout] = &wanted;
+        let backlog = QueueDepth {
+            visible: number(visible)?,
+            in_flight: number(in_flight)?,
+            delayed: number(delayed)?,
+        };
+        Ok((backlog, Duration::from_secs(number(visibility_timeout)?)))
+    }
+}
+
+fn received(message: aws_sdk_sqs::types::Message) -> Option<ReceivedMessage> {
+    let count = MessageSystemAttributeName::ApproximateReceiveCount;
+    let receive_count =
+        message.attributes.as_ref().and_then(|attributes| attributes.get(&count)?.parse().ok());
+    Some(ReceivedMessage {
+        body: message.body.unwrap_or_default(),
+        receipt: ReceiptHandle(message.receipt_handle?),
+        // Where the count is not told, a repetition cannot be ruled out.
+        receive_count: receive_count.unwrap_or(2),
+    })
+}
+
+/// What each entry of a batch came to: `Some` where it is done, `None` where it must be asked again.
+fn entry_answers<'a>(
+    call: &'static str,
+    entries: usize,
+    successful: impl Iterator<Item = &'a str>,
+    failed: &[BatchResultErrorEntry],
+) -> Result<Vec<Option<()>>, AttemptError> {
+    let mut answers = vec![None; entries];
+    let place = |id: &str| id.parse::<usize>().ok().filter(|place| *place < entries);
+    for id in successful {
+        if let Some(place) = place(id) {
+            answers[place] = Some(());
+        }
+    }
+    for failure in failed {
+        let Some(place) = place(&failure.id) else { continue };
+        if is_gone(failure) {
+            answers[place] = Some(());
+        } else if failure.sender_fault {
+            let attempt_error =
+                classify_code(call, &failure.code, failure.message.as_deref().unwrap_or_default());
+            if matches!(attempt_error, AttemptError::Permanent(_)) {
+                return Err(attempt_error);
+            }
+        }
+    }
+    Ok(answers)
+}
+
+/// The receipt is of no use any more: the message was deleted, somebody else received it since, or it has been
+/// held for the twelve hours that a message can be.
+/// AWS mostly answers success there, and sometimes these.
+fn is_gone(failure: &BatchResultErrorEntry) -> bool {
+    let message = failure.message.as_deref().unwrap_or_default();
+    // Some say InvalidParameterValue, some InvalidParameterValueException, some with a namespace before it.
+    let code = failure.code.rsplit(['.', '#']).next().unwrap_or_default();
+    match code.strip_suffix("Exception").unwrap_or(code) {
+        "ReceiptHandleIsInvalid" | "MessageNotInflight" => true,
+        "InvalidParameterValue" => [
+            "receipt handle",
+            "parameter ReceiptHandle is invalid",
+            "not available for visibility timeout change",
+            "beyond the limit",
+        ]
+        .iter()
+        .any(|words| message.contains(words)),
+        _ => false,
+    }
+}
+
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(id: &str, code: &str, sender_fault: bool) -> BatchResultErrorEntry {
+        BatchResultErrorEntry::builder().id(id).code(code).sender_fault(sender_fault).build().unwrap()
+    }
+
+    #[test]
+    fn each_entry_has_an_answer_of_its_own() {
+        let failed = [
+            failure("1", "InternalError", false),
+            failure("2", "ReceiptHandleIsInvalid", true),
+            failure("3", "RequestThrottled", true),
+            failure("77", "InternalError", false),
+        ];
+        let answers = entry_answers("Call", 5, ["0"].into_iter(), &failed).unwrap();
+        assert_eq!(answers, [Some(()), None, Some(()), None, None]);
+    }
+
+    #[test]
+    fn a_message_that_is_gone_is_known_by_the_words_of_every_service() {
+        let told = "Value abc for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not \
+                    available for visibility timeout change.";
+        for code in [
+            "InvalidParameterValue",
+            "InvalidParameterValueException",
+            "com.amazonaws.sqs#InvalidParameterValue",
+        ] {
+            let failed = failure("0", code, false);
+            assert!(!is_gone(&failed), "{code} alone may be anything");
+            let told = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(false).message(told);
+            assert!(is_gone(&told.build().unwrap()), "{code}");
+        }
+        for code in
+            ["ReceiptHandleIsInvalid", "AWS.SimpleQueueService.MessageNotInflight", "MessageNotInflight"]
+        {
+            assert!(is_gone(&failure("0", code, true)), "{code}");
+        }
+        assert!(!is_gone(&failure("0", "InternalError", false)));
+    }
+
+    #[test]
+    fn an_entry_at_fault_is_an_error() {
+        let failed = [failure("0", "InvalidMessageContents", true)];
+        assert!(matches!(entry_answers("Call", 1, [].into_iter(), &failed), Err(AttemptError::Permanent(_))));
+    }
+}

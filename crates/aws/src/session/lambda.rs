@@ -1,0 +1,87 @@
+//! A function's session: Lambda sets region and credentials in the environment, and there is nothing else to look
+//! through, to link, or to wait for when an instance starts.
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::{Region, SharedCredentialsProvider};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_types::retry::RetryConfig;
+use aws_types::SdkConfig;
+use tokio_util::sync::CancellationToken;
+
+use super::{LAMBDA_BUDGET, Session, behaviour, timeouts};
+use crate::error::Error;
+use crate::names::StackName;
+
+impl Session {
+    /// The session of a function, whose region and credentials stand in its environment (AWS Lambda Developer Guide,
+    /// "Defined runtime environment variables"). `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL` is an address in
+    /// place of AWS's own (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
+    pub fn for_lambda(stack: StackName) -> Result<Self, Error> {
+        Self::by_environment(stack, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn by_environment(stack: StackName, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let needed = |name: &str| {
+            variable(name).ok_or_else(|| Error::NoCredentials { why: format!("{name} is not set") })
+        };
+        let credentials = Credentials::new(
+            needed("AWS_ACCESS_KEY_ID")?,
+            needed("AWS_SECRET_ACCESS_KEY")?,
+            variable("AWS_SESSION_TOKEN"),
+            None,
+            "the environment",
+        );
+        let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+        let endpoint = variable("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| variable("AWS_ENDPOINT_URL"));
+        let mut config = SdkConfig::builder()
+            .behavior_version(behaviour())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            // Of rustls's two, the one that is a quarter of the other's size.
+            .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https());
+        config.set_region(region.map(Region::new));
+        config.set_endpoint_url(endpoint);
+        Self::from_config(config.build(), stack, LAMBDA_BUDGET, CancellationToken::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_credential_types::provider::ProvideCredentials;
+
+    fn session(variables: &[(&str, &str)]) -> Result<Session, Error> {
+        Session::by_environment("drill".parse().unwrap(), |name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+
+    #[tokio::test]
+    async fn region_credentials_and_endpoint_are_those_of_the_environment() {
+        let lambda =
+            [KEYS.as_slice(), &[("AWS_SESSION_TOKEN", "token"), ("AWS_REGION", "eu-west-1")]].concat();
+        let on_aws = session(&lambda).unwrap();
+        assert_eq!((on_aws.region.as_str(), on_aws.endpoint.as_str()), ("eu-west-1", "AWS in eu-west-1"));
+        let credentials = on_aws.config.credentials_provider().unwrap().provide_credentials().await.unwrap();
+        assert_eq!(credentials.access_key_id(), "AKIA");
+        assert_eq!((credentials.secret_access_key(), credentials.session_token()), ("secret", Some("token")));
+
+        let elsewhere = [lambda.as_slice(), &[("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")]].concat();
+        assert_eq!(session(&elsewhere).unwrap().endpoint, "http://127.0.0.1:4566");
+        let tables =
+            [elsewhere.as_slice(), &[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000")]].concat();
+        assert_eq!(session(&tables).unwrap().endpoint, "http://127.0.0.1:8000");
+    }
+
+    #[test]
+    fn what_is_missing_is_told_before_anything_is_asked() {
+        assert!(session(&[]).unwrap_err().to_string().contains("AWS_ACCESS_KEY_ID is not set"));
+        assert!(session(&KEYS[..1]).unwrap_err().to_string().contains("AWS_SECRET_ACCESS_KEY is not set"));
+        assert!(matches!(session(&KEYS), Err(Error::NoRegion)));
+    }
+}

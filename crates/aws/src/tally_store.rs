@@ -1,0 +1,178 @@
+//! Counts batches of stream records into stored tallies, against any number of concurrent writers.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use stentor_core::run::RunId;
+use stentor_core::tally::{Record, ShardTally};
+
+/// How often a tally is read again after another writer was faster, before the batch fails and comes again.
+const MAX_ATTEMPTS: usize = 10;
+
+/// How many tallies a warm function remembers; a batch seldom has more than one run.
+const CACHE_SIZE: usize = 64;
+
+/// What came of writing a tally in the place of the one that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutResult {
+    /// It stands.
+    Stored,
+    /// Another writer was there since it was read.
+    Conflict,
+    /// The table refuses it as it is, now and for ever; with the reason.
+    Rejected(String),
+}
+
+/// What came of counting a run's records of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CountOutcome {
+    /// Every one of them is in the tally, by this batch or an earlier one.
+    Counted,
+    /// The table refuses the tally, now and for ever; with the reason.
+    Rejected(String),
+    /// Other writers were faster every time.
+    Contended,
+}
+
+/// Counts batches, and remembers from one to the next what the tallies have come to.
+#[derive(Debug, Default)]
+pub struct TallyWriter {
+    /// The tallies as last written, which saves reading them; emptied of what may have changed.
+    cache: Mutex<HashMap<(RunId, String), ShardTally>>,
+}
+
+impl TallyWriter {
+    /// Counts a run's records of a shard: reads the tally, folds them in, and swaps it, until no other writer
+    /// comes between.
+    ///
+    /// `read` returns the tally as it stands; `swap` puts the second in the place of the first, on the
+    /// condition that the first still stands. An error of either is returned, and the tally forgotten,
+    /// for it may have been written.
+    pub async fn count<E>(
+        &self,
+        run: RunId,
+        shard: &str,
+        records: &[Record],
+        read: impl AsyncFn() -> Result<ShardTally, E>,
+        swap: impl AsyncFn(&ShardTally, &ShardTally) -> Result<PutResult, E>,
+    ) -> Result<CountOutcome, E> {
+        for _ in 0..MAX_ATTEMPTS {
+            let before = match self.take_cached(run, shard) {
+                Some(tally) => tally,
+                None => read().await?,
+            };
+            let mut after = before.clone();
+            if !after.fold(records) {
+                self.put_cached(run, shard, before);
+                return Ok(CountOutcome::Counted);
+            }
+            match swap(&before, &after).await? {
+                PutResult::Stored => {
+                    self.put_cached(run, shard, after);
+                    return Ok(CountOutcome::Counted);
+                }
+                PutResult::Conflict => {}
+                PutResult::Rejected(why) => return Ok(CountOutcome::Rejected(why)),
+            }
+        }
+        Ok(CountOutcome::Contended)
+    }
+
+    /// Takes the tally out, so that it is forgotten unless its writing is known to have succeeded.
+    fn take_cached(&self, run: RunId, shard: &str) -> Option<ShardTally> {
+        self.cache_entries().remove(&(run, shard.to_owned()))
+    }
+
+    fn put_cached(&self, run: RunId, shard: &str, tally: ShardTally) {
+        let mut cache_entries = self.cache_entries();
+        if cache_entries.len() >= CACHE_SIZE {
+            cache_entries.clear();
+        }
+        cache_entries.insert((run, shard.to_owned()), tally);
+    }
+
+    fn cache_entries(&self) -> MutexGuard<'_, HashMap<(RunId, String), ShardTally>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+
+    const SHARD: &str = "shard";
+
+    fn run() -> RunId {
+        RunId::from_parts(1_700_000_000_000, 42)
+    }
+
+    fn records(numbers: std::ops::RangeInclusive<u32>) -> Vec<Record> {
+        let record = |number: u32| Record { sequence: number.to_string().parse().unwrap(), conclusion: None };
+        numbers.map(record).collect()
+    }
+
+    fn tally_up_to(number: u32) -> ShardTally {
+        let mut tally = ShardTally::default();
+        tally.fold(&records(1..=number));
+        tally
+    }
+
+    /// A table of one tally, which answers well or, once, as told.
+    #[derive(Default)]
+    struct Table {
+        tally: RefCell<ShardTally>,
+        reads: Cell<u32>,
+        next_answer_is_lost: Cell<bool>,
+    }
+
+    impl Table {
+        async fn count(
+            &self,
+            counter: &TallyWriter,
+            records: &[Record],
+        ) -> Result<CountOutcome, &'static str> {
+            let read = async || {
+                self.reads.update(|reads| reads + 1);
+                Ok(self.tally.borrow().clone())
+            };
+            let swap = async |before: &ShardTally, after: &ShardTally| {
+                if self.tally.borrow().checkpoint != before.checkpoint {
+                    return Ok(PutResult::Conflict);
+                }
+                self.tally.replace(after.clone());
+                if self.next_answer_is_lost.take() { Err("no answer") } else { Ok(PutResult::Stored) }
+            };
+            counter.count(run(), SHARD, records, read, swap).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_warm_counter_reads_once_and_again_only_after_it_lost_a_swap() {
+        let (table, counter) = (Table::default(), TallyWriter::default());
+        for (numbers, reads) in [(1..=3, 1), (2..=5, 1), (1..=5, 1)] {
+            assert_eq!(table.count(&counter, &records(numbers)).await, Ok(CountOutcome::Counted));
+            assert_eq!(table.reads.get(), reads);
+        }
+        table.tally.replace(tally_up_to(9));
+        assert_eq!(table.count(&counter, &records(4..=12)).await, Ok(CountOutcome::Counted));
+        assert_eq!((table.reads.get(), table.tally.take()), (2, tally_up_to(12)));
+    }
+
+    #[tokio::test]
+    async fn what_was_perhaps_written_is_read_again() {
+        let (table, counter) = (Table::default(), TallyWriter::default());
+        table.next_answer_is_lost.set(true);
+        assert_eq!(table.count(&counter, &records(1..=3)).await, Err("no answer"));
+        assert_eq!(table.count(&counter, &records(1..=4)).await, Ok(CountOutcome::Counted));
+        assert_eq!((table.reads.get(), table.tally.take()), (2, tally_up_to(4)));
+    }
+
+    #[tokio::test]
+    async fn a_counter_that_always_loses_says_so() {
+        let read = async || Ok::<_, ()>(ShardTally::default());
+        let swap = async |_: &ShardTally, _: &ShardTally| Ok(PutResult::Conflict);
+        let counted = TallyWriter::default().count(run(), SHARD, &records(1..=1), read, swap).await;
+        assert_eq!(counted, Ok(CountOutcome::Contended));
+    }
+}

@@ -1,0 +1,73 @@
+//! An instance of the function, which goes on when it is told to.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use stentor_aws::tally_store::{CountOutcome, TallyWriter};
+use stentor_core::run::RunId;
+use stentor_core::tally::{Record, ShardTally};
+
+use crate::table::Table;
+
+/// What a batch brings: each run's records.
+pub type Runs = BTreeMap<RunId, Vec<Record>>;
+
+/// A delivery's place: the shard, and which of its changes.
+pub type Delivery = (usize, Range<usize>);
+
+/// A batch being counted; in the end, whether all of it is.
+type Work = Pin<Box<dyn Future<Output = bool>>>;
+
+/// A warm function, with the batch it is at.
+#[derive(Default)]
+pub struct Instance {
+    counter: Rc<TallyWriter>,
+    work: Option<(Delivery, Work)>,
+}
+
+impl Instance {
+    pub fn is_busy(&self) -> bool {
+        self.work.is_some()
+    }
+
+    /// Gives it a batch.
+    pub fn begin(&mut self, table: &Rc<Table>, delivery: Delivery, shard: String, runs: Runs) {
+        let work = count(Rc::clone(&self.counter), Rc::clone(table), shard, runs);
+        self.work = Some((delivery, Box::pin(work)));
+    }
+
+    /// Lets it go on to its next call of the table. Returns what it has answered to without an error.
+    pub fn go_on(&mut self, table: &Table) -> Option<Delivery> {
+        let (delivery, mut work) = self.work.take()?;
+        match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(counted) => counted.then_some(delivery),
+            Poll::Pending => {
+                self.work = Some((delivery, work));
+                if table.take_kill() {
+                    self.kill();
+                }
+                None
+            }
+        }
+    }
+
+    /// Ends it wherever it is; a new one, which remembers nothing, takes its place.
+    pub fn kill(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Counts a batch as the function does: a failure in one run leaves the others counted, and fails the batch.
+async fn count(counter: Rc<TallyWriter>, table: Rc<Table>, shard: String, runs: Runs) -> bool {
+    let mut all = true;
+    for (run, records) in runs {
+        let name = (run, shard.clone());
+        let read = async || table.read(&name).await;
+        let swap = async |before: &ShardTally, after: &ShardTally| table.swap(&name, before, after).await;
+        all &= counter.count(run, &shard, &records, read, swap).await == Ok(CountOutcome::Counted);
+    }
+    all
+}

@@ -1,0 +1,174 @@
+//! Numbers, durations, times and JSON as the programs print them.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use stentor_core::escape::escape_with;
+
+/// A result as one line of JSON, without characters that a terminal interprets.
+pub fn json_line(result: &impl Serialize) -> String {
+    let json = serde_json::to_string(result).expect("results are numbers and texts, which are always JSON");
+    // JSON itself escapes only what lies below the space; such characters stand in strings alone.
+    escape_with(&json, |c, out| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            write!(out, "\\u{unit:04x}").expect("a String takes all that is written");
+        }
+    })
+}
+
+/// A number with its thousands set apart: `1,000,000`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A rate of messages a second, rounded to what can be read at a glance.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+pub fn rate(per_second: f64) -> String {
+    if per_second < 10.0 { format!("{per_second:.1}") } else { thousands(per_second.round() as u64) }
+}
+
+/// A quantity that need not be whole: three digits of a small one, `0.0391`; thousands set apart, `1,235`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+pub fn quantity(value: f64) -> String {
+    if value >= 100.0 || value.fract() == 0.0 {
+        return thousands(value.round() as u64);
+    }
+    let decimals = if value >= 10.0 {
+        1
+    } else if value >= 1.0 {
+        2
+    } else {
+        first_decimal(value) + 2
+    };
+    format!("{value:.decimals$}")
+}
+
+/// Dollars: cents from a dollar on, `$1,234.57`, and three digits below, `$0.0117`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+pub fn dollars(dollars: f64) -> String {
+    if dollars >= 0.995 {
+        let cents = (dollars * 100.0).round() as u64;
+        return format!("${}.{:02}", thousands(cents / 100), cents % 100);
+    }
+    if dollars < 1e-9 {
+        return "$0.00".to_owned();
+    }
+    let decimals = first_decimal(dollars) + 2;
+    format!("${dollars:.decimals$}")
+}
+
+/// Which decimal place is the first that is not zero, of a number between 0 and 1; no further than the ninth.
+fn first_decimal(number: f64) -> usize {
+    (1..9_u8).find(|place| number * 10_f64.powi(i32::from(*place)) >= 1.0).map_or(9, usize::from)
+}
+
+/// A time span: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+pub fn duration(seconds: f64) -> String {
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    match whole {
+        0..120 => format!("{whole} s"),
+        120..7_200 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", thousands(whole / 3_600), whole % 3_600 / 60),
+    }
+}
+
+/// Seconds to the millisecond, `0.500 s`; `-` for an unknown value.
+pub fn seconds(seconds: Option<f64>) -> String {
+    seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.3} s"))
+}
+
+/// A fraction from 0 to 1 as a percentage: `12.5%`.
+pub fn percent(fraction: f64) -> String {
+    format!("{:.1}%", 100.0 * fraction)
+}
+
+/// A part of a whole as a percentage; a whole of 0 counts as 1.
+pub fn percent_of(part: u64, whole: u64) -> String {
+    percent(part as f64 / whole.max(1) as f64)
+}
+
+/// A time in ms since the epoch as RFC 3339, UTC, to the millisecond; empty for times that RFC 3339 cannot express.
+pub fn rfc3339(ms_since_epoch: u64) -> String {
+    try_rfc3339(ms_since_epoch).unwrap_or_default()
+}
+
+/// As [`rfc3339`], with `None` for times that RFC 3339 cannot express.
+pub fn try_rfc3339(ms_since_epoch: u64) -> Option<String> {
+    let at = Timestamp::from_millisecond(i64::try_from(ms_since_epoch).ok()?).ok()?;
+    Some(format!("{at:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(thousands(number), text);
+        }
+    }
+
+    #[test]
+    fn spans_and_rates_read_at_a_glance() {
+        for (seconds, text) in [
+            (0.0, "0.0 s"),
+            (0.44, "0.4 s"),
+            (9.96, "10 s"),
+            (119.0, "119 s"),
+            (200.0, "3 min 20 s"),
+            (7_500.0, "2 h 5 min"),
+        ] {
+            assert_eq!(span(seconds), text);
+        }
+        assert_eq!((rate(0.25), rate(1_234.5)), ("0.2".to_owned(), "1,235".to_owned()));
+    }
+
+    #[test]
+    fn quantities_and_dollars_have_the_digits_that_matter() {
+        for (number, text) in [
+            (0.0, "0"),
+            (6_004.0, "6,004"),
+            (1_234.5, "1,235"),
+            (12.34, "12.3"),
+            (1.25, "1.25"),
+            (0.039_06, "0.0391"),
+        ] {
+            assert_eq!(amount(number), text);
+        }
+        for (number, text) in [
+            (0.0, "$0.00"),
+            (1.395, "$1.40"),
+            (0.999, "$1.00"),
+            (1_234.567, "$1,234.57"),
+            (0.625, "$0.625"),
+            (0.011_74, "$0.0117"),
+            (0.000_013_333_4, "$0.0000133"),
+            (1e-30, "$0.00"),
+        ] {
+            assert_eq!(dollars(number), text);
+        }
+    }
+
+    #[test]
+    fn json_reads_back_and_cannot_attack_a_terminal_either() {
+        let hostile = "\u{1b}]0;x\u{7}\n\u{7f}\u{9b}2J\u{202e} Grüße \\u{9b}";
+        let written = json(&hostile);
+        assert!(!written.chars().any(is_obeyed), "{written:?}");
+        assert!(written.contains("\\u009b2J\\u202e Grüße"), "{written}");
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), hostile);
+    }
+}

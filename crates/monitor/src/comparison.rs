@@ -1,0 +1,73 @@
+//! The figures of two runs as a table for a terminal.
+
+use stentor_core::escape;
+
+use stentor_report::comparison::Comparison;
+use stentor_report::comparison::figures::Section;
+
+/// The least room between two columns.
+const GAP: &str = "  ";
+
+/// The runs by name, and a row for each figure.
+pub(crate) fn table(comparison: &Comparison) -> String {
+    let [first, second] = comparison.runs.each_ref().map(|run| {
+        let created = run.plan.created_at.as_deref().unwrap_or("-");
+        format!("{}   made {created}", escape::escape_control(&run.plan.run))
+    });
+    let mut lines = vec![format!("A{GAP}{first}"), format!("B{GAP}{second}")];
+    let rows: Vec<[String; 4]> = comparison.sections.iter().flat_map(rows_of).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 4] = std::array::from_fn(width);
+    lines.extend(rows.iter().map(|row| line(row, widths)));
+    lines.join("\n")
+}
+
+/// A heading after an empty line, and the section's figures.
+fn rows_of(section: &Section) -> Vec<[String; 4]> {
+    let heading = [section.title, "A", "B", "change"].map(str::to_owned);
+    let figures = section.figures.iter().map(|figure| {
+        let [first, second] = figure.texts();
+        [format!("  {}", figure.name), first, second, figure.change()]
+    });
+    [std::array::from_fn(|_| String::new()), heading].into_iter().chain(figures).collect()
+}
+
+/// The name stands left, figures right.
+fn line(row: &[String; 4], widths: [usize; 4]) -> String {
+    let [name, first, second, change] = row;
+    let text = format!(
+        "{name:0$}{GAP}{first:>1$}{GAP}{second:>2$}{GAP}{change:>3$}",
+        widths[0], widths[1], widths[2], widths[3]
+    );
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stentor_report::fixtures::{compared, report};
+    use stentor_run_view::fixtures::reading;
+
+    #[test]
+    fn a_run_beside_another() {
+        insta::assert_snapshot!(table(&compared()));
+    }
+
+    #[test]
+    fn rows_are_aligned_and_fit_a_usual_terminal() {
+        let table = table(&compared());
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        let figures: Vec<&str> = table.lines().filter(|line| line.starts_with("  ")).collect();
+        let width = figures[0].chars().count();
+        assert!(figures.iter().all(|line| line.chars().count() == width), "{table}");
+    }
+
+    #[test]
+    fn a_run_beside_itself_differs_in_nothing() {
+        let run = report(&reading(1_000, 500));
+        let comparison = Comparison::of([run.clone(), run], 0);
+        for line in table(&comparison).lines().filter(|line| line.starts_with("  ")) {
+            assert!(line.ends_with(" =") || line.ends_with(" -"), "{line}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Readings for the tests of this crate and of those that show runs (feature `fixtures`).
+
+use std::time::Duration;
+
+use stentor_aws::metrics::{Heartbeat, RunRecord};
+use stentor_core::delivery::Outcome;
+use stentor_core::queue_depth::QueueDepth;
+use stentor_core::run::{BodyLength, Plan, RunId};
+use stentor_core::tally::{Conclusion, Tally};
+
+use crate::snapshot::Reading;
+
+/// A run of `total` messages, all enqueued, of which the first `concluded` took 100 ms each, one after the other.
+pub fn reading(total: u32, concluded: u32) -> Reading {
+    let plan = Plan::new(RunId::from_parts(1, 1), 7, total, BodyLength { max: 100, exact: false }).unwrap();
+    let mut tally = Tally::default();
+    for i in 0..concluded {
+        tally.count(&Conclusion {
+            outcome: if i % 10 == 9 { Outcome::Failed } else { Outcome::Sent },
+            created_at: Some(1_000),
+            concluded_at: Some(1_000 + 100 * u64::from(i)),
+            delivery_ms: Some(100),
+        });
+    }
+    Reading {
+        record: RunRecord { plan, created_at: 1_000, enqueued: total, finished_at: Some(2_000) },
+        tally,
+        broken: Vec::new(),
+        queue: QueueDepth { visible: 0, in_flight: 0, delayed: 0 },
+        visibility: Duration::from_secs(60),
+        dead_letters: 0,
+        beats: Vec::new(),
+        accounts: Vec::new(),
+        tally_units: Vec::new(),
+        at_ms: 100_000,
+    }
+}
+
+/// A sign of life of a sender that has sent so many.
+pub fn beat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> Heartbeat {
+    Heartbeat {
+        sender: sender.into(),
+        started_at,
+        seen_at,
+        ended_at: None,
+        wait: 0.5,
+        failure_rate: 0.1,
+        concurrency: 1,
+        sent,
+        failed: 0,
+        duplicates: 0,
+        released: 0,
+    }
+}

@@ -1,0 +1,114 @@
+//! The live page: one reader of AWS, and any number of viewers.
+//!
+//! `broadcast` is what all viewers share, `update` what the page is told, `prometheus` what a collector of metrics is told,
+//! and `server` what may be asked, by names that `host` knows, over the `connections` that there are. Only this file
+//! joins them, and the reader beside them.
+
+mod broadcast;
+mod connections;
+mod hosts;
+mod listen;
+mod prometheus;
+mod server;
+mod update;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use broadcast::Broadcast;
+use connections::CONNECTIONS;
+use stentor_cli::status;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+pub use listen::{ListenAddress, bind};
+
+use stentor_run_view::follow::Choice;
+use stentor_run_view::reader::{self, News, Wish};
+use stentor_run_view::reading::Sources;
+use stentor_run_view::view::Place;
+
+/// How often it is judged whether time alone has changed how the run stands.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Serves the page for as long as it is polled, or until the first reading fails.
+pub async fn serve(
+    listener: TcpListener,
+    sources: &Sources,
+    place: Place,
+    choice: Choice,
+    every: Duration,
+) -> anyhow::Result<()> {
+    let broadcast = Arc::new(Broadcast::new(place, every));
+    let wish = Wish { choice, interval: every, paused: false, lists: 0 };
+    // The wish never changes, and the reader reads for as long as it is held.
+    let (_wishes, wanted) = watch::channel(wish);
+    let (news, arrivals) = mpsc::unbounded_channel();
+    let routes = server::routes(Arc::clone(&broadcast));
+    tokio::select! {
+        read = reader::read(sources, wanted, news) => read?,
+        () = follow(&broadcast, arrivals) => {}
+        () = connections::serve(listener, routes, CONNECTIONS) => {}
+    }
+    Ok(())
+}
+
+/// Where the page is, unless that shall not be said, and in any case who can read along.
+pub fn announce(listener: &TcpListener, quiet: bool) -> anyhow::Result<()> {
+    let address = listener.local_addr().context("the address of the page cannot be told")?;
+    if !quiet {
+        status(&format!("watching on http://{address}/ (Ctrl-C ends it)"));
+    }
+    if let Some(warning) = warning(address) {
+        status(&warning);
+    }
+    Ok(())
+}
+
+/// What there is to status of an address that others than this machine may reach.
+fn warning(address: SocketAddr) -> Option<String> {
+    let is_open = !address.ip().to_canonical().is_loopback();
+    is_open.then(|| format!("warning: everybody who reaches {address} can read along"))
+}
+
+/// Writes on the broadcast what comes.
+async fn follow(broadcast: &Broadcast, mut arrivals: mpsc::UnboundedReceiver<News>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = broadcast.state();
+    loop {
+        tokio::select! {
+            news = arrivals.recv() => match news {
+                Some(News::Answer(answer)) => broadcast.learn(answer),
+                // Nobody asks for a list.
+                Some(News::Runs(_)) => continue,
+                None => return,
+            },
+            _ = ticks.tick() => {
+                if broadcast.state() == told {
+                    continue;
+                }
+                broadcast.republish();
+            }
+        }
+        told = broadcast.state();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_beyond_this_machine_is_warned_of() {
+        for open in ["0.0.0.0:80", "[::]:80", "192.168.1.5:80", "[::ffff:10.0.0.1]:80"] {
+            assert!(warning(open.parse().unwrap()).is_some_and(|warning| warning.contains(open)), "{open}");
+        }
+        for own in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert_eq!(warning(own.parse().unwrap()), None);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The completions in the shells themselves, and the man pages in man's own formatter.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+fn written() -> TempDir {
+    let folder = TempDir::new().expect("a temporary folder");
+    xtask::write(folder.path()).expect("the folder is ours");
+    folder
+}
+
+/// `None` where this machine does not have it.
+fn call(program: &str, arguments: &[&str]) -> Option<Output> {
+    match Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        output => Some(output.expect("it starts")),
+    }
+}
+
+/// It ended well and had nothing to complain of.
+#[track_caller]
+fn assert_content(output: &Output) {
+    let (result, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && told.is_empty(), "{result}{told}");
+}
+
+fn path(folder: &TempDir, file: &str) -> String {
+    folder.path().join(file).display().to_string()
+}
+
+/// What bash offers for the last word of a line.
+fn offered(folder: &TempDir, line: &str) -> Vec<String> {
+    let program = line.split(' ').next().unwrap_or_default();
+    let script = r#"
+        source "$1"
+        compopt() { :; } # bash takes it only while somebody presses Tab
+        read -ra COMP_WORDS <<<"$2"
+        [[ $2 != *' ' ]] || COMP_WORDS+=('')
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        completer=$(complete -p "${COMP_WORDS[0]}" | sed 's/.*-F \([^ ]*\).*/\1/')
+        "$completer" "${COMP_WORDS[0]}" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let file = path(folder, &format!("share/bash-completion/completions/{program}"));
+    let output = call("bash", &["--norc", "-c", script, "bash", &file, line]).expect("bash is there");
+    assert_content(&output);
+    String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_flags_and_values() {
+    let folder = written();
+    for (line, offers) in [
+        ("producer --re", &["--resume", "--requeue", "--region"][..]),
+        ("producer --exa", &["--exact-length"]),
+        ("sender --distribution lo", &["lognormal"]),
+        ("monitor --onc", &["--once"]),
+    ] {
+        let mut offered = offered(&folder, line);
+        let mut offers = offers.to_vec();
+        offered.sort_unstable();
+        offers.sort_unstable();
+        assert_eq!(offered, offers, "{line}");
+    }
+    assert!(offered(&folder, "producer --messages ").is_empty(), "no files, where a number is to stand");
+}
+
+#[test]
+fn each_shell_can_read_its_completions() {
+    let folder = written();
+    for name in ["producer", "sender", "monitor"] {
+        for (shell, file) in [
+            ("bash", format!("share/bash-completion/completions/{name}")),
+            ("zsh", format!("share/zsh/site-functions/_{name}")),
+            ("fish", format!("share/fish/vendor_completions.d/{name}.fish")),
+        ] {
+            let file = path(&folder, &file);
+            let text = std::fs::read_to_string(&file).expect("it was written");
+            assert!(text.contains(name) && text.contains("json"), "{file}");
+            // zsh and fish are not on every machine.
+            if let Some(output) = call(shell, &["-n", &file]) {
+                assert_content(&output);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_man_pages_have_their_sections_and_format_without_a_warning() {
+    let folder = written();
+    for name in ["producer", "sender", "monitor"] {
+        let file = path(&folder, &format!("share/man/man1/{name}.1"));
+        let page = std::fs::read_to_string(&file).expect("it was written");
+        let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
+        let expected = [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "\"EXAMPLES\"",
+            "\"ENVIRONMENT\"",
+            "\"EXIT STATUS\"",
+            "\"SEE ALSO\"",
+        ];
+        assert_eq!(sections, expected, "{name}");
+        assert!(page.contains(&format!(".TH {} 1", name.to_uppercase())), "{page}");
+        assert!(page.contains(&format!("\\fB{name}\\fR [OPTIONS]")), "{page}");
+        for flag in ["stack", "json", "help"] {
+            assert!(page.contains(&format!("\\-\\-{flag}\\fR")), "{name}: {flag}");
+        }
+        // Sources without a commit have no date either, which mandoc minds.
+        if stentor_cli::DATE.is_empty() {
+            continue;
+        }
+        for (formatter, arguments) in [
+            ("groff", &["-man", "-K", "utf8", "-ww", "-z"][..]),
+            ("mandoc", &["-T", "lint", "-W", "warning"]),
+        ] {
+            if let Some(output) = call(formatter, &[arguments, &[&file]].concat()) {
+                assert_content(&output);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = TempDir::new().expect("a temporary folder");
+    std::fs::write(folder.path().join("share"), "").expect("the folder is ours");
+    let refused = xtask::write(folder.path()).expect_err("share is no folder").to_string();
+    assert!(refused.contains(&*Path::new("share/bash-completion").to_string_lossy()), "{refused}");
+}
