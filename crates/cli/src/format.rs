@@ -114,6 +114,7 @@ pub fn try_rfc3339(ms_since_epoch: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stentor_core::escape::escape_control;
 
     #[test]
     fn thousands_are_set_apart() {
@@ -132,7 +133,7 @@ mod tests {
             (200.0, "3 min 20 s"),
             (7_500.0, "2 h 5 min"),
         ] {
-            assert_eq!(span(seconds), text);
+            assert_eq!(duration(seconds), text);
         }
         assert_eq!((rate(0.25), rate(1_234.5)), ("0.2".to_owned(), "1,235".to_owned()));
     }
@@ -147,7 +148,7 @@ mod tests {
             (1.25, "1.25"),
             (0.039_06, "0.0391"),
         ] {
-            assert_eq!(amount(number), text);
+            assert_eq!(quantity(number), text);
         }
         for (number, text) in [
             (0.0, "$0.00"),
@@ -166,8 +167,8 @@ mod tests {
     #[test]
     fn json_reads_back_and_cannot_attack_a_terminal_either() {
         let hostile = "\u{1b}]0;x\u{7}\n\u{7f}\u{9b}2J\u{202e} Grüße \\u{9b}";
-        let written = json(&hostile);
-        assert!(!written.chars().any(is_obeyed), "{written:?}");
+        let written = json_line(&hostile);
+        assert!(!written.chars().any(|c| escape_control(&c.to_string()) != c.to_string()), "{written:?}");
         assert!(written.contains("\\u009b2J\\u202e Grüße"), "{written}");
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), hostile);
     }

@@ -97,11 +97,11 @@ pub fn text_of(element: ElementRef<'_>) -> String {
 fn told(value: &Value, unit: &str) -> String {
     let Some(number) = value.as_f64() else { return "–".to_owned() };
     match (unit, value.as_u64()) {
-        ("count", Some(count)) => format::count(count),
+        ("count", Some(count)) => format::thousands(count),
         ("plain", Some(plain)) => plain.to_string(),
-        ("amount", _) => format::amount(number),
+        ("amount", _) => format::quantity(number),
         ("seconds", _) => format!("{number:.3} s"),
-        ("span", _) => format::span(number),
+        ("span", _) => format::duration(number),
         ("rate", _) => format::rate(number),
         ("share", _) => format!("{:.1}%", number * 100.0),
         ("dollars", _) => format::dollars(number),
@@ -133,7 +133,7 @@ pub fn assert_tells(html: &Html, data: &Value) {
     }
     for text in select(html, "[data-text]") {
         let (path, value) = at(text, "data-text");
-        assert_eq!(text_of(text), format::escape_control(value.as_str().expect("a text")), "{path}");
+        assert_eq!(text_of(text), stentor_core::escape::escape_control(value.as_str().expect("a text")), "{path}");
     }
     for time in select(html, "[data-time]") {
         let (path, value) = at(time, "data-time");
