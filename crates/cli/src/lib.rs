@@ -2,6 +2,7 @@
 
 pub mod format;
 mod help;
+pub mod hints;
 mod output;
 mod progress;
 mod shutdown;
@@ -134,11 +135,10 @@ fn parse_url(text: &str) -> Result<String, String> {
 /// Runs a program: reads its flags, sets up the log, and turns what it returns into an exit code.
 ///
 /// `run` gets the parsed flags, where they point, and a [`Shutdown`] that a first SIGINT or SIGTERM sets off.
-pub fn main<A, E, Run>(shared: fn(&A) -> &SharedArgs, run: Run) -> ExitCode
+pub fn main<A, Run>(shared: fn(&A) -> &SharedArgs, run: Run) -> ExitCode
 where
     A: Parser + CommandFactory,
-    E: Display,
-    Run: AsyncFnOnce(A, Destination, Shutdown) -> Result<u8, E>,
+    Run: AsyncFnOnce(A, Destination, Shutdown) -> anyhow::Result<u8>,
 {
     let args = match A::try_parse() {
         Ok(args) => args,
@@ -165,7 +165,7 @@ where
         // Boxed, as the request in `Session::ask` is: else the compiler lays out one very deep future.
         match Box::pin(run(args, destination, stop)).await {
             Ok(code) => ExitCode::from(code),
-            Err(error) => fail(&error),
+            Err(error) => fail(&hints::describe(&error)),
         }
     });
     // A task that is still busy with a request must not hold the end back.

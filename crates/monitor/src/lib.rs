@@ -50,7 +50,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         Some(address) => Some(stentor_web::bind(address).await?),
         None => None,
     };
-    let session = Arc::new(Session::open(destination, shutdown.token()).await?);
+    let session = Arc::new(Session::for_cli(destination, shutdown.token()).await?);
     let stopped = || Ok(shutdown.code().unwrap_or(0));
     let Some(sources) = shutdown.or_shutdown(Sources::open(&session)).await else { return stopped() };
     let sources = sources?;

@@ -56,7 +56,7 @@ async fn prepare(
     destination: Destination,
     ending: CancellationToken,
 ) -> anyhow::Result<(Backends, RunRecord)> {
-    let session = Arc::new(Session::open(destination, ending).await?);
+    let session = Arc::new(Session::for_cli(destination, ending).await?);
     let backends = Backends {
         queue: Queue::open(&session).await?,
         messages: MessagesTable::new(&session),

@@ -131,7 +131,7 @@ impl Stage {
         ending: CancellationToken,
         beat: &Heartbeat,
     ) -> Result<Self, Error> {
-        let session = Arc::new(Session::open(destination, ending).await?);
+        let session = Arc::new(Session::for_cli(destination, ending).await?);
         let queue = Queue::open(&session).await?;
         let (_, visibility) = queue.attributes().await?;
         let metrics = MetricsTable::new(&session);
