@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{anyhow, bail};
 pub use args::Args;
 use args::Job;
-use enqueue::{Backends, EnqueueProgress, enqueue_run};
+use enqueue::{Backends, EnqueueJob, enqueue_run};
 use requeue::requeue;
 use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::{CreateRunResult, RunRecord};
@@ -113,7 +113,7 @@ async fn enqueue(
         status(&format!("run {}: {total} messages, seed {}", plan.run(), plan.seed()));
     }
     let progress_line = ProgressLine::bar("enqueuing", plan.total(), record.enqueued, args.shared.quiet);
-    let work = EnqueueProgress {
+    let work = EnqueueJob {
         plan,
         from: record.enqueued,
         possibly_repeated: matches!(args.job(), Job::Resume(_)),
