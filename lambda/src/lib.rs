@@ -8,7 +8,7 @@ mod event;
 
 use stentor_core::aws::{Error as AwsError, MetricsTable};
 use stentor_core::run::RunId;
-use stentor_core::tally::{Counted, Counter, Record, ShardTally};
+use stentor_core::tally::{Counted, Counter, ShardTally, StreamRecord};
 use thiserror::Error;
 
 pub use event::{Answer, StreamEvent};
@@ -69,7 +69,7 @@ impl Aggregator {
     }
 
     /// Counts a run's records of a batch.
-    async fn count(&self, run: RunId, shard: &str, records: &[Record]) -> Result<(), Error> {
+    async fn count(&self, run: RunId, shard: &str, records: &[StreamRecord]) -> Result<(), Error> {
         let read = async || self.metrics.shard_tally(run, shard).await;
         let swap = async |before: &ShardTally, after: &ShardTally| {
             self.metrics.swap_shard_tally(run, shard, before, after).await

@@ -1,6 +1,6 @@
 //! A run over time, and how long its deliveries took, in as many columns as there is room for.
 
-use stentor_core::tally::{Bucket, Stretch, Tally, Times};
+use stentor_core::tally::{Bin, Bucket, DurationHistogram, Tally};
 
 /// A run that goes on is shown to stand still once nothing was concluded for so long, ms: tallies lag a little.
 const STANDSTILL_MS: u64 = 5_000;
@@ -30,7 +30,7 @@ struct Leg {
 /// How many deliveries took how long.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Spread {
-    stretches: Vec<Stretch>,
+    bins: Vec<Bin>,
 }
 
 impl Column {
@@ -103,13 +103,13 @@ impl Leg {
 }
 
 impl Spread {
-    pub(crate) fn of(times: &Times) -> Self {
-        Self { stretches: times.spread().collect() }
+    pub(crate) fn of(times: &DurationHistogram) -> Self {
+        Self { bins: times.bins().collect() }
     }
 
     /// The shortest and the longest, seconds.
     pub(crate) fn ends(&self) -> Option<(f64, f64)> {
-        let (first, last) = self.stretches.first().zip(self.stretches.last())?;
+        let (first, last) = self.bins.first().zip(self.bins.last())?;
         Some((first.from_ms as f64 / 1_000.0, last.to_ms as f64 / 1_000.0))
     }
 
@@ -118,10 +118,10 @@ impl Spread {
         let Some((shortest, longest)) = self.ends() else { return Vec::new() };
         let (start, width) = (shortest * 1_000.0, (longest - shortest) * 1_000.0 / columns as f64);
         let mut counts = vec![Column::default(); columns];
-        for stretch in &self.stretches {
-            let (from, to) = (stretch.from_ms as f64 - start, stretch.to_ms as f64 - start);
+        for bin in &self.bins {
+            let (from, to) = (bin.from_ms as f64 - start, bin.to_ms as f64 - start);
             for (place, share) in shares(from, to, width, columns) {
-                counts[place].sent += stretch.count as f64 * share;
+                counts[place].sent += bin.count as f64 * share;
             }
         }
         counts
@@ -145,12 +145,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::Conclusion;
+    use stentor_core::tally::OutcomeEvent;
 
     fn tally(ends: &[(u64, u64)]) -> Tally {
         let mut tally = Tally::default();
         for (concluded_at, delivery_ms) in ends {
-            tally.count(&Conclusion {
+            tally.count(&OutcomeEvent {
                 outcome: Outcome::Sent,
                 created_at: Some(0),
                 concluded_at: Some(*concluded_at),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Record, ShardTally};
+use super::{ShardTally, StreamRecord};
 use crate::run::RunId;
 
 /// How often a tally is read again after another writer was faster, before the batch fails and comes again.
@@ -52,7 +52,7 @@ impl Counter {
         &self,
         run: RunId,
         shard: &str,
-        records: &[Record],
+        records: &[StreamRecord],
         read: impl AsyncFn() -> Result<ShardTally, E>,
         swap: impl AsyncFn(&ShardTally, &ShardTally) -> Result<Swap, E>,
     ) -> Result<Counted, E> {
@@ -61,11 +61,10 @@ impl Counter {
                 Some(tally) => tally,
                 None => read().await?,
             };
-            let mut after = before.clone();
-            if !after.fold(records) {
+            let Some(after) = before.fold(records) else {
                 self.remember(run, shard, before);
                 return Ok(Counted::Kept);
-            }
+            };
             match swap(&before, &after).await? {
                 Swap::Written => {
                     self.remember(run, shard, after);
@@ -107,15 +106,14 @@ mod tests {
         RunId::from_parts(1_700_000_000_000, 42)
     }
 
-    fn records(numbers: std::ops::RangeInclusive<u32>) -> Vec<Record> {
-        let record = |number: u32| Record { sequence: number.to_string().parse().unwrap(), conclusion: None };
+    fn records(numbers: std::ops::RangeInclusive<u32>) -> Vec<StreamRecord> {
+        let record =
+            |number: u32| StreamRecord { sequence: number.to_string().parse().unwrap(), event: None };
         numbers.map(record).collect()
     }
 
     fn tally_up_to(number: u32) -> ShardTally {
-        let mut tally = ShardTally::default();
-        tally.fold(&records(1..=number));
-        tally
+        ShardTally::default().fold(&records(1..=number)).unwrap()
     }
 
     /// A table of one tally, which answers well or, once, as told.
@@ -127,7 +125,7 @@ mod tests {
     }
 
     impl Table {
-        async fn count(&self, counter: &Counter, records: &[Record]) -> Result<Counted, &'static str> {
+        async fn count(&self, counter: &Counter, records: &[StreamRecord]) -> Result<Counted, &'static str> {
             let read = async || {
                 self.reads.update(|reads| reads + 1);
                 Ok(self.tally.borrow().clone())

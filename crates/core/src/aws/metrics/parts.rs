@@ -8,7 +8,7 @@ use super::usages::{USAGE, account};
 use super::{Condition, Error, Item, MetricsTable, RUN, key, malformed, number, string};
 use crate::aws::item::write_units;
 use crate::run::RunId;
-use crate::tally::{Broken, RunTallies, Tally, VERSION};
+use crate::tally::{DamagedTally, RunTally, Tally, VERSION};
 use crate::usage::Account;
 
 /// The part that holds the tally counted from the table of messages.
@@ -19,10 +19,10 @@ const FINAL: &str = "final";
 pub struct RunParts {
     /// What the run is; `None` where no such run was begun.
     pub record: Option<RunRecord>,
-    /// What its tallies come to; see [`RunTallies::settle`].
+    /// What its tallies come to; see [`RunTally::total`].
     pub tally: Tally,
     /// Tallies that cannot be kept or read, and are missing in it.
-    pub broken: Vec<Broken>,
+    pub broken: Vec<DamagedTally>,
     /// What the programs say they have spent on it.
     pub accounts: Vec<Account>,
     /// For each shard's tally, the write units that it takes to put it as it is now.
@@ -40,24 +40,24 @@ impl MetricsTable {
     /// All that the table has on a run, read at this moment.
     pub async fn run_parts(&self, run: RunId) -> Result<RunParts, Error> {
         let mut record = None;
-        let mut tallies = RunTallies::default();
+        let mut tallies = RunTally::default();
         let (mut accounts, mut tally_units) = (Vec::new(), Vec::new());
         for item in self.query(&run.to_string()).await? {
             let part = string(&item, "part").unwrap_or_default().to_owned();
             if part == RUN {
                 record = Some(run_record(run, item)?);
             } else if part == FINAL {
-                tallies.counted_from_table(decode(item).map(|stored: Stored| stored.tally));
+                tallies.set_final(decode(item).map(|stored: Stored| stored.tally));
             } else if let Some(shard) = part.strip_prefix(SHARD) {
                 tally_units.push(write_units(&item));
-                tallies.shard(shard, shard_tally(item));
+                tallies.add_shard(shard, shard_tally(item));
             } else if let Some(shard) = part.strip_prefix(BROKEN) {
-                tallies.broken(shard, string(&item, "why").unwrap_or("no reason given").to_owned());
+                tallies.add_damaged(shard, string(&item, "why").unwrap_or("no reason given").to_owned());
             } else if let Some(id) = part.strip_prefix(USAGE) {
                 accounts.push(account(id, item));
             }
         }
-        let (tally, broken) = tallies.settle();
+        let (tally, broken) = tallies.total();
         Ok(RunParts { record, tally, broken, accounts, tally_units })
     }
 
@@ -100,9 +100,9 @@ mod tests {
 
     #[test]
     fn a_final_tally_reads_back_and_one_of_another_version_or_shape_is_an_error() {
-        let read = |item| decode(item).map(|stored: Stored| stored.tally.concluded());
+        let read = |item| decode(item).map(|stored: Stored| stored.tally.total());
         assert_eq!(read(stored(VERSION)), Ok(10));
-        assert!(read(stored(VERSION - 1)).unwrap_err().contains("version 1"));
+        assert!(read(stored(VERSION - 1)).unwrap_err().contains("version 2"));
         let mut odd = stored(VERSION);
         odd.insert("tally".to_owned(), text("ten"));
         assert!(read(odd).is_err());
