@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use stentor_core::delivery::Status;
 use stentor_core::message::MessageId;
 use stentor_core::run::RunId;
-use stentor_core::tally::{Conclusion, Record};
+use stentor_core::tally::{OutcomeEvent, StreamRecord};
 
 /// An event of the stream (AWS Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB").
 #[derive(Debug, Default, Deserialize)]
@@ -28,7 +28,7 @@ pub struct StreamEvent {
 ///
 /// Each record is decoded in place, so that memory holds only what is counted.
 #[derive(Debug)]
-struct EventRecord(Option<(RunId, Record)>);
+struct EventRecord(Option<(RunId, StreamRecord)>);
 
 impl<'de> Deserialize<'de> for EventRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -100,8 +100,8 @@ struct EmptyState {}
 
 impl StreamEvent {
     /// Returns the records by run, without those of no run.
-    pub fn into_records(self) -> BTreeMap<RunId, Vec<Record>> {
-        let mut runs: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
+    pub fn into_records(self) -> BTreeMap<RunId, Vec<StreamRecord>> {
+        let mut runs: BTreeMap<RunId, Vec<StreamRecord>> = BTreeMap::new();
         let mut skipped = 0;
         for entry in self.records.unwrap_or_default() {
             match entry.0 {
@@ -117,15 +117,15 @@ impl StreamEvent {
 }
 
 impl RawRecord<'_> {
-    fn into_record(self) -> Option<(RunId, Record)> {
+    fn into_record(self) -> Option<(RunId, StreamRecord)> {
         let change = self.dynamodb?;
         let sequence = change.sequence_number?.0.parse().ok()?;
         let new = change.new_image?;
         let id: MessageId = new.id.as_ref()?.s.as_ref()?.0.parse().ok()?;
         let was_pending = change.old_image.and_then(|old| old.status()) == Some(Status::Pending);
         let modified = self.event_name.is_some_and(|name| name.0 == "MODIFY");
-        let conclusion = if modified && was_pending { new.conclusion() } else { None };
-        Some((id.run(), Record { sequence, conclusion }))
+        let event = if modified && was_pending { new.conclusion() } else { None };
+        Some((id.run(), StreamRecord { sequence, event }))
     }
 }
 
@@ -134,9 +134,9 @@ impl Image<'_> {
         Status::from_table(&self.status.as_ref()?.s.as_ref()?.0)
     }
 
-    fn conclusion(&self) -> Option<Conclusion> {
+    fn conclusion(&self) -> Option<OutcomeEvent> {
         let number = |attribute: &Option<Attribute>| attribute.as_ref()?.n.as_ref()?.0.parse().ok();
-        Some(Conclusion {
+        Some(OutcomeEvent {
             outcome: self.status()?.outcome()?,
             created_at: number(&self.created_at),
             concluded_at: number(&self.concluded_at),
@@ -152,7 +152,7 @@ mod tests {
 
     const RUN: &str = "01JDD0QYJ8000000000000000A";
 
-    fn records(event: &serde_json::Value) -> BTreeMap<RunId, Vec<Record>> {
+    fn records(event: &serde_json::Value) -> BTreeMap<RunId, Vec<StreamRecord>> {
         serde_json::from_str::<StreamEvent>(&event.to_string()).unwrap().into_records()
     }
 
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn conclusions(record: &serde_json::Value) -> usize {
-        records(&json!({"Records": [record]})).values().flatten().filter(|r| r.conclusion.is_some()).count()
+        records(&json!({"Records": [record]})).values().flatten().filter(|r| r.event.is_some()).count()
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
         let runs = records(&event);
         let counted = runs.values().flatten().collect::<Vec<_>>();
         assert_eq!(counted.len(), 1);
-        assert_eq!(counted[0].conclusion.unwrap().delivery_ms, None);
+        assert_eq!(counted[0].event.unwrap().delivery_ms, None);
     }
 
     #[test]

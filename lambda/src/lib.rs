@@ -9,7 +9,7 @@ mod event;
 use stentor_aws::tally_store::{CountOutcome, TallyWriter};
 use stentor_aws::{Error as AwsError, MetricsTable};
 use stentor_core::run::RunId;
-use stentor_core::tally::{Record, ShardTally};
+use stentor_core::tally::{ShardTally, StreamRecord};
 use thiserror::Error;
 
 pub use event::{EventResponse, StreamEvent};
@@ -70,7 +70,7 @@ impl Aggregator {
     }
 
     /// Counts a run's records of a batch.
-    async fn count(&self, run: RunId, shard: &str, records: &[Record]) -> Result<(), Error> {
+    async fn count(&self, run: RunId, shard: &str, records: &[StreamRecord]) -> Result<(), Error> {
         let read = async || self.metrics.shard_tally(run, shard).await;
         let swap = async |before: &ShardTally, after: &ShardTally| {
             self.metrics.put_shard_tally(run, shard, before, after).await

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stentor_core::run::RunId;
-use stentor_core::tally::{Record, ShardTally};
+use stentor_core::tally::{ShardTally, StreamRecord};
 
 /// Attempts at a compare-and-swap before the batch fails, and Lambda repeats it.
 const MAX_ATTEMPTS: usize = 10;
@@ -52,7 +52,7 @@ impl TallyWriter {
         &self,
         run: RunId,
         shard: &str,
-        records: &[Record],
+        records: &[StreamRecord],
         read: impl AsyncFn() -> Result<ShardTally, E>,
         swap: impl AsyncFn(&ShardTally, &ShardTally) -> Result<PutResult, E>,
     ) -> Result<CountOutcome, E> {
@@ -61,11 +61,10 @@ impl TallyWriter {
                 Some(tally) => tally,
                 None => read().await?,
             };
-            let mut after = before.clone();
-            if !after.fold(records) {
+            let Some(after) = before.fold(records) else {
                 self.put_cached(run, shard, before);
                 return Ok(CountOutcome::Counted);
-            }
+            };
             match swap(&before, &after).await? {
                 PutResult::Stored => {
                     self.put_cached(run, shard, after);
@@ -107,8 +106,9 @@ mod tests {
         RunId::from_parts(1_700_000_000_000, 42)
     }
 
-    fn records(numbers: std::ops::RangeInclusive<u32>) -> Vec<Record> {
-        let record = |number: u32| Record { sequence: number.to_string().parse().unwrap(), conclusion: None };
+    fn records(numbers: std::ops::RangeInclusive<u32>) -> Vec<StreamRecord> {
+        let record =
+            |number: u32| StreamRecord { sequence: number.to_string().parse().unwrap(), event: None };
         numbers.map(record).collect()
     }
 
@@ -130,7 +130,7 @@ mod tests {
         async fn count(
             &self,
             counter: &TallyWriter,
-            records: &[Record],
+            records: &[StreamRecord],
         ) -> Result<CountOutcome, &'static str> {
             let read = async || {
                 self.reads.update(|reads| reads + 1);

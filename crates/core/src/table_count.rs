@@ -2,7 +2,7 @@
 
 use crate::delivery::Status;
 use crate::message::{MessageId, MessageRecord};
-use crate::tally::{Conclusion, Tally};
+use crate::tally::{OutcomeEvent, Tally};
 
 /// What the table's items of a run come to.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -67,8 +67,8 @@ impl TableCount {
 
 impl MessageRecord {
     /// The message's end, where it has ended and its item tells all of it.
-    fn conclusion(&self) -> Option<Conclusion> {
-        Some(Conclusion {
+    fn conclusion(&self) -> Option<OutcomeEvent> {
+        Some(OutcomeEvent {
             outcome: self.status?.outcome()?,
             created_at: Some(self.created_at?),
             concluded_at: Some(self.concluded_at?),
@@ -107,7 +107,7 @@ mod tests {
         let mut tally = Tally::default();
         for outcome in [Outcome::Sent, Outcome::Failed] {
             let (created_at, concluded_at, delivery_ms) = (Some(1_000), Some(3_000), Some(500));
-            tally.count(&Conclusion { outcome, created_at, concluded_at, delivery_ms });
+            tally.count(&OutcomeEvent { outcome, created_at, concluded_at, delivery_ms });
         }
         assert_eq!(table_count, TableCount { tally, pending: 1, missing: 1, ..TableCount::default() });
     }

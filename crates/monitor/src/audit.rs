@@ -7,7 +7,7 @@ use stentor_aws::metrics::RunRecord;
 use stentor_aws::{Error, MessagesTable, MetricsTable};
 use stentor_cli::format;
 use stentor_core::table_count::TableCount;
-use stentor_core::tally::{Broken, Tally};
+use stentor_core::tally::{DamagedTally, Tally};
 use tokio::time::{Instant, sleep};
 
 use crate::table::count_table;
@@ -105,7 +105,7 @@ pub(crate) async fn audit(
 }
 
 impl Audit {
-    fn of(record: &RunRecord, table_count: &TableCount, tallies: &Tally, broken: &[Broken]) -> Self {
+    fn of(record: &RunRecord, table_count: &TableCount, tallies: &Tally, broken: &[DamagedTally]) -> Self {
         let differences = differences(table_count, tallies);
         Self {
             run: record.plan.run().to_string(),
@@ -200,7 +200,7 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
         told("last conclusion", &time(table.last_concluded_at), &time(tallies.last_concluded_at)),
         spread("delivery", delivery.sum_ms() == tallies.delivery.sum_ms(), *delivery == tallies.delivery),
         spread("latency", latency.sum_ms() == tallies.latency.sum_ms(), *latency == tallies.latency),
-        spread("the timeline", table.concluded() == tallies.concluded(), table.timeline == tallies.timeline),
+        spread("the timeline", table.total() == tallies.total(), table.timeline == tallies.timeline),
         unreadable,
     ]
     .into_iter()
@@ -223,7 +223,7 @@ mod tests {
     use stentor_run_view::fixtures::reading;
 
     /// What the table says, and what the tallies status, of a run of 2,000 of which 1,500 are concluded.
-    fn audit_of(table_count: &TableCount, tallies: &Tally, broken: &[Broken]) -> Audit {
+    fn audit_of(table_count: &TableCount, tallies: &Tally, broken: &[DamagedTally]) -> Audit {
         Audit::of(&reading(2_000, 1_500).record, table_count, tallies, broken)
     }
 
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_damaged_tally_is_told_with_the_remedy() {
-        let broken = [Broken { shard: "\u{1b}[2J".into(), why: "odd".into() }];
+        let broken = [DamagedTally { shard: "\u{1b}[2J".into(), why: "odd".into() }];
         let audit = audit_of(&table_count(), &Tally::default(), &broken);
         let told = audit.lines();
         assert!(told.contains("the tally of shard \\u{1b}[2J is damaged"), "{told}");

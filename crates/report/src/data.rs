@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use stentor_core::cost::Prices;
-use stentor_core::tally::Times;
+use stentor_core::tally::DurationHistogram;
 
 use stentor_cli::format::{rfc3339, try_rfc3339};
 use stentor_run_view::bill::{AtLeast, Cost};
@@ -95,7 +95,7 @@ pub struct Pace {
     pub failed_per_second: f64,
 }
 
-/// Durations of many messages, seconds: the mean is exact, the rest is to two digits.
+/// Durations of many messages, seconds: the mean is exact, the rest within 2 %.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Distribution {
     pub count: u64,
@@ -136,7 +136,7 @@ pub struct Faults {
 /// What every report says of its figures.
 const NOTES: [&str; 5] = [
     "Messages are counted by the stream of the table, each exactly once. The counts lag by a second or two and are never too high.",
-    "Means come from exact sums. Percentiles, longest times and columns are to two digits.",
+    "Means come from exact sums. Percentiles, longest times and columns are within 2 %.",
     "Times are those of the machines that wrote them; no time is below zero where their clocks differ.",
     "A sender's counts are those of all its life, not of this run alone. The table keeps them for a day after its last sign of life.",
     "Queue counts are approximate on AWS, and dead letters are those of the whole stack.",
@@ -224,7 +224,7 @@ impl Progress {
 }
 
 impl Distribution {
-    fn of(times: &Times) -> Self {
+    fn of(times: &DurationHistogram) -> Self {
         let spread = Spread::of(times);
         let ends = spread.ends();
         let whole = ends.map_or(0.0, |(shortest, longest)| longest - shortest);

@@ -9,7 +9,7 @@ use scraper::{ElementRef, Html, Node, Selector};
 use serde_json::Value;
 use stentor_core::cost::Prices;
 use stentor_core::delivery::Outcome;
-use stentor_core::tally::{Broken, Conclusion};
+use stentor_core::tally::{DamagedTally, OutcomeEvent};
 use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
 
 use super::page::page;
@@ -32,7 +32,7 @@ fn run(concluded: u64) -> Reading {
     for i in 0..concluded {
         // A bell between 0.1 and 0.9 s.
         let delivery = 100 + [7, 11, 13, 17].map(|step| i * step % 200).iter().sum::<u64>();
-        run.tally.count(&Conclusion {
+        run.tally.count(&OutcomeEvent {
             outcome: if i % 10 == 9 { Outcome::Failed } else { Outcome::Sent },
             created_at: Some(NOON + i / 2 - 1_000),
             concluded_at: Some(NOON + 10 * i + 3 * (i % 100)),
@@ -88,7 +88,7 @@ fn empty() -> Report {
 /// Stalled, damaged, and with hostile names in it.
 fn hostile() -> Report {
     let mut run = run(1_500);
-    run.broken.push(Broken { shard: HOSTILE.to_owned(), why: HOSTILE.to_owned() });
+    run.broken.push(DamagedTally { shard: HOSTILE.to_owned(), why: HOSTILE.to_owned() });
     run.beats.push(beat(HOSTILE, NOON, run.at_ms, 100));
     run.accounts[0].usage = None;
     run.accounts.push(account(HOSTILE, None, 10));

@@ -190,7 +190,7 @@ impl Cost {
             amount: dollars.queue.is_some().then(|| dollars.known()),
             at_least: parts.iter().any(|part| part.dollars.at_least),
         };
-        let concluded = reading.tally.concluded();
+        let concluded = reading.tally.total();
         // A damaged tally counts too few messages: each would seem to cost too much.
         let is_over = standing != Standing::GoesOn && concluded > 0 && reading.broken.is_empty();
         let million = sum.amount.filter(|_| is_over).map(|dollars| dollars * 1e6 / concluded as f64);
@@ -344,11 +344,7 @@ impl EstimatedPart {
             invocation_ms: INVOCATION_MS,
             memory_mb: MEMORY_MB,
         };
-        Self {
-            takes: assumed.of(tally.concluded() as f64, seconds),
-            assumed,
-            assumptions: ASSUMPTIONS.to_vec(),
-        }
+        Self { takes: assumed.of(tally.total() as f64, seconds), assumed, assumptions: ASSUMPTIONS.to_vec() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A run over time, and how long its deliveries took, in as many columns as there is room for.
 
-use stentor_core::tally::{Bucket, Stretch, Tally, Times};
+use stentor_core::tally::{Bin, Bucket, DurationHistogram, Tally};
 
 /// A run that goes on is shown to stand still once nothing was concluded for so long, ms: tallies lag a little.
 const STANDSTILL_MS: u64 = 5_000;
@@ -30,7 +30,7 @@ struct Leg {
 /// How many deliveries took how long.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Spread {
-    stretches: Vec<Stretch>,
+    stretches: Vec<Bin>,
 }
 
 impl Column {
@@ -103,8 +103,8 @@ impl Leg {
 }
 
 impl Spread {
-    pub fn of(times: &Times) -> Self {
-        Self { stretches: times.spread().collect() }
+    pub fn of(times: &DurationHistogram) -> Self {
+        Self { stretches: times.bins().collect() }
     }
 
     /// The shortest and the longest, seconds.
@@ -145,12 +145,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::Conclusion;
+    use stentor_core::tally::OutcomeEvent;
 
     fn tally(ends: &[(u64, u64)]) -> Tally {
         let mut tally = Tally::default();
         for (concluded_at, delivery_ms) in ends {
-            tally.count(&Conclusion {
+            tally.count(&OutcomeEvent {
                 outcome: Outcome::Sent,
                 created_at: Some(0),
                 concluded_at: Some(*concluded_at),

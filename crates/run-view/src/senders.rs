@@ -63,7 +63,7 @@ fn is_whole(account: &UsageRecord) -> bool {
 /// every few seconds.
 fn was_at_work(beat: &Heartbeat, reading: &Reading) -> bool {
     let total = reading.record.plan.total();
-    let is_over = reading.record.enqueued == total && reading.tally.concluded() >= u64::from(total);
+    let is_over = reading.record.enqueued == total && reading.tally.total() >= u64::from(total);
     let end = reading.tally.last_concluded_at.filter(|_| is_over).unwrap_or(reading.at_ms);
     let did = beat.sent > 0 || beat.failed > 0 || beat.duplicates > 0;
     (did || Life::of(beat, reading.at_ms) == Life::Alive)

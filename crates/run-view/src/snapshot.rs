@@ -6,7 +6,7 @@ use serde::Serialize;
 use stentor_aws::metrics::{Heartbeat, RunRecord};
 use stentor_core::escape;
 use stentor_core::queue_depth::QueueDepth;
-use stentor_core::tally::{Broken, Tally, Times};
+use stentor_core::tally::{DamagedTally, DurationHistogram, Tally};
 use stentor_core::usage::UsageRecord;
 
 /// A sender counts as alive while its last sign of life is younger than this, ms.
@@ -78,8 +78,8 @@ impl BrokenTally {
     }
 }
 
-impl From<&Broken> for BrokenTally {
-    fn from(broken: &Broken) -> Self {
+impl From<&DamagedTally> for BrokenTally {
+    fn from(broken: &DamagedTally) -> Self {
         Self { shard: broken.shard.clone(), why: broken.why.clone() }
     }
 }
@@ -89,7 +89,7 @@ impl From<&Broken> for BrokenTally {
 pub struct Reading {
     pub record: RunRecord,
     pub tally: Tally,
-    pub broken: Vec<Broken>,
+    pub broken: Vec<DamagedTally>,
     pub queue: QueueDepth,
     /// The queue's visibility timeout.
     pub visibility: Duration,
@@ -113,14 +113,14 @@ pub struct Earlier {
 impl Reading {
     /// The count to tell the next rate by.
     pub fn count(&self) -> Earlier {
-        Earlier { concluded: self.tally.concluded(), at_ms: self.at_ms }
+        Earlier { concluded: self.tally.total(), at_ms: self.at_ms }
     }
 
     /// What it comes to; `earlier` is an earlier count of the same run. `at` is its time, RFC 3339.
     pub fn snapshot(&self, earlier: Option<Earlier>, at: String) -> Snapshot {
         let total = u64::from(self.record.plan.total());
         let enqueued = u64::from(self.record.enqueued);
-        let pending = total.saturating_sub(self.tally.concluded());
+        let pending = total.saturating_sub(self.tally.total());
         let complete = enqueued == total && pending == 0;
         let rate = self.rate(earlier.filter(|_| !complete));
         Snapshot {
@@ -153,13 +153,13 @@ impl Reading {
     fn rate(&self, earlier: Option<Earlier>) -> Option<f64> {
         if let Some(earlier) = earlier {
             let (messages, ms) = (
-                self.tally.concluded().saturating_sub(earlier.concluded),
+                self.tally.total().saturating_sub(earlier.concluded),
                 self.at_ms.saturating_sub(earlier.at_ms),
             );
             return (ms > 0).then(|| as_f64(messages) * 1_000.0 / as_f64(ms));
         }
         let ms = self.tally.last_concluded_at?.saturating_sub(self.tally.first_concluded_at?);
-        (ms > 0).then(|| as_f64(self.tally.concluded()) * 1_000.0 / as_f64(ms))
+        (ms > 0).then(|| as_f64(self.tally.total()) * 1_000.0 / as_f64(ms))
     }
 
     fn senders(&self) -> Vec<Sender> {
@@ -192,7 +192,7 @@ pub fn rate_of_life(beat: &Heartbeat) -> Option<f64> {
     (ms > 0).then(|| as_f64(beat.sent.saturating_add(beat.failed)) * 1_000.0 / as_f64(ms))
 }
 
-fn percentiles(times: &Times) -> Percentiles {
+fn percentiles(times: &DurationHistogram) -> Percentiles {
     let seconds = |ms: Option<u64>| ms.map(|ms| as_f64(ms) / 1_000.0);
     Percentiles {
         p50: seconds(times.quantile_ms(0.5)),
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{beat, reading};
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::Conclusion;
+    use stentor_core::tally::OutcomeEvent;
 
     fn snapshot(reading: &Reading, earlier: Option<Earlier>) -> Snapshot {
         reading.snapshot(earlier, "1970-01-01T00:01:40Z".to_owned())
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!((fewer.messages_per_second, fewer.eta_seconds), (Some(0.0), None));
         let mut ahead = reading(2, 0);
         for concluded_at in [700_000, 400_000] {
-            ahead.tally.count(&Conclusion {
+            ahead.tally.count(&OutcomeEvent {
                 outcome: Outcome::Sent,
                 created_at: Some(900_000),
                 concluded_at: Some(concluded_at),

@@ -104,7 +104,7 @@ impl Ending {
             let parts = self.metrics.run_items(run).await?;
             let done = parts.record.is_some_and(|record| {
                 let total = record.plan.total();
-                record.enqueued == total && parts.tally.concluded() >= u64::from(total)
+                record.enqueued == total && parts.tally.total() >= u64::from(total)
             });
             if !done {
                 return Ok(false);

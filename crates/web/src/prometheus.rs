@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use stentor_core::escape;
-use stentor_core::tally::Times;
+use stentor_core::tally::DurationHistogram;
 
 use stentor_run_view::snapshot::{Percentiles, Sender, Snapshot};
 use stentor_run_view::view::{Data, Known, Place};
@@ -163,7 +163,14 @@ impl Text {
     }
 
     /// How durations are spread; the quantile 1 is the longest.
-    fn summary(&mut self, name: &str, help: &str, now: &Snapshot, of: Percentiles, times: &Times) {
+    fn summary(
+        &mut self,
+        name: &str,
+        help: &str,
+        now: &Snapshot,
+        of: Percentiles,
+        times: &DurationHistogram,
+    ) {
         self.head(name, "summary", help);
         let run = ("run", now.run.as_str());
         for (quantile, value) in [("0.5", of.p50), ("0.9", of.p90), ("0.99", of.p99), ("1", of.max)] {

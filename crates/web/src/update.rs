@@ -13,7 +13,7 @@ use stentor_run_view::view::{Data, Known, Place, State};
 /// Columns of a run over time: a pixel or more each on the smallest screen, fine on the largest.
 const COURSE_COLUMNS: usize = 120;
 
-/// Bars of the delivery times, which are known to two digits only.
+/// The number of bars for delivery times, whose bins are 4 % wide.
 const SPREAD_BARS: usize = 48;
 
 /// The present view.

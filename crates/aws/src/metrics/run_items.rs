@@ -8,7 +8,7 @@ use super::usage::{USAGE, usage_record};
 use super::{Condition, Error, Item, MetricsTable, RUN, invalid_data, key, number, string};
 use crate::item::write_units;
 use stentor_core::run::RunId;
-use stentor_core::tally::{Broken, RunTallies, Tally, VERSION};
+use stentor_core::tally::{DamagedTally, RunTally, Tally, VERSION};
 use stentor_core::usage::UsageRecord;
 
 /// Sort key of the tally counted from the messages table.
@@ -19,10 +19,10 @@ const FINAL: &str = "final";
 pub struct RunItems {
     /// The run; `None` where there is no such run.
     pub record: Option<RunRecord>,
-    /// Sum of the run's tallies; see [`RunTallies::settle`].
+    /// Sum of the run's tallies; see [`RunTally::total`].
     pub tally: Tally,
     /// Tallies that cannot be stored or read, and are missing in the sum.
-    pub broken: Vec<Broken>,
+    pub broken: Vec<DamagedTally>,
     /// Usage records of the programs that worked on the run.
     pub accounts: Vec<UsageRecord>,
     /// Write units of each shard's tally at its present size.
@@ -40,24 +40,24 @@ impl MetricsTable {
     /// Reads everything that the table holds of a run, consistently.
     pub async fn run_items(&self, run: RunId) -> Result<RunItems, Error> {
         let mut record = None;
-        let mut tallies = RunTallies::default();
+        let mut tallies = RunTally::default();
         let (mut accounts, mut tally_units) = (Vec::new(), Vec::new());
         for item in self.query(&run.to_string()).await? {
             let part = string(&item, "part").unwrap_or_default().to_owned();
             if part == RUN {
                 record = Some(run_record(run, item)?);
             } else if part == FINAL {
-                tallies.counted_from_table(decode(item).map(|stored: FinalTallyItem| stored.tally));
+                tallies.set_final(decode(item).map(|stored: FinalTallyItem| stored.tally));
             } else if let Some(shard) = part.strip_prefix(SHARD) {
                 tally_units.push(write_units(&item));
-                tallies.shard(shard, shard_tally(item));
+                tallies.add_shard(shard, shard_tally(item));
             } else if let Some(shard) = part.strip_prefix(BROKEN) {
-                tallies.broken(shard, string(&item, "why").unwrap_or("no reason given").to_owned());
+                tallies.add_damaged(shard, string(&item, "why").unwrap_or("no reason given").to_owned());
             } else if let Some(id) = part.strip_prefix(USAGE) {
                 accounts.push(usage_record(id, item));
             }
         }
-        let (tally, broken) = tallies.settle();
+        let (tally, broken) = tallies.total();
         Ok(RunItems { record, tally, broken, accounts, tally_units })
     }
 
@@ -100,9 +100,9 @@ mod tests {
 
     #[test]
     fn a_final_tally_reads_back_and_one_of_another_version_or_shape_is_an_error() {
-        let read = |item| decode(item).map(|stored: FinalTallyItem| stored.tally.concluded());
+        let read = |item| decode(item).map(|stored: FinalTallyItem| stored.tally.total());
         assert_eq!(read(stored(VERSION)), Ok(10));
-        assert!(read(stored(VERSION - 1)).unwrap_err().contains("version 1"));
+        assert!(read(stored(VERSION - 1)).unwrap_err().contains("version 2"));
         let mut odd = stored(VERSION);
         odd.insert("tally".to_owned(), text("ten"));
         assert!(read(odd).is_err());

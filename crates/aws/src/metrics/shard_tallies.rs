@@ -88,15 +88,16 @@ impl MetricsTable {
 
 pub(super) fn shard_tally(item: Item) -> Result<ShardTally, String> {
     let stored: ShardTallyItem = decode(item)?;
-    let checkpoint = stored.checkpoint.parse().map_err(|e| format!("its checkpoint {e}"))?;
+    let checkpoint = stored.checkpoint.parse().map_err(|e| format!("cannot read `checkpoint`: {e}"))?;
     Ok(ShardTally { checkpoint: Some(checkpoint), tally: stored.tally })
 }
 
 /// Decodes an item without its key, where it is of this version.
 pub(super) fn decode<T: DeserializeOwned>(mut item: Item) -> Result<T, String> {
     let version = item.get("version").and_then(|value| value.as_n().ok());
-    if version.is_none_or(|version| *version != VERSION.to_string()) {
-        return Err(format!("it is of version {}, not {VERSION}", version.map_or("none", String::as_str)));
+    let version = version.ok_or_else(|| format!("tally has no version (expected {VERSION})"))?;
+    if *version != VERSION.to_string() {
+        return Err(format!("tally version {version} is not supported (expected {VERSION})"));
     }
     for name in ["run", "part"] {
         item.remove(name);
@@ -115,13 +116,13 @@ mod tests {
     use super::*;
     use aws_sdk_dynamodb::types::AttributeValue;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::Conclusion;
+    use stentor_core::tally::OutcomeEvent;
 
     fn stored(version: u32, checkpoint: &str) -> Item {
         let mut tally = Tally::default();
         for ms in 0..1_000 {
             let at = 1_700_000_000_000 + ms * 300;
-            tally.count(&Conclusion {
+            tally.count(&OutcomeEvent {
                 outcome: Outcome::Sent,
                 created_at: Some(1_700_000_000_000),
                 concluded_at: Some(at),
@@ -147,7 +148,7 @@ mod tests {
     fn a_tally_of_another_version_or_shape_is_an_error() {
         for other in [VERSION - 1, VERSION + 1] {
             let why = shard_tally(stored(other, "1")).unwrap_err();
-            assert_eq!(why, format!("it is of version {other}, not {VERSION}"));
+            assert_eq!(why, format!("tally version {other} is not supported (expected {VERSION})"));
         }
         assert!(shard_tally(stored(VERSION, "")).unwrap_err().contains("checkpoint"));
         let mut no_tally = stored(VERSION, "1");
@@ -156,7 +157,7 @@ mod tests {
         let mut wrong_type = stored(VERSION, "1");
         wrong_type.insert("tally".to_owned(), text("\u{1b}[2J"));
         assert!(!shard_tally(wrong_type).unwrap_err().contains(char::is_control));
-        assert!(shard_tally(Item::new()).unwrap_err().contains("version none"));
+        assert!(shard_tally(Item::new()).unwrap_err().contains("no version"));
     }
 
     #[test]

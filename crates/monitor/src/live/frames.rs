@@ -8,7 +8,7 @@ use ratatui::layout::Size;
 use stentor_aws::metrics::RunRecord;
 use stentor_core::delivery::Outcome;
 use stentor_core::run::{BodyLength, Plan, RunId};
-use stentor_core::tally::{Broken, Conclusion, Tally};
+use stentor_core::tally::{DamagedTally, OutcomeEvent, Tally};
 
 use super::draw::Picture;
 use super::model::{Key, Model};
@@ -47,7 +47,7 @@ fn run(concluded: u64, one_in: u64) -> Reading {
         // A bell between 0.1 and 0.9 s.
         let delivery = 100 + [7, 11, 13, 17].map(|step| i * step % 200).iter().sum::<u64>();
         let concluded_at = NOON + 10 * i + 3 * (i % 100);
-        tally.count(&Conclusion {
+        tally.count(&OutcomeEvent {
             outcome: if i % one_in == one_in - 1 { Outcome::Failed } else { Outcome::Sent },
             created_at: Some(NOON + i / 2 - 1_000),
             concluded_at: Some(concluded_at),
@@ -184,7 +184,7 @@ fn colour_is_left_out_where_it_is_not_wanted() {
 fn hostile_names_and_reasons_are_escaped() {
     let mut run = run(100, 10);
     run.beats = vec![beat("\u{1b}[2J\u{202e}evil", NOON, run.at_ms, 1)];
-    run.broken = vec![Broken { shard: "\u{1b}]0;x\u{7}".into(), why: String::new() }];
+    run.broken = vec![DamagedTally { shard: "\u{1b}]0;x\u{7}".into(), why: String::new() }];
     let drawn = draw(&showing(seen(run, Standing::GoesOn)), 3, PLAIN, 160, 40).to_string();
     assert!(!drawn.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{drawn}");
     assert!(drawn.contains("\\u{1b}[2J\\u{202e}evil") && drawn.contains("\\u{1b}]0;x\\u{7}"), "{drawn}");
