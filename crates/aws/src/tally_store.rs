@@ -113,9 +113,7 @@ mod tests {
     }
 
     fn tally_up_to(number: u32) -> ShardTally {
-        let mut tally = ShardTally::default();
-        tally.fold(&records(1..=number));
-        tally
+        ShardTally::default().fold(&records(1..=number)).unwrap()
     }
 
     /// A table with one tally; an answer can be lost once.
