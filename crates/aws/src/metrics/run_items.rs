@@ -62,7 +62,7 @@ impl MetricsTable {
     }
 
     /// Writes the final tally, which then counts instead of the shard tallies, and replaces an earlier one. A final tally
-    /// of another version is never replaced: that is an [`Error::InvalidData`].
+    /// of a newer version is never replaced: that is an [`Error::InvalidData`].
     pub async fn write_final_tally(&self, run: RunId, tally: &Tally) -> Result<(), Error> {
         const CALL: &str = "PutItem (final tally)";
         let run = run.to_string();
@@ -70,7 +70,7 @@ impl MetricsTable {
         let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| invalid_data(&run, FINAL, &e))?;
         item.extend(key(&run, FINAL));
         let ours = Condition::Expression {
-            expression: "attribute_not_exists(#run) OR #version = :version",
+            expression: "attribute_not_exists(#run) OR #version <= :version",
             names: &["run", "version"],
             value: Some((":version", number(VERSION.into()))),
         };
@@ -79,7 +79,7 @@ impl MetricsTable {
             invalid_data(
                 &run,
                 FINAL,
-                &"it is of another version and stays as it is; use that version, or remove the item and try again",
+                &"it has a newer version and stays unchanged; use that version, or remove the item and try again",
             )
         };
         written.then_some(()).ok_or_else(other)
