@@ -61,8 +61,8 @@ impl MetricsTable {
         Ok(RunParts { record, tally, broken, accounts, tally_units })
     }
 
-    /// Writes the tally that counts alone from then on, in the place of an earlier one. One of another version is
-    /// never written over: that is an [`Error::Malformed`].
+    /// Writes the final tally, which replaces the tallies of all shards from then on. It overwrites an earlier final
+    /// tally of this or an older version. A newer version is an [`Error::Malformed`] and stays as it is.
     pub async fn write_final_tally(&self, run: RunId, tally: &Tally) -> Result<(), Error> {
         const CALL: &str = "PutItem (final tally)";
         let run = run.to_string();
@@ -70,7 +70,7 @@ impl MetricsTable {
         let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| malformed(&run, FINAL, &e))?;
         item.extend(key(&run, FINAL));
         let ours = Condition::That {
-            expression: "attribute_not_exists(#run) OR #version = :version",
+            expression: "attribute_not_exists(#run) OR #version <= :version",
             names: &["run", "version"],
             value: Some((":version", number(VERSION.into()))),
         };
@@ -79,7 +79,7 @@ impl MetricsTable {
             malformed(
                 &run,
                 FINAL,
-                &"it is of another version and stays as it is; use that version, or remove the item and try again",
+                &"it has a newer version and stays as it is; use that version, or remove the item and try again",
             )
         };
         written.then_some(()).ok_or_else(other)
