@@ -103,19 +103,19 @@ fn charts(comparison: &Comparison) -> Markup {
     let delivery = ChartScale::of_times(&runs.map(|run| &run.delivery));
     let latency = ChartScale::of_times(&runs.map(|run| &run.latency));
     html! {
-        (beside("progress", "Progress", "messages a second over time, sent below, failed above", runs.map(|run| SvgChart::progress(&run.progress, progress))))
-        (beside("delivery", "Delivery", "how many deliveries took how long", runs.map(|run| SvgChart::distribution(&run.delivery, delivery))))
-        (beside("latency", "Creation to end", "how many messages took how long from creation to end", runs.map(|run| SvgChart::distribution(&run.latency, latency))))
+        (beside("progress", "Progress", "messages a second over time, sent below, failed above", &runs.map(|run| SvgChart::progress(&run.progress, progress))))
+        (beside("delivery", "Delivery", "how many deliveries took how long", &runs.map(|run| SvgChart::distribution(&run.delivery, delivery))))
+        (beside("latency", "Creation to end", "how many messages took how long from creation to end", &runs.map(|run| SvgChart::distribution(&run.latency, latency))))
     }
 }
 
 /// A section with a chart of each run.
-fn beside(id: &str, heading: &str, label: &str, charts: [SvgChart; 2]) -> Markup {
+fn beside(id: &str, heading: &str, label: &str, charts: &[SvgChart; 2]) -> Markup {
     html! {
         section aria-labelledby=(id) {
             h2 id=(id) { (heading) }
             div.beside {
-                @for (name, svg) in NAMES.iter().zip(&charts) {
+                @for (name, svg) in NAMES.iter().zip(charts) {
                     (chart(&format!("{name}: {label}"), svg, html! { strong { (name) } ", " (label) }))
                 }
             }
