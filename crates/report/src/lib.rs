@@ -1,6 +1,6 @@
 //! `--report`: a run as a file to keep.
 //!
-//! `data` is what a report holds, with its `senders` and its `bill`; `page` shows that, with each `drawing`; `write` puts it
+//! `data` is what a report holds, with its `senders` and its `bill`; `page` shows that, with charts from `svg`; `write` puts it
 //! where it goes.
 
 pub mod comparison;
@@ -69,12 +69,12 @@ pub fn write(
 pub fn keep<T: Serialize>(
     target: &Target,
     what: &T,
-    page: fn(&T) -> anyhow::Result<String>,
+    page: fn(&T) -> String,
     quiet: bool,
 ) -> anyhow::Result<()> {
     let text = match target.form {
         Form::Json => format::json_line(what) + "\n",
-        Form::Html => page(what)?,
+        Form::Html => page(what),
     };
     target.write(&text)?;
     if !quiet {

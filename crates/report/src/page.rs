@@ -9,7 +9,7 @@ pub mod parts;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::data::Report;
-use crate::svg::{self, Axes};
+use crate::svg::{ChartScale, SvgChart};
 pub use figures::Unit;
 use figures::{figure, sum, text, timestamp};
 
@@ -21,23 +21,22 @@ const STYLE: &str =
     concat!(include_str!("../../run-view/src/style.css"), "\n", include_str!("page/page.css"));
 
 /// The page, as text.
-pub fn page(report: &Report) -> anyhow::Result<String> {
-    let (progress, times) = (progress(report)?, times(report)?);
+pub fn page(report: &Report) -> String {
     let title = html! { "Rehearsal " (report.plan.run) ": " (report.result.sentence) };
     let body = html! {
         (head(report))
         main {
             (result(report))
             (plan(report))
-            (progress)
-            (times)
+            (progress(report))
+            (times(report))
             (parts::senders(report))
             (parts::faults(report))
             (money::cost(report))
             (counted(report))
         }
     };
-    Ok(document(title, body, &report.made_at))
+    document(title, body, &report.made_at)
 }
 
 /// A whole page that needs nothing from anywhere, of which all is told in its body.
@@ -69,9 +68,9 @@ fn patterns() -> Markup {
     html! {
         svg.patterns width="0" height="0" aria-hidden="true" focusable="false" {
             defs {
-                pattern id="hatched" patternUnits="userSpaceOnUse" width="8" height="8" patternTransform="rotate(45)" {
-                    rect.under width="8" height="8" {}
-                    rect.stripe width="3.5" height="8" {}
+                pattern id="hatched" patternUnits="userSpaceOnUse" width="5" height="5" patternTransform="rotate(45)" {
+                    rect.under width="5" height="5" {}
+                    rect.stripe width="2.2" height="5" {}
                 }
             }
         }
@@ -124,7 +123,7 @@ fn result(report: &Report) -> Markup {
                 (card(html! { "Delivery, mean" }, figure("snapshot.average_seconds", now.average_seconds, Unit::Seconds), html! {
                     "p99 " (figure("snapshot.delivery_seconds.p99", now.delivery_seconds.p99, Unit::Seconds))
                 }))
-                (card(html! { "CreateRunResult to end, mean" }, figure("snapshot.average_latency_seconds", now.average_latency_seconds, Unit::Seconds), html! {
+                (card(html! { "Creation to end, mean" }, figure("snapshot.average_latency_seconds", now.average_latency_seconds, Unit::Seconds), html! {
                     "p99 " (figure("snapshot.latency_seconds.p99", now.latency_seconds.p99, Unit::Seconds))
                 }))
                 (card(html! { "First to last conclusion" }, figure("result.seconds", result.seconds, Unit::Span), html! {
@@ -191,17 +190,17 @@ fn plan(report: &Report) -> Markup {
     }
 }
 
-fn progress(report: &Report) -> anyhow::Result<Markup> {
+fn progress(report: &Report) -> Markup {
     let (progress, result) = (&report.progress, &report.result);
-    let told = html! { "Messages a second over time, in columns: sent below, failed above" };
-    let drawings = svg::progress(progress, Axes::of_progress(&[progress]))?;
-    Ok(html! {
+    let told = "Messages a second over time, in columns: sent below, failed above";
+    let chart = SvgChart::progress(progress, ChartScale::of_progress(&[progress]));
+    html! {
         section aria-labelledby="progress" {
             h2 id="progress" { "Progress" }
             @if progress.columns.is_empty() {
                 p.none { "No message is concluded yet." }
             } @else {
-                (parts::chart(&told.into_string(), &drawings, html! {
+                (parts::chart(told, &chart, html! {
                     "Messages concluded a second: " (key("sent")) " sent, " (key("failed")) " failed. Each column is "
                     (figure("progress.column_seconds", progress.column_seconds, Unit::Seconds)) "; the highest is "
                     (figure("progress.peak_per_second", progress.peak_per_second, Unit::Rate)) " a second."
@@ -212,22 +211,22 @@ fn progress(report: &Report) -> anyhow::Result<Markup> {
                 (row("Last concluded", timestamp("result.last_concluded_at", result.last_concluded_at.as_deref())))
             }
         }
-    })
+    }
 }
 
-fn times(report: &Report) -> anyhow::Result<Markup> {
+fn times(report: &Report) -> Markup {
     let kinds = [
         ("delivery", "Delivery", "how long a delivery took", &report.delivery),
-        ("latency", "CreateRunResult to end", "from a message’s creation to its end", &report.latency),
+        ("latency", "Creation to end", "from a message’s creation to its end", &report.latency),
     ];
     let mut charts = Vec::new();
     for (path, name, what, times) in kinds {
         if !times.columns.is_empty() {
-            let drawings = svg::distribution(times, Axes::of_times(&[times]))?;
+            let chart = SvgChart::distribution(times, ChartScale::of_times(&[times]));
             let told = format!("{name}: how many messages took how long, with lines at p50, p90 and p99");
             charts.push(parts::chart(
                 &told,
-                &drawings,
+                &chart,
                 html! {
                     strong { (name) } ", " (what) ". Each column is "
                     (figure(&format!("{path}.column_seconds"), times.column_seconds, Unit::Seconds)) " wide."
@@ -235,13 +234,13 @@ fn times(report: &Report) -> anyhow::Result<Markup> {
             ));
         }
     }
-    Ok(html! {
+    html! {
         section aria-labelledby="times" {
             h2 id="times" { "Times" }
             @for chart in charts { (chart) }
             (parts::percentiles(&kinds.map(|(path, name, _, times)| (path, name, times))))
         }
-    })
+    }
 }
 
 fn counted(report: &Report) -> Markup {

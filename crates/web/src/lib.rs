@@ -1,8 +1,7 @@
 //! The live page: one reader of AWS, and any number of viewers.
 //!
-//! `broadcast` is what all viewers share, `update` what the page is told, `prometheus` what a collector of metrics is told,
-//! and `server` what may be asked, by names that `host` knows, over the `connections` that there are. Only this file
-//! joins them, and the reader beside them.
+//! `broadcast` holds what all viewers share, `update` is the page's data, `prometheus` the metrics. `server` has the routes,
+//! `hosts` checks the `Host` header, `connections` limits the clients, and `listen` parses and binds the address.
 
 mod broadcast;
 mod connections;
@@ -18,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use broadcast::Broadcast;
-use connections::CONNECTIONS;
+use connections::MAX_CONNECTIONS;
 use stentor_cli::status;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -51,14 +50,14 @@ pub async fn serve(
     tokio::select! {
         read = reader::read(sources, wanted, news) => read?,
         () = follow(&broadcast, arrivals) => {}
-        () = connections::serve(listener, routes, CONNECTIONS) => {}
+        () = connections::serve(listener, routes, MAX_CONNECTIONS) => {}
     }
     Ok(())
 }
 
-/// Where the page is, unless that shall not be said, and in any case who can read along.
+/// Prints the address of the page unless `quiet`, and always a warning if other machines may reach it.
 pub fn announce(listener: &TcpListener, quiet: bool) -> anyhow::Result<()> {
-    let address = listener.local_addr().context("the address of the page cannot be told")?;
+    let address = listener.local_addr().context("cannot read the address of the page")?;
     if !quiet {
         status(&format!("watching on http://{address}/ (Ctrl-C ends it)"));
     }
@@ -68,10 +67,10 @@ pub fn announce(listener: &TcpListener, quiet: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What there is to status of an address that others than this machine may reach.
+/// Returns a warning if other machines may reach `address`.
 fn warning(address: SocketAddr) -> Option<String> {
     let is_open = !address.ip().to_canonical().is_loopback();
-    is_open.then(|| format!("warning: everybody who reaches {address} can read along"))
+    is_open.then(|| format!("warning: anyone who can reach {address} can view this page"))
 }
 
 /// Writes on the broadcast what comes.
@@ -103,12 +102,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_beyond_this_machine_is_warned_of() {
+    fn only_an_address_beyond_loopback_is_warned_of() {
         for open in ["0.0.0.0:80", "[::]:80", "192.168.1.5:80", "[::ffff:10.0.0.1]:80"] {
             assert!(warning(open.parse().unwrap()).is_some_and(|warning| warning.contains(open)), "{open}");
         }
-        for own in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
-            assert_eq!(warning(own.parse().unwrap()), None);
+        for loopback in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert_eq!(warning(loopback.parse().unwrap()), None);
         }
     }
 }

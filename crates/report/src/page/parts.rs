@@ -1,25 +1,16 @@
 //! Charts and tables of the page.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::figures::{Unit, figure, sum, text};
 use super::row;
 use crate::data::{Distribution, Report};
-use crate::svg::{Drawing, Size};
+use crate::svg::SvgChart;
 use stentor_run_view::senders::{Life, Worker};
 
-/// A drawing at each size, of which the page's style shows the one that fits.
-pub fn chart(told: &str, drawings: &[(Size, Drawing)], caption: Markup) -> Markup {
-    html! {
-        figure {
-            @for (size, drawing) in drawings {
-                svg class={ "chart " (size.name()) } viewBox={ "0 0 " (drawing.width) " " (drawing.height) } role="img" aria-label=(told) {
-                    (PreEscaped(&drawing.svg))
-                }
-            }
-            figcaption { (caption) }
-        }
-    }
+/// A chart with its caption; `label` describes it to a screen reader.
+pub fn chart(label: &str, chart: &SvgChart, caption: Markup) -> Markup {
+    html! { figure { (chart.render(label)) figcaption { (caption) } } }
 }
 
 /// A table with what it is; where there is too little room for it, it can be moved within.
