@@ -23,7 +23,7 @@ pub const MAX_SPREAD: f64 = 10.0;
 /// The family of a wait distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DistributionKind {
-    /// Normal with a standard deviation of spread × mean, truncated to 0 to twice the mean.
+    /// Normal with a standard deviation of spread × mean, truncated at 0 and twice the mean.
     Normal,
     /// Exponential; ignores the spread.
     Exponential,
@@ -54,10 +54,10 @@ impl DistributionKind {
     /// Returns a short description for the help.
     pub fn description(self) -> &'static str {
         match self {
-            Self::Normal => "Around the mean, truncated to 0 to twice the mean",
+            Self::Normal => "Around the mean, truncated at 0 and twice the mean",
             Self::Exponential => "Many short waits, a few long ones",
             Self::Lognormal => "Around the mean, with a long tail",
-            Self::Uniform => "Between 0 and twice the mean, equally likely",
+            Self::Uniform => "Any time from 0 to twice the mean",
             Self::Constant => "Always the mean",
         }
     }
