@@ -1,5 +1,6 @@
 //! The heartbeat and the usage records of a sender, which the monitor shows.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,8 +25,8 @@ const HEARTBEATS_PER_USAGE: u64 = 12;
 pub(crate) struct HeartbeatWriter {
     pub session: Arc<Session>,
     pub metrics: MetricsTable,
-    pub activity: Rc<RunActivity>,
-    pub counters: Rc<SenderCounters>,
+    pub activity: Rc<RefCell<RunActivity>>,
+    pub counters: Rc<RefCell<SenderCounters>>,
     /// The first heartbeat, with the sender's settings.
     pub initial: Heartbeat,
 }
@@ -39,7 +40,7 @@ impl HeartbeatWriter {
             self.write(&self.current()).await;
             heartbeats += 1;
             // A new run gets a record at once, in case this sender does not live to write another.
-            if heartbeats == HEARTBEATS_PER_USAGE || self.activity.received_by_run().len() > runs {
+            if heartbeats == HEARTBEATS_PER_USAGE || self.activity.borrow().received.len() > runs {
                 runs = self.write_usage(false).await;
                 heartbeats = 0;
             }
@@ -57,7 +58,7 @@ impl HeartbeatWriter {
     /// Returns the number of runs.
     async fn write_usage(&self, has_ended: bool) -> usize {
         let usage = self.session.usage();
-        let received = self.activity.received_by_run();
+        let received = self.activity.borrow().received.clone();
         let (runs, total) = (received.len(), received.values().sum());
         for (run, messages) in received {
             let usage = usage.prorate(messages, total);
@@ -77,13 +78,7 @@ impl HeartbeatWriter {
     }
 
     fn current(&self) -> Heartbeat {
-        Heartbeat {
-            seen_at: now_ms(),
-            sent: self.counters.sent(),
-            failed: self.counters.failed(),
-            duplicates: self.counters.duplicates(),
-            released: self.counters.released(),
-            ..self.initial.clone()
-        }
+        let SenderCounters { sent, failed, duplicates, released, .. } = *self.counters.borrow();
+        Heartbeat { seen_at: now_ms(), sent, failed, duplicates, released, ..self.initial.clone() }
     }
 }

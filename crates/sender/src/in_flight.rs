@@ -23,7 +23,7 @@ pub(crate) struct InFlight {
     undelivered: Cell<usize>,
     unsettled: Cell<usize>,
     changed: Notify,
-    counters: Rc<SenderCounters>,
+    counters: Rc<RefCell<SenderCounters>>,
     deletes: UnboundedSender<ReceiptHandle>,
     releases: UnboundedSender<(ReceiptHandle, Duration)>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct InFlightMessage {
 
 impl InFlight {
     /// Creates an empty set, and the input of the settlement stage, which is closed when the set is dropped.
-    pub(crate) fn new(counters: Rc<SenderCounters>) -> (Rc<Self>, SettlementQueue) {
+    pub(crate) fn new(counters: Rc<RefCell<SenderCounters>>) -> (Rc<Self>, SettlementQueue) {
         let (deletes, deletes_receiver) = unbounded_channel();
         let (releases, releases_receiver) = unbounded_channel();
         let in_flight = Self {
@@ -206,7 +206,7 @@ impl InFlightMessage {
 impl Drop for InFlightMessage {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.set.counters.record_release();
+            self.set.counters.borrow_mut().released += 1;
             self.settle_leases(Settlement::ReleaseAfter(Duration::ZERO));
         }
     }

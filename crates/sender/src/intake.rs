@@ -2,6 +2,7 @@
 //!
 //! A message that may have an outcome already is looked up in the table first.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,32 +31,25 @@ pub(crate) struct Intake {
     pub queue: Queue,
     pub messages: MessagesTable,
     pub in_flight: Rc<InFlight>,
-    pub counters: Rc<SenderCounters>,
-    pub activity: Rc<RunActivity>,
+    pub counters: Rc<RefCell<SenderCounters>>,
+    pub activity: Rc<RefCell<RunActivity>>,
     pub prefetch: PrefetchPolicy,
     pub visibility_timeout: Duration,
     pub stop: CancellationToken,
-    pub errors: UnboundedSender<Error>,
 }
 
 /// The result of one receive.
 #[derive(Debug)]
-struct Received {
+struct ReceiveResult {
     requested: usize,
-    received: usize,
-    /// The messages to deliver among those received.
+    returned: usize,
+    /// The messages to deliver among those returned.
     messages: Vec<InFlightMessage>,
 }
 
 impl Intake {
     /// Receives until `stop` is cancelled. Messages from receives that are open then are released.
-    pub(crate) async fn run(self, output: UnboundedSender<InFlightMessage>) {
-        if let Err(error) = self.receive_until_stopped(&output).await {
-            let _ = self.errors.send(error);
-        }
-    }
-
-    async fn receive_until_stopped(&self, output: &UnboundedSender<InFlightMessage>) -> Result<(), Error> {
+    pub(crate) async fn run(self, output: UnboundedSender<InFlightMessage>) -> Result<(), Error> {
         let mut prefetch = self.prefetch.clone();
         let mut receives = FuturesUnordered::new();
         let mut requested = 0;
@@ -73,9 +67,9 @@ impl Intake {
             }
             tokio::select! {
                 Some(result) = receives.next() => {
-                    let result: Received = result?;
+                    let result: ReceiveResult = result?;
                     requested -= result.requested;
-                    prefetch.observe(result.requested, result.received);
+                    prefetch.observe(result.requested, result.returned);
                     for message in result.messages {
                         // A message that cannot be sent is dropped, which releases it.
                         let _ = output.send(message);
@@ -91,21 +85,21 @@ impl Intake {
         Ok(())
     }
 
-    async fn receive(&self, batch_size: usize) -> Result<Received, Error> {
+    async fn receive(&self, batch_size: usize) -> Result<ReceiveResult, Error> {
         let received_at = Instant::now();
         let batch = self.queue.receive(batch_size, LONG_POLL, self.visibility_timeout).await?;
-        let received = batch.len();
-        if received > 0 {
-            self.activity.record_receive();
+        let returned = batch.len();
+        if returned > 0 {
+            self.activity.borrow_mut().last_received_at = Instant::now();
         }
-        let (mut messages, mut unsure) = (Vec::with_capacity(received), Vec::new());
+        let (mut messages, mut unsure) = (Vec::with_capacity(returned), Vec::new());
         for message in batch {
             if let Some((message, may_have_outcome)) = self.accept(message, received_at) {
                 if may_have_outcome { unsure.push(message) } else { messages.push(message) }
             }
         }
         messages.extend(self.retain_pending(unsure).await?);
-        Ok(Received { requested: batch_size, received, messages })
+        Ok(ReceiveResult { requested: batch_size, returned, messages })
     }
 
     /// Parses a message and adds it to the set. Returns it with whether it may have an outcome already, or `None`
@@ -115,13 +109,13 @@ impl Intake {
         let body = match QueueMessage::from_json(&body) {
             Ok(body) => body,
             Err(error) => {
-                self.activity.warn_invalid_body(&error);
+                self.activity.borrow_mut().warn_invalid_body(&error);
                 self.in_flight.settle(receipt, Settlement::RELEASE_UNUSABLE);
                 return None;
             }
         };
         let id = body.message.id;
-        self.activity.record_message(id.run());
+        *self.activity.borrow_mut().received.entry(id.run()).or_default() += 1;
         let expires_at = received_at + self.visibility_timeout;
         let message = self.in_flight.add(id, receive_count, receipt, received_at, expires_at)?;
         Some((message, receive_count > 1 || body.possibly_repeated))
@@ -139,11 +133,11 @@ impl Intake {
             match record.and_then(|MessageRecord { status, .. }| status) {
                 Some(Status::Pending) => pending.push(message),
                 Some(Status::Sent | Status::Failed) => {
-                    self.counters.record_duplicate();
+                    self.counters.borrow_mut().duplicates += 1;
                     message.settle(Settlement::Delete);
                 }
                 None => {
-                    self.activity.warn_missing_item(message.id());
+                    self.activity.borrow_mut().warn_missing_item(message.id());
                     message.settle(Settlement::RELEASE_UNUSABLE);
                 }
             }

@@ -100,7 +100,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
 
     pipeline.shut_down().await?;
     heartbeat.finish().await;
-    let summary = Summary::new(&sender, &counters, start.elapsed(), reason, session.usage());
+    let summary = Summary::new(&sender, counters.borrow().clone(), start.elapsed(), reason, session.usage());
     print_line(&if args.shared.json { format::json_line(&summary) } else { summary.line() })?;
     Ok(match reason {
         StopReason::Drained => 0,
@@ -126,7 +126,7 @@ async fn wait_for_stop(
         reached = pipeline.failure_limit_reached() => reached.map(|()| StopReason::FailureRate),
         () = shutdown.wait() => Ok(StopReason::Signal),
         never = heartbeat.run() => match never {},
-        never = progress_line.refresh(|| progress.line(start.elapsed(), counters, in_flight.len())) => match never {},
+        never = progress_line.refresh(|| progress.line(start.elapsed(), &counters.borrow(), in_flight.len())) => match never {},
     }
 }
 

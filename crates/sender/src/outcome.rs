@@ -1,6 +1,6 @@
 //! The third stage: records outcomes in the table, in batches. The table rejects a second outcome of a message.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ use crate::stop::FailureLimit;
 #[derive(Debug)]
 pub(crate) struct OutcomeRecorder {
     pub messages: MessagesTable,
-    pub counters: Rc<SenderCounters>,
-    pub activity: Rc<RunActivity>,
+    pub counters: Rc<RefCell<SenderCounters>>,
+    pub activity: Rc<RefCell<RunActivity>>,
     /// The sender's ID.
     pub sender: String,
     /// Updates so far. With the sender's ID, the number identifies a delivery in all senders.
@@ -37,7 +37,7 @@ impl OutcomeRecorder {
         for_each_batch(input, STATEMENTS, Duration::ZERO, async |batch| {
             if let Err(error) = self.record(batch).await {
                 let _ = self.errors.send(error);
-            } else if self.failure_limit.is_some_and(|limit| limit.is_reached(&self.counters)) {
+            } else if self.failure_limit.is_some_and(|limit| limit.is_reached(&self.counters.borrow())) {
                 self.failure_limit_reached.cancel();
             }
         })
@@ -52,15 +52,15 @@ impl OutcomeRecorder {
             let Delivered { in_flight, outcome, delivery_ms, .. } = delivered;
             let settlement = match result {
                 UpdateResult::Recorded => {
-                    self.counters.record_outcome(outcome, delivery_ms);
+                    self.counters.borrow_mut().record_outcome(outcome, delivery_ms);
                     Settlement::Delete
                 }
                 UpdateResult::Duplicate => {
-                    self.counters.record_duplicate();
+                    self.counters.borrow_mut().duplicates += 1;
                     Settlement::Delete
                 }
                 UpdateResult::NotFound => {
-                    self.activity.warn_missing_item(in_flight.id());
+                    self.activity.borrow_mut().warn_missing_item(in_flight.id());
                     Settlement::RELEASE_UNUSABLE
                 }
             };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use stentor_aws::{Error, MessagesTable, Queue};
 use stentor_core::delivery::DeliveryModel;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
@@ -45,8 +45,8 @@ pub(crate) struct PipelineConfig {
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub in_flight: Rc<InFlight>,
-    pub counters: Rc<SenderCounters>,
-    pub activity: Rc<RunActivity>,
+    pub counters: Rc<RefCell<SenderCounters>>,
+    pub activity: Rc<RefCell<RunActivity>>,
     /// The tasks of intake, delivery and outcome.
     stages: [JoinHandle<()>; 3],
     settlement: JoinHandle<()>,
@@ -61,8 +61,8 @@ impl Pipeline {
         let PipelineConfig { queue, messages, model, visibility_timeout, .. } = config;
         let (stop, failure_limit_reached) = (CancellationToken::new(), CancellationToken::new());
         let (errors, error_receiver) = unbounded_channel();
-        let counters = Rc::new(SenderCounters::default());
-        let activity = Rc::new(RunActivity::new());
+        let counters = Rc::new(RefCell::new(SenderCounters::default()));
+        let activity = Rc::new(RefCell::new(RunActivity::new()));
         let (in_flight, settlements) = InFlight::new(Rc::clone(&counters));
 
         let intake = Intake {
@@ -74,7 +74,6 @@ impl Pipeline {
             prefetch: PrefetchPolicy::new(config.concurrency, model.wait.mean()),
             visibility_timeout,
             stop: stop.clone(),
-            errors: errors.clone(),
         };
         let delivery = DeliveryStage {
             model,
@@ -98,13 +97,14 @@ impl Pipeline {
             visibility_timeout,
             errors: errors.clone(),
         };
-        spawn_local(extend_visibility(queue, Rc::downgrade(&in_flight), visibility_timeout, errors));
+        let extender = extend_visibility(queue, Rc::downgrade(&in_flight), visibility_timeout);
+        spawn_local(report_error(extender, errors.clone()));
 
         let (intake_output, delivery_input) = unbounded_channel();
         let (delivery_output, outcome_input) = unbounded_channel();
         Self {
             stages: [
-                spawn_local(intake.run(intake_output)),
+                spawn_local(report_error(intake.run(intake_output), errors)),
                 spawn_local(delivery.run(delivery_input, delivery_output)),
                 spawn_local(outcome.run(outcome_input)),
             ],
@@ -146,5 +146,12 @@ impl Pipeline {
             Some(error) = errors.recv() => Err(error),
             () = stages_ended => Ok(()),
         }
+    }
+}
+
+async fn report_error(task: impl Future<Output = Result<(), Error>>, errors: UnboundedSender<Error>) {
+    if let Err(error) = task.await {
+        // Only the first error of the pipeline is received.
+        let _ = errors.send(error);
     }
 }

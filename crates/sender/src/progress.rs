@@ -23,8 +23,8 @@ impl Progress {
         let average = counters.average_seconds().map_or("-".to_owned(), |seconds| format!("{seconds:.3} s"));
         format!(
             "{} sent  {} failed  {average} each  {}/s  {} in flight  {}",
-            format::thousands(counters.sent()),
-            format::thousands(counters.failed()),
+            format::thousands(counters.sent),
+            format::thousands(counters.failed),
             format::rate(self.rate(now, counters.outcomes())),
             format::thousands(in_flight as u64),
             format::duration(now.as_secs_f64()),
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn the_line_has_counts_average_rate_and_messages_in_flight() {
-        let (mut progress, counters) = (Progress::default(), SenderCounters::default());
+        let (mut progress, mut counters) = (Progress::default(), SenderCounters::default());
         assert_eq!(
             progress.line(Duration::ZERO, &counters, 0),
             "0 sent  0 failed  - each  0.0/s  0 in flight  0.0 s"

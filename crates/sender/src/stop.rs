@@ -1,5 +1,6 @@
 //! When a sender stops by itself: the queue is empty, or too many of its deliveries failed.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ pub(crate) struct FailureLimit {
 impl FailureLimit {
     /// Returns whether the sender must stop.
     pub(crate) fn is_reached(&self, counters: &SenderCounters) -> bool {
-        let (failed, outcomes) = (counters.failed(), counters.outcomes());
+        let (failed, outcomes) = (counters.failed, counters.outcomes());
         failed > 0
             && outcomes >= self.min_sample
             && failed as f64 >= self.rate.as_fraction() * outcomes as f64
@@ -75,7 +76,7 @@ impl StopCondition {
     pub(crate) async fn wait_until_drained(
         &self,
         in_flight: &InFlight,
-        activity: &RunActivity,
+        activity: &RefCell<RunActivity>,
     ) -> Result<(), Error> {
         let idle_time = match self.idle_policy {
             IdlePolicy::KeepRunning => std::future::pending().await,
@@ -85,7 +86,7 @@ impl StopCondition {
         let start = Instant::now();
         let mut detector = IdleDetector::default();
         loop {
-            let idle_for = activity.last_received_at().elapsed();
+            let idle_for = activity.borrow().last_received_at.elapsed();
             if in_flight.len() + in_flight.unsettled() > 0 || idle_for < idle_time {
                 detector.reset();
                 sleep(idle_time.saturating_sub(idle_for).clamp(Duration::from_millis(50), CHECK_INTERVAL))
@@ -93,7 +94,8 @@ impl StopCondition {
                 continue;
             }
             let (depth, _) = self.queue.attributes().await?;
-            let is_idle = || in_flight.len() == 0 && activity.last_received_at().elapsed() >= idle_time;
+            let is_idle =
+                || in_flight.len() == 0 && activity.borrow().last_received_at.elapsed() >= idle_time;
             if let Some(empty_for) = detector.observe(&depth, start.elapsed())
                 && is_idle()
                 && self.may_stop(empty_for, activity).await?
@@ -106,7 +108,7 @@ impl StopCondition {
         }
     }
 
-    async fn may_stop(&self, empty_for: Duration, activity: &RunActivity) -> Result<bool, Error> {
+    async fn may_stop(&self, empty_for: Duration, activity: &RefCell<RunActivity>) -> Result<bool, Error> {
         Ok(matches!(self.idle_policy, IdlePolicy::StopAfter(_))
             || empty_for >= settle_time(self.visibility_timeout)
             || self.runs_are_complete(activity).await?)
@@ -114,8 +116,8 @@ impl StopCondition {
 
     /// Returns whether every message of the latest run and of those received is enqueued and has an outcome. A
     /// producer that has not finished may only be delayed, by throttling or an outage.
-    async fn runs_are_complete(&self, activity: &RunActivity) -> Result<bool, Error> {
-        let mut runs: BTreeSet<RunId> = activity.received_by_run().into_keys().collect();
+    async fn runs_are_complete(&self, activity: &RefCell<RunActivity>) -> Result<bool, Error> {
+        let mut runs: BTreeSet<RunId> = activity.borrow().received.keys().copied().collect();
         runs.extend(self.metrics.latest().await?);
         for run in runs {
             let items = self.metrics.run_items(run).await?;
@@ -137,7 +139,7 @@ mod tests {
     use stentor_core::delivery::Outcome;
 
     fn counters(sent: u64, failed: u64) -> SenderCounters {
-        let counters = SenderCounters::default();
+        let mut counters = SenderCounters::default();
         (0..sent).for_each(|_| counters.record_outcome(Outcome::Sent, 1));
         (0..failed).for_each(|_| counters.record_outcome(Outcome::Failed, 1));
         counters

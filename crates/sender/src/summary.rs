@@ -13,10 +13,8 @@ use crate::stop::StopReason;
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
     sender: String,
-    sent: u64,
-    failed: u64,
-    duplicates: u64,
-    released: u64,
+    #[serde(flatten)]
+    counters: SenderCounters,
     average_seconds: Option<f64>,
     seconds: f64,
     reason: StopReason,
@@ -27,20 +25,17 @@ pub(crate) struct Summary {
 impl Summary {
     pub(crate) fn new(
         sender: &str,
-        counters: &SenderCounters,
+        counters: SenderCounters,
         took: Duration,
         reason: StopReason,
         usage: Usage,
     ) -> Self {
         Self {
             sender: sender.to_owned(),
-            sent: counters.sent(),
-            failed: counters.failed(),
-            duplicates: counters.duplicates(),
-            released: counters.released(),
             average_seconds: counters.average_seconds(),
             seconds: took.as_secs_f64(),
             reason,
+            counters,
             usage,
         }
     }
@@ -57,10 +52,10 @@ impl Summary {
             "sender {} {ended} {} ({reason}): {} sent, {} failed, average delivery {average}, {} duplicates, {} released",
             self.sender,
             format::duration(self.seconds),
-            format::thousands(self.sent),
-            format::thousands(self.failed),
-            format::thousands(self.duplicates),
-            format::thousands(self.released),
+            format::thousands(self.counters.sent),
+            format::thousands(self.counters.failed),
+            format::thousands(self.counters.duplicates),
+            format::thousands(self.counters.released),
         )
     }
 }
@@ -72,9 +67,9 @@ mod tests {
     #[test]
     fn the_line_has_the_reason_the_duration_and_the_counts() {
         let summary = |reason| {
-            let counters = SenderCounters::default();
+            let mut counters = SenderCounters::default();
             counters.record_outcome(stentor_core::delivery::Outcome::Sent, 50);
-            Summary::new("X", &counters, Duration::from_secs(15), reason, Usage::default()).line()
+            Summary::new("X", counters, Duration::from_secs(15), reason, Usage::default()).line()
         };
         assert_eq!(
             summary(StopReason::Drained),

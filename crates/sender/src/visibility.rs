@@ -8,7 +8,6 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use stentor_aws::queue::BATCH;
 use stentor_aws::{Error, Queue};
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::in_flight::{ExpiringLease, InFlight};
@@ -20,21 +19,10 @@ const MAX_REQUESTS: usize = 16;
 /// "Amazon SQS visibility timeout"), minus a minute for clock differences.
 const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 3_600 - 60);
 
-/// Extends each lease when half of its visibility timeout is over, until the set is dropped or a request fails.
+/// Extends each lease when half of its visibility timeout is over, until the set is dropped.
 pub(crate) async fn extend_visibility(
     queue: Queue,
     in_flight: Weak<InFlight>,
-    visibility_timeout: Duration,
-    errors: UnboundedSender<Error>,
-) {
-    if let Err(error) = extend_until_dropped(&queue, &in_flight, visibility_timeout).await {
-        let _ = errors.send(error);
-    }
-}
-
-async fn extend_until_dropped(
-    queue: &Queue,
-    in_flight: &Weak<InFlight>,
     visibility_timeout: Duration,
 ) -> Result<(), Error> {
     let mut ticks =
@@ -47,7 +35,7 @@ async fn extend_until_dropped(
             let Some(in_flight) = in_flight.upgrade() else { return Ok(()) };
             while requests.len() < MAX_REQUESTS && !expiring.is_empty() {
                 let batch = next_batch(&mut expiring, &in_flight);
-                requests.push(extend(queue, batch, visibility_timeout));
+                requests.push(extend(&queue, batch, visibility_timeout));
             }
         }
         tokio::select! {
