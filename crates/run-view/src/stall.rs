@@ -22,7 +22,7 @@ impl StallWatch {
             self.empty.reset();
             return false;
         }
-        self.empty.note(&snapshot.queue, now).is_some_and(|empty| empty >= settle_time(visibility))
+        self.empty.observe(&snapshot.queue, now).is_some_and(|empty| empty >= settle_time(visibility))
     }
 }
 
