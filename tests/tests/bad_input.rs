@@ -129,11 +129,11 @@ fn an_unknown_run_is_named() {
     let stack = Stack::deploy();
     let run = "01JDD0QYJ8000000000000000A";
     for program in [
-        stack.producer(&format!("--resume {run}")),
-        stack.producer(&format!("--requeue {run}")),
+        stack.producer(&format!("resume {run}")),
+        stack.producer(&format!("requeue {run}")),
         stack.monitor(&format!("--run {run}")),
         stack.monitor(&format!("--run {run} --once")),
-        stack.monitor(&format!("--run {run} --audit")),
+        stack.monitor(&format!("audit --run {run}")),
     ] {
         assert_clear(&program.run(), 1, &[run]);
     }

@@ -157,7 +157,7 @@ impl Data {
         let run = &self.snapshot;
         if let Some(broken) = run.broken.first() {
             let why = format!(
-                "counts are too low, a tally is damaged; when all is sent or failed: monitor --repair (shard {})",
+                "counts are too low, a tally is damaged; when all is sent or failed: monitor repair (shard {})",
                 broken.shard()
             );
             return State::bad("DAMAGED", why);
@@ -174,7 +174,7 @@ impl Data {
             Standing::Stalled => State::bad(
                 "STALLED",
                 format!(
-                    "{} pending, queue empty: producer --requeue {}",
+                    "{} pending, queue empty: producer requeue {}",
                     format::thousands(run.pending),
                     run.run
                 ),

@@ -1,4 +1,4 @@
-//! Where the page is served: the value of `--web`.
+//! Where the page is served: the address of `monitor serve`.
 
 use std::fmt;
 use std::io;
@@ -21,7 +21,7 @@ pub struct ListenAddress {
 pub async fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
     TcpListener::bind((address.host.as_str(), address.port)).await.map_err(|error| {
         anyhow!(
-            "the page cannot be served on {address}: {}\nTake another address: monitor --web {}",
+            "the page cannot be served on {address}: {}\nTake another address: monitor serve {}",
             why(&error),
             address.other()
         )
