@@ -157,7 +157,8 @@ impl Data {
         let run = &self.snapshot;
         if let Some(broken) = run.broken.first() {
             let why = format!(
-                "counts are too low, a tally is damaged; when all is sent or failed: monitor repair (shard {})",
+                "counts are too low, a tally is damaged; when all is sent or failed: monitor repair --run {} (shard {})",
+                run.run,
                 broken.shard()
             );
             return State::bad("DAMAGED", why);
