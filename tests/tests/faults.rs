@@ -181,7 +181,9 @@ fn a_stalled_run_says_so_and_names_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("stalled.json");
     let monitor = stack.monitor(&format!("report {} -t 1", report.display())).start();
+    let page = stack.monitor("serve 0 -t 1 --until-complete").start();
     let stalled = monitor.finish().exits(1);
+    assert!(page.finish().exits(1).stderr.contains(&format!("producer requeue {run}")));
     assert!(stalled.took >= Duration::from_secs(70), "the counts must be believed: {:?}", stalled.took);
     assert!(stalled.stderr.contains("5 messages are pending"), "{}", stalled.stderr);
     assert!(stalled.stderr.contains(&format!("producer requeue {run}")), "{}", stalled.stderr);

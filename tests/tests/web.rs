@@ -286,6 +286,19 @@ fn each_update_comes_with_the_time() {
 }
 
 #[test]
+fn until_complete_the_page_ends_with_the_run_after_its_last_update() {
+    let stack = Stack::deploy();
+    let run = stack.produce("-m 20");
+    let page = stack.monitor("serve 0 -t 0.2 --until-complete --json").start_page();
+    let mut viewer = page.listen();
+    viewer.update();
+    stack.sender("-w 0 -f 0 -c 5 --idle-timeout 1").run().exits(0);
+    viewer.wait_for("the last update", |update| update["run"]["snapshot"]["complete"] == true);
+    let ended = page.into_program().finish().exits(0);
+    assert_eq!((&ended.json()["run"], &ended.json()["sent"]), (&json!(run), &json!(20)));
+}
+
+#[test]
 fn whoever_opens_the_page_to_others_is_warned_however_quiet() {
     let stack = Stack::deploy();
     let quiet = stack.monitor("serve 0.0.0.0:0 -q").start();

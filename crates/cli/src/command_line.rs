@@ -164,9 +164,12 @@ mod tests {
             let words: Vec<OsString> = ["x"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
             assert_eq!(former_flag(program, &words).as_deref(), Some(hint));
         }
-        for (program, line) in
-            [("sender", "--report"), ("producer", "--audit"), ("monitor", "report x"), ("monitor", "-- --web")]
-        {
+        for (program, line) in [
+            ("sender", "--report"),
+            ("producer", "--audit"),
+            ("monitor", "report x"),
+            ("monitor", "-- --web"),
+        ] {
             let words: Vec<OsString> = ["x"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
             assert_eq!(former_flag(program, &words), None);
         }

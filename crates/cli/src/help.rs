@@ -76,6 +76,9 @@ mod tests {
     fn sections_are_aligned_and_stand_apart() {
         let text = full_ending(&[("a -b", "one"), ("a", "two")], &[("3", "limit")]).to_string();
         assert!(text.starts_with("Examples:\n  a -b  one\n  a     two\n\nEnvironment:\n"), "{text}");
-        assert!(text.contains("  2         usage error\n  3         limit\n  130, 143  interrupted"), "{text}");
+        assert!(
+            text.contains("  2         usage error\n  3         limit\n  130, 143  interrupted"),
+            "{text}"
+        );
     }
 }

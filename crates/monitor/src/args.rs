@@ -113,9 +113,12 @@ pub enum Command {
     /// Prints settings, results, times, faults and cost of both runs, and how the second differs from the first.
     #[command(after_help = examples(COMPARE), after_long_help = full_ending(COMPARE, &[]))]
     Compare {
-        /// The run to compare with, and the run that is compared
-        #[arg(value_names = ["RUN", "RUN"], num_args = 2, required = true)]
-        runs: Vec<RunId>,
+        /// Run to compare with
+        #[arg(value_name = "RUN")]
+        first: RunId,
+        /// Run whose differences are shown
+        #[arg(value_name = "RUN")]
+        second: RunId,
         /// Write the comparison to a file too: FILE.html for a page, FILE.json for its data
         #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = PathBufValueParser::new().try_map(Target::of), help_heading = REPORT)]
         output: Option<Target>,
@@ -159,12 +162,12 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("monitor runs", "all runs of the stack"),
 ];
 const SERVE: &[(&str, &str)] = &[
-    ("monitor serve", "at http://127.0.0.1:8787/, until Ctrl-C"),
-    ("monitor serve 8080 -t 1", "another port, every second"),
-    ("monitor serve 0.0.0.0:80 --until-complete", "for everyone, until the run ends"),
+    ("monitor serve", "http://127.0.0.1:8787/, until Ctrl-C"),
+    ("monitor serve --until-complete", "until the run ends"),
+    ("monitor serve 0.0.0.0:8080 -t 1", "for the whole network, every second"),
 ];
 const REPORTS: &[(&str, &str)] = &[
-    ("monitor report run.html", "a page when the latest run ends"),
+    ("monitor report run.html", "a page when the run ends"),
     ("monitor report run.json --once", "its data now"),
     ("monitor report run.html --price write_units=0.75", "with another price"),
 ];
@@ -191,7 +194,7 @@ Compare with >, >=, < or <=:
   sent, failed, pending, dead_letters, messages_per_second
   average, p50, p90, p99, max  delivery time, in ms, s or m
   average_latency, p50_latency, p90_latency, p99_latency,
-  max_latency                  from a message's creation to its outcome
+  max_latency                  from creation to outcome
 Unknown values never cross a threshold.";
 
 const PRICE: &str = "\

@@ -45,16 +45,45 @@ struct Monitor<'a> {
     shutdown: &'a Shutdown,
 }
 
+/// What the command line asks for, with its file tried and its address bound.
+enum Mode<'a> {
+    Watch(Watching<'a>),
+    Serve { listener: TcpListener, until_complete: bool, interval: IntervalArg },
+    Compare { runs: [RunId; 2], output: Option<&'a Target>, prices: Prices },
+    Audit,
+    Repair,
+    Runs { limit: u32 },
+}
+
+impl<'a> Mode<'a> {
+    /// Fails before any request if a file cannot be written or an address cannot be bound.
+    async fn prepare(args: &'a Args) -> anyhow::Result<Self> {
+        Ok(match &args.command {
+            None => Self::Watch(Watching { flags: &args.watch, follow: args.follow, report: None }),
+            Some(Command::Serve { address, until_complete, interval }) => Self::Serve {
+                listener: stentor_web::bind(address).await?,
+                until_complete: *until_complete,
+                interval: *interval,
+            },
+            Some(Command::Report { file, price, watch }) => {
+                file.try_out()?;
+                let report = Some(ReportFile { target: file, prices: price.prices() });
+                Self::Watch(Watching { flags: watch, follow: false, report })
+            }
+            Some(Command::Compare { first, second, output, price, .. }) => {
+                output.as_ref().map_or(Ok(()), Target::try_out)?;
+                Self::Compare { runs: [*first, *second], output: output.as_ref(), prices: price.prices() }
+            }
+            Some(Command::Audit) => Self::Audit,
+            Some(Command::Repair) => Self::Repair,
+            Some(Command::Runs { limit, .. }) => Self::Runs { limit: *limit },
+        })
+    }
+}
+
 /// Runs the subcommand, or watches a run; returns the exit status.
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
-    // Before any request: a file that cannot be written or a port in use is reported at once.
-    if let Some(Command::Report { file, .. } | Command::Compare { output: Some(file), .. }) = &args.command {
-        file.try_out()?;
-    }
-    let listener = match &args.command {
-        Some(Command::Serve { address, .. }) => Some(stentor_web::bind(address).await?),
-        _ => None,
-    };
+    let mode = Mode::prepare(&args).await?;
     let session = Arc::new(Session::open(destination, shutdown.token()).await?);
     let Some(sources) = shutdown.or_shutdown(Sources::open(&session)).await else {
         return Ok(shutdown.code().unwrap_or(0));
@@ -67,33 +96,21 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         messages: MessagesTable::new(&session),
         shutdown: &shutdown,
     };
-    match &args.command {
-        None => monitor.watch(Watching { flags: &args.watch, follow: args.follow, report: None }).await,
-        Some(Command::Report { file, price, watch }) => {
-            let report = Some(ReportFile { target: file, prices: price.prices() });
-            monitor.watch(Watching { flags: watch, follow: false, report }).await
+    match mode {
+        Mode::Watch(watching) => monitor.watch(watching).await,
+        Mode::Serve { listener, until_complete, interval } => {
+            monitor.unless_shutdown(monitor.serve(listener, until_complete, interval)).await
         }
-        Some(command) => monitor.unless_shutdown(monitor.run_subcommand(command, listener)).await,
+        Mode::Compare { runs, output, prices } => {
+            monitor.unless_shutdown(monitor.compare(runs, output, &prices)).await
+        }
+        Mode::Audit => monitor.unless_shutdown(monitor.audit()).await,
+        Mode::Repair => monitor.unless_shutdown(monitor.repair()).await,
+        Mode::Runs { limit } => monitor.unless_shutdown(monitor.list_runs(limit)).await,
     }
 }
 
 impl Monitor<'_> {
-    /// Runs a subcommand other than `report`; only `serve` needs the listener.
-    async fn run_subcommand(&self, command: &Command, listener: Option<TcpListener>) -> anyhow::Result<u8> {
-        match (command, listener) {
-            (Command::Serve { until_complete, interval, .. }, Some(listener)) => {
-                self.serve(listener, *until_complete, *interval).await
-            }
-            (Command::Compare { runs, output, price, .. }, _) => {
-                self.compare(runs, output.as_ref(), price).await
-            }
-            (Command::Audit, _) => self.audit().await,
-            (Command::Repair, _) => self.repair().await,
-            (Command::Runs { limit, .. }, _) => self.list_runs(*limit).await,
-            (Command::Report { .. } | Command::Serve { .. }, _) => unreachable!("`run` handles them"),
-        }
-    }
-
     /// Waits for `work`; a signal ends it with the signal's exit status.
     async fn unless_shutdown(&self, work: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8> {
         let done = self.shutdown.or_shutdown(work).await;
@@ -119,17 +136,15 @@ impl Monitor<'_> {
         self.finish(ending, &[], None).await
     }
 
-    /// Prints two runs side by side.
+    /// Prints two runs side by side, and writes them to a file too where one is given.
     async fn compare(
         &self,
-        runs: &[RunId],
+        runs: [RunId; 2],
         output: Option<&Target>,
-        price: &PriceArg,
+        prices: &Prices,
     ) -> anyhow::Result<u8> {
-        let runs = runs.try_into().expect("clap takes exactly two");
-        let prices = price.prices();
         let comparison =
-            stentor_report::comparison::compare(&self.sources, runs, &self.place, &prices).await?;
+            stentor_report::comparison::compare(&self.sources, runs, &self.place, prices).await?;
         if let Some(target) = output {
             let page = stentor_report::comparison::page;
             stentor_report::keep(target, &comparison, page, self.shared.quiet)?;

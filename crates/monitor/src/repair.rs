@@ -94,7 +94,8 @@ fn remedies(run: RunId, why: &MissingItems, all_enqueued: bool) -> Vec<String> {
     });
     let missing = (why.missing > 0).then(|| {
         if all_enqueued {
-            "Some messages have expired (the table keeps them for 7 days), so the run cannot be repaired".to_owned()
+            "Some messages have expired (the table keeps them for 7 days), so the run cannot be repaired"
+                .to_owned()
         } else {
             format!("Enqueue the rest: producer resume {run}")
         }

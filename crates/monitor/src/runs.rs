@@ -130,10 +130,7 @@ mod tests {
     fn columns_are_aligned_below_their_header() {
         let table = table(&[row(2_000, 1_500, vec![]), row(2_000, 0, vec![])]);
         let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(
-            lines[0],
-            "RUN                         STARTED (UTC)        TOTAL   SENT  FAILED  STATE"
-        );
+        assert_eq!(lines[0], "RUN                         STARTED (UTC)        TOTAL   SENT  FAILED  STATE");
         assert!(lines[1].ends_with("  2,000  1,350     150  running"), "{table}");
         assert!(lines[2].ends_with("  2,000      0       0  running"), "{table}");
     }
@@ -141,7 +138,10 @@ mod tests {
     #[test]
     fn json_has_the_promised_names() {
         let json: serde_json::Value = serde_json::from_str(&row(2_000, 1_500, vec![]).json()).unwrap();
-        assert_eq!((&json["sent"], &json["failed"], &json["total"]), (&1_350.into(), &150.into(), &2_000.into()));
+        assert_eq!(
+            (&json["sent"], &json["failed"], &json["total"]),
+            (&1_350.into(), &150.into(), &2_000.into())
+        );
         assert_eq!(json["state"], "running");
         assert!(json["run"].is_string() && json["started"].is_string(), "{json}");
     }

@@ -78,7 +78,9 @@ async fn create_run(args: &Args, backends: &Backends) -> anyhow::Result<RunRecor
     let length = BodyLength { max: args.length, exact: args.exact_length };
     let plan = Plan::new(run, seed, args.messages, length)?;
     if backends.metrics.create_run(&plan, created_at).await? == CreateRunResult::AlreadyExists {
-        bail!("run {run} (--run) already exists\nResume it: producer resume {run}, or omit --run for a new one");
+        bail!(
+            "run {run} (--run) already exists\nResume it: producer resume {run}, or omit --run for a new one"
+        );
     }
     backends.metrics.set_latest(run).await?;
     Ok(RunRecord { plan, created_at, enqueued: 0, finished_at: None })

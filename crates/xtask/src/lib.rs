@@ -48,7 +48,8 @@ pub fn documents(program: &Command) -> anyhow::Result<Vec<Document>> {
         .into();
     for command in commands(program) {
         let name = page_name(command);
-        let page = man::page(program, command).with_context(|| format!("cannot make the man page of {name}"))?;
+        let page =
+            man::page(program, command).with_context(|| format!("cannot make the man page of {name}"))?;
         documents.push(Document { path: format!("share/man/man1/{name}.1").into(), text: page });
     }
     Ok(documents)

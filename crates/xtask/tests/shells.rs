@@ -116,13 +116,7 @@ fn the_man_pages_have_their_sections_and_format_without_a_warning() {
         let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
         let subcommands = if usage.contains("COMMAND") { Some("SUBCOMMANDS") } else { None };
         let before = ["NAME", "SYNOPSIS", "DESCRIPTION"].into_iter().chain(subcommands);
-        let after = [
-            "OPTIONS",
-            "\"EXAMPLES\"",
-            "\"ENVIRONMENT\"",
-            "\"EXIT STATUS\"",
-            "\"SEE ALSO\"",
-        ];
+        let after = ["OPTIONS", "\"EXAMPLES\"", "\"ENVIRONMENT\"", "\"EXIT STATUS\"", "\"SEE ALSO\""];
         assert_eq!(sections, before.chain(after).collect::<Vec<_>>(), "{name}");
         assert!(page.contains(&format!(".TH {} 1", name.to_uppercase())), "{page}");
         assert!(page.contains(&format!("\\fB{}\\fR {usage}\n", name.replace('-', " "))), "{page}");
@@ -148,7 +142,8 @@ fn the_man_pages_have_their_sections_and_format_without_a_warning() {
 fn a_man_page_names_the_other_pages_of_its_program() {
     let folder = written();
     let see_also = |name: &str| {
-        let page = std::fs::read_to_string(path(&folder, &format!("share/man/man1/{name}.1"))).expect("it is there");
+        let page =
+            std::fs::read_to_string(path(&folder, &format!("share/man/man1/{name}.1"))).expect("it is there");
         page.split_once(".SH \"SEE ALSO\"\n").expect("the section").1.replace("\\-", "-")
     };
     assert_eq!(

@@ -169,7 +169,7 @@ fn a_path_that_cannot_be_written_is_told_before_anything_is_asked() {
         "report a.txt",
         "report a.html --follow",
         "report a.html --price write_units=-1",
-        "--price write_units=1",
+        "--once --price write_units=1",
     ] {
         let refused = stack.monitor(flags).run().exits(2);
         assert!(refused.stderr.contains("--"), "{}", refused.stderr);

@@ -133,7 +133,11 @@ pub fn assert_tells(html: &Html, data: &Value) {
     }
     for text in select(html, "[data-text]") {
         let (path, value) = at(text, "data-text");
-        assert_eq!(text_of(text), stentor_core::escape::escape_control(value.as_str().expect("a text")), "{path}");
+        assert_eq!(
+            text_of(text),
+            stentor_core::escape::escape_control(value.as_str().expect("a text")),
+            "{path}"
+        );
     }
     for time in select(html, "[data-time]") {
         let (path, value) = at(time, "data-time");
