@@ -1,4 +1,4 @@
-//! Standard output and error, which somebody may close.
+//! Standard output and error; a closed pipe is no error.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
@@ -10,41 +10,39 @@ use crate::help::STYLES;
 use crate::progress::aside;
 use stentor_core::escape::escape_control_lines;
 
-/// What was said while a picture stands on the terminal, which lines on stderr would spoil.
+/// Text for stderr that waits while the live view owns the terminal.
 static HELD: Mutex<Option<String>> = Mutex::new(None);
 
-/// The most that is held, bytes.
+/// Maximum size of the held text, bytes.
 const MOST_HELD: usize = 64 * 1024;
 
-/// Whether there is anybody to write to.
+/// Whether standard output still has a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputState {
-    /// The line went out.
+    /// The line was written.
     Open,
-    /// The pipe's reader has gone, which is no error.
+    /// The reader closed the pipe.
     Closed,
 }
 
-/// Says something beside the results, on stderr; nobody listening there is no error either. What an error quotes
-/// from anywhere is made escape_control here at the latest.
+/// Prints a line to stderr and ignores a closed pipe. Control characters are escaped, whatever the text quotes.
 pub fn status(text: &str) {
-    tell(&escape_control_lines(text));
+    write_stderr(&escape_control_lines(text));
 }
 
-/// Whether what goes there shall have colour: a terminal that can show it, unless `NO_COLOR` or `CLICOLOR=0` status no or
-/// `CLICOLOR_FORCE=1` says that a pipe shall have it too. `NO_COLOR` goes before the others.
+/// Returns whether a stream takes colour: a terminal, unless `NO_COLOR` or `CLICOLOR=0` is set, or any stream with
+/// `CLICOLOR_FORCE=1`. `NO_COLOR` overrides the others.
 pub fn colour(stream: &impl RawStream) -> bool {
     !matches!(AutoStream::choice(stream), ColorChoice::Never)
 }
 
-/// Says what went wrong, in colour where stderr has it: lines that begin with `error:` or `tip:`.
+/// Prints an error to stderr; `error:` and `tip:` at the start of a line are coloured where stderr takes colour.
 pub(crate) fn report_error(text: &str) {
     let text = escape_control_lines(text);
-    let told = if colour(&io::stderr()) { painted(&text) } else { text };
-    tell(&told);
+    write_stderr(&if colour(&io::stderr()) { painted(&text) } else { text });
 }
 
-/// The words that begin the lines, as clap paints them.
+/// Colours the first words of lines as clap does.
 fn painted(text: &str) -> String {
     let styles = [("error:", STYLES.get_error()), ("tip:", STYLES.get_valid())];
     let paint = |line: &str| {
@@ -54,11 +52,11 @@ fn painted(text: &str) -> String {
     text.lines().map(paint).collect::<Vec<_>>().join("\n")
 }
 
-fn tell(lines: &str) {
+fn write_stderr(lines: &str) {
     let _ = StderrWriter.write_all(format!("{lines}\n").as_bytes());
 }
 
-/// Standard error, for all that is said beside the results; one write is one record.
+/// Standard error, below progress lines and held text; each write is one record.
 #[derive(Debug)]
 pub(crate) struct StderrWriter;
 
@@ -77,12 +75,12 @@ impl Write for StderrWriter {
     }
 }
 
-/// While it is there, nothing goes to standard error; what was said comes out when it goes.
+/// Holds text for stderr back until it is dropped.
 #[derive(Debug)]
 pub struct StderrHold(());
 
 impl StderrHold {
-    /// Holds back what is said from now on.
+    /// Starts to hold text back.
     pub fn begin() -> Self {
         held().get_or_insert_default();
         Self(())
@@ -100,17 +98,15 @@ fn held() -> std::sync::MutexGuard<'static, Option<String>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes a line to standard output, at once.
+/// Writes a line to standard output and flushes it.
 ///
-/// # StderrWriter
-/// A disk that is full, and the like; a reader that has gone is none.
+/// # Errors
+/// Any error of the stream, such as a full disk, but not a closed pipe.
 pub fn print_line(line: &str) -> io::Result<OutputState> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(OutputState::Open),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(OutputState::Closed),
-        Err(error) => {
-            Err(io::Error::new(error.kind(), format!("standard output cannot be written: {error}")))
-        }
+        Err(error) => Err(io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))),
     }
 }

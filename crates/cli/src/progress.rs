@@ -1,5 +1,4 @@
-//! What moves on stderr while a program works: a bar or a line. Only on a terminal, and never in the way of what else
-//! is said there.
+//! A progress bar or line on stderr: only on a terminal, and below everything else that is printed there.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -15,20 +14,20 @@ use crate::terminal::{draw_target, speaks_unicode};
 
 const BAR: &str = "{prefix} {wide_bar:.cyan/dim} {count}  {rate}  {left}";
 
-/// How often a line is drawn: to a person it moves, and the CPU does not notice.
+/// Refresh interval of a line.
 const REFRESH: Duration = Duration::from_millis(500);
 
-/// The one that is on the terminal, for whoever else wants to write there.
+/// The bar on the terminal, which other writers to stderr suspend.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// A bar or a line, until it is dropped; nothing at all where nobody would see it.
+/// A progress bar or line until it is dropped; nothing if stderr is no terminal or must stay quiet.
 #[derive(Debug)]
 pub struct ProgressLine {
     shown: Option<ProgressBar>,
 }
 
 impl ProgressLine {
-    /// A bar of messages, of which so many are done: `doing ━━━━╸─── 1,000 of 3,000  500/s  4.0 s left`.
+    /// Shows a bar of `total` messages of which `done` are done: `doing ━━━━╸─── 1,000 of 3,000  500/s  4.0 s left`.
     pub fn bar(doing: &'static str, total: u32, done: u32, quiet: bool) -> Self {
         let Some(target) = target(quiet) else { return Self { shown: None } };
         let bar = ProgressBar::with_draw_target(Some(total.into()), target).with_prefix(doing);
@@ -47,7 +46,7 @@ impl ProgressLine {
         Self::show(bar)
     }
 
-    /// A line, which [`Self::refresh`] writes.
+    /// Shows a line, which [`Self::refresh`] writes.
     pub fn line(doing: &'static str, quiet: bool) -> Self {
         let Some(target) = target(quiet) else { return Self { shown: None } };
         let bar = ProgressBar::with_draw_target(None, target).with_prefix(doing);
@@ -62,14 +61,14 @@ impl ProgressLine {
         Self { shown: Some(bar) }
     }
 
-    /// So many more messages are done.
+    /// Adds to the number of messages done.
     pub fn advance(&self, messages: u32) {
         if let Some(bar) = &self.shown {
             bar.inc(messages.into());
         }
     }
 
-    /// Keeps the line up to date, for ever.
+    /// Keeps the line up to date; never returns.
     pub async fn refresh(&self, mut text: impl FnMut() -> String) -> Infallible {
         let Some(line) = &self.shown else { return pending().await };
         loop {
@@ -88,7 +87,7 @@ impl Drop for ProgressLine {
     }
 }
 
-/// Takes what is shown off the terminal.
+/// Erases the progress line.
 pub(crate) fn clear() {
     let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(bar) = shown {
@@ -96,7 +95,7 @@ pub(crate) fn clear() {
     }
 }
 
-/// Writes to stderr, above what is shown there.
+/// Writes to stderr, above the progress line.
 pub(crate) fn aside<T>(write: impl FnOnce() -> T) -> T {
     match &*SHOWN.lock().unwrap_or_else(PoisonError::into_inner) {
         Some(bar) => bar.suspend(write),

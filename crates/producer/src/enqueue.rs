@@ -1,4 +1,4 @@
-//! The way of the messages: `generate → store (table) → enqueue (queue) → watermark`, many paced_batches at a time.
+//! The path of the messages, many batches at a time: `generate → store (table) → enqueue (queue) → watermark`.
 
 use std::ops::Range;
 use std::pin::pin;
@@ -20,10 +20,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::rate_limit::paced_batches;
 use crate::watermark::Watermark;
 
-/// How often the watermark is written: a resumed run repeats no more than what came since.
+/// Interval between writes of the watermark; a resumed run repeats what was enqueued since the last.
 const MARK_EVERY: Duration = Duration::from_secs(1);
 
-/// Where messages go.
+/// The queue and the tables.
 #[derive(Debug, Clone)]
 pub(crate) struct Backends {
     pub session: Arc<Session>,
@@ -32,44 +32,44 @@ pub(crate) struct Backends {
     pub queue: Queue,
 }
 
-/// A run to be enqueued, from an index on.
+/// The rest of a run, to be enqueued.
 #[derive(Debug)]
 pub(crate) struct EnqueueProgress<'a> {
     pub plan: &'a Plan,
-    /// All indices below are enqueued already.
+    /// All indices below it are enqueued.
     pub from: u32,
-    /// Another producer may have enqueued some of it before.
+    /// An earlier call may have enqueued some of it.
     pub possibly_repeated: bool,
-    /// Messages a second, if there is a limit.
+    /// Messages per second; `None` is unlimited.
     pub rate: Option<f64>,
-    /// Batches under way at once.
+    /// Maximum number of concurrent batches.
     pub concurrency: usize,
 }
 
-/// Enqueues the run until its end or the wish to shutdown, and returns how many messages this call enqueued.
-/// `progress` is told of each finished batch.
+/// Enqueues the run until its end or a shutdown, and returns the number of messages that this call enqueued.
+/// `progress` gets the size of each finished batch.
 pub(crate) async fn enqueue_run(
-    enqueue_run: &EnqueueProgress<'_>,
+    work: &EnqueueProgress<'_>,
     backends: &Backends,
     shutdown: &Shutdown,
     progress: impl Fn(u32),
 ) -> Result<u32, Error> {
     let start = Instant::now();
-    let (watermark_changes, watermark_reader) = watch::channel(enqueue_run.from);
-    let marker = spawn_local(keep_mark(backends.metrics.clone(), *enqueue_run.plan, watermark_reader));
-    let paced = stream::iter(paced_batches(enqueue_run.from, enqueue_run.plan.total(), enqueue_run.rate))
-        .then(async |(batch, due)| {
+    let (watermark_changes, watermark_reader) = watch::channel(work.from);
+    let marker = spawn_local(keep_mark(backends.metrics.clone(), *work.plan, watermark_reader));
+    let paced =
+        stream::iter(paced_batches(work.from, work.plan.total(), work.rate)).then(async |(batch, due)| {
             sleep_until(start.checked_add(due).unwrap_or(start + FAR_AWAY)).await;
             batch
         });
     let mut done = pin!(
         paced
             .take_until(Box::pin(shutdown.wait()))
-            .map(|batch| enqueue_batch(enqueue_run, backends, batch))
-            .buffer_unordered(enqueue_run.concurrency)
+            .map(|batch| enqueue_batch(work, backends, batch))
+            .buffer_unordered(work.concurrency)
     );
     let mut enqueued = 0;
-    let mut watermark = Watermark::new(enqueue_run.from);
+    let mut watermark = Watermark::new(work.from);
     let mut failure = None;
     while let Some(batch) = done.next().await {
         match batch {
@@ -91,17 +91,16 @@ pub(crate) async fn enqueue_run(
     Ok(enqueued)
 }
 
-/// A year: what a rate close to zero comes to.
+/// The start of a batch at a rate close to zero: in a year.
 const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// One batch: in the table first, then on the queue. Nothing is queued that the table does not have.
+/// Stores a batch in the table, then sends it to the queue: the queue never has a message that the table lacks.
 async fn enqueue_batch(
-    enqueue_run: &EnqueueProgress<'_>,
+    work: &EnqueueProgress<'_>,
     backends: &Backends,
     batch: Range<u32>,
 ) -> Result<Range<u32>, Error> {
-    let messages: Vec<Message> =
-        enqueue_run.plan.ids(batch.clone()).map(|id| enqueue_run.plan.message(id)).collect();
+    let messages: Vec<Message> = work.plan.ids(batch.clone()).map(|id| work.plan.message(id)).collect();
     let created_at = now_ms();
     let stored = try_join_all(
         messages.chunks(STATEMENTS).map(|some| backends.messages.insert_pending(some, created_at)),
@@ -112,30 +111,30 @@ async fn enqueue_batch(
         .zip(created)
         .map(|(message, created)| QueueMessage {
             message,
-            possibly_repeated: enqueue_run.possibly_repeated || created == InsertResult::AlreadyExists,
+            possibly_repeated: work.possibly_repeated || created == InsertResult::AlreadyExists,
         })
         .collect();
     try_join_all(envelopes.chunks(queue::BATCH).map(|some| backends.queue.send(some.to_vec()))).await?;
     Ok(batch)
 }
 
-/// Writes the watermark as it moves, in big steps, until the enqueue_run lets go of it.
+/// Writes the watermark as it moves, at most every [`MARK_EVERY`], until its sender is dropped.
 async fn keep_mark(metrics: MetricsTable, plan: Plan, mut marked: watch::Receiver<u32>) -> Result<(), Error> {
     while marked.changed().await.is_ok() {
         let watermark = *marked.borrow_and_update();
-        // The end of the run is written by whoever finishes it, together with its time.
+        // `mark_finished` writes the last one, with its time.
         if watermark < plan.total() {
             metrics.advance_watermark(plan.run(), watermark).await?;
         }
         let mut watched = marked.clone();
         tokio::select! {
             () = sleep(MARK_EVERY) => {}
-            () = let_go(&mut watched) => {}
+            () = sender_dropped(&mut watched) => {}
         }
     }
     Ok(())
 }
 
-async fn let_go(marked: &mut watch::Receiver<u32>) {
+async fn sender_dropped(marked: &mut watch::Receiver<u32>) {
     while marked.changed().await.is_ok() {}
 }

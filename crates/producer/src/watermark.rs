@@ -1,4 +1,4 @@
-//! How far a run is enqueued without a gap, however its paced_batches finish.
+//! How far a run is enqueued without a gap, in whatever order its batches finish.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(crate) struct Watermark {
     below: u32,
-    /// What is finished above the watermark, first index to end, neighbours joined: as many as there are gaps.
+    /// Finished ranges above the watermark, first index to end; neighbours are joined, so there is one per gap.
     ahead: BTreeMap<u32, u32>,
 }
 
@@ -16,7 +16,7 @@ impl Watermark {
         Self { below, ahead: BTreeMap::new() }
     }
 
-    /// A batch is done; returns the watermark as it is now.
+    /// Adds a finished batch and returns the new watermark.
     pub(crate) fn complete(&mut self, mut batch: Range<u32>) -> u32 {
         if let Some(end) = self.ahead.remove(&batch.end) {
             batch.end = end;
