@@ -40,10 +40,10 @@ fn former_flag(program: &str, words: &[OsString]) -> Option<String> {
             FORMER_FLAGS.iter().find(|(of, former, ..)| *of == program && *former == flag)?;
         let rest = words[at + 1..].iter().map(|word| &**word).take_while(|word| !word.starts_with('-'));
         let values: Vec<&str> = value.into_iter().chain(rest).take(names.len()).collect();
-        let given: String = values.iter().map(|value| format!(" {value}")).collect();
-        let missing = names[values.len()..].iter().filter(|name| !name.starts_with('['));
-        let missing: String = missing.map(|name| format!(" {name}")).collect();
-        Some(format!("'{flag}{given}' is now a subcommand: {program} {subcommand}{given}{missing}"))
+        let missing = names[values.len()..].iter().filter(|name| !name.starts_with('[')).copied();
+        let given = [&[flag], &values[..]].concat().join(" ");
+        let call: Vec<&str> = [program, subcommand].into_iter().chain(values).chain(missing).collect();
+        Some(format!("'{given}' is now a subcommand: {}", call.join(" ")))
     })
 }
 

@@ -36,6 +36,7 @@ pub struct Args {
 }
 
 /// Flags of every call that watches a run.
+#[expect(clippy::doc_markdown, reason = "the texts are the help's, where backticks would show")]
 #[derive(Debug, Clone, clap::Args)]
 pub struct WatchArgs {
     #[command(flatten)]
@@ -63,6 +64,7 @@ pub struct IntervalArg {
 }
 
 /// Prices of the cost.
+#[expect(clippy::doc_markdown, reason = "the texts are the help's, where backticks would show")]
 #[derive(Debug, Clone, clap::Args)]
 pub struct PriceArg {
     /// Override a list price, such as write_units=0.75 (repeatable)
