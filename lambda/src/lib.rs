@@ -90,7 +90,7 @@ impl Aggregator {
 
     /// Leaves a damaged tally unchanged and marks its run, so that the other runs continue.
     async fn mark_damaged(&self, run: RunId, shard: &str, why: &str) -> Result<(), Error> {
-        tracing::error!(%run, shard, why, "this run can no longer be counted; when it is finished, restore it with: monitor repair");
+        tracing::error!(%run, shard, why, "this run can no longer be counted; when it is finished, restore it with: monitor repair --run {run}");
         Ok(self.metrics.mark_damaged(run, shard, why).await?)
     }
 }

@@ -224,6 +224,9 @@ fn an_installation_is_complete_and_taking_it_away_leaves_what_was_there_before()
             assert!(first.contains_key(&format!(".local/{file}")), "{file}");
         }
     }
+    for page in ["producer-resume", "producer-requeue", "monitor-report", "monitor-runs"] {
+        assert!(first.contains_key(&format!(".local/share/man/man1/{page}.1")), "{page}");
+    }
     installing(&setup, home.path(), "install").run().exits(0);
     assert_eq!(first, below(home.path()), "a second installation changes nothing");
 

@@ -1,4 +1,4 @@
-//! Standard output and error, either of which may be closed.
+//! Standard output and error; a closed pipe is no error.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
@@ -7,66 +7,65 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 
 use crate::help::STYLES;
-use crate::progress::above_progress;
+use crate::progress::aside;
 use stentor_core::escape::escape_control_lines;
 
-/// Lines held back while the live view is on the terminal; `None` while nothing is held back.
+/// Text for stderr that waits while the live view owns the terminal.
 static HELD: Mutex<Option<String>> = Mutex::new(None);
 
-/// Bytes held back, at most; more is dropped.
-const MAX_HELD: usize = 64 * 1024;
+/// Maximum size of the held text, bytes.
+const MOST_HELD: usize = 64 * 1024;
 
-/// Whether standard output can still be written.
+/// Whether standard output still has a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputState {
     /// The line was written.
     Open,
-    /// The reader of the pipe has closed it, which is no error.
+    /// The reader closed the pipe.
     Closed,
 }
 
-/// Prints a status line on stderr, escaped. A closed stderr is no error.
+/// Prints a line to stderr and ignores a closed pipe. Control characters are escaped, whatever the text quotes.
 pub fn status(text: &str) {
-    write_lines(&escape_control_lines(text));
+    write_stderr(&escape_control_lines(text));
 }
 
-/// Whether output to `stream` is coloured: on a terminal that supports colour, unless `NO_COLOR` or `CLICOLOR=0` disable
-/// it; and in a pipe where `CLICOLOR_FORCE=1` enables it. `NO_COLOR` overrides the others.
+/// Returns whether a stream takes colour: a terminal, unless `NO_COLOR` or `CLICOLOR=0` is set, or any stream with
+/// `CLICOLOR_FORCE=1`. `NO_COLOR` overrides the others.
 pub fn colour(stream: &impl RawStream) -> bool {
     !matches!(AutoStream::choice(stream), ColorChoice::Never)
 }
 
-/// Prints an error on stderr, escaped; `error:` and `tip:` at the start of a line are coloured where stderr is.
+/// Prints an error to stderr; `error:` and `tip:` at the start of a line are coloured where stderr takes colour.
 pub(crate) fn report_error(text: &str) {
     let text = escape_control_lines(text);
-    let text = if colour(&io::stderr()) { coloured(&text) } else { text };
-    write_lines(&text);
+    write_stderr(&if colour(&io::stderr()) { painted(&text) } else { text });
 }
 
-/// Colours the first word of each line as clap does.
-fn coloured(text: &str) -> String {
+/// Colours the first words of lines as clap does.
+fn painted(text: &str) -> String {
     let styles = [("error:", STYLES.get_error()), ("tip:", STYLES.get_valid())];
-    let colour_line = |line: &str| {
+    let paint = |line: &str| {
         let found = styles.iter().find_map(|(word, style)| Some((word, style, line.strip_prefix(word)?)));
         found.map_or_else(|| line.to_owned(), |(word, style, rest)| format!("{style}{word}{style:#}{rest}"))
     };
-    text.lines().map(colour_line).collect::<Vec<_>>().join("\n")
+    text.lines().map(paint).collect::<Vec<_>>().join("\n")
 }
 
-fn write_lines(lines: &str) {
+fn write_stderr(lines: &str) {
     let _ = StderrWriter.write_all(format!("{lines}\n").as_bytes());
 }
 
-/// Writer to standard error; each write is one whole record.
+/// Standard error, below progress lines and held text; each write is one record.
 #[derive(Debug)]
 pub(crate) struct StderrWriter;
 
 impl Write for StderrWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match held().as_mut() {
-            Some(held) if held.len() < MAX_HELD => held.push_str(&String::from_utf8_lossy(bytes)),
+            Some(held) if held.len() < MOST_HELD => held.push_str(&String::from_utf8_lossy(bytes)),
             Some(_) => {}
-            None => above_progress(|| io::stderr().lock().write_all(bytes))?,
+            None => aside(|| io::stderr().lock().write_all(bytes))?,
         }
         Ok(bytes.len())
     }
@@ -76,12 +75,12 @@ impl Write for StderrWriter {
     }
 }
 
-/// Holds back standard error while it exists; writes what was held back when dropped.
+/// Holds text for stderr back until it is dropped.
 #[derive(Debug)]
 pub struct StderrHold(());
 
 impl StderrHold {
-    /// Holds back standard error from now on.
+    /// Starts to hold text back.
     pub fn begin() -> Self {
         held().get_or_insert_default();
         Self(())
@@ -90,8 +89,8 @@ impl StderrHold {
 
 impl Drop for StderrHold {
     fn drop(&mut self) {
-        let held_back = held().take().unwrap_or_default();
-        let _ = io::stderr().write_all(held_back.as_bytes());
+        let said = held().take().unwrap_or_default();
+        let _ = io::stderr().write_all(said.as_bytes());
     }
 }
 
@@ -101,8 +100,8 @@ fn held() -> std::sync::MutexGuard<'static, Option<String>> {
 
 /// Writes a line to standard output and flushes it.
 ///
-/// # StderrWriter
-/// Fails on a full disk, for example; a closed pipe is no error.
+/// # Errors
+/// Any error of the stream, such as a full disk, but not a closed pipe.
 pub fn print_line(line: &str) -> io::Result<OutputState> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {

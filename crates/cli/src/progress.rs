@@ -1,4 +1,4 @@
-//! The progress bar or progress line on stderr. Drawn only on a terminal; other lines on stderr are printed above it.
+//! A progress bar or line on stderr: only on a terminal, and below everything else that is printed there.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -10,29 +10,29 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::sleep;
 
 use crate::format;
-use crate::terminal::{draw_target, is_utf8_locale};
+use crate::terminal::{draw_target, speaks_unicode};
 
 const BAR: &str = "{prefix} {wide_bar:.cyan/dim} {count}  {rate}  {left}";
 
-/// Refresh interval of a line: smooth to the eye, and cheap.
+/// Refresh interval of a line.
 const REFRESH: Duration = Duration::from_millis(500);
 
-/// The bar on the terminal, for code that writes to stderr.
+/// The bar on the terminal, which other writers to stderr suspend.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// A bar or line on stderr until it is dropped; nothing where stderr is no terminal.
+/// A progress bar or line until it is dropped; nothing if stderr is no terminal or must stay quiet.
 #[derive(Debug)]
 pub struct ProgressLine {
     shown: Option<ProgressBar>,
 }
 
 impl ProgressLine {
-    /// Shows a bar of messages, `done` of `total`: `doing ━━━━╸─── 1,000 of 3,000  500/s  4.0 s left`.
+    /// Shows a bar of `total` messages of which `done` are done: `doing ━━━━╸─── 1,000 of 3,000  500/s  4.0 s left`.
     pub fn bar(doing: &'static str, total: u32, done: u32, quiet: bool) -> Self {
         let Some(target) = target(quiet) else { return Self { shown: None } };
         let bar = ProgressBar::with_draw_target(Some(total.into()), target).with_prefix(doing);
         if let Ok(style) = ProgressStyle::with_template(BAR) {
-            let parts = if is_utf8_locale() { "━╸─" } else { "=> " };
+            let parts = if speaks_unicode() { "━╸─" } else { "=> " };
             bar.set_style(
                 style
                     .progress_chars(parts)
@@ -46,7 +46,7 @@ impl ProgressLine {
         Self::show(bar)
     }
 
-    /// Shows a line, which [`Self::refresh`] updates.
+    /// Shows a line, which [`Self::refresh`] writes.
     pub fn line(doing: &'static str, quiet: bool) -> Self {
         let Some(target) = target(quiet) else { return Self { shown: None } };
         let bar = ProgressBar::with_draw_target(None, target).with_prefix(doing);
@@ -61,14 +61,14 @@ impl ProgressLine {
         Self { shown: Some(bar) }
     }
 
-    /// Adds completed messages to the bar.
+    /// Adds to the number of messages done.
     pub fn advance(&self, messages: u32) {
         if let Some(bar) = &self.shown {
             bar.inc(messages.into());
         }
     }
 
-    /// Updates the line until it is dropped.
+    /// Keeps the line up to date; never returns.
     pub async fn refresh(&self, mut text: impl FnMut() -> String) -> Infallible {
         let Some(line) = &self.shown else { return pending().await };
         loop {
@@ -87,7 +87,7 @@ impl Drop for ProgressLine {
     }
 }
 
-/// Removes the bar or line from the terminal.
+/// Erases the progress line.
 pub(crate) fn clear() {
     let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(bar) = shown {
@@ -95,8 +95,8 @@ pub(crate) fn clear() {
     }
 }
 
-/// Calls `write`, which writes to stderr, so that its lines appear above the bar.
-pub(crate) fn above_progress<T>(write: impl FnOnce() -> T) -> T {
+/// Writes to stderr, above the progress line.
+pub(crate) fn aside<T>(write: impl FnOnce() -> T) -> T {
     match &*SHOWN.lock().unwrap_or_else(PoisonError::into_inner) {
         Some(bar) => bar.suspend(write),
         None => write(),
@@ -107,8 +107,8 @@ fn target(quiet: bool) -> Option<ProgressDrawTarget> {
     if quiet { None } else { draw_target() }
 }
 
-// The fields after the bar have a constant width, so that the bar does not move. Their write errors are ignored: they
-// are only displayed.
+// What follows the bar keeps its width as the numbers change, so that the bar stands still. A part that cannot be
+// written is nobody's loss.
 
 fn count(state: &ProgressState, out: &mut dyn std::fmt::Write) {
     let total = format::thousands(state.len().unwrap_or_default());
@@ -136,6 +136,6 @@ mod tests {
         let refreshed =
             tokio::time::timeout(Duration::from_millis(20), live.refresh(|| unreachable!())).await;
         assert!(refreshed.is_err(), "it never asks for a text");
-        assert!(above_progress(|| true));
+        assert!(aside(|| true));
     }
 }

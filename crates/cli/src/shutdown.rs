@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::progress::clear;
 
-/// A shutdown request: set by the first SIGINT or SIGTERM; a second signal ends the process at once.
+/// A shutdown that the first SIGINT or SIGTERM requests; a second signal exits the process at once.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     token: CancellationToken,
@@ -16,7 +16,7 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Handles both signals from now on.
+    /// Starts to handle the signals.
     pub(crate) fn on_signals() -> io::Result<Self> {
         let shutdown = Self::default();
         let mut interrupts = signal(SignalKind::interrupt())?;
@@ -38,22 +38,22 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Waits for the request.
+    /// Waits until a shutdown is requested.
     pub async fn wait(&self) {
         self.token.cancelled().await;
     }
 
-    /// Exit status of the signal that was received, 130 or 143.
+    /// Returns the exit status of the signal received, 130 or 143.
     pub fn code(&self) -> Option<u8> {
         self.code.get().copied()
     }
 
-    /// A token that the request cancels.
+    /// Returns a token that is cancelled on shutdown.
     pub fn token(&self) -> CancellationToken {
         self.token.clone()
     }
 
-    /// Runs `work`; returns `None` where the request comes first.
+    /// Returns the result of `work`, or `None` if a shutdown is requested first.
     pub async fn or_shutdown<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             () = self.wait() => None,

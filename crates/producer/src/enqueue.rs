@@ -1,4 +1,4 @@
-//! Enqueues a run: `generate → store (table) → send (queue) → watermark`, many batches at a time.
+//! The path of the messages, many batches at a time: `generate → store (table) → enqueue (queue) → watermark`.
 
 use std::ops::Range;
 use std::pin::pin;
@@ -20,10 +20,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::rate_limit::paced_batches;
 use crate::watermark::Watermark;
 
-/// How often the watermark is written: a resumed run repeats only what was enqueued since.
-const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval between writes of the watermark; a resumed run repeats what was enqueued since the last.
+const MARK_EVERY: Duration = Duration::from_secs(1);
 
-/// The tables and the queue.
+/// The queue and the tables.
 #[derive(Debug, Clone)]
 pub(crate) struct Backends {
     pub session: Arc<Session>,
@@ -32,44 +32,44 @@ pub(crate) struct Backends {
     pub queue: Queue,
 }
 
-/// What to enqueue, and how fast.
+/// The rest of a run, to be enqueued.
 #[derive(Debug)]
-pub(crate) struct EnqueueJob<'a> {
+pub(crate) struct EnqueueProgress<'a> {
     pub plan: &'a Plan,
-    /// Watermark to start at: all indices below are enqueued.
+    /// All indices below it are enqueued.
     pub from: u32,
-    /// Another producer may have enqueued some of these messages.
+    /// An earlier call may have enqueued some of it.
     pub possibly_repeated: bool,
-    /// Messages a second, at most; `None` for no limit.
+    /// Messages per second; `None` is unlimited.
     pub rate: Option<f64>,
-    /// Concurrent batches, at most.
+    /// Maximum number of concurrent batches.
     pub concurrency: usize,
 }
 
-/// Enqueues the run until its end or a shutdown; returns how many messages this call enqueued.
-/// Calls `progress` with the messages of each finished batch.
+/// Enqueues the run until its end or a shutdown, and returns the number of messages that this call enqueued.
+/// `progress` gets the size of each finished batch.
 pub(crate) async fn enqueue_run(
-    job: &EnqueueJob<'_>,
+    work: &EnqueueProgress<'_>,
     backends: &Backends,
     shutdown: &Shutdown,
     progress: impl Fn(u32),
 ) -> Result<u32, Error> {
     let start = Instant::now();
-    let (watermark_changes, watermark_reader) = watch::channel(job.from);
-    let marker = spawn_local(write_watermark(backends.metrics.clone(), *job.plan, watermark_reader));
+    let (watermark_changes, watermark_reader) = watch::channel(work.from);
+    let marker = spawn_local(keep_mark(backends.metrics.clone(), *work.plan, watermark_reader));
     let paced =
-        stream::iter(paced_batches(job.from, job.plan.total(), job.rate)).then(async |(batch, due)| {
+        stream::iter(paced_batches(work.from, work.plan.total(), work.rate)).then(async |(batch, due)| {
             sleep_until(start.checked_add(due).unwrap_or(start + FAR_AWAY)).await;
             batch
         });
     let mut done = pin!(
         paced
             .take_until(Box::pin(shutdown.wait()))
-            .map(|batch| enqueue_batch(job, backends, batch))
-            .buffer_unordered(job.concurrency)
+            .map(|batch| enqueue_batch(work, backends, batch))
+            .buffer_unordered(work.concurrency)
     );
     let mut enqueued = 0;
-    let mut watermark = Watermark::new(job.from);
+    let mut watermark = Watermark::new(work.from);
     let mut failure = None;
     while let Some(batch) = done.next().await {
         match batch {
@@ -91,54 +91,50 @@ pub(crate) async fn enqueue_run(
     Ok(enqueued)
 }
 
-/// Stands for a start time that a rate close to zero puts beyond the range of [`Instant`]: a year.
+/// The start of a batch at a rate close to zero: in a year.
 const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// Stores one batch in the table, then sends it to the queue, so that every queued message has an item.
+/// Stores a batch in the table, then sends it to the queue: the queue never has a message that the table lacks.
 async fn enqueue_batch(
-    job: &EnqueueJob<'_>,
+    work: &EnqueueProgress<'_>,
     backends: &Backends,
     batch: Range<u32>,
 ) -> Result<Range<u32>, Error> {
-    let messages: Vec<Message> = job.plan.ids(batch.clone()).map(|id| job.plan.message(id)).collect();
+    let messages: Vec<Message> = work.plan.ids(batch.clone()).map(|id| work.plan.message(id)).collect();
     let created_at = now_ms();
     let stored = try_join_all(
         messages.chunks(STATEMENTS).map(|some| backends.messages.insert_pending(some, created_at)),
     );
     let created = stored.await?.into_iter().flatten();
-    let queue_messages: Vec<QueueMessage> = messages
+    let envelopes: Vec<QueueMessage> = messages
         .into_iter()
         .zip(created)
         .map(|(message, created)| QueueMessage {
             message,
-            possibly_repeated: job.possibly_repeated || created == InsertResult::AlreadyExists,
+            possibly_repeated: work.possibly_repeated || created == InsertResult::AlreadyExists,
         })
         .collect();
-    try_join_all(queue_messages.chunks(queue::BATCH).map(|some| backends.queue.send(some.to_vec()))).await?;
+    try_join_all(envelopes.chunks(queue::BATCH).map(|some| backends.queue.send(some.to_vec()))).await?;
     Ok(batch)
 }
 
-/// Writes the watermark as it advances, at most once an interval, until its sender is dropped.
-async fn write_watermark(
-    metrics: MetricsTable,
-    plan: Plan,
-    mut watermark_reader: watch::Receiver<u32>,
-) -> Result<(), Error> {
-    while watermark_reader.changed().await.is_ok() {
-        let watermark = *watermark_reader.borrow_and_update();
-        // The end of the run is written with its time, by `mark_finished`.
+/// Writes the watermark as it moves, at most every [`MARK_EVERY`], until its sender is dropped.
+async fn keep_mark(metrics: MetricsTable, plan: Plan, mut marked: watch::Receiver<u32>) -> Result<(), Error> {
+    while marked.changed().await.is_ok() {
+        let watermark = *marked.borrow_and_update();
+        // `mark_finished` writes the last one, with its time.
         if watermark < plan.total() {
             metrics.advance_watermark(plan.run(), watermark).await?;
         }
-        let mut waiter = watermark_reader.clone();
+        let mut watched = marked.clone();
         tokio::select! {
-            () = sleep(WATERMARK_INTERVAL) => {}
-            () = closed(&mut waiter) => {}
+            () = sleep(MARK_EVERY) => {}
+            () = sender_dropped(&mut watched) => {}
         }
     }
     Ok(())
 }
 
-async fn closed(watermark_reader: &mut watch::Receiver<u32>) {
-    while watermark_reader.changed().await.is_ok() {}
+async fn sender_dropped(marked: &mut watch::Receiver<u32>) {
+    while marked.changed().await.is_ok() {}
 }

@@ -1,19 +1,19 @@
-//! The rate limit: when each batch may start.
+//! The start time of each batch under a rate limit.
 
 use std::ops::Range;
 use std::time::Duration;
 
-/// Messages in a full batch: two requests of 25 statements, five of 10 queue entries.
+/// The messages of a full batch: two requests of 25 statements, five of 10 queue entries.
 pub(crate) const FULL_BATCH: u32 = 50;
 
-/// Entries in a full request to the queue.
+/// Entries of a full request to the queue.
 const QUEUE_BATCH: u32 = 10;
 
-/// Batches a second of a slow run, so that messages arrive evenly and not in bursts of a full batch; up to twice as
-/// many where that fills the requests to the queue.
-const BATCHES_PER_SECOND: f64 = 4.0;
+/// Maximum number of batches per second of a slow run, which then comes evenly instead of in bursts of a whole batch; up
+/// to twice as many if that fills the requests to the queue.
+const FEEDS_A_SECOND: f64 = 4.0;
 
-/// Splits the indices `first..end` into batches, each with its earliest start, counted from the run's.
+/// Splits the indices `first..end` into batches, each with its start time since the run's start.
 pub(crate) fn paced_batches(
     first: u32,
     end: u32,
@@ -30,8 +30,8 @@ pub(crate) fn paced_batches(
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 1 to FULL_BATCH")]
 fn batch_size(rate: f64) -> u32 {
-    let size = (rate / BATCHES_PER_SECOND).ceil().clamp(1.0, f64::from(FULL_BATCH)) as u32;
-    // The queue bills requests, so they are filled where the rate allows.
+    let size = (rate / FEEDS_A_SECOND).ceil().clamp(1.0, f64::from(FULL_BATCH)) as u32;
+    // The queue bills requests, so they are filled where possible.
     if size < QUEUE_BATCH { size } else { size - size % QUEUE_BATCH }
 }
 

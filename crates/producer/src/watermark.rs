@@ -1,13 +1,13 @@
-//! The watermark: how far a run is enqueued without a gap, whatever order its batches finish in.
+//! How far a run is enqueued without a gap, in whatever order its batches finish.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// All indices below the watermark are in the table and on the queue.
+/// The watermark: all indices below it are in the table and on the queue.
 #[derive(Debug)]
 pub(crate) struct Watermark {
     below: u32,
-    /// Finished ranges above the watermark, by first index; adjacent ranges are merged.
+    /// Finished ranges above the watermark, first index to end; neighbours are joined, so there is one per gap.
     ahead: BTreeMap<u32, u32>,
 }
 
@@ -16,7 +16,7 @@ impl Watermark {
         Self { below, ahead: BTreeMap::new() }
     }
 
-    /// Adds a finished batch; returns the new watermark.
+    /// Adds a finished batch and returns the new watermark.
     pub(crate) fn complete(&mut self, mut batch: Range<u32>) -> u32 {
         if let Some(end) = self.ahead.remove(&batch.end) {
             batch.end = end;

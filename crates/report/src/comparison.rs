@@ -1,4 +1,4 @@
-//! `--compare`: two runs side by side, to see what a changed setting does.
+//! `monitor compare`: two runs side by side, to see what a changed setting does.
 //!
 //! `figures` sets what the reports of both tell beside each other; `table` makes lines of it for a terminal, and `page` a
 //! page to keep.

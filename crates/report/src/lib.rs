@@ -1,4 +1,4 @@
-//! `--report`: a run as a file to keep.
+//! `monitor report`: a run as a file to keep.
 //!
 //! `data` is what a report holds, with its `senders` and its `bill`; `page` shows that, with charts from `svg`; `write` puts it
 //! where it goes.

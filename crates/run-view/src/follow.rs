@@ -97,13 +97,13 @@ impl fmt::Display for Stalled<'_> {
         if let Some(broken) = self.0.broken.first() {
             return write!(
                 f,
-                "run {run} cannot be counted to its end: the tally of shard {} is damaged\nCount it from the table: monitor --repair --run {run}",
+                "run {run} cannot be counted to its end: the tally of shard {} is damaged\nCount it from the table: monitor repair --run {run}",
                 broken.shard(),
             );
         }
         write!(
             f,
-            "run {run} is stalled: {} messages are pending and the queue is empty ({} dead letters)\nPut them on the queue again: producer --requeue {run}",
+            "run {run} is stalled: {} messages are pending and the queue is empty ({} dead letters)\nPut them on the queue again: producer requeue {run}",
             format::thousands(self.0.pending),
             format::thousands(self.0.dead_letters),
         )

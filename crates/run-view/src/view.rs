@@ -157,7 +157,8 @@ impl Data {
         let run = &self.snapshot;
         if let Some(broken) = run.broken.first() {
             let why = format!(
-                "counts are too low, a tally is damaged; when all is sent or failed: monitor --repair (shard {})",
+                "counts are too low, a tally is damaged; when all is sent or failed: monitor repair --run {} (shard {})",
+                run.run,
                 broken.shard()
             );
             return State::bad("DAMAGED", why);
@@ -174,7 +175,7 @@ impl Data {
             Standing::Stalled => State::bad(
                 "STALLED",
                 format!(
-                    "{} pending, queue empty: producer --requeue {}",
+                    "{} pending, queue empty: producer requeue {}",
                     format::thousands(run.pending),
                     run.run
                 ),

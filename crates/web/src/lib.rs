@@ -21,26 +21,31 @@ use connections::MAX_CONNECTIONS;
 use stentor_cli::status;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 pub use listen::{ListenAddress, bind};
 
-use stentor_run_view::follow::Choice;
+use stentor_run_view::follow::{Choice, Seen, Standing};
 use stentor_run_view::reader::{self, News, Wish};
 use stentor_run_view::reading::Sources;
-use stentor_run_view::view::Place;
+use stentor_run_view::view::{Answer, Place};
 
 /// How often it is judged whether time alone has changed how the run stands.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Serves the page for as long as it is polled, or until the first reading fails.
+/// How long the server stays up after the run's end, for the last update to reach the viewers.
+const LAST_UPDATE: Duration = Duration::from_secs(1);
+
+/// Serves the page for as long as it is polled, or until the first reading fails. With `until_complete` it also ends with
+/// the run, complete or stalled, and returns the last observation.
 pub async fn serve(
     listener: TcpListener,
     sources: &Sources,
     place: Place,
     choice: Choice,
     every: Duration,
-) -> anyhow::Result<()> {
+    until_complete: bool,
+) -> anyhow::Result<Option<Seen>> {
     let broadcast = Arc::new(Broadcast::new(place, every));
     let wish = Wish { choice, interval: every, paused: false, lists: 0 };
     // The wish never changes, and the reader reads for as long as it is held.
@@ -49,10 +54,10 @@ pub async fn serve(
     let routes = server::routes(Arc::clone(&broadcast));
     tokio::select! {
         read = reader::read(sources, wanted, news) => read?,
-        () = follow(&broadcast, arrivals) => {}
+        last = follow(&broadcast, arrivals, until_complete) => return Ok(last),
         () = connections::serve(listener, routes, MAX_CONNECTIONS) => {}
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Prints the address of the page unless `quiet`, and always a warning if other machines may reach it.
@@ -73,18 +78,27 @@ fn warning(address: SocketAddr) -> Option<String> {
     is_open.then(|| format!("warning: anyone who can reach {address} can view this page"))
 }
 
-/// Writes on the broadcast what comes.
-async fn follow(broadcast: &Broadcast, mut arrivals: mpsc::UnboundedReceiver<News>) {
+/// Publishes what the reader brings, until the reader ends; with `until_complete` until the run ends, which it returns.
+async fn follow(
+    broadcast: &Broadcast,
+    mut arrivals: mpsc::UnboundedReceiver<News>,
+    until_complete: bool,
+) -> Option<Seen> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = broadcast.state();
     loop {
         tokio::select! {
             news = arrivals.recv() => match news {
+                Some(News::Answer(Answer::Seen(seen))) if until_complete && seen.standing != Standing::GoesOn => {
+                    broadcast.learn(Answer::Seen(seen.clone()));
+                    sleep(LAST_UPDATE).await;
+                    return Some(*seen);
+                }
                 Some(News::Answer(answer)) => broadcast.learn(answer),
                 // Nobody asks for a list.
                 Some(News::Runs(_)) => continue,
-                None => return,
+                None => return None,
             },
             _ = ticks.tick() => {
                 if broadcast.state() == told {
