@@ -4,12 +4,12 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use stentor_tests::programs::Built;
-use stentor_tests::{Finished, Program, Stack, scaled};
+use stentor_tests::build::ProgramPaths;
+use stentor_tests::{ProcessOutput, Program, Stack, scaled};
 
 /// Ended with that code, in three lines at most, without a panic or debug dump; the first line has all `words`.
 #[track_caller]
-fn assert_clear(ended: &Finished, code: i32, words: &[&str]) {
+fn assert_clear(ended: &ProcessOutput, code: i32, words: &[&str]) {
     let told = format!("{}: exit {:?}\n{}", ended.line, ended.code, ended.stderr);
     assert_eq!(ended.code, Some(code), "{told}");
     let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -22,13 +22,13 @@ fn assert_clear(ended: &Finished, code: i32, words: &[&str]) {
 }
 
 fn programs() -> [&'static Path; 3] {
-    let built = Built::once();
+    let built = ProgramPaths::get();
     [&built.producer, &built.sender, &built.monitor]
 }
 
 #[test]
 fn a_bad_value_is_a_usage_error_that_names_flag_and_value() {
-    let built = Built::once();
+    let built = ProgramPaths::get();
     let cases: [(&Path, &str, &[&str]); 30] = [
         (&built.producer, "-m 0", &["'0'", "--messages"]),
         (&built.producer, "-m abc", &["'abc'", "--messages"]),

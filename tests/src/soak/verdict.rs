@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{Count, Stack};
+use crate::{MessageCount, Stack};
 
 /// What a run came to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,7 +50,7 @@ impl<'a> Witness<'a> {
         // The tallies first: the table can only have grown when it is counted.
         let shown = self.stack.tallied(self.run);
         let items = self.stack.items(self.run);
-        let count = Count::of(&items);
+        let count = MessageCount::of(&items);
         if shown.0 > count.sent || shown.1 > count.failed || count.total() > self.messages {
             return Err(format!("tallies of {shown:?} exceed the table's {count:?}"));
         }
@@ -72,7 +72,7 @@ fn outcomes(items: &[Value]) -> BTreeSet<(String, String)> {
 pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<Verdict, String> {
     let items = stack.items(run);
     let letters = stack.dead_letters();
-    let count = Count::of(&items);
+    let count = MessageCount::of(&items);
     let is_letter = |item: &&Value| letters.contains(item["id"]["S"].as_str().unwrap_or_default());
     let dead_letters =
         items.iter().filter(|item| item["status"]["S"] == "PENDING").filter(is_letter).count() as u64;

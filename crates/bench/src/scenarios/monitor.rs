@@ -6,16 +6,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
-use stentor_core::aws::names::StackName;
 use stentor_core::clock::now_ms;
 use stentor_core::run::{Plan, TextLength};
-use stentor_tests::Function;
+use stentor_fake_aws::FakeAws;
+use stentor_test_support::Function;
 
 use super::{Bench, Scenario};
+use crate::fill::{put_heartbeat, put_run_record};
 use crate::measure::peak_kib_of;
-use crate::programs::Place;
+use crate::programs::{STACK, Target};
 use crate::report::Figure;
-use crate::sink::{Counts, Latency, STACK, Sink};
 use crate::stream::Stream;
 use crate::viewers::Viewers;
 
@@ -27,7 +27,7 @@ const SHARDS: u8 = 8;
 /// Batches of a thousand that each shard has counted before anybody looks.
 const BATCHES_BEFORE: u32 = 110;
 
-/// What each shard counts in a second.
+/// What each shard stats in a second.
 const A_SECOND: u32 = 125;
 
 /// How long it is watched.
@@ -65,7 +65,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let mut run = Going::start(bench)?;
     let started = Instant::now();
-    let mut view = bench.programs.monitor(&run.place(), "-t 5").start_on_terminal(200, 60);
+    let mut view = bench.programs.monitor(&run.target(), "-t 5").start_on_terminal(200, 60);
     while !view.text().contains("RUNNING") {
         ensure!(started.elapsed() < PATIENCE, "the monitor shows no run:\n{}", view.text());
         std::thread::sleep(Duration::from_millis(2));
@@ -88,7 +88,7 @@ fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
 
 fn on_a_page(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let mut run = Going::start(bench)?;
-    let mut page = bench.programs.monitor(&run.place(), "--web 0 -t 1").start_page();
+    let mut page = bench.programs.monitor(&run.target(), "--web 0 -t 1").start_page();
     let viewers = Viewers::come(page.address().parse()?, VIEWERS)?;
     let monitor = page.program();
     let (cpu, asked, updates) = (monitor.cpu_time(), run.asked(), viewers.updates());
@@ -106,19 +106,18 @@ fn on_a_page(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     ])
 }
 
-/// A run that goes on in a sink, a thousand messages a second; it stands still where it is let go.
+/// A run that goes on in a fake, a thousand messages a second; it stands still where it is let go.
 struct Going {
-    sink: Arc<Sink>,
+    fake: Arc<FakeAws>,
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
 impl Going {
     fn start(bench: &Bench) -> anyhow::Result<Self> {
-        let sink = Arc::new(Sink::start(Latency::default())?);
-        let stack: StackName = STACK.parse()?;
-        let function =
-            Function::start_program(bench.function()?, &sink.endpoint(), &stack.metrics_table(), "test");
+        let fake = Arc::new(FakeAws::start(STACK, Duration::ZERO)?);
+        let table = format!("{STACK}-metrics");
+        let function = Function::start_program(bench.function()?, &fake.endpoint(), &table, "test");
         // A thousand a second: what is counted already took its time.
         let began = now_ms() - u64::from(BATCHES_BEFORE) * 1_000 * 1_000 / u64::from(A_SECOND);
         let mut shards = Vec::new();
@@ -126,26 +125,26 @@ impl Going {
             shards.push(Stream::usual(f64::from(A_SECOND))?.in_shard(shard).since(began));
         }
         let length = TextLength { max: 100, exact: false };
-        sink.record(&Plan::new(shards[0].run(), 1, MILLION, length)?, began)?;
-        let mut run = Run { function, shards, sink: Arc::clone(&sink), sent: 0 };
+        put_run_record(&fake, &Plan::new(shards[0].run(), 1, MILLION, length)?, began)?;
+        let mut run = Run { function, shards, fake: Arc::clone(&fake), sent: 0 };
         for _ in 0..BATCHES_BEFORE {
             run.count(1_000)?;
         }
         let ends = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&ends);
         let thread = std::thread::spawn(move || run.go_on(&ended));
-        Ok(Self { sink, ends, thread: Some(thread) })
+        Ok(Self { fake, ends, thread: Some(thread) })
     }
 
-    fn place(&self) -> Place {
-        Place::of(&self.sink)
+    fn target(&self) -> Target {
+        Target::of(&self.fake)
     }
 
     /// Requests that a monitor makes, and a function does not once it is warm.
     fn asked(&self) -> u64 {
-        let counts: Counts = self.sink.counts();
+        let stats = self.fake.stats();
         let operations = ["Query", "GetItem", "GetQueueAttributes"];
-        operations.iter().map(|operation| counts.of(operation).requests).sum()
+        operations.iter().map(|operation| stats.of(operation).requests).sum()
     }
 
     /// An error where the run has come to a standstill, which is less to watch.
@@ -170,7 +169,7 @@ impl Drop for Going {
 struct Run {
     function: Function,
     shards: Vec<Stream>,
-    sink: Arc<Sink>,
+    fake: Arc<FakeAws>,
     /// What each sender has sent.
     sent: u64,
 }
@@ -179,10 +178,10 @@ impl Run {
     /// Counts a batch in each shard, and has each sender give a sign of life.
     fn count(&mut self, records: u32) -> anyhow::Result<()> {
         self.sent += u64::from(records);
-        for (place, shard) in self.shards.iter_mut().enumerate() {
+        for (number, shard) in self.shards.iter_mut().enumerate() {
             let counted = self.function.invoke_with(shard.batch(records));
             counted.map_err(|error| anyhow!("the function failed: {error}"))?;
-            self.sink.beat(&format!("sender-{place}"), self.sent, now_ms())?;
+            put_heartbeat(&self.fake, &format!("sender-{number}"), self.sent, now_ms())?;
         }
         Ok(())
     }
