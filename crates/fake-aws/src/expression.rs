@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use crate::item::{AttributeValue, Item, Number};
+use crate::item::{AttributeValue, Item};
 
 /// The values of placeholders such as `:value`, or of the `?` of a statement, by position.
 pub(crate) type Parameters<'v> = [&'v AttributeValue<'v>];
@@ -17,9 +17,6 @@ pub(crate) enum Operand {
     Attribute(String),
     Parameter(usize),
     Literal(AttributeValue<'static>),
-    IfNotExists(String, Box<Self>),
-    /// The sum of both, or with -1 their difference.
-    Sum(Box<Self>, Box<Self>, i8),
 }
 
 /// A condition on an item, which may not exist.
@@ -29,16 +26,12 @@ pub(crate) enum Condition {
     All(Vec<Self>),
     Not(Box<Self>),
     Exists(String),
-    BeginsWith(String, Operand),
     Compare(Operand, &'static str, Operand),
 }
 
-/// The changes to the attributes of an item.
+/// The attributes that a write assigns.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Update {
-    pub(crate) set: Vec<(String, Operand)>,
-    pub(crate) remove: Vec<String>,
-}
+pub(crate) struct Update(pub(crate) Vec<(String, Operand)>);
 
 impl Condition {
     pub(crate) fn holds(&self, item: Option<&Item>, parameters: &Parameters) -> bool {
@@ -47,12 +40,6 @@ impl Condition {
             Self::All(parts) => parts.iter().all(|part| part.holds(item, parameters)),
             Self::Not(part) => !part.holds(item, parameters),
             Self::Exists(name) => item.and_then(|item| item.get(name)).is_some(),
-            Self::BeginsWith(name, prefix) => {
-                match (item.and_then(|item| item.get(name)), prefix.text(parameters)) {
-                    (Some(AttributeValue::S(text)), Some(prefix)) => text.starts_with(prefix),
-                    _ => false,
-                }
-            }
             Self::Compare(left, operator, right) => {
                 let values = (left.value(item, parameters), right.value(item, parameters));
                 // A missing attribute differs from every value and has no order.
@@ -85,7 +72,7 @@ impl Condition {
         match self {
             Self::Any(parts) | Self::All(parts) => parts.iter().flat_map(Self::names).collect(),
             Self::Not(part) => part.names(),
-            Self::Exists(name) | Self::BeginsWith(name, _) => vec![name],
+            Self::Exists(name) => vec![name],
             Self::Compare(left, _, right) => left.names().into_iter().chain(right.names()).collect(),
         }
     }
@@ -109,8 +96,6 @@ impl Operand {
         match self {
             Self::Attribute(name) => vec![name],
             Self::Parameter(_) | Self::Literal(_) => Vec::new(),
-            Self::IfNotExists(name, otherwise) => otherwise.names().into_iter().chain([&**name]).collect(),
-            Self::Sum(left, right, _) => left.names().into_iter().chain(right.names()).collect(),
         }
     }
 
@@ -133,16 +118,6 @@ impl Operand {
             Self::Attribute(name) => item?.get(name),
             Self::Parameter(position) => parameters.get(*position).map(|value| (*value).clone()),
             Self::Literal(value) => Some(value.clone()),
-            Self::IfNotExists(name, otherwise) => {
-                item.and_then(|item| item.get(name)).or_else(|| otherwise.value(item, parameters))
-            }
-            Self::Sum(left, right, sign) => {
-                let number = |operand: &Self| match operand.value(item, parameters)? {
-                    AttributeValue::N(digits) => Number::parse(&digits),
-                    _ => None,
-                };
-                Some(AttributeValue::N(number(left)?.add(number(right)?, *sign)?.into()))
-            }
         }
     }
 }
@@ -160,12 +135,12 @@ impl Update {
 
     /// The attributes that it changes.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.set.iter().map(|(name, _)| &**name).chain(self.remove.iter().map(String::as_str))
+        self.0.iter().map(|(name, _)| &**name)
     }
 
     /// The operand that it assigns to an attribute.
     pub(crate) fn assigned_to(&self, name: &str) -> Option<&Operand> {
-        self.set.iter().find(|(own, _)| own == name).map(|(_, operand)| operand)
+        self.0.iter().find(|(own, _)| own == name).map(|(_, operand)| operand)
     }
 
     /// Returns the attributes after the update. Every operand reads the item before the update.
@@ -176,15 +151,13 @@ impl Update {
     ) -> Result<Attributes<'v>, String> {
         let mut attributes: Attributes =
             item.into_iter().flat_map(Item::attributes).map(|(name, value)| (name.into(), value)).collect();
-        for (name, operand) in &self.set {
-            let value =
-                operand.value(item, parameters).ok_or("an operand has no value or is not a number")?;
+        for (name, operand) in &self.0 {
+            let value = operand.value(item, parameters).ok_or("an operand has no value")?;
             match attributes.iter_mut().find(|(own, _)| own == name) {
                 Some((_, old)) => *old = value,
                 None => attributes.push((name.into(), value)),
             }
         }
-        attributes.retain(|(name, _)| !self.remove.iter().any(|removed| removed == name));
         Ok(attributes)
     }
 }

@@ -85,13 +85,13 @@ impl AttributeValue<'_> {
 
 /// A number: integers are exact, others have the precision of `f64`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Number {
+enum Number {
     Whole(i128),
     Other(f64),
 }
 
 impl Number {
-    pub(crate) fn parse(digits: &str) -> Option<Self> {
+    fn parse(digits: &str) -> Option<Self> {
         if let Ok(whole) = digits.parse::<i128>() {
             return (digits.len() <= 39).then_some(Self::Whole(whole));
         }
@@ -111,16 +111,6 @@ impl Number {
         match self {
             Self::Whole(whole) => whole as f64,
             Self::Other(number) => number,
-        }
-    }
-
-    /// The sum, or with `sign` -1 the difference, as a decimal.
-    pub(crate) fn add(self, other: Self, sign: i8) -> Option<String> {
-        match (self, other) {
-            (Self::Whole(one), Self::Whole(other)) => {
-                one.checked_add(other.checked_mul(i128::from(sign))?).map(|sum| sum.to_string())
-            }
-            (one, other) => Some((one.approximate() + f64::from(sign) * other.approximate()).to_string()),
         }
     }
 }

@@ -34,38 +34,16 @@ pub(crate) fn condition(text: &str, placeholders: Placeholders) -> Result<Condit
 /// Parses an update expression.
 pub(crate) fn update(text: &str, placeholders: Placeholders) -> Result<Update, String> {
     let mut parser = Parser { tokens: Tokens::read(text)?, placeholders: Some(placeholders), parameters: 0 };
-    let mut update = Update::default();
-    while parser.tokens.peek().is_some() {
-        if parser.tokens.keyword("SET") {
-            parser.list(|parser| {
-                update.set.push(parser.assignment()?);
-                Ok(())
-            })?;
-        } else if parser.tokens.keyword("ADD") {
-            parser.list(|parser| {
-                update.set.push(parser.addition()?);
-                Ok(())
-            })?;
-        } else if parser.tokens.keyword("REMOVE") {
-            parser.list(|parser| {
-                update.remove.push(parser.name()?);
-                Ok(())
-            })?;
-        } else {
-            return Err(format!("expected SET, ADD or REMOVE {}", parser.tokens.position()));
-        }
-    }
+    parser.tokens.expect_keyword("SET")?;
+    let update = Update(parser.list(Parser::assignment)?);
+    parser.tokens.expect_end()?;
     update.check()
 }
 
 /// Parses a projection expression.
 pub(crate) fn projection(text: &str, placeholders: Placeholders) -> Result<Vec<String>, String> {
     let mut parser = Parser { tokens: Tokens::read(text)?, placeholders: Some(placeholders), parameters: 0 };
-    let mut names = Vec::new();
-    parser.list(|parser| {
-        names.push(parser.name()?);
-        Ok(())
-    })?;
+    let names = parser.list(Parser::name)?;
     parser.tokens.expect_end()?;
     Ok(names)
 }
@@ -76,15 +54,15 @@ impl<'p> Parser<'p> {
     }
 
     /// Reads one or more, separated by commas.
-    pub(crate) fn list(
+    pub(crate) fn list<T>(
         &mut self,
-        mut element: impl FnMut(&mut Self) -> Result<(), String>,
-    ) -> Result<(), String> {
-        element(self)?;
+        element: impl Fn(&mut Self) -> Result<T, String>,
+    ) -> Result<Vec<T>, String> {
+        let mut elements = vec![element(self)?];
         while self.tokens.symbol(",") {
-            element(self)?;
+            elements.push(element(self)?);
         }
-        Ok(())
+        Ok(elements)
     }
 
     pub(crate) fn condition(&mut self) -> Result<Condition, String> {
@@ -104,9 +82,6 @@ impl<'p> Parser<'p> {
     }
 
     fn single_condition(&mut self) -> Result<Condition, String> {
-        if self.tokens.keyword("NOT") {
-            return Ok(Condition::Not(Box::new(self.single_condition()?)));
-        }
         if self.tokens.symbol("(") {
             let condition = self.condition()?;
             self.tokens.expect_symbol(")")?;
@@ -118,14 +93,6 @@ impl<'p> Parser<'p> {
             let condition = Condition::Exists(self.name()?);
             self.tokens.expect_symbol(")")?;
             return Ok(if exists { condition } else { Condition::Not(Box::new(condition)) });
-        }
-        if self.tokens.keyword("begins_with") {
-            self.tokens.expect_symbol("(")?;
-            let name = self.name()?;
-            self.tokens.expect_symbol(",")?;
-            let condition = Condition::BeginsWith(name, self.parameter()?);
-            self.tokens.expect_symbol(")")?;
-            return Ok(condition);
         }
         let left = self.operand()?;
         let position = self.tokens.position();
@@ -139,32 +106,7 @@ impl<'p> Parser<'p> {
     pub(crate) fn assignment(&mut self) -> Result<(String, Operand), String> {
         let name = self.name()?;
         self.tokens.expect_symbol("=")?;
-        let left = self.operand()?;
-        let sign = if self.tokens.symbol("+") {
-            1
-        } else if self.tokens.symbol("-") {
-            -1
-        } else {
-            return Ok((name, left));
-        };
-        Ok((name, Operand::Sum(Box::new(left), Box::new(self.operand()?), sign)))
-    }
-
-    /// Reads `name :number` of an ADD. A missing attribute counts as 0.
-    fn addition(&mut self) -> Result<(String, Operand), String> {
-        let name = self.name()?;
-        let number = self.parameter()?;
-        let values = self.placeholders.map(|placeholders| placeholders.values);
-        let is_number = matches!(
-            (&number, values),
-            (Operand::Parameter(position), Some(values)) if matches!(values.0[*position].1, AttributeValue::N(_))
-        );
-        if !is_number {
-            return Err("ADD is supported only for numbers".to_owned());
-        }
-        let zero = Operand::Literal(AttributeValue::N(Cow::Borrowed("0")));
-        let before = Operand::IfNotExists(name.clone(), Box::new(zero));
-        Ok((name, Operand::Sum(Box::new(before), Box::new(number), 1)))
+        Ok((name, self.operand()?))
     }
 
     fn operand(&mut self) -> Result<Operand, String> {
@@ -172,14 +114,6 @@ impl<'p> Parser<'p> {
             Some(Token::Placeholder(name)) if name.starts_with(':') => return self.parameter(),
             Some(Token::Symbol("?") | Token::Text(_)) => return self.parameter(),
             _ => {}
-        }
-        if self.tokens.keyword("if_not_exists") {
-            self.tokens.expect_symbol("(")?;
-            let name = self.name()?;
-            self.tokens.expect_symbol(",")?;
-            let otherwise = self.operand()?;
-            self.tokens.expect_symbol(")")?;
-            return Ok(Operand::IfNotExists(name, Box::new(otherwise)));
         }
         self.name().map(Operand::Attribute)
     }
@@ -244,7 +178,6 @@ mod tests {
             ("n <= :five OR n >= :ten", false, false),
             ("attribute_exists(#s) AND (attribute_not_exists(n) OR n < :ten)", true, false),
             ("attribute_not_exists(#s) OR n = :five", false, true),
-            ("NOT begins_with(#s, :p)", false, true),
             ("n = :p", false, false),
         ] {
             assert_eq!((holds(text, Some(&there)), holds(text, None)), (on_item, on_nothing), "{text}");
@@ -253,14 +186,14 @@ mod tests {
 
     #[test]
     fn updates_read_the_item_before_the_update() {
-        let before = item(r#"{"n":{"N":"7"},"gone":{"S":""}}"#);
+        let before = item(r#"{"n":{"N":"7"},"kept":{"S":""}}"#);
         let after = with(|placeholders, parameters| {
-            let text = "SET m = n + :five, n = n - :ten, k = if_not_exists(k, :ten) ADD c :five REMOVE gone";
+            let text = "SET m = n, n = :five, k = :ten";
             let update = update(text, placeholders).unwrap();
             let after = update.apply(Some(&before), parameters).unwrap();
             Item::of(after.iter().map(|(name, value)| (&**name, value))).unwrap()
         });
-        assert_eq!(after, item(r#"{"n":{"N":"-3"},"m":{"N":"12"},"k":{"N":"10"},"c":{"N":"5"}}"#));
+        assert_eq!(after, item(r#"{"n":{"N":"5"},"kept":{"S":""},"m":{"N":"7"},"k":{"N":"10"}}"#));
     }
 
     #[test]
@@ -275,18 +208,27 @@ mod tests {
                 "#s = ?",
                 "#s = 'PENDING'",
                 "size(#s) > :five",
+                "begins_with(#s, :p)",
+                "NOT #s = :p",
                 "n BETWEEN :five AND :ten",
                 "a.b = :p",
                 "#s = :p x",
             ] {
                 assert!(condition(bad, placeholders).is_err(), "{bad}");
             }
-            for bad in
-                ["n = :five", "SET n", "SET n = :x", "SET n = :five, n = :ten", "ADD n :p", "DELETE n :p"]
-            {
+            for bad in [
+                "",
+                "n = :five",
+                "SET n",
+                "SET n = :x",
+                "SET n = :five, n = :ten",
+                "SET n = n + :five",
+                "ADD n :five",
+                "REMOVE n",
+            ] {
                 assert!(update(bad, placeholders).is_err(), "{bad}");
             }
-            let missing = update("SET n = m + :five", placeholders).unwrap();
+            let missing = update("SET n = m", placeholders).unwrap();
             assert!(missing.apply(None, parameters).is_err());
         });
     }

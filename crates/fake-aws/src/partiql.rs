@@ -34,12 +34,9 @@ impl Statement {
             let table = parser.name()?;
             let mut update = Update::default();
             while parser.tokens.keyword("SET") {
-                parser.list(|parser| {
-                    update.set.push(parser.assignment()?);
-                    Ok(())
-                })?;
+                update.0.extend(parser.list(Parser::assignment)?);
             }
-            if update.set.is_empty() {
+            if update.0.is_empty() {
                 return Err("expected SET".to_owned());
             }
             parser.tokens.expect_keyword("WHERE")?;
@@ -66,19 +63,17 @@ impl Statement {
 
 /// Reads `{'name': value, ...}`.
 fn object(parser: &mut Parser) -> Result<Update, String> {
-    let mut attributes = Update::default();
     parser.tokens.expect_symbol("{")?;
-    parser.list(|parser| {
+    let attributes = parser.list(|parser| {
         let position = parser.tokens.position();
         let Token::Text(name) = parser.tokens.next()? else {
             return Err(format!("expected a name in single quotes {position}"));
         };
         parser.tokens.expect_symbol(":")?;
-        attributes.set.push((name.to_owned(), parser.parameter()?));
-        Ok(())
+        Ok((name.to_owned(), parser.parameter()?))
     })?;
     parser.tokens.expect_symbol("}")?;
-    attributes.check()
+    Update(attributes).check()
 }
 
 #[cfg(test)]
@@ -97,11 +92,11 @@ mod tests {
     #[test]
     fn the_statements_of_the_programs_are_parsed() {
         let insert = Statement::parse("INSERT INTO \"a-b\" VALUE {'id': ?, 'status': ?}").unwrap();
-        let attributes = Update { set: vec![set("id", 0), set("status", 1)], remove: Vec::new() };
+        let attributes = Update(vec![set("id", 0), set("status", 1)]);
         let operation = Operation::Insert(attributes);
         assert_eq!(insert, Statement { table: "a-b".to_owned(), operation, parameters: 2 });
         let text = "UPDATE \"t\" SET \"status\"=? SET x=?, y=? WHERE id=? AND \"status\"='PENDING'";
-        let update = Update { set: vec![set("status", 0), set("x", 1), set("y", 2)], remove: Vec::new() };
+        let update = Update(vec![set("status", 0), set("x", 1), set("y", 2)]);
         let pending = Operand::Literal(AttributeValue::S("PENDING".into()));
         let condition = Condition::All(vec![equal("id", Operand::Parameter(3)), equal("status", pending)]);
         let operation = Operation::Update(update, condition);

@@ -92,7 +92,7 @@ impl Aws {
         self.try_form_call(service, parameters).expect("the emulator answers")
     }
 
-    /// As [`Self::form_call`], where nobody may be there any more.
+    /// Does the same as [`Self::form_call`], for an emulator that may have ended.
     pub(crate) fn try_form_call(
         &self,
         service: &str,

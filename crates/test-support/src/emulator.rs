@@ -25,7 +25,7 @@ pub(crate) const CODE_BUCKET: &str = "stentor-tests-code";
 pub(crate) const CODE_KEY: &str = "aggregator.zip";
 
 impl Emulator {
-    /// The emulator of this test program, started by whoever asks first.
+    /// Returns the emulator of this test program, started at the first call.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Emulator> = OnceLock::new();
         SHARED.get_or_init(|| {

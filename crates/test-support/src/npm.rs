@@ -74,10 +74,10 @@ fn run_npm(folder: &Path, name: &str, log: &Path) -> anyhow::Result<()> {
 fn check_node(name: &str) -> anyhow::Result<()> {
     let advice = format!("Node.js {NODE} or newer is missing, which the {name} runs on: install it");
     let output = Command::new("node").arg("--version").output().context(advice.clone())?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    match major(&told) {
-        Some(version) if version >= NODE => Ok(()),
-        _ => bail!("{advice} (there is {})", told.trim()),
+    let version = String::from_utf8_lossy(&output.stdout);
+    match major(&version) {
+        Some(major) if major >= NODE => Ok(()),
+        _ => bail!("{advice} (there is {})", version.trim()),
     }
 }
 

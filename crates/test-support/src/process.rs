@@ -22,23 +22,23 @@ pub struct Program {
     line: String,
 }
 
-/// A program at work. It is killed where a test lets go of it.
+/// A running process. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
     line: String,
-    stdout: Option<Said>,
-    stderr: Option<Said>,
+    stdout: Option<CapturedOutput>,
+    stderr: Option<CapturedOutput>,
 }
 
-/// What a program has written so far.
+/// The output of a process, read by a thread.
 #[derive(Debug)]
-struct Said {
+struct CapturedOutput {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,
 }
 
-/// What a program came to.
+/// The result of a process.
 #[derive(Debug)]
 pub struct ProcessOutput {
     /// What was run.
@@ -98,7 +98,7 @@ impl Program {
         self
     }
 
-    /// Lets a script hear SIGINT though whoever runs the tests ignores it, as a shell makes its background jobs do:
+    /// Restores the default action of SIGINT, in case the test runner ignores it, as a shell makes its background jobs do:
     /// a script could not change that.
     #[must_use]
     pub fn heeding_interrupts(self) -> Self {
@@ -159,8 +159,8 @@ impl Program {
             .stderr(stderr)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.line));
-        let stdout = child.stdout.take().map(Said::by);
-        let stderr = child.stderr.take().map(Said::by);
+        let stdout = child.stdout.take().map(CapturedOutput::by);
+        let stderr = child.stderr.take().map(CapturedOutput::by);
         Process { child, line: self.line, stdout, stderr }
     }
 
@@ -176,7 +176,7 @@ impl Program {
     }
 }
 
-impl Said {
+impl CapturedOutput {
     fn by(mut from: impl Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&bytes);
@@ -213,12 +213,12 @@ impl Process {
             }
             if start.elapsed() > HANGS_AFTER {
                 self.kill();
-                let said = self.stderr.take().map(Said::whole).unwrap_or_default();
+                let said = self.stderr.take().map(CapturedOutput::whole).unwrap_or_default();
                 panic!("{} hangs; it said: {said}", self.line);
             }
             std::thread::sleep(Duration::from_millis(10));
         };
-        let text = |said: Option<Said>| said.map(Said::whole).unwrap_or_default();
+        let text = |said: Option<CapturedOutput>| said.map(CapturedOutput::whole).unwrap_or_default();
         ProcessOutput {
             line: self.line.clone(),
             code: status.code(),
@@ -230,7 +230,7 @@ impl Process {
 
     /// What it has said beside its results so far.
     pub fn stderr_so_far(&self) -> String {
-        self.stderr.as_ref().map(Said::so_far).unwrap_or_default()
+        self.stderr.as_ref().map(CapturedOutput::so_far).unwrap_or_default()
     }
 
     /// It has not ended.

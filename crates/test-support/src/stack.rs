@@ -201,8 +201,8 @@ impl Stack {
         self.drain_stream();
         let snapshot = self.snapshot(run);
         let count = self.count(run);
-        let told = (snapshot["sent"].as_u64(), snapshot["failed"].as_u64());
-        assert_eq!(told, (Some(count.sent), Some(count.failed)), "{snapshot}");
+        let shown = (snapshot["sent"].as_u64(), snapshot["failed"].as_u64());
+        assert_eq!(shown, (Some(count.sent), Some(count.failed)), "{snapshot}");
         count
     }
 
@@ -258,7 +258,7 @@ impl Stack {
         self.completed(&last);
     }
 
-    /// Concludes every message of the run in the table, as a sender would that nobody knows of.
+    /// Writes an outcome for every message of the run, as another sender would.
     #[track_caller]
     pub fn conclude_all(&self, run: &str) {
         for mut item in self.items(run) {

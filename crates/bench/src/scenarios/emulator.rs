@@ -37,7 +37,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// What MiniStack's queue serves well: it slows down with what waits on it.
+/// MiniStack's queue becomes slower with the number of its messages.
 const WAITING: u32 = 2_000;
 const MANY: u32 = 10_000;
 const FEW: u32 = 1_000;
@@ -59,24 +59,24 @@ fn senders(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     Ok(vec![ours, consumer, consumers, boto3, ours / consumer, ours / consumers, ours / boto3])
 }
 
-/// A stack of its own for each: what one leaves must not slow down the next.
+/// Deploys a stack for one measurement, so that no other slows it down.
 fn stack() -> (Stack, Target) {
     let stack = Stack::deploy();
     let target = Target { endpoint: Emulator::shared().url(), stack: stack.name().to_owned() };
     (stack, target)
 }
 
-/// Messages a second, by the program's own word.
+/// Messages per second, as the program reports them.
 fn produced(messages: u32, program: impl FnOnce(&Target) -> Command) -> anyhow::Result<f64> {
     let (_stack, target) = stack();
     let measured = measure(vec![program(&target)])?;
     let line = measured.stdout[0].lines().last().context("a producer prints a line")?;
-    let told: Value = serde_json::from_str(line).with_context(|| format!("a producer printed {line}"))?;
-    let seconds = told["seconds"].as_f64().context("a producer tells its seconds")?;
+    let output: Value = serde_json::from_str(line).with_context(|| format!("a producer printed {line}"))?;
+    let seconds = output["seconds"].as_f64().context("a producer prints `seconds`")?;
     Ok(f64::from(messages) / seconds)
 }
 
-/// Messages a second, from the first conclusion in the table to the last.
+/// Messages per second, from the first outcome in the table to the last.
 fn sent(bench: &Bench, messages: u32, program: impl FnOnce(&Target) -> Command) -> anyhow::Result<f64> {
     let (stack, target) = stack();
     measure(vec![bench.programs.producer(&target, &format!("-m {messages} -l {LENGTH} --seed 1"))])?;

@@ -1,4 +1,4 @@
-//! What the scenarios have in common: a producer or some senders on a fake.
+//! Runs a producer or senders on a fake.
 
 use std::process::Command;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use stentor_fake_aws::{FakeAws, RequestStats};
 
 use super::Bench;
 use crate::fill::put_run;
-use crate::measure::{Measured, measure};
+use crate::measure::{Measurement, measure};
 use crate::programs::{STACK, Target};
 
 /// Longest text of the messages, characters: the producer's default.
 pub(super) const LENGTH: u16 = 100;
 
-/// What a producer or some senders took for some messages.
+/// The measured run of a producer or of senders.
 #[derive(Debug)]
 pub(super) struct Played {
     pub(super) messages: f64,
-    pub(super) measured: Measured,
+    pub(super) measured: Measurement,
     pub(super) stats: RequestStats,
-    /// From the first message to the last, without what comes before and after.
+    /// Time from the first message to the last, without start and end of the programs.
     pub(super) took_seconds: f64,
 }
 
@@ -35,21 +35,21 @@ impl Played {
         self.messages / self.took_seconds
     }
 
-    /// CPU a message that more messages took, µs: what a program takes to start is in both.
+    /// CPU per message beyond a run with fewer messages, µs. This excludes the start of the program.
     pub(super) fn cpu_beyond(&self, fewer: &Self) -> f64 {
         let cpu = self.measured.cpu_seconds - fewer.measured.cpu_seconds;
         cpu / (self.messages - fewer.messages) * 1e6
     }
 }
 
-/// A producer of so many messages.
+/// Runs a producer of that many messages.
 pub(super) fn produce(bench: &Bench, messages: u32, latency: Duration) -> anyhow::Result<Played> {
     produce_by(messages, latency, |target| {
         bench.programs.producer(target, &format!("-m {messages} -l {LENGTH} --seed 1"))
     })
 }
 
-/// Anything that produces so many messages.
+/// Runs any program that produces that many messages.
 pub(super) fn produce_by(
     messages: u32,
     latency: Duration,
@@ -68,7 +68,7 @@ pub(super) fn produce_by(
     Ok(Played { messages: messages.into(), measured, took_seconds: took.as_secs_f64(), stats })
 }
 
-/// Some senders for so many messages, with flags as typed.
+/// Runs senders with these arguments on that many messages.
 pub(super) fn send(
     bench: &Bench,
     messages: u32,
@@ -82,7 +82,7 @@ pub(super) fn send(
     })
 }
 
-/// Anything that sends so many messages.
+/// Runs any programs that send that many messages.
 pub(super) fn send_by(
     messages: u32,
     latency: Duration,
@@ -97,7 +97,7 @@ pub(super) fn send_by(
     let pending = fake.statuses().get("PENDING").copied().unwrap_or(0);
     ensure!(
         waiting + hidden + pending == 0,
-        "of {messages} messages {waiting} still wait, {hidden} are held, and {pending} are pending"
+        "of {messages} messages {waiting} are on the queue, {hidden} in flight, and {pending} pending"
     );
     let took = stats.receiving_took().context("nothing was received")?;
     Ok(Played { messages: messages.into(), measured, took_seconds: took.as_secs_f64(), stats })

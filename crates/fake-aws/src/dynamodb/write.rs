@@ -22,8 +22,6 @@ struct PutItemInput<'a> {
     #[serde(default, deserialize_with = "or_default")]
     return_consumed_capacity: ReturnCapacity,
     #[serde(default, deserialize_with = "or_default")]
-    return_values: ReturnValues,
-    #[serde(default, deserialize_with = "or_default")]
     return_values_on_condition_check_failure: ReturnOnFailure,
 }
 
@@ -42,27 +40,12 @@ struct UpdateItemInput<'a> {
     #[serde(default, deserialize_with = "or_default")]
     return_consumed_capacity: ReturnCapacity,
     #[serde(default, deserialize_with = "or_default")]
-    return_values: ReturnValues,
-    #[serde(default, deserialize_with = "or_default")]
     return_values_on_condition_check_failure: ReturnOnFailure,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum ReturnValues {
-    #[default]
-    None,
-    AllOld,
-    AllNew,
-    UpdatedOld,
-    UpdatedNew,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct WriteOutput<'t> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attributes: Option<Item>,
     #[serde(skip_serializing_if = "Option::is_none")]
     consumed_capacity: Option<ConsumedCapacity<'t>>,
 }
@@ -79,18 +62,13 @@ pub(super) fn put(tables: &mut Tables, body: &[u8]) -> Result<Response, ServiceE
         before,
         call.return_values_on_condition_check_failure,
     )?;
-    let attributes = match call.return_values {
-        ReturnValues::None => None,
-        ReturnValues::AllOld => before.cloned(),
-        _ => return Err(ServiceError::validation("PutItem returns ALL_OLD or NONE")),
-    };
     let item = call.item.item().map_err(ServiceError::validation)?;
     let units = write_units(before, Some(&item));
     let record = is_recorded.then(|| serde_json::to_value(&item).expect("an item is JSON"));
     table.put(&key, item).map_err(ServiceError::validation)?;
     tables.recorded_puts.iter_mut().for_each(|puts| puts.extend(record.clone()));
     let capacity = call.return_consumed_capacity.report(&call.table_name, units);
-    Ok(response("PutItem", attributes, capacity, units))
+    Ok(response("PutItem", capacity, units))
 }
 
 pub(super) fn update(tables: &mut Tables, body: &[u8]) -> Result<Response, ServiceError> {
@@ -116,31 +94,14 @@ pub(super) fn update(tables: &mut Tables, body: &[u8]) -> Result<Response, Servi
     )?;
     let after = updated_item(before, &call.key.0, &update, &values.parameters());
     let after = after.map_err(ServiceError::validation)?;
-    let changed = |item: Option<&Item>| {
-        let attributes: Vec<_> =
-            item?.attributes().filter(|(name, _)| update.names().any(|own| own == *name)).collect();
-        Item::of(attributes.iter().map(|(name, value)| (*name, value))).ok()
-    };
-    let attributes = match call.return_values {
-        ReturnValues::None => None,
-        ReturnValues::AllOld => before.cloned(),
-        ReturnValues::AllNew => Some(after.clone()),
-        ReturnValues::UpdatedOld => changed(before),
-        ReturnValues::UpdatedNew => changed(Some(&after)),
-    };
     let units = write_units(before, Some(&after));
     table.put(&key, after).map_err(ServiceError::validation)?;
     let capacity = call.return_consumed_capacity.report(&call.table_name, units);
-    Ok(response("UpdateItem", attributes, capacity, units))
+    Ok(response("UpdateItem", capacity, units))
 }
 
-fn response(
-    operation: &'static str,
-    attributes: Option<Item>,
-    consumed_capacity: Option<ConsumedCapacity>,
-    units: f64,
-) -> Response {
-    let mut response = Response::json(operation, 1, &WriteOutput { attributes, consumed_capacity });
+fn response(operation: &'static str, consumed_capacity: Option<ConsumedCapacity>, units: f64) -> Response {
+    let mut response = Response::json(operation, 1, &WriteOutput { consumed_capacity });
     response.write_units = units;
     response
 }
