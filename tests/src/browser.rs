@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::programs::checkout;
+use crate::build::checkout;
 use crate::{PATIENCE, npm};
 
 /// The program that drives the browser.

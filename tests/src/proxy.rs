@@ -1,8 +1,9 @@
-//! A proxy between the programs and the emulator that understands what they say, and injects the faults that
-//! AWS really has. A seed decides which call is struck.
+//! A proxy between the programs and the emulator that reads their calls and injects faults that AWS has. A seed
+//! decides which calls fail.
 
 mod fault;
-mod surgery;
+mod http;
+mod response_edit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,18 +16,18 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-pub use fault::{Call, Fault, Service, Weather};
-use surgery::{Surgery, nothing_done};
+pub use fault::{Call, FaultPlan, ProxyFault, Service};
+use http::{Connection, Request};
+use response_edit::{ResponseEdit, empty_response};
 
 use crate::Emulator;
-use crate::http::{Connection, Request};
 
-/// Longer than a program waits for one answer.
+/// Longer than a program waits for a response.
 const SILENCE: Duration = Duration::from_secs(13);
 const LATENCY: Duration = Duration::from_secs(2);
 const OUTAGE: Duration = Duration::from_secs(3);
 
-/// A proxy at work, until it is dropped.
+/// A running proxy. Dropping it stops it.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -37,31 +38,31 @@ pub struct Proxy {
 struct Shared {
     agent: ureq::Agent,
     upstream: String,
-    chance: Mutex<ChaCha8Rng>,
-    weather: Mutex<Weather>,
-    injected: Mutex<BTreeMap<Fault, u64>>,
-    /// How often each operation was called on each resource.
+    rng: Mutex<ChaCha8Rng>,
+    plan: Mutex<FaultPlan>,
+    injected: Mutex<BTreeMap<ProxyFault, u64>>,
+    /// Calls by service, operation and resource.
     calls: Mutex<BTreeMap<(Service, String, String), u64>>,
-    /// Until when connections are refused.
+    /// When connections are accepted again.
     outage: Mutex<Option<Instant>>,
-    /// By their clients' addresses.
+    /// By the address of the client.
     connections: Mutex<BTreeMap<SocketAddr, TcpStream>>,
-    /// Copies of received messages, to be delivered a second time.
+    /// Copies of received messages, for a second delivery.
     copies: Mutex<VecDeque<Value>>,
     ended: AtomicBool,
 }
 
-/// What became of a call that a fault was to strike.
-struct Struck {
+/// The result of a fault that was applied to a call.
+struct Injection {
     reply: Reply,
-    /// The fault made a difference.
+    /// The fault had an effect.
     changed: bool,
 }
 
-/// What goes back to the program.
+/// What the proxy sends to the program.
 enum Reply {
-    Answer(u16, String),
-    /// Its bytes come over that time.
+    Respond(u16, String),
+    /// Its bytes are spread over that time.
     Drip(u16, String, Duration),
     /// The connection is reset.
     Reset,
@@ -70,7 +71,7 @@ enum Reply {
 }
 
 impl Proxy {
-    /// A proxy before the tests' emulator, with nothing going wrong yet.
+    /// Starts a proxy in front of the tests' emulator, without faults.
     pub fn start(seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let address = listener.local_addr().expect("it is bound");
@@ -78,8 +79,8 @@ impl Proxy {
         let shared = Arc::new(Shared {
             agent: config.into(),
             upstream: Emulator::shared().url(),
-            chance: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
-            weather: Mutex::default(),
+            rng: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+            plan: Mutex::default(),
             injected: Mutex::default(),
             calls: Mutex::default(),
             outage: Mutex::default(),
@@ -97,33 +98,33 @@ impl Proxy {
         self.address.port()
     }
 
-    /// From now on this goes wrong.
-    pub fn set_weather(&self, weather: Weather) {
-        *lock(&self.shared.weather) = weather;
+    /// Injects the faults of that plan into all further calls.
+    pub fn inject(&self, plan: FaultPlan) {
+        *lock(&self.shared.plan) = plan;
     }
 
-    /// Refuses connections for that time, and resets those that are open.
+    /// Refuses connections for that time, and closes those that are open.
     pub fn break_off(&self, lasting: Duration) {
         self.shared.break_off(lasting);
     }
 
-    /// How often each fault has struck.
-    pub fn injected(&self) -> BTreeMap<Fault, u64> {
+    /// Returns how often each fault was injected.
+    pub fn injected(&self) -> BTreeMap<ProxyFault, u64> {
         lock(&self.shared.injected).clone()
     }
 
-    /// How often this fault has struck.
-    pub fn count(&self, fault: Fault) -> u64 {
+    /// Returns how often a fault was injected.
+    pub fn count(&self, fault: ProxyFault) -> u64 {
         self.injected().get(&fault).copied().unwrap_or(0)
     }
 
-    /// Every call that came through: service, operation, and the table or queue. A `PartiQL` batch goes by its
-    /// verb as well, as `BatchExecuteStatement/INSERT`.
+    /// Returns every distinct call: service, operation, and table or queue. A PartiQL batch includes its first verb, as
+    /// `BatchExecuteStatement/INSERT`.
     pub fn calls(&self) -> BTreeSet<(Service, String, String)> {
         lock(&self.shared.calls).keys().cloned().collect()
     }
 
-    /// All calls that came, whatever became of them.
+    /// Counts all calls, failed ones included.
     pub fn requests(&self) -> u64 {
         lock(&self.shared.calls).values().sum()
     }
@@ -136,7 +137,7 @@ impl Drop for Proxy {
 }
 
 impl Shared {
-    /// Takes connections; during an outage there is no listener, so that they are refused.
+    /// Accepts connections. During an outage there is no listener, so that they are refused.
     fn listen(self: Arc<Self>, mut listener: TcpListener, address: SocketAddr) {
         listener.set_nonblocking(true).expect("a socket can be so");
         while !self.ended.load(Ordering::Relaxed) {
@@ -167,7 +168,7 @@ impl Shared {
             std::thread::spawn(move || {
                 let mut connection = Connection::of(connection);
                 let is_reset = served.converse(&mut connection).is_none();
-                // A connection is closed when nobody holds it any more.
+                // The socket is closed when its last handle is dropped.
                 lock(&served.connections).remove(&client);
                 if is_reset {
                     connection.reset();
@@ -180,13 +181,12 @@ impl Shared {
         *lock(&self.outage) = Some(Instant::now() + lasting);
     }
 
-    /// Answers until the client closes the connection or nobody shall use it any more; `None` where it is to be
-    /// reset.
+    /// Responds until the client or a fault closes the connection. Returns `None` if the connection is to be reset.
     fn converse(&self, connection: &mut Connection) -> Option<()> {
         const HEADERS: [(&str, &str); 1] = [("Content-Type", "application/x-amz-json-1.0")];
         while let Some(request) = connection.request() {
             match self.reply(&request) {
-                Reply::Answer(status, body) => connection.answer(status, &HEADERS, &body)?,
+                Reply::Respond(status, body) => connection.respond(status, &HEADERS, &body)?,
                 Reply::Drip(status, body, over) => connection.drip(status, &HEADERS, &body, over)?,
                 Reply::Silence(lasting) => {
                     sleep(lasting);
@@ -203,128 +203,132 @@ impl Shared {
             return self.forward(request, &request.body);
         };
         self.note(&call);
-        let struck = lock(&self.weather).strike(&call, self.chance_of_a_call());
-        let Some(fault) = struck else {
+        let fault = lock(&self.plan).choose(&call, self.draw());
+        let Some(fault) = fault else {
             return self.with_copies(&call, self.forward(request, &request.body));
         };
-        let struck = self.strike(fault, &call, request);
-        if struck.changed {
+        let injection = self.inject(fault, &call, request);
+        if injection.changed {
             *lock(&self.injected).entry(fault).or_default() += 1;
         }
-        struck.reply
+        injection.reply
     }
 
-    /// A lone fault strikes the first call it can strike: what is to be shown is shown.
-    fn chance_of_a_call(&self) -> f64 {
-        if lock(&self.injected).is_empty() { 0.0 } else { lock(&self.chance).random() }
+    /// Draws a number from 0 to 1. It is 0 until a fault was injected, so that every plan injects at least one.
+    fn draw(&self) -> f64 {
+        if lock(&self.injected).is_empty() { 0.0 } else { lock(&self.rng).random() }
     }
 
-    /// What the fault makes of the call.
-    fn strike(&self, fault: Fault, call: &Call, request: &Request) -> Struck {
+    /// Applies a fault to a call.
+    fn inject(&self, fault: ProxyFault, call: &Call, request: &Request) -> Injection {
         let refuse = |status, code: &str| {
-            Reply::Answer(status, json!({"__type": code, "message": "struck by the proxy"}).to_string())
+            Reply::Respond(status, json!({"__type": code, "message": "injected by the proxy"}).to_string())
         };
         let done = || self.forward(request, &request.body);
         let reply = match fault {
-            Fault::InternalError => refuse(500, "InternalServerError"),
-            Fault::Unavailable => refuse(503, "ServiceUnavailable"),
-            Fault::ProvisionedThroughputExceeded => refuse(400, "ProvisionedThroughputExceededException"),
-            Fault::DynamoThrottling => refuse(400, "com.amazon.coral.availability#ThrottlingException"),
-            Fault::RequestLimitExceeded => refuse(400, "RequestLimitExceeded"),
-            Fault::RequestThrottled => refuse(403, "com.amazonaws.sqs#RequestThrottled"),
-            Fault::SqsThrottling => refuse(400, "ThrottlingException"),
-            Fault::OverLimit => refuse(403, "com.amazonaws.sqs#OverLimit"),
-            Fault::ExpiredToken => refuse(400, "ExpiredTokenException"),
-            Fault::ResetBefore => Reply::Reset,
-            Fault::AnswerLost => {
+            ProxyFault::InternalError => refuse(500, "InternalServerError"),
+            ProxyFault::Unavailable => refuse(503, "ServiceUnavailable"),
+            ProxyFault::ProvisionedThroughputExceeded => {
+                refuse(400, "ProvisionedThroughputExceededException")
+            }
+            ProxyFault::DynamoThrottling => refuse(400, "com.amazon.coral.availability#ThrottlingException"),
+            ProxyFault::RequestLimitExceeded => refuse(400, "RequestLimitExceeded"),
+            ProxyFault::RequestThrottled => refuse(403, "com.amazonaws.sqs#RequestThrottled"),
+            ProxyFault::SqsThrottling => refuse(400, "ThrottlingException"),
+            ProxyFault::OverLimit => refuse(403, "com.amazonaws.sqs#OverLimit"),
+            ProxyFault::ExpiredToken => refuse(400, "ExpiredTokenException"),
+            ProxyFault::ResetBefore => Reply::Reset,
+            ProxyFault::AnswerLost => {
                 done();
                 Reply::Reset
             }
-            Fault::InternalErrorAfterwards => {
+            ProxyFault::InternalErrorAfterwards => {
                 done();
                 refuse(500, "InternalServerError")
             }
-            Fault::Silence => Reply::Silence(SILENCE),
-            Fault::SlowDrip => match done() {
-                Reply::Answer(status, body) => Reply::Drip(status, body, LATENCY),
+            ProxyFault::Silence => Reply::Silence(SILENCE),
+            ProxyFault::SlowDrip => match done() {
+                Reply::Respond(status, body) => Reply::Drip(status, body, LATENCY),
                 other => other,
             },
-            Fault::Latency => {
+            ProxyFault::Latency => {
                 let reply = done();
                 sleep(LATENCY);
                 reply
             }
-            Fault::Refused => {
+            ProxyFault::Refused => {
                 self.break_off(OUTAGE);
                 Reply::Reset
             }
-            Fault::DeliveredTwice => return self.deliver_twice(request),
-            Fault::CountsTooLow => return self.altered(request, |told| miscount(told, |_| 0)),
-            Fault::CountsTooHigh => return self.altered(request, |told| miscount(told, |count| count + 3)),
-            Fault::EntryFailed
-            | Fault::EntryThrottled
-            | Fault::EntryAnswerLost
-            | Fault::StaleReceipt
-            | Fault::StatementThrottled
-            | Fault::StatementThroughputExceeded
-            | Fault::StatementLimitExceeded
-            | Fault::StatementFailed
-            | Fault::StatementConflict
-            | Fault::StatementAnswerLost
-            | Fault::ItemNotReturned
-            | Fault::UnprocessedKeys => return self.operate(fault, call, request),
+            ProxyFault::DeliveredTwice => return self.deliver_twice(request),
+            ProxyFault::CountsTooLow => return self.edited(request, |response| miscount(response, |_| 0)),
+            ProxyFault::CountsTooHigh => {
+                return self.edited(request, |response| miscount(response, |count| count + 3));
+            }
+            ProxyFault::EntryFailed
+            | ProxyFault::EntryThrottled
+            | ProxyFault::EntryAnswerLost
+            | ProxyFault::StaleReceipt
+            | ProxyFault::StatementThrottled
+            | ProxyFault::StatementThroughputExceeded
+            | ProxyFault::StatementLimitExceeded
+            | ProxyFault::StatementFailed
+            | ProxyFault::StatementConflict
+            | ProxyFault::StatementAnswerLost
+            | ProxyFault::ItemNotReturned
+            | ProxyFault::UnprocessedKeys => return self.edit_batch(fault, call, request),
         };
-        Struck { reply, changed: true }
+        Injection { reply, changed: true }
     }
 
-    /// Lets a part of a batch fail.
-    fn operate(&self, fault: Fault, call: &Call, request: &Request) -> Struck {
-        let Some(surgery) = Surgery::new(fault, call, || lock(&self.chance).random()) else {
-            return Struck { reply: self.forward(request, &request.body), changed: false };
+    /// Makes some entries of a batch fail.
+    fn edit_batch(&self, fault: ProxyFault, call: &Call, request: &Request) -> Injection {
+        let Some(edit) = ResponseEdit::new(fault, call, || lock(&self.rng).random()) else {
+            return Injection { reply: self.forward(request, &request.body), changed: false };
         };
-        match surgery.request(call) {
-            None => Struck {
-                reply: Reply::Answer(200, surgery.answer(call, nothing_done()).to_string()),
+        match edit.request(call) {
+            None => Injection {
+                reply: Reply::Respond(200, edit.response(call, empty_response()).to_string()),
                 changed: true,
             },
             Some(left) => {
                 let reply = self.forward(request, left.to_string().as_bytes());
-                alter(reply, |told| *told = surgery.answer(call, told.take()))
+                edit_response(reply, |response| *response = edit.response(call, response.take()))
             }
         }
     }
 
-    /// Keeps a copy of a message that is received, for the next who receives.
-    fn deliver_twice(&self, request: &Request) -> Struck {
+    /// Copies a received message for a later receive.
+    fn deliver_twice(&self, request: &Request) -> Injection {
         let mut changed = false;
-        let struck = self.altered(request, |told| {
-            if let Some(message) = told["Messages"].get(0) {
+        let injection = self.edited(request, |response| {
+            if let Some(message) = response["Messages"].get(0) {
                 lock(&self.copies).push_back(message.clone());
                 changed = true;
             }
         });
-        Struck { changed, ..struck }
+        Injection { changed, ..injection }
     }
 
-    /// Forwards a call, and tells the program something else than the service did.
-    fn altered(&self, request: &Request, how: impl FnOnce(&mut Value)) -> Struck {
-        alter(self.forward(request, &request.body), how)
+    /// Forwards a call, and edits its response.
+    fn edited(&self, request: &Request, how: impl FnOnce(&mut Value)) -> Injection {
+        edit_response(self.forward(request, &request.body), how)
     }
 
-    /// Adds a copy to what is received, where there is one and room for it.
+    /// Adds a copied message to the response of a receive, where it has room.
     fn with_copies(&self, call: &Call, reply: Reply) -> Reply {
-        let Reply::Answer(200, body) = &reply else { return reply };
+        let Reply::Respond(200, body) = &reply else { return reply };
         if call.operation != "ReceiveMessage" || lock(&self.copies).is_empty() {
             return reply;
         }
-        let mut told: Value = serde_json::from_str(body).unwrap_or_default();
-        let mut messages = told["Messages"].as_array().cloned().unwrap_or_default();
+        let mut response: Value = serde_json::from_str(body).unwrap_or_default();
+        let mut messages = response["Messages"].as_array().cloned().unwrap_or_default();
         let most = call.input["MaxNumberOfMessages"].as_u64().unwrap_or(1);
         if (messages.len() as u64) < most {
             messages.extend(lock(&self.copies).pop_front());
         }
-        told["Messages"] = messages.into();
-        Reply::Answer(200, told.to_string())
+        response["Messages"] = messages.into();
+        Reply::Respond(200, response.to_string())
     }
 
     fn forward(&self, request: &Request, body: &[u8]) -> Reply {
@@ -334,9 +338,9 @@ impl Shared {
                 forwarded = forwarded.header(name, value);
             }
         }
-        let Ok(mut told) = forwarded.send(body) else { return Reply::Reset };
-        match told.body_mut().with_config().limit(u64::MAX).read_to_string() {
-            Ok(body) => Reply::Answer(told.status().as_u16(), body),
+        let Ok(mut response) = forwarded.send(body) else { return Reply::Reset };
+        match response.body_mut().with_config().limit(u64::MAX).read_to_string() {
+            Ok(body) => Reply::Respond(response.status().as_u16(), body),
             Err(_) => Reply::Reset,
         }
     }
@@ -349,17 +353,17 @@ impl Shared {
     }
 }
 
-/// Changes an answer, where it is one.
-fn alter(reply: Reply, how: impl FnOnce(&mut Value)) -> Struck {
-    let Reply::Answer(200, body) = &reply else { return Struck { reply, changed: false } };
-    let told: Value = serde_json::from_str(body).unwrap_or_default();
-    let mut altered = told.clone();
-    how(&mut altered);
-    Struck { changed: altered != told, reply: Reply::Answer(200, altered.to_string()) }
+/// Edits a successful response.
+fn edit_response(reply: Reply, how: impl FnOnce(&mut Value)) -> Injection {
+    let Reply::Respond(200, body) = &reply else { return Injection { reply, changed: false } };
+    let response: Value = serde_json::from_str(body).unwrap_or_default();
+    let mut edited = response.clone();
+    how(&mut edited);
+    Injection { changed: edited != response, reply: Reply::Respond(200, edited.to_string()) }
 }
 
-fn miscount(told: &mut Value, wrong: impl Fn(u64) -> u64) {
-    for (name, count) in told["Attributes"].as_object_mut().into_iter().flatten() {
+fn miscount(response: &mut Value, wrong: impl Fn(u64) -> u64) {
+    for (name, count) in response["Attributes"].as_object_mut().into_iter().flatten() {
         if let Some(right) = count.as_str().and_then(|text| text.parse().ok())
             && name.starts_with("ApproximateNumberOf")
         {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::Backend;
-use crate::programs::{Built, Program, checkout};
+use crate::build::{ProgramPaths, checkout};
+use crate::{Backend, Program};
 
 /// A folder with the stand-in, and a target folder with the programs of this test run.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Default for Setup {
             std::fs::create_dir_all(made).expect("the folder is ours");
         }
         write_program(&folder.path().join("bin/cargo"), CARGO);
-        let built = Built::once();
+        let built = ProgramPaths::get();
         for program in [&built.producer, &built.sender, &built.monitor, &built.xtask] {
             let name = program.file_name().expect("a program has a name");
             std::os::unix::fs::symlink(program, release.join(name)).expect("the folder is ours");

@@ -13,14 +13,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use ulid::Ulid;
 
-use crate::proxy::{Proxy, Weather};
-use crate::{Finished, Running, Stack, Way};
+use crate::proxy::{FaultPlan, Proxy};
+use crate::{Process, ProcessOutput, Stack, StackEndpoint};
 use deaths::{Death, Deaths};
 pub use report::Report;
 use verdict::{Witness, judge};
 
-/// The share of calls that are struck.
-const STORM: f64 = 0.15;
+/// Fraction of the calls that fail.
+const FAULT_RATE: f64 = 0.15;
 const SENDERS: usize = 3;
 /// Something dies about this often.
 const DEATH_EVERY: Duration = Duration::from_millis(1_200);
@@ -33,8 +33,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Soak {
     /// Decides what goes wrong.
     pub seed: u64,
-    /// How long it goes wrong; after that the rehearsal is brought to its end.
-    pub storm: Duration,
+    /// How long faults and kills are injected, before the rehearsal finishes without them.
+    pub duration: Duration,
     /// Messages of the run.
     pub messages: u64,
 }
@@ -45,17 +45,17 @@ impl Soak {
         let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
         let proxy = Proxy::start(self.seed);
         let run = Ulid::generate().to_string();
-        let mut stage = Stage::set(self, &run, stack.behind(&proxy));
+        let mut stage = Stage::set(self, &run, stack.at_port(proxy.port()));
         let mut witness = Witness::new(&stack, &run, self.messages);
-        proxy.set_weather(Weather::storm(STORM));
-        let end = Instant::now() + self.storm;
+        proxy.inject(FaultPlan::mix(FAULT_RATE));
+        let end = Instant::now() + self.duration;
         while Instant::now() < end {
-            stage.strike(&stack);
+            stage.inject_death(&stack);
             stage.keep_going()?;
             witness.look()?;
             std::thread::sleep(TICK);
         }
-        proxy.set_weather(Weather::calm());
+        proxy.inject(FaultPlan::none());
         let (deaths, senders) = stage.wind_up()?;
         stack.sender("-w 0 -f 0.1 -c 10 --idle-timeout 2").run().exits(0);
         let verdict = judge(&stack, &run, self.messages)?;
@@ -65,23 +65,23 @@ impl Soak {
 
 /// The programs at work.
 struct Stage<'a> {
-    way: Way<'a>,
+    way: StackEndpoint<'a>,
     chance: ChaCha8Rng,
     begin: String,
     resume: String,
-    producers: Vec<Running>,
+    producers: Vec<Process>,
     producer_done: bool,
-    senders: Vec<Running>,
+    senders: Vec<Process>,
     /// Programs that were stopped, and when each goes on.
-    sleeping: Vec<(Running, Instant)>,
+    sleeping: Vec<(Process, Instant)>,
     next_death: Instant,
     deaths: Deaths,
-    ended: Vec<Finished>,
+    ended: Vec<ProcessOutput>,
 }
 
 impl<'a> Stage<'a> {
-    fn set(soak: &Soak, run: &str, way: Way<'a>) -> Self {
-        let rate = soak.messages as f64 / soak.storm.as_secs_f64() * 2.0;
+    fn set(soak: &Soak, run: &str, way: StackEndpoint<'a>) -> Self {
+        let rate = soak.messages as f64 / soak.duration.as_secs_f64() * 2.0;
         let mut stage = Self {
             way,
             chance: ChaCha8Rng::seed_from_u64(soak.seed),
@@ -107,13 +107,13 @@ impl<'a> Stage<'a> {
     }
 
     /// Lets something die, when it is time.
-    fn strike(&mut self, stack: &Stack) {
+    fn inject_death(&mut self, stack: &Stack) {
         if Instant::now() < self.next_death {
             return;
         }
         self.next_death = Instant::now() + DEATH_EVERY.mul_f64(self.chance.random_range(0.3..1.7));
         let death = Death::ALL[self.chance.random_range(0..Death::ALL.len())];
-        let struck = match death {
+        let died = match death {
             Death::AggregatorKilled => stack.kill_function(),
             Death::SenderKilled => self.end_sender("KILL"),
             Death::SenderTerminated => self.end_sender("TERM"),
@@ -124,7 +124,7 @@ impl<'a> Stage<'a> {
             Death::SenderStopped => self.stop_sender(),
             Death::ProducerStopped => self.stop_producer(),
         };
-        if struck {
+        if died {
             self.deaths.note(death);
         }
     }
@@ -140,7 +140,7 @@ impl<'a> Stage<'a> {
     }
 
     fn end_producer(&mut self, signal: &str) -> bool {
-        let running = self.producers.first_mut().is_some_and(Running::is_running);
+        let running = self.producers.first_mut().is_some_and(Process::is_running);
         if running {
             self.producers[0].signal(signal);
         }
@@ -169,7 +169,7 @@ impl<'a> Stage<'a> {
     }
 
     fn stop_producer(&mut self) -> bool {
-        if !self.producers.first_mut().is_some_and(Running::is_running) {
+        if !self.producers.first_mut().is_some_and(Process::is_running) {
             return false;
         }
         let producer = self.producers.remove(0);
@@ -211,7 +211,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Lets a program that was stopped go on with what it had begun, and then end.
-    fn wake(&mut self, sleeper: Running) -> Result<(), String> {
+    fn wake(&mut self, sleeper: Process) -> Result<(), String> {
         sleeper.signal("CONT");
         std::thread::sleep(AWAKE);
         sleeper.signal("TERM");
@@ -227,7 +227,7 @@ impl<'a> Stage<'a> {
 
     /// A program that has ended did so by its own will, by a signal, or with a clear error.
     /// Returns whether it did all it was to do.
-    fn bury(&mut self, program: Running) -> Result<bool, String> {
+    fn bury(&mut self, program: Process) -> Result<bool, String> {
         let ended = program.finish();
         let told = format!("{} ended with {:?}:\n{}", ended.line, ended.code, ended.stderr);
         let clear = match ended.code {
@@ -243,7 +243,7 @@ impl<'a> Stage<'a> {
         Ok(done)
     }
 
-    /// In good weather: the producer comes to its end, and all others are told to stop.
+    /// Without faults: the producer comes to its end, and all others are told to stop.
     fn wind_up(mut self) -> Result<(Deaths, report::SenderCounts), String> {
         for (sleeper, until) in std::mem::take(&mut self.sleeping) {
             std::thread::sleep(until.saturating_duration_since(Instant::now()));

@@ -15,5 +15,6 @@ mod truth;
 pub use cases::for_every_case;
 pub use event::{empty_answer, empty_event, event, run_name};
 pub use progress::Progress;
-pub use script::{Emptiness, Fault, From, INSTANCES, Script, Step, Window};
+pub use script::{Emptiness, From, INSTANCES, Script, Step, Window};
+pub use stentor_fake_aws::Fault;
 pub use truth::{Change, Conclusion, Counts, Noise, Shard, Truth, What};

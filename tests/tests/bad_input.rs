@@ -4,12 +4,12 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use stentor_tests::programs::Built;
-use stentor_tests::{Finished, Program, Stack, scaled};
+use stentor_tests::build::ProgramPaths;
+use stentor_tests::{ProcessOutput, Program, Stack, scaled};
 
 /// Ended with that code, in three lines at most, without a panic or debug dump; the first line has all `words`.
 #[track_caller]
-fn assert_clear(ended: &Finished, code: i32, words: &[&str]) {
+fn assert_clear(ended: &ProcessOutput, code: i32, words: &[&str]) {
     let told = format!("{}: exit {:?}\n{}", ended.line, ended.code, ended.stderr);
     assert_eq!(ended.code, Some(code), "{told}");
     let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -22,13 +22,13 @@ fn assert_clear(ended: &Finished, code: i32, words: &[&str]) {
 }
 
 fn programs() -> [&'static Path; 3] {
-    let built = Built::once();
+    let built = ProgramPaths::get();
     [&built.producer, &built.sender, &built.monitor]
 }
 
 #[test]
 fn a_bad_value_is_a_usage_error_that_names_flag_and_value() {
-    let built = Built::once();
+    let built = ProgramPaths::get();
     let cases: [(&Path, &str, &[&str]); 36] = [
         (&built.producer, "-m 0", &["'0'", "--messages"]),
         (&built.producer, "-m abc", &["'abc'", "--messages"]),
@@ -77,7 +77,7 @@ fn a_bad_value_is_a_usage_error_that_names_flag_and_value() {
 #[test]
 fn a_former_flag_is_a_usage_error_that_names_its_subcommand_in_full() {
     const RUN: &str = "01JDD0QYJ8000000000000000A";
-    let built = Built::once();
+    let built = ProgramPaths::get();
     for (program, line, flag, subcommand) in [
         (&built.producer, "--resume RUN", "--resume RUN", "producer resume RUN"),
         (&built.producer, "--resume=RUN --rate 5 --local", "--resume RUN", "producer resume RUN"),
@@ -87,8 +87,8 @@ fn a_former_flag_is_a_usage_error_that_names_its_subcommand_in_full() {
         (&built.monitor, "--once --report a.html", "--report a.html", "monitor report a.html"),
         (&built.monitor, "--report=a.html -q", "--report a.html", "monitor report a.html"),
         (&built.monitor, "--compare RUN RUN --json", "--compare RUN RUN", "monitor compare RUN RUN"),
-        (&built.monitor, "--run RUN --audit", "--audit", "monitor audit"),
-        (&built.monitor, "--repair --local", "--repair", "monitor repair"),
+        (&built.monitor, "--run RUN --audit", "audit", "monitor audit"),
+        (&built.monitor, "--repair --local", "repair", "monitor repair"),
     ] {
         let words = format!("error: '{flag}' is now a subcommand: {subcommand}").replace("RUN", RUN);
         let ended = Program::new(program, &line.replace("RUN", RUN)).run();

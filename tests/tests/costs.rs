@@ -22,9 +22,9 @@ fn what_is_asked_is_counted_told_and_kept_with_the_run() {
     let stack = Stack::deploy();
     let messages = scaled(1_000);
     let (by_producer, by_sender) = (Proxy::start(1), Proxy::start(2));
-    let producer = stack.behind(&by_producer).producer(&format!("-m {messages} --json"));
+    let producer = stack.at_port(by_producer.port()).producer(&format!("-m {messages} --json"));
     let produced = producer.run().exits(0).json();
-    let sender = stack.behind(&by_sender).sender("-w 0 -c 100 --idle-timeout 1 --json");
+    let sender = stack.at_port(by_sender.port()).sender("-w 0 -c 100 --idle-timeout 1 --json");
     let sent = sender.run().exits(0).json();
 
     // The producer's word is its account, which is written afterwards; the sender's comes after that.

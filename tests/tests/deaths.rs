@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use stentor_tests::{Running, Stack, scaled, wait_until};
+use stentor_tests::{Process, Stack, scaled, wait_until};
 
 const RUN: &str = "01JDD0QYJ8000000000000000A";
 
@@ -29,7 +29,7 @@ fn concluded_items(stack: &Stack, run: &str) -> Vec<Value> {
 }
 
 /// Kills a program at some moment within `most` of now, unless it ends before.
-fn kill_within(program: &mut Running, most: Duration, chance: &mut ChaCha8Rng) {
+fn kill_within(program: &mut Process, most: Duration, chance: &mut ChaCha8Rng) {
     let end = Instant::now() + most.mul_f64(chance.random());
     while Instant::now() < end && program.is_running() {
         std::thread::sleep(Duration::from_millis(5));

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use stentor_tests::programs::Built;
+use stentor_tests::build::ProgramPaths;
 use stentor_tests::{Backend, Emulator, Program, Setup, wait_until};
 
 /// An engine that has the image: its containers are `MiniStack`, and each call is written down.
@@ -47,7 +47,7 @@ fn localstack_is_a_container_where_a_docker_engine_answers() {
     let line = status.stdout.lines().find(|line| line.contains(&format!(":{port} "))).expect("it is listed");
     assert!(line.contains("localstack-in-docker"), "{line}");
 
-    let built = Built::once();
+    let built = ProgramPaths::get();
     for (program, line) in
         [(&built.producer, "-m 5"), (&built.sender, "-w 0 --idle-timeout 1"), (&built.monitor, "-t 0.2")]
     {

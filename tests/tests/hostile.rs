@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use stentor_aws::clock::now_ms;
-use stentor_tests::{Emulator, Finished, Program, Stack, wait_until};
+use stentor_tests::{Emulator, ProcessOutput, Program, Stack, wait_until};
 
 /// Clears a terminal, sets its title, and begins lines of its own, by C0 and C1 controls.
 const ATTACK: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\r\u{9b}31m\u{7f}";
@@ -12,7 +12,7 @@ const FIVE_MINUTES: u64 = 300_000;
 
 /// A terminal finds nothing to obey in what the program said.
 #[track_caller]
-fn assert_harmless(ended: &Finished) {
+fn assert_harmless(ended: &ProcessOutput) {
     for text in [&ended.stdout, &ended.stderr] {
         let obeyed = text.chars().find(|c| c.is_control() && *c != '\n');
         assert_eq!(obeyed, None, "{}: {text:?}", ended.line);

@@ -2,7 +2,7 @@
 
 use jsonschema::Validator;
 use serde_json::Value;
-use stentor_tests::programs::checkout;
+use stentor_tests::build::checkout;
 use stentor_tests::{Stack, wait_until};
 
 fn schema() -> Validator {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use stentor_tests::programs::checkout;
-use stentor_tests::proxy::{Fault, Service, Weather};
-use stentor_tests::{Proxy, Stack, Way, wait_until};
+use stentor_tests::build::checkout;
+use stentor_tests::proxy::{FaultPlan, ProxyFault, Service};
+use stentor_tests::{Proxy, Stack, StackEndpoint, wait_until};
 
 /// What a call needs, in the words of IAM: batches need the right of the single call, PartiQL has its own (Amazon
 /// SQS Developer Guide, "Amazon SQS API permissions"; Amazon DynamoDB Developer Guide, "IAM policies with PartiQL").
@@ -40,9 +40,9 @@ fn allowed(policy: &str) -> BTreeSet<(String, String)> {
 }
 
 /// Runs a program's every way through a proxy of its own; returns what it called, on which resource.
-fn called(stack: &Stack, use_it: impl Fn(&Way<'_>, &Proxy)) -> BTreeSet<(String, String)> {
+fn called(stack: &Stack, use_it: impl Fn(&StackEndpoint<'_>, &Proxy)) -> BTreeSet<(String, String)> {
     let proxy = Proxy::start(3);
-    use_it(&stack.behind(&proxy), &proxy);
+    use_it(&stack.at_port(proxy.port()), &proxy);
     let resource = |name: &str| match name.rsplit('-').next() {
         Some("queue") => "Queue",
         Some("dlq") => "DeadLetterQueue",
@@ -79,7 +79,7 @@ fn a_sender_may_do_what_it_does_and_no_more() {
     stack.producer(&format!("requeue {run}")).run().exits(0);
     let called = called(&stack, |way, proxy| {
         // The item that failed a condition is read where it does not come along.
-        proxy.set_weather(Weather::only(Fault::ItemNotReturned, 1.0));
+        proxy.inject(FaultPlan::only(ProxyFault::ItemNotReturned, 1.0));
         let first = way.sender("-w 2 --distribution constant -f 0 -c 2 --forever").start();
         wait_until("two messages are held", || stack.backlog("queue").1 >= 2);
         // Somebody else concludes what it holds.
@@ -87,7 +87,7 @@ fn a_sender_may_do_what_it_does_and_no_more() {
         wait_until("it has read an item", || proxy.calls().iter().any(|(_, call, _)| call == "BatchGetItem"));
         first.signal("TERM");
         first.finish().exits(143);
-        proxy.set_weather(Weather::calm());
+        proxy.inject(FaultPlan::none());
         stack.produce("-m 10");
         way.sender("-w 0 -f 0 -c 3").run().exits(0);
     });

@@ -126,7 +126,7 @@ fn a_final_tally_of_a_newer_version_stays_and_an_older_one_is_replaced() {
     put(&stack, &metrics(&stack), &older);
     let why = &stack.snapshot(&run)["broken"][0]["why"];
     assert_eq!(why, "tally version 2 is not supported (expected 3)");
-    stack.monitor("--repair").run().exits(0);
+    stack.monitor("repair").run().exits(0);
     assert_eq!(part(&stack, &run, "final").expect("it is repaired")["version"]["N"], "3");
     assert_eq!(stack.snapshot(&run)["broken"], json!([]));
 }

@@ -2,41 +2,41 @@
 
 use std::time::{Duration, Instant};
 
-use stentor_tests::proxy::{Fault, Weather};
-use stentor_tests::{Backend, Finished, Proxy, Stack, scaled, wait_until};
+use stentor_tests::proxy::{FaultPlan, ProxyFault};
+use stentor_tests::{Backend, ProcessOutput, Proxy, Stack, scaled, wait_until};
 
-/// How often the fault strikes what it can strike.
-fn likelihood(fault: Fault) -> f64 {
+/// Probability of a fault in the calls that it can affect.
+fn probability(fault: ProxyFault) -> f64 {
     match fault {
         // It lasts longer than a program waits for one answer.
-        Fault::Silence => 0.05,
-        Fault::SlowDrip | Fault::Latency => 0.1,
+        ProxyFault::Silence => 0.05,
+        ProxyFault::SlowDrip | ProxyFault::Latency => 0.1,
         _ => 0.3,
     }
 }
 
-/// A whole rehearsal while the fault strikes, then one quiet sender for what others still hold.
-fn rehearse(fault: Fault, messages: u64) -> String {
+/// Runs a rehearsal with one fault, then a sender without faults for the messages still in flight.
+fn rehearse(fault: ProxyFault, messages: u64) -> String {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let proxy = Proxy::start(7);
-    let way = stack.behind(&proxy);
-    proxy.set_weather(Weather::only(fault, likelihood(fault)));
+    let way = stack.at_port(proxy.port());
+    proxy.inject(FaultPlan::only(fault, probability(fault)));
     let produced = way.producer(&format!("-m {messages} --json --rate 100")).start();
     // What the senders see at their start is something.
     wait_until("messages wait", || stack.backlog("queue").0 > 0);
     let senders: Vec<_> =
         (0..2).map(|_| way.sender("-w 0.02 -f 0.1 -c 5 --idle-timeout 3 --json").start()).collect();
     let run = produced.finish().exits(0).json()["run"].as_str().expect("a run id").to_owned();
-    // Reads that only some faults strike.
+    // Reads that only some faults affect.
     way.producer(&format!("requeue {run}")).run().exits(0);
-    let senders: Vec<Finished> = senders.into_iter().map(|sender| sender.finish().exits(0)).collect();
+    let senders: Vec<ProcessOutput> = senders.into_iter().map(|sender| sender.finish().exits(0)).collect();
     way.monitor("--once --json").run().exits(0);
-    proxy.set_weather(Weather::calm());
+    proxy.inject(FaultPlan::none());
     stack.sender("-w 0 -f 0.1 -c 5 --idle-timeout 1").run().exits(0);
 
     let count = stack.counted_once(&run);
     assert_eq!((count.pending, count.total()), (0, messages), "{fault:?}");
-    assert!(proxy.count(fault) > 0, "{fault:?} never struck");
+    assert!(proxy.count(fault) > 0, "{fault:?} was never injected");
     for sender in senders {
         assert!(!sender.stderr.contains("panicked"), "{fault:?}: {}", sender.stderr);
     }
@@ -44,7 +44,7 @@ fn rehearse(fault: Fault, messages: u64) -> String {
 }
 
 /// Several at once: most of a fault's time is waiting. `LocalStack` cannot bear many.
-fn rehearse_all(faults: &[Fault]) {
+fn rehearse_all(faults: &[ProxyFault]) {
     let at_once = if Backend::of_these_tests() == Backend::MiniStack { 5 } else { 2 };
     for some in faults.chunks(at_once) {
         std::thread::scope(|scope| {
@@ -60,65 +60,70 @@ fn rehearse_all(faults: &[Fault]) {
 #[test]
 fn calls_that_fail_and_answers_that_are_lost_lose_nothing() {
     rehearse_all(&[
-        Fault::InternalError,
-        Fault::Unavailable,
-        Fault::InternalErrorAfterwards,
-        Fault::AnswerLost,
-        Fault::ResetBefore,
-        Fault::Silence,
-        Fault::SlowDrip,
-        Fault::Latency,
-        Fault::ExpiredToken,
+        ProxyFault::InternalError,
+        ProxyFault::Unavailable,
+        ProxyFault::InternalErrorAfterwards,
+        ProxyFault::AnswerLost,
+        ProxyFault::ResetBefore,
+        ProxyFault::Silence,
+        ProxyFault::SlowDrip,
+        ProxyFault::Latency,
+        ProxyFault::ExpiredToken,
     ]);
 }
 
 #[test]
 fn services_that_ask_for_patience_get_it() {
     rehearse_all(&[
-        Fault::ProvisionedThroughputExceeded,
-        Fault::DynamoThrottling,
-        Fault::RequestLimitExceeded,
-        Fault::RequestThrottled,
-        Fault::SqsThrottling,
-        Fault::OverLimit,
+        ProxyFault::ProvisionedThroughputExceeded,
+        ProxyFault::DynamoThrottling,
+        ProxyFault::RequestLimitExceeded,
+        ProxyFault::RequestThrottled,
+        ProxyFault::SqsThrottling,
+        ProxyFault::OverLimit,
     ]);
 }
 
 #[test]
 fn entries_and_statements_that_fail_inside_a_success_are_no_answers() {
     rehearse_all(&[
-        Fault::EntryFailed,
-        Fault::EntryThrottled,
-        Fault::EntryAnswerLost,
-        Fault::StatementThrottled,
-        Fault::StatementThroughputExceeded,
-        Fault::StatementLimitExceeded,
-        Fault::StatementFailed,
-        Fault::StatementConflict,
-        Fault::StatementAnswerLost,
-        Fault::UnprocessedKeys,
+        ProxyFault::EntryFailed,
+        ProxyFault::EntryThrottled,
+        ProxyFault::EntryAnswerLost,
+        ProxyFault::StatementThrottled,
+        ProxyFault::StatementThroughputExceeded,
+        ProxyFault::StatementLimitExceeded,
+        ProxyFault::StatementFailed,
+        ProxyFault::StatementConflict,
+        ProxyFault::StatementAnswerLost,
+        ProxyFault::UnprocessedKeys,
     ]);
 }
 
 #[test]
 fn a_queue_that_repeats_messages_and_miscounts_them_changes_no_result() {
-    rehearse_all(&[Fault::DeliveredTwice, Fault::CountsTooLow, Fault::CountsTooHigh, Fault::StaleReceipt]);
+    rehearse_all(&[
+        ProxyFault::DeliveredTwice,
+        ProxyFault::CountsTooLow,
+        ProxyFault::CountsTooHigh,
+        ProxyFault::StaleReceipt,
+    ]);
 }
 
-/// A sender holds so many messages when another concludes them: it drops every one, whatever the weather.
-fn drop_duplicates(messages: u32, weather: Weather) -> Proxy {
+/// A sender holds so many messages when another concludes them: it drops every one under any fault plan.
+fn drop_duplicates(messages: u32, plan: FaultPlan) -> Proxy {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let proxy = Proxy::start(2);
     let run = stack.produce(&format!("-m {messages}"));
     let sender = stack
-        .behind(&proxy)
+        .at_port(proxy.port())
         .sender(&format!("-w 3 --distribution constant -f 1 -c {messages} --forever --json"))
         .start();
     wait_until("it holds all of them", || stack.backlog("queue") == (0, messages.into()));
-    proxy.set_weather(weather);
+    proxy.inject(plan);
     stack.conclude_all(&run);
     wait_until("it has let go of them", || stack.backlog("queue") == (0, 0));
-    proxy.set_weather(Weather::calm());
+    proxy.inject(FaultPlan::none());
     sender.signal("TERM");
     let summary = sender.finish().exits(143).json();
     let told = (summary["failed"].as_u64(), summary["duplicates"].as_u64());
@@ -129,15 +134,15 @@ fn drop_duplicates(messages: u32, weather: Weather) -> Proxy {
 
 #[test]
 fn a_duplicate_whose_item_does_not_come_along_is_read_and_dropped() {
-    let proxy = drop_duplicates(4, Weather::only(Fault::ItemNotReturned, 1.0));
+    let proxy = drop_duplicates(4, FaultPlan::only(ProxyFault::ItemNotReturned, 1.0));
     // LocalStack's items never come along: there is nothing for the proxy to take away.
-    let counted = proxy.count(Fault::ItemNotReturned) > 0;
+    let counted = proxy.count(ProxyFault::ItemNotReturned) > 0;
     assert_eq!(counted, Backend::of_these_tests() == Backend::MiniStack);
 }
 
 #[test]
 fn many_duplicates_are_dropped_though_every_third_answer_is_lost() {
-    drop_duplicates(50, Weather::only(Fault::ItemNotReturned, 1.0).and(Fault::AnswerLost, 0.3));
+    drop_duplicates(50, FaultPlan::only(ProxyFault::ItemNotReturned, 1.0).and(ProxyFault::AnswerLost, 0.3));
 }
 
 #[test]
@@ -145,7 +150,7 @@ fn an_outage_of_thirty_seconds_is_survived_without_a_restart() {
     const OUTAGE: Duration = Duration::from_secs(30);
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let proxy = Proxy::start(1);
-    let way = stack.behind(&proxy);
+    let way = stack.at_port(proxy.port());
     let messages = scaled(2_000);
     let mut producer = way.producer(&format!("-m {messages} --rate {} --json", messages / 30)).start();
     let sender = way.sender("-w 0.02 -f 0.1 -c 10 --json --forever").start();
@@ -175,7 +180,7 @@ fn an_outage_of_thirty_seconds_is_survived_without_a_restart() {
 fn a_service_that_throttles_everything_is_waited_for_without_a_spin() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(4);
-    let way = stack.behind(&proxy);
+    let way = stack.at_port(proxy.port());
     let mut producer = way.producer(&format!("-m {} --rate {} --json", scaled(3_000), scaled(150))).start();
     let mut sender = way.sender("-w 0.1 -c 200 --forever").start();
     wait_until("both are at work", || {
@@ -184,7 +189,7 @@ fn a_service_that_throttles_everything_is_waited_for_without_a_spin() {
             .iter()
             .all(|call| calls.iter().any(|(_, name, _)| name == call))
     });
-    proxy.set_weather(Weather::only(Fault::SqsThrottling, 1.0).and(Fault::DynamoThrottling, 1.0));
+    proxy.inject(FaultPlan::only(ProxyFault::SqsThrottling, 1.0).and(ProxyFault::DynamoThrottling, 1.0));
     std::thread::sleep(SETTLES);
     let before = [producer.cpu_time(), sender.cpu_time()];
     std::thread::sleep(WATCHED);
@@ -192,7 +197,7 @@ fn a_service_that_throttles_everything_is_waited_for_without_a_spin() {
     // These are debug builds, and each of a hundred requests is tried again every few seconds.
     assert!(used.iter().all(|used| *used < WATCHED / 5), "{used:?} of {WATCHED:?}");
     assert!(producer.is_running() && sender.is_running(), "they wait for better times");
-    proxy.set_weather(Weather::calm());
+    proxy.inject(FaultPlan::none());
     let run = producer.finish().exits(0).json()["run"].as_str().expect("a run id").to_owned();
     stack.completed(&run);
     sender.signal("TERM");

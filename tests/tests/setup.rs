@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use stentor_tests::programs::{Built, checkout};
+use stentor_tests::build::{ProgramPaths, checkout};
 use stentor_tests::{Emulator, Program, Setup, wait_at_most};
 
 /// A call for the tests' emulator, as if it were AWS.
@@ -37,7 +37,7 @@ fn deploy_makes_a_stack_that_works_and_destroy_takes_all_of_it_away() {
     assert!(deployed.stdout.contains("destroy --stack drill --region us-east-1"), "{}", deployed.stdout);
     call("deploy --stack drill").exits(0);
 
-    let built = Built::once();
+    let built = ProgramPaths::get();
     on_emulator(Program::new(&built.producer, "--stack drill -m 20")).run().exits(0);
     on_emulator(Program::new(&built.sender, "--stack drill -w 0 --idle-timeout 1")).run().exits(0);
     on_emulator(Program::new(&built.monitor, "--stack drill -t 0.2")).run().exits(0);
@@ -101,7 +101,7 @@ fn the_local_emulator_starts_works_and_stops() {
     let setup = Setup::default();
     let local = setup.local("--stack mine");
     let port = &local.port;
-    let built = Built::once();
+    let built = ProgramPaths::get();
     let use_it = |program: &std::path::Path, line: &str| {
         Program::new(program, line).env("STENTOR_LOCAL", "1").env("STENTOR_PORT", port).run().exits(0)
     };
@@ -154,7 +154,7 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     demo.signal("INT");
     let ended = demo.finish().exits(130);
     assert!(ended.took < Duration::from_secs(30), "{:?}", ended.took);
-    let monitor = Program::new(&Built::once().monitor, "--once");
+    let monitor = Program::new(&ProgramPaths::get().monitor, "--once");
     let gone = monitor.env("STENTOR_LOCAL", "1").env("STENTOR_PORT", &port).run().exits(1);
     assert!(gone.stderr.contains("does not answer"), "{}", gone.stderr);
 }

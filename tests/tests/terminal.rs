@@ -1,23 +1,24 @@
 //! What only a terminal gets: colours, a bar, a live line.
 
-use stentor_tests::programs::Built;
-use stentor_tests::{Left, Program, Stack};
+use stentor_tests::build::ProgramPaths;
+use stentor_tests::{Program, Stack, TerminalOutput};
 
 const ESCAPE: char = '\u{1b}';
 
 /// What it comes to on a terminal of 80 columns.
-fn on_terminal(program: Program, code: i32) -> Left {
+fn on_terminal(program: Program, code: i32) -> TerminalOutput {
     program.start_on_terminal(80, 24).finish().exits(code)
 }
 
 #[test]
 fn the_bar_and_the_live_line_are_for_a_terminal_and_gone_in_the_end() {
     let stack = Stack::deploy();
-    let Left { text: standing, transcript, .. } = on_terminal(stack.producer("-m 300 --rate 200"), 0);
+    let TerminalOutput { text: standing, transcript, .. } =
+        on_terminal(stack.producer("-m 300 --rate 200"), 0);
     assert!(transcript.contains("━╸") && transcript.contains(" of 300 "), "{transcript}");
     assert!(!standing.contains("enqueuing") && standing.contains("300 messages enqueued"), "{standing}");
 
-    let Left { text: standing, transcript, .. } =
+    let TerminalOutput { text: standing, transcript, .. } =
         on_terminal(stack.sender("-w 0.02 -c 10 --idle-timeout 2"), 0);
     assert!(transcript.contains("delivering ") && transcript.contains(" in flight"), "{transcript}");
     assert!(!standing.contains("delivering") && standing.contains("(queue empty)"), "{standing}");
@@ -27,7 +28,8 @@ fn the_bar_and_the_live_line_are_for_a_terminal_and_gone_in_the_end() {
 fn a_log_has_lines_of_its_own_beside_the_live_line() {
     let stack = Stack::deploy();
     stack.put_on_queue("no message of Stentor's");
-    let Left { text: standing, transcript, .. } = on_terminal(stack.sender("-v --idle-timeout 3"), 0);
+    let TerminalOutput { text: standing, transcript, .. } =
+        on_terminal(stack.sender("-v --idle-timeout 3"), 0);
     assert!(transcript.contains("delivering "), "{transcript}");
     let logged: Vec<&str> = standing.lines().filter(|line| line.contains("WARN")).collect();
     assert!(!logged.is_empty(), "{standing}");
@@ -57,7 +59,7 @@ fn a_pipe_gets_neither_bar_nor_live_line_nor_colour_and_a_quiet_terminal_neither
 
 #[test]
 fn colours_follow_the_variables_that_say_whether_there_shall_be_any() {
-    let built = Built::once();
+    let built = ProgramPaths::get();
     // Variables, and whether there is colour in a pipe and on a terminal.
     let cases = [
         ("", false, true),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use stentor_tests::Program;
-use stentor_tests::programs::{Built, checkout};
+use stentor_tests::build::{ProgramPaths, checkout};
 
 fn ended_well(program: &str, arguments: &[&str], folder: &Path) -> Option<String> {
     let output = Command::new(program).args(arguments).current_dir(folder).output().expect("it starts");
@@ -58,7 +58,7 @@ fn is_fresh(folder: &Path) -> bool {
 
 #[test]
 fn the_programs_show_the_commit_they_were_built_from() {
-    let built = Built::once();
+    let built = ProgramPaths::get();
     for (program, name) in
         [(&built.producer, "producer"), (&built.sender, "sender"), (&built.monitor, "monitor")]
     {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use stentor_tests::{OnTerminal, Proxy, Stack, wait_until};
+use stentor_tests::{Proxy, Stack, TerminalSession, wait_until};
 
 /// The live view of a run that goes on: a sender at work, and messages for long.
-fn running(stack: &Stack, line: &str) -> (stentor_tests::Running, OnTerminal) {
+fn running(stack: &Stack, line: &str) -> (stentor_tests::Process, TerminalSession) {
     stack.produce("-m 500");
     let sender = stack.sender("-w 1 -f 0.1 -c 2 --forever").start();
     let view = stack.monitor(line).start_on_terminal(80, 24);
@@ -87,7 +87,7 @@ fn while_aws_is_away_the_last_data_stay_with_their_age() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(5);
     stack.produce("-m 40");
-    let mut view = stack.behind(&proxy).monitor("-t 0.2").start_on_terminal(80, 24);
+    let mut view = stack.at_port(proxy.port()).monitor("-t 0.2").start_on_terminal(80, 24);
     view.shows("of 40");
     proxy.break_off(Duration::from_secs(15));
     view.shows("NO ANSWER");
@@ -127,7 +127,7 @@ fn an_interval_costs_five_requests_at_most() {
     let proxy = Proxy::start(6);
     stack.produce("-m 5");
     let start = Instant::now();
-    let mut view = stack.behind(&proxy).monitor("-t 0.5 --follow").start_on_terminal(80, 24);
+    let mut view = stack.at_port(proxy.port()).monitor("-t 0.5 --follow").start_on_terminal(80, 24);
     view.shows("of 5");
     wait_until("it has looked some times", || proxy.requests() >= 60);
     let intervals = start.elapsed().as_secs_f64() / 0.5 + 1.0;

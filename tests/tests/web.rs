@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use stentor_aws::clock::now_ms;
-use stentor_tests::programs::checkout;
+use stentor_tests::build::checkout;
 use stentor_tests::{Page, Proxy, Stack, wait_until};
 
 /// What must stand in every answer.
@@ -332,7 +332,7 @@ fn while_aws_is_away_the_last_data_stay_and_the_health_says_so() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(7);
     stack.produce("-m 40");
-    let page = stack.behind(&proxy).monitor("serve 0 -t 0.2").start_page();
+    let page = stack.at_port(proxy.port()).monitor("serve 0 -t 0.2").start_page();
     wait_until("there are data", || page.get("/api/snapshot").status == 200);
     assert_eq!(page.get("/healthz").body, "ok\n");
     let mut viewer = page.listen();
@@ -356,7 +356,7 @@ fn fifty_viewers_cost_one_reader() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(8);
     stack.produce("-m 5");
-    let page = stack.behind(&proxy).monitor("serve 0 -t 0.5").start_page();
+    let page = stack.at_port(proxy.port()).monitor("serve 0 -t 0.5").start_page();
     for viewers in [1, 50] {
         let mut viewers: Vec<_> = (0..viewers).map(|_| page.listen()).collect();
         for viewer in &mut viewers {

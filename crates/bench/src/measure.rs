@@ -1,4 +1,4 @@
-//! What processes take: time, CPU and memory.
+//! Time, CPU and memory of processes.
 
 use std::io::{Read, Seek};
 use std::process::{Child, Command, Stdio};
@@ -9,35 +9,35 @@ use anyhow::{Context, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
-/// How often the processes are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Interval at which the processes are checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The kernel tells CPU for all children together.
+/// The kernel reports one CPU time for all children.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// What some processes took together, until the last of them ended.
+/// The measurement of processes that ran at the same time.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
+pub struct Measurement {
     /// From the start of the first to the end of the last, seconds.
     pub seconds: f64,
-    /// CPU that they all took, their own and the kernel's for them, seconds.
+    /// User and system CPU of all processes, seconds.
     pub cpu_seconds: f64,
-    /// The most memory that one of them had resident, MiB.
+    /// Largest peak of resident memory of one process, MiB.
     pub peak_mib: f64,
-    /// What each printed.
+    /// Standard output of each process.
     pub stdout: Vec<String>,
 }
 
-/// Runs the commands at once, and waits for them all. One that fails is an error that tells what it said.
+/// Runs the commands at the same time, and waits for all. If one fails, the error includes its standard error.
 ///
-/// CPU is that of all children of this process that end meanwhile, so nothing else may end its children.
-pub fn measure(commands: Vec<Command>) -> anyhow::Result<Measured> {
+/// CPU is that of all children that end meanwhile, so no other thread may wait for a child.
+pub fn measure(commands: Vec<Command>) -> anyhow::Result<Measurement> {
     let _only = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = children_cpu()?;
     let start = Instant::now();
     let mut running = Vec::with_capacity(commands.len());
     for command in commands {
-        running.push(Running::start(command)?);
+        running.push(MeasuredProcess::start(command)?);
     }
     let mut peak_kib = 0;
     loop {
@@ -49,15 +49,15 @@ pub fn measure(commands: Vec<Command>) -> anyhow::Result<Measured> {
         if all_ended {
             break;
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(CHECK_INTERVAL);
     }
     let seconds = start.elapsed().as_secs_f64();
     let cpu_seconds = children_cpu()? - before;
-    let stdout = running.iter_mut().map(Running::output).collect::<anyhow::Result<_>>()?;
-    Ok(Measured { seconds, cpu_seconds, peak_mib: f64::from(peak_kib) / 1_024.0, stdout })
+    let stdout = running.iter_mut().map(MeasuredProcess::output).collect::<anyhow::Result<_>>()?;
+    Ok(Measurement { seconds, cpu_seconds, peak_mib: f64::from(peak_kib) / 1_024.0, stdout })
 }
 
-/// CPU of the processes that some work starts, and whose ends it awaits, seconds.
+/// CPU of the processes that `work` starts and waits for, seconds.
 pub fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let _only = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = children_cpu()?;
@@ -65,7 +65,7 @@ pub fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> 
     Ok(children_cpu()? - before)
 }
 
-/// The most memory that a process ever had resident, KiB; `None` where it has ended.
+/// Peak of resident memory of a process, KiB; `None` once it has ended.
 pub fn peak_kib_of(process: u32) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -79,9 +79,9 @@ fn children_cpu() -> anyhow::Result<f64> {
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }
 
-/// A process whose output goes to files: nobody needs to read along.
+/// A process whose output goes to files.
 #[derive(Debug)]
-struct Running {
+struct MeasuredProcess {
     child: Child,
     line: String,
     stdout: std::fs::File,
@@ -89,7 +89,7 @@ struct Running {
     succeeded: Option<bool>,
 }
 
-impl Running {
+impl MeasuredProcess {
     fn start(mut command: Command) -> anyhow::Result<Self> {
         let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let line = format!("{command:?}");
@@ -123,7 +123,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for MeasuredProcess {
     fn drop(&mut self) {
         if self.succeeded.is_none() {
             let _ = self.child.kill();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn time_cpu_memory_and_output_are_told() {
+    fn time_cpu_memory_and_output_are_measured() {
         let busy = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); for ((i = 0; i < 100000; i++)); do :; done; echo done";
         let measured = measure(vec![shell(busy), shell("sleep 0.3; echo slept")]).unwrap();
         assert_eq!(measured.stdout, ["done\n", "slept\n"]);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn cpu_of_a_process_that_ended_is_told() {
+    fn cpu_of_an_ended_process_is_measured() {
         let cpu = cpu_of(|| {
             shell("for ((i = 0; i < 300000; i++)); do :; done").status()?;
             Ok(())
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_fails_is_an_error_with_what_it_said() {
+    fn the_error_of_a_failed_process_includes_its_stderr() {
         let error = measure(vec![shell("echo out of luck >&2; exit 3")]).unwrap_err().to_string();
         assert!(error.contains("out of luck"), "{error}");
         assert!(measure(vec![Command::new("no-such-program-here")]).is_err());

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
-use stentor_tests::npm;
-use stentor_tests::programs::checkout;
+use stentor_test_support::build::checkout;
+use stentor_test_support::npm;
 
 /// The sender made with `sqs-consumer`.
 const SQS_CONSUMER: &str = "sqs_consumer.mjs";

@@ -1,4 +1,4 @@
-//! What is played, and what is measured of it.
+//! The measurements.
 
 mod chain;
 mod emulator;
@@ -16,18 +16,18 @@ use crate::peers::Peers;
 use crate::programs::{Programs, build_function};
 use crate::report::Figure;
 
-/// Something that is played several times, and what each time gives.
+/// A measurement that is repeated several times.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What is measured of it.
+    /// The figures that it measures.
     pub figures: &'static [Figure],
-    /// Plays it once; a value for each figure.
+    /// Runs it once, and returns a value for each figure.
     pub play: fn(&Bench) -> anyhow::Result<Vec<f64>>,
 }
 
-/// What scenarios are played with.
+/// The programs that the scenarios use.
 #[derive(Debug)]
 pub struct Bench {
     programs: Programs,
@@ -36,12 +36,12 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// With those programs.
+    /// Uses these programs.
     pub fn of(programs: Programs) -> Self {
         Self { programs, function: OnceLock::new(), peers: OnceLock::new() }
     }
 
-    /// The function's `bootstrap`, built by whoever asks first.
+    /// Returns the function's `bootstrap`, built at the first call.
     fn function(&self) -> anyhow::Result<&Path> {
         if self.function.get().is_none() {
             let _ = self.function.set(build_function()?);
@@ -49,7 +49,7 @@ impl Bench {
         Ok(self.function.get().expect("it was just built"))
     }
 
-    /// The peers, installed by whoever asks first.
+    /// Returns the other programs, installed at the first call.
     fn peers(&self) -> anyhow::Result<&Peers> {
         if self.peers.get().is_none() {
             let _ = self.peers.set(Peers::install()?);
@@ -58,13 +58,13 @@ impl Bench {
     }
 }
 
-/// All of it, in the order in which it is played.
+/// All scenarios, in their order.
 pub fn all() -> Vec<Scenario> {
     let own = [producer::SCENARIOS, sender::SCENARIOS, function::SCENARIOS, chain::SCENARIOS].concat();
     [own.as_slice(), monitor::SCENARIOS, others::SCENARIOS, emulator::SCENARIOS].concat()
 }
 
-/// What noise cannot move, with few messages: for checks of every change.
+/// Short scenarios with figures that do not depend on the load of the machine.
 pub fn quick() -> Vec<Scenario> {
     vec![producer::QUICK, sender::QUICK]
 }

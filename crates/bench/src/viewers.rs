@@ -1,4 +1,4 @@
-//! Many who look at the monitor's page at once: each holds its stream of events open, and reads along.
+//! Concurrent clients of the monitor's page, each of which reads its stream of events.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,39 +12,39 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-/// How long the first update of each may take to come.
+/// Maximum time until every client has its first update.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What tells a viewer of the run.
+/// The start of an event with an update.
 const UPDATE: &[u8] = b"event: update\n";
 
-/// What ends an event (HTML Living Standard, "Server-sent events").
+/// The end of an event (HTML Living Standard, "Server-sent events").
 const END: &[u8] = b"\n\n";
 
-/// Viewers, until they are let go.
+/// Connected clients. Dropping it closes their connections.
 #[derive(Debug)]
 pub struct Viewers {
-    seen: Arc<Seen>,
+    counters: Arc<ViewerCounters>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    /// Viewers that saw anything.
+struct ViewerCounters {
+    /// Viewers that have received an update.
     present: AtomicUsize,
     updates: AtomicU64,
 }
 
 impl Viewers {
-    /// So many open the page's stream there; returns once each has been told of the run.
-    pub fn come(to: SocketAddr, count: usize) -> anyhow::Result<Self> {
-        let seen = Arc::new(Seen::default());
+    /// Connects `count` clients, and waits until each has received an update of the run.
+    pub fn connect(to: SocketAddr, count: usize) -> anyhow::Result<Self> {
+        let counters = Arc::new(ViewerCounters::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let shared = Arc::clone(&seen);
+        let shared = Arc::clone(&counters);
         let thread = std::thread::Builder::new().name("viewers".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let mut viewers = JoinSet::new();
@@ -54,19 +54,19 @@ impl Viewers {
                 let _ = stopped.await;
             });
         })?;
-        let viewers = Self { seen, stop: Some(stop), thread: Some(thread) };
+        let viewers = Self { counters, stop: Some(stop), thread: Some(thread) };
         let start = Instant::now();
-        while viewers.seen.present.load(Ordering::Relaxed) < count {
-            let present = viewers.seen.present.load(Ordering::Relaxed);
+        while viewers.counters.present.load(Ordering::Relaxed) < count {
+            let present = viewers.counters.present.load(Ordering::Relaxed);
             ensure!(start.elapsed() < PATIENCE, "only {present} of {count} viewers see the run");
             std::thread::sleep(LOOK_EVERY);
         }
         Ok(viewers)
     }
 
-    /// Updates that all of them have got so far.
+    /// Updates that all clients together have received so far.
     pub fn updates(&self) -> u64 {
-        self.seen.updates.load(Ordering::Relaxed)
+        self.counters.updates.load(Ordering::Relaxed)
     }
 }
 
@@ -79,8 +79,8 @@ impl Drop for Viewers {
     }
 }
 
-/// Reads a stream of events to its end; the page may not be served yet.
-async fn view(to: SocketAddr, seen: Arc<Seen>) -> anyhow::Result<()> {
+/// Reads a stream of events to its end. Retries until the page is served.
+async fn view(to: SocketAddr, counters: Arc<ViewerCounters>) -> anyhow::Result<()> {
     let mut stream = loop {
         match TcpStream::connect(to).await {
             Ok(stream) => break stream,
@@ -96,9 +96,9 @@ async fn view(to: SocketAddr, seen: Arc<Seen>) -> anyhow::Result<()> {
         while let Some(end) = unread.windows(END.len()).position(|bytes| bytes == END) {
             let event: Vec<u8> = unread.drain(..end + END.len()).collect();
             if event.windows(UPDATE.len()).any(|bytes| bytes == UPDATE) {
-                seen.updates.fetch_add(1, Ordering::Relaxed);
+                counters.updates.fetch_add(1, Ordering::Relaxed);
                 if std::mem::take(&mut is_new) {
-                    seen.present.fetch_add(1, Ordering::Relaxed);
+                    counters.present.fetch_add(1, Ordering::Relaxed);
                 }
             }
         }

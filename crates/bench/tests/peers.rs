@@ -1,17 +1,10 @@
-//! The raw loader and the peers against the emulator: each does the whole job, by the requests that it is to make.
+//! The other programs against the emulator: each does the whole job with the expected number of requests.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use stentor_bench::peers::Peers;
-use stentor_tests::{Count, Emulator, Program, Stack, scaled};
-
-fn raw(stack: &Stack, line: &str) -> Value {
-    let (job, rest) = line.split_once(' ').expect("a job and its flags");
-    let line = format!("{job} --endpoint {} --stack {} {rest}", Emulator::shared().url(), stack.name());
-    Program::new(Path::new(env!("CARGO_BIN_EXE_raw-loader")), &line).run().exits(0).json()
-}
+use stentor_test_support::{Emulator, MessageCount, Stack, scaled};
 
 #[track_caller]
 fn peer(mut command: Command) -> Value {
@@ -26,7 +19,7 @@ fn run_of(load: &Value) -> &str {
 
 #[track_caller]
 fn assert_all_sent(stack: &Stack, run: &str, messages: u64) {
-    assert_eq!(stack.count(run), Count { sent: messages, ..Count::default() });
+    assert_eq!(stack.count(run), MessageCount { sent: messages, ..MessageCount::default() });
     assert_eq!(stack.backlog("queue"), (0, 0));
 }
 
@@ -36,46 +29,6 @@ fn assert_requests_a_message(load: &Value, at_most: f64) {
         load["requests"].as_f64().expect("a number") / load["messages"].as_f64().expect("a number");
     assert!(requests <= at_most, "{load}");
     assert!(load["seconds"].as_f64().expect("a number") > 0.0, "{load}");
-}
-
-#[test]
-fn the_raw_loader_does_what_producer_and_sender_do() {
-    let stack = Stack::deploy();
-    let messages = scaled(1_000);
-    let made = raw(&stack, &format!("produce --messages {messages} --length 100 --concurrency 4"));
-    assert_eq!(made["messages"], messages);
-    assert_requests_a_message(&made, 0.14);
-    assert_eq!(stack.count(run_of(&made)), Count { pending: messages, ..Count::default() });
-    let sent = raw(&stack, "send --concurrency 4");
-    assert_eq!(sent["messages"], messages);
-    assert_requests_a_message(&sent, 0.32);
-    assert_all_sent(&stack, run_of(&made), messages);
-}
-
-#[test]
-fn a_sender_delivers_what_the_raw_loader_made() {
-    let stack = Stack::deploy();
-    let made = raw(&stack, "produce --messages 60 --length 1600 --concurrency 2");
-    stack.sender("-w 0 -f 0 -c 60 --idle-timeout 1").run().exits(0);
-    assert_all_sent(&stack, run_of(&made), 60);
-}
-
-#[test]
-fn the_raw_loader_says_what_went_wrong() {
-    let stack = Stack::deploy();
-    let elsewhere = format!("send --endpoint {} --stack nowhere", Emulator::shared().url());
-    let refused = Program::new(Path::new(env!("CARGO_BIN_EXE_raw-loader")), &elsewhere).run().exits(1);
-    assert!(
-        refused.stderr.contains("NonExistentQueue") || refused.stderr.contains("400"),
-        "{}",
-        refused.stderr
-    );
-    // A second conclusion of the same messages is refused by their condition, inside an answer of 200.
-    let made = raw(&stack, "produce --messages 20 --length 10 --concurrency 1");
-    stack.conclude_all(run_of(&made));
-    let line = format!("send --endpoint {} --stack {}", Emulator::shared().url(), stack.name());
-    let refused = Program::new(Path::new(env!("CARGO_BIN_EXE_raw-loader")), &line).run().exits(1);
-    assert!(refused.stderr.contains("refused"), "{}", refused.stderr);
 }
 
 #[test]
@@ -93,23 +46,23 @@ fn the_peers_do_the_same_job() {
     let messages = scaled(100);
     let made = peer(peers.boto3_producer(&endpoint, name, messages.try_into().expect("a hundred"), 100));
     assert_eq!((&made["messages"], &made["requests"]), (&messages.into(), &(2 * messages).into()));
-    assert_eq!(stack.count(run_of(&made)), Count { pending: messages, ..Count::default() });
+    assert_eq!(stack.count(run_of(&made)), MessageCount { pending: messages, ..MessageCount::default() });
     let sent = peer(peers.boto3_sender(&endpoint, name));
     assert_eq!((&sent["messages"], &sent["requests"]), (&messages.into(), &(5 * messages + 1).into()));
     assert_all_sent(&stack, run_of(&made), messages);
 
     let messages = scaled(1_000);
-    let made = raw(&stack, &format!("produce --messages {messages} --length 100 --concurrency 4"));
+    let run = stack.produce(&format!("-m {messages} -l 100"));
     let sent = peer(peers.sqs_consumers(&endpoint, name));
     assert_eq!(sent["messages"], messages);
     // Three for ten, and at the end each of its 32 consumers asks once in vain.
     assert_requests_a_message(&sent, 0.35 + 32.0 / messages as f64);
-    assert_all_sent(&stack, run_of(&made), messages);
+    assert_all_sent(&stack, &run, messages);
 
-    let made = raw(&stack, "produce --messages 50 --length 100 --concurrency 1");
+    let run = stack.produce("-m 50 -l 100");
     let sent = peer(peers.sqs_consumer(&endpoint, name));
     assert_eq!(sent["messages"], 50);
     // An update and a delete each, a receive for up to ten, and one in vain; a queue may give fewer at once.
     assert_requests_a_message(&sent, 3.1);
-    assert_all_sent(&stack, run_of(&made), 50);
+    assert_all_sent(&stack, &run, 50);
 }

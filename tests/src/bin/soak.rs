@@ -64,7 +64,7 @@ fn play_all(args: &Args, first: u64) -> (Report, Vec<u64>) {
                     }
                     let seed = first.wrapping_add(place);
                     let soak =
-                        Soak { seed, storm: Duration::from_secs(args.seconds), messages: args.messages };
+                        Soak { seed, duration: Duration::from_secs(args.seconds), messages: args.messages };
                     let (report, kept) = play(&soak);
                     let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                     done.0.add(&report);

@@ -1,27 +1,27 @@
-//! The faults that AWS and the way to it have, and which calls each can strike.
+//! The faults of AWS and of the network, and the calls that each can affect.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A call of a program, as the proxy sees it.
+/// A call of a program.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// What serves it.
+    /// The service called.
     pub service: Service,
     /// Its name, such as `SendMessageBatch`.
     pub operation: String,
-    /// What it asks.
+    /// Its input.
     pub input: Value,
 }
 
 impl Call {
-    /// The first statement of a `PartiQL` batch.
+    /// The first statement of a PartiQL batch.
     pub fn statement(&self) -> Option<&str> {
         self.input["Statements"][0]["Statement"].as_str()
     }
 
-    /// The table or queue that it is about.
+    /// The table or queue of the call.
     pub fn resource(&self) -> Option<&str> {
         let of_batch = || self.input["RequestItems"].as_object()?.keys().next().map(String::as_str);
         let of_queue = || self.input["QueueUrl"].as_str()?.rsplit('/').next();
@@ -40,77 +40,77 @@ pub enum Service {
     DynamoDb,
 }
 
-/// Something that goes wrong with a call.
+/// A fault that the proxy injects into a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Fault {
-    /// HTTP 500 before the service saw the request.
+pub enum ProxyFault {
+    /// HTTP 500; the request is not forwarded.
     InternalError,
-    /// HTTP 503 before the service saw the request.
+    /// HTTP 503; the request is not forwarded.
     Unavailable,
-    /// `DynamoDB`: the table's partition takes no more.
+    /// DynamoDB: the partition is throttled.
     ProvisionedThroughputExceeded,
-    /// `DynamoDB`: the table's control takes no more.
+    /// DynamoDB: the table is throttled.
     DynamoThrottling,
-    /// `DynamoDB`: the account takes no more.
+    /// DynamoDB: the account is throttled.
     RequestLimitExceeded,
     /// SQS: too many requests.
     RequestThrottled,
-    /// SQS: too many requests, in the words of the JSON protocol.
+    /// SQS: too many requests, with the code of the JSON protocol.
     SqsThrottling,
     /// SQS: too many messages in flight.
     OverLimit,
-    /// The credentials have expired, and are renewed in a moment.
+    /// The credentials have expired, and are renewed soon.
     ExpiredToken,
-    /// The connection is reset before the service saw the request.
+    /// The connection is reset; the request is not forwarded.
     ResetBefore,
-    /// The answer is lost after the service did the work: the connection is reset.
+    /// The connection is reset after the service carried out the call.
     AnswerLost,
-    /// The service did the work, and answers 500.
+    /// HTTP 500 after the service carried out the call.
     InternalErrorAfterwards,
-    /// The connection stays open and no answer comes.
+    /// The connection stays open without a response.
     Silence,
-    /// The answer comes in small pieces over seconds.
+    /// The response comes in small pieces over seconds.
     SlowDrip,
-    /// The answer comes late.
+    /// The response comes seconds late.
     Latency,
     /// Connections are refused for seconds.
     Refused,
     /// Entries of an SQS batch that the service failed to carry out.
     EntryFailed,
-    /// Entries of an SQS batch that were throttled, told as the sender's fault.
+    /// Entries of an SQS batch that were throttled, reported as a sender fault.
     EntryThrottled,
-    /// Entries of an SQS batch that were carried out and are told as failed.
+    /// Entries of an SQS batch that were carried out and are reported as failed.
     EntryAnswerLost,
     /// Statements inside an HTTP 200 that were throttled.
     StatementThrottled,
-    /// Statements inside an HTTP 200 that found the partition busy.
+    /// Statements inside an HTTP 200 that failed because the partition is throttled.
     StatementThroughputExceeded,
-    /// Statements inside an HTTP 200 that found the account busy.
+    /// Statements inside an HTTP 200 that failed because the account is throttled.
     StatementLimitExceeded,
     /// Statements inside an HTTP 200 that failed.
     StatementFailed,
-    /// Statements inside an HTTP 200 that met another write.
+    /// Statements inside an HTTP 200 that conflict with another write.
     StatementConflict,
-    /// Statements that were carried out and are told as failed inside an HTTP 200.
+    /// Statements that were carried out and are reported as failed inside an HTTP 200.
     StatementAnswerLost,
-    /// A failed condition comes without the item that failed it.
+    /// The response to a failed condition lacks the item.
     ItemNotReturned,
     /// Keys of a batch read that were not read.
     UnprocessedKeys,
-    /// A message is delivered twice at once.
+    /// A message is received twice at the same time.
     DeliveredTwice,
-    /// The queue's counts say 0 while messages wait.
+    /// The queue's approximate counts are 0 while messages are visible.
     CountsTooLow,
-    /// The queue's counts tell of messages that are gone.
+    /// The queue's approximate counts include deleted messages.
     CountsTooHigh,
-    /// A receipt handle is of no use any more.
+    /// A receipt handle has expired.
     StaleReceipt,
 }
 
-use Fault as F;
+use ProxyFault as F;
 use Service::{DynamoDb, Sqs};
 
-impl Fault {
+impl ProxyFault {
     /// All of them.
     pub const ALL: [Self; 31] = [
         F::InternalError,
@@ -158,12 +158,12 @@ impl Fault {
         words
     }
 
-    /// Whether it can strike this call.
-    pub fn can_strike(self, call: &Call) -> bool {
+    /// Whether it can affect this call.
+    pub fn can_affect(self, call: &Call) -> bool {
         let is = |operations: &[&str]| operations.contains(&call.operation.as_str());
         match self {
             F::InternalError | F::Unavailable => true,
-            // A program's first call is to find out whether anybody answers at all.
+            // A program's first call checks the endpoint without retries.
             F::ExpiredToken
             | F::ResetBefore
             | F::AnswerLost
@@ -193,7 +193,7 @@ impl Fault {
         }
     }
 
-    /// How much more seldom it comes in a storm than the others: it takes seconds each time.
+    /// How much less often it occurs in a mix than the others, since it takes seconds each time.
     fn rarity(self) -> f64 {
         match self {
             F::Silence => 40.0,
@@ -204,41 +204,41 @@ impl Fault {
     }
 }
 
-/// How likely each fault strikes a call that it can strike.
+/// The probability of each fault in the calls that it can affect.
 #[derive(Debug, Clone, Default)]
-pub struct Weather(BTreeMap<Fault, f64>);
+pub struct FaultPlan(BTreeMap<ProxyFault, f64>);
 
-impl Weather {
-    /// Nothing goes wrong.
-    pub fn calm() -> Self {
+impl FaultPlan {
+    /// No fault.
+    pub fn none() -> Self {
         Self::default()
     }
 
-    /// Just this, with that likelihood, from 0 to 1.
-    pub fn only(fault: Fault, likelihood: f64) -> Self {
-        Self(BTreeMap::from([(fault, likelihood)]))
+    /// One fault with that probability, from 0 to 1.
+    pub fn only(fault: ProxyFault, probability: f64) -> Self {
+        Self(BTreeMap::from([(fault, probability)]))
     }
 
-    /// That too; of two that could strike a call, the one that [`Fault`] names first is tried first.
-    pub fn and(mut self, fault: Fault, likelihood: f64) -> Self {
-        self.0.insert(fault, likelihood);
+    /// Adds a fault. Of two that can affect a call, the earlier variant of [`ProxyFault`] is tried first.
+    pub fn and(mut self, fault: ProxyFault, probability: f64) -> Self {
+        self.0.insert(fault, probability);
         self
     }
 
-    /// Everything, so that about that share of the calls is struck.
-    pub fn storm(share: f64) -> Self {
-        // A call can be struck by about half of the kinds.
-        let each = share * 2.0 / Fault::ALL.len() as f64;
-        Self(Fault::ALL.into_iter().map(|fault| (fault, each / fault.rarity())).collect())
+    /// All faults, so that about that fraction of the calls fails.
+    pub fn mix(share: f64) -> Self {
+        // About half of the faults can affect any one call.
+        let each = share * 2.0 / ProxyFault::ALL.len() as f64;
+        Self(ProxyFault::ALL.into_iter().map(|fault| (fault, each / fault.rarity())).collect())
     }
 
-    /// The fault that strikes the call, where `chance` (from 0 to 1) says so.
-    pub(crate) fn strike(&self, call: &Call, mut chance: f64) -> Option<Fault> {
-        for (fault, likelihood) in self.0.iter().filter(|(fault, _)| fault.can_strike(call)) {
-            if chance < *likelihood {
+    /// Chooses the fault of a call from a random number from 0 to 1.
+    pub(crate) fn choose(&self, call: &Call, mut draw: f64) -> Option<ProxyFault> {
+        for (fault, probability) in self.0.iter().filter(|(fault, _)| fault.can_affect(call)) {
+            if draw < *probability {
                 return Some(*fault);
             }
-            chance -= likelihood;
+            draw -= probability;
         }
         None
     }
@@ -253,18 +253,18 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_strikes_what_it_can_and_as_often_as_told() {
-        let weather = Weather::only(Fault::OverLimit, 0.25);
+    fn a_plan_chooses_faults_by_call_and_probability() {
+        let plan = FaultPlan::only(ProxyFault::OverLimit, 0.25);
         let receive = call(Sqs, "ReceiveMessage");
-        assert_eq!(weather.strike(&receive, 0.24), Some(Fault::OverLimit));
-        assert_eq!(weather.strike(&receive, 0.26), None);
-        assert_eq!(weather.strike(&call(Sqs, "SendMessageBatch"), 0.0), None);
-        let always = Weather::only(Fault::AnswerLost, 1.0);
-        assert_eq!(always.strike(&receive, 0.999), Some(Fault::AnswerLost));
+        assert_eq!(plan.choose(&receive, 0.24), Some(ProxyFault::OverLimit));
+        assert_eq!(plan.choose(&receive, 0.26), None);
+        assert_eq!(plan.choose(&call(Sqs, "SendMessageBatch"), 0.0), None);
+        let always = FaultPlan::only(ProxyFault::AnswerLost, 1.0);
+        assert_eq!(always.choose(&receive, 0.999), Some(ProxyFault::AnswerLost));
     }
 
     #[test]
-    fn every_fault_can_strike_some_call_of_the_programs() {
+    fn every_fault_can_affect_some_call_of_the_programs() {
         let calls = [
             call(Sqs, "ReceiveMessage"),
             call(Sqs, "DeleteMessageBatch"),
@@ -272,11 +272,12 @@ mod tests {
             call(DynamoDb, "BatchExecuteStatement"),
             call(DynamoDb, "BatchGetItem"),
         ];
-        for fault in Fault::ALL {
-            assert!(calls.iter().any(|call| fault.can_strike(call)), "{fault:?}");
+        for fault in ProxyFault::ALL {
+            assert!(calls.iter().any(|call| fault.can_affect(call)), "{fault:?}");
         }
-        let names: std::collections::BTreeSet<_> = Fault::ALL.into_iter().map(Fault::name).collect();
-        assert_eq!(names.len(), Fault::ALL.len());
+        let names: std::collections::BTreeSet<_> =
+            ProxyFault::ALL.into_iter().map(ProxyFault::name).collect();
+        assert_eq!(names.len(), ProxyFault::ALL.len());
         assert!(names.contains("answer lost"));
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::deaths::Deaths;
-use super::verdict::UpdateResult;
-use crate::Finished;
-use crate::proxy::Fault;
+use super::verdict::SoakResult;
+use crate::ProcessOutput;
+use crate::proxy::ProxyFault;
 
 /// What happened, and what came of it.
 #[derive(Debug, Clone, Default)]
@@ -15,12 +15,12 @@ pub struct Report {
     pub runs: u64,
     /// Messages of all of them.
     pub messages: u64,
-    /// How often each fault struck.
-    pub faults: BTreeMap<Fault, u64>,
+    /// How often each fault was injected.
+    pub faults: BTreeMap<ProxyFault, u64>,
     /// How often processes died, by kind.
     pub deaths: Deaths,
     /// Whether the promises were kept.
-    pub verdict: UpdateResult,
+    pub verdict: SoakResult,
     /// What the senders said of themselves.
     pub senders: SenderCounts,
 }
@@ -35,7 +35,7 @@ pub struct SenderCounts {
 }
 
 impl SenderCounts {
-    pub(super) fn of(ended: &[Finished]) -> Self {
+    pub(super) fn of(ended: &[ProcessOutput]) -> Self {
         let mut counts = Self::default();
         for line in ended.iter().filter_map(|ended| ended.stdout.lines().last()) {
             let Ok(summary) = serde_json::from_str::<serde_json::Value>(line) else { continue };

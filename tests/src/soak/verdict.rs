@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{Count, Stack};
+use crate::{MessageCount, Stack};
 
 /// What a run came to.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct UpdateResult {
+pub struct SoakResult {
     /// Messages neither concluded nor among the dead letters.
     pub lost: u64,
     /// By how much the tallies exceed the table: messages counted twice.
@@ -19,7 +19,7 @@ pub struct UpdateResult {
     pub dead_letters: u64,
 }
 
-impl UpdateResult {
+impl SoakResult {
     /// All promises were kept.
     pub fn is_good(self) -> bool {
         self.lost + self.counted_twice + self.not_counted == 0
@@ -50,7 +50,7 @@ impl<'a> Witness<'a> {
         // The tallies first: the table can only have grown when it is counted.
         let shown = self.stack.tallied(self.run);
         let items = self.stack.items(self.run);
-        let count = Count::of(&items);
+        let count = MessageCount::of(&items);
         if shown.0 > count.sent || shown.1 > count.failed || count.total() > self.messages {
             return Err(format!("tallies of {shown:?} exceed the table's {count:?}"));
         }
@@ -69,17 +69,17 @@ fn outcomes(items: &[Value]) -> BTreeSet<(String, String)> {
 }
 
 /// The promises, once all is over: what became of each message that was planned, and whether it was counted.
-pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<UpdateResult, String> {
+pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<SoakResult, String> {
     let items = stack.items(run);
     let letters = stack.dead_letters();
-    let count = Count::of(&items);
+    let count = MessageCount::of(&items);
     let is_letter = |item: &&Value| letters.contains(item["id"]["S"].as_str().unwrap_or_default());
     let dead_letters =
         items.iter().filter(|item| item["status"]["S"] == "PENDING").filter(is_letter).count() as u64;
     stack.drain_stream();
     let (sent, failed) = stack.tallied(run);
     let audited = stack.monitor(&format!("audit --run {run}")).run();
-    let verdict = UpdateResult {
+    let verdict = SoakResult {
         lost: messages.saturating_sub(count.sent + count.failed + dead_letters),
         counted_twice: sent.saturating_sub(count.sent) + failed.saturating_sub(count.failed),
         not_counted: count.sent.saturating_sub(sent) + count.failed.saturating_sub(failed),

@@ -3,6 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use stentor_fake_aws::Fault;
+
 use super::Truth;
 
 /// How many instances of the function there are at most.
@@ -19,7 +21,7 @@ pub struct Script {
     pub truth: Truth,
     /// What is done, one after the other; what an instance is given goes on beside it.
     pub steps: Vec<Step>,
-    /// How the metrics table takes each call, from the first on; it takes all later ones well.
+    /// The faults of the first calls to the metrics table. All later calls succeed.
     pub faults: Vec<Fault>,
 }
 
@@ -96,31 +98,6 @@ pub enum Emptiness {
     Null,
     /// It is empty.
     Empty,
-}
-
-/// How the metrics table takes a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Well.
-    None,
-    /// It throttles.
-    Throttled,
-    /// It fails with this HTTP status.
-    Failed(u16),
-    /// It refuses the call for good.
-    Refused,
-    /// The connection is lost before it does anything.
-    LostBefore,
-    /// The connection is lost after it did what it was asked.
-    LostAfter,
-    /// The connection is lost, and it does what it was asked only that many calls later.
-    Late(usize),
-    /// It answers after a long silence.
-    Silent,
-    /// The caller is killed before it does anything.
-    KillBefore,
-    /// The caller is killed after it did what it was asked.
-    KillAfter,
 }
 
 impl Script {

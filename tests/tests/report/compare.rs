@@ -1,7 +1,7 @@
 //! `monitor compare`: two runs side by side.
 
 use serde_json::{Value, json};
-use stentor_tests::{Finished, Stack};
+use stentor_tests::{ProcessOutput, Stack};
 
 use super::reading::{folder, follows, page, path, read, select};
 
@@ -27,7 +27,7 @@ fn figure<'c>(comparison: &'c Value, name: &str) -> &'c Value {
 fn what_a_changed_setting_did_stands_side_by_side() {
     let stack = Stack::deploy();
     let [first, second] = two_runs(&stack);
-    let compare = |flags: &str| -> Finished {
+    let compare = |flags: &str| -> ProcessOutput {
         stack.monitor(&format!("compare {first} {second} {flags}")).run().exits(0)
     };
     let told = compare("--json").json();

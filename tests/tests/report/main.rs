@@ -159,7 +159,7 @@ fn a_path_that_cannot_be_written_is_told_before_anything_is_asked() {
         ("folder.html", "it is a folder"),
     ] {
         let file = path(&folder, name);
-        let refused = stack.behind(&proxy).monitor(&format!("report {file}")).run().exits(1);
+        let refused = stack.at_port(proxy.port()).monitor(&format!("report {file}")).run().exits(1);
         for words in [file.as_str(), why, "Give a file in a folder"] {
             assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
         }

@@ -8,7 +8,7 @@ use scraper::{ElementRef, Html, Selector};
 use serde_json::{Value, json};
 use stentor_cli::format;
 use stentor_tests::Stack;
-use stentor_tests::programs::checkout;
+use stentor_tests::build::checkout;
 use tempfile::TempDir;
 
 /// A folder that goes with the test.

@@ -4,6 +4,7 @@
 //! The scripts are those that the counting is held against in memory too; here instances are processes that
 //! speak the Lambda Runtime API, and really run at once.
 
+mod call_check;
 mod reading;
 mod stage;
 

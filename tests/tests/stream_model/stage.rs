@@ -1,18 +1,26 @@
 //! Where scripts are played: real instances of the function, and a table for them.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use stentor_core::tally::Tally;
+use stentor_fake_aws::FakeAws;
 use stentor_tests::stream::{
     From, INSTANCES, Progress, Script, Shard, Step, Truth, Window, empty_answer, empty_event, event, run_name,
 };
-use stentor_tests::{Function, Invoked, MetricsStandIn};
+use stentor_tests::{Function, InvocationResult};
 
+use crate::call_check::check_call;
 use crate::reading::{Expected, read};
+use crate::reading::{Reading, read};
+
+/// The stack of the fake.
+const STACK: &str = "stentor";
+pub const METRICS_TABLE: &str = "stentor-metrics";
 
 /// A table and instances that many scripts are played with, one after the other.
 pub struct Stage {
-    table: MetricsStandIn,
+    fake: FakeAws,
     instances: [Option<Instance>; INSTANCES],
     stories: u64,
 }
@@ -38,13 +46,16 @@ struct Play<'a> {
 
 impl Stage {
     pub fn set() -> Self {
-        Self { table: MetricsStandIn::start(), instances: Default::default(), stories: 0 }
+        let fake = FakeAws::start(STACK, Duration::ZERO).expect("a loopback port is free");
+        fake.set_call_check(check_call);
+        fake.record_puts();
+        Self { fake, instances: Default::default(), stories: 0 }
     }
 
     /// Plays a script, with runs of its own; the error says what came out wrong.
     pub fn play(&mut self, script: &Script) -> Result<(), String> {
         self.stories += 1;
-        self.table.plan(&script.faults);
+        self.fake.inject(&script.faults);
         let truth = &script.truth;
         let (progress, story) = (Progress::of(truth), self.stories);
         let play = Play { stage: self, truth, progress, story, faultless: false };
@@ -59,8 +70,9 @@ impl Stage {
     fn instance(&mut self, place: usize) -> &mut Instance {
         self.instances[place].get_or_insert_with(|| {
             let access_key = format!("INSTANCE{place}");
-            let function = Function::start_at(&self.table.url(), MetricsStandIn::NAME, &access_key);
-            self.table.know(&access_key, function.life());
+            let function = Function::start_at(&self.fake.endpoint(), METRICS_TABLE, &access_key);
+            let process = function.process().clone();
+            self.fake.register_caller(&access_key, move || process.kill());
             Instance { function, work: None }
         })
     }
@@ -74,7 +86,7 @@ impl Play<'_> {
                 .map_err(|wrong| format!("after {step:?}: {wrong}"))?;
         }
         (0..INSTANCES).try_for_each(|instance| self.finish(instance))?;
-        self.stage.table.recover();
+        self.stage.fake.recover();
         self.faultless = true;
         for shard in 0..self.truth.shards.len() {
             for (instance, from) in [(0, From::Next), (1, From::Beginning)] {
@@ -118,12 +130,12 @@ impl Play<'_> {
         let Some(working) = &mut self.stage.instances[instance] else { return Ok(()) };
         let Some((shard, changes)) = working.work.take() else { return Ok(()) };
         match working.function.finish() {
-            Invoked::Answered(answer) if answer == empty_answer() => {
+            InvocationResult::Answered(answer) if answer == empty_answer() => {
                 self.progress.answered(shard, &changes);
                 Ok(())
             }
-            Invoked::Failed(_) if !self.faultless => Ok(()),
-            Invoked::Killed if !self.faultless => {
+            InvocationResult::Failed(_) if !self.faultless => Ok(()),
+            InvocationResult::Killed if !self.faultless => {
                 self.stage.instances[instance] = None;
                 Ok(())
             }
@@ -133,7 +145,9 @@ impl Play<'_> {
 
     /// Each must be the tally of its shard's beginning up to its checkpoint, of which all was delivered.
     fn check_what_was_written(&self) -> Result<(), String> {
-        for item in self.stage.table.take_written() {
+        let fake = &self.stage.fake;
+        assert_eq!(fake.violations(), [""; 0]);
+        for item in fake.take_recorded_puts() {
             let text = |name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
             let (run, part) = (text("run"), text("part"));
             // A killed instance's last call may come in after the end of its script.
@@ -153,6 +167,8 @@ impl Play<'_> {
             let part = format!("shard#{}", shard.id);
             let expected = Expected::of(shard.conclusions(number, shard.changes.len()));
             let item = self.stage.table.item(&run_name(self.story, number), &part);
+            let right = Reading::of(shard.conclusions(number, shard.changes.len()));
+            let item = self.stage.fake.metrics_item(&run_name(self.story, number), &part);
             let found = match item {
                 Some(item) => read(&item["tally"])?,
                 None => Tally::default(),

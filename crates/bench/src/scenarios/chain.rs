@@ -1,4 +1,6 @@
-//! The whole chain on the sink: what a million messages cost.
+//! The whole chain on the fake: what a million messages cost.
+
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use stentor_core::cost::{AggregatorModel, BilledUsage, Dollars, Prices};
@@ -6,12 +8,12 @@ use stentor_core::cost::{AggregatorModel, BilledUsage, Dollars, Prices};
 use super::function::units_a_put;
 use super::{Bench, Scenario};
 use crate::measure::measure;
-use crate::programs::Place;
+use crate::programs::{STACK, Target};
 use crate::report::Figure;
-use crate::sink::{Latency, Sink};
+use stentor_fake_aws::FakeAws;
 
 /// What AWS takes for a call, about.
-const LATENCY: Latency = Latency::of_ms(20);
+const LATENCY: Duration = Duration::from_millis(20);
 
 /// How the stream is counted, as the stack's template has it, in so many shards, by puts of so many units. The function
 /// runs in no time worth telling.
@@ -59,19 +61,19 @@ fn play(
     line: &str,
     shards: u32,
 ) -> anyhow::Result<Vec<f64>> {
-    let sink = Sink::start(LATENCY)?;
-    let place = Place::of(&sink);
+    let fake = FakeAws::start(STACK, LATENCY)?;
+    let target = Target::of(&fake);
     let mut commands =
-        vec![bench.programs.producer(&place, &format!("-m {messages} --rate {rate} --seed 1"))];
+        vec![bench.programs.producer(&target, &format!("-m {messages} --rate {rate} --seed 1"))];
     let line = format!("{line} --idle-timeout 3");
-    commands.extend((0..senders).map(|_| bench.programs.sender(&place, &line)));
+    commands.extend((0..senders).map(|_| bench.programs.sender(&target, &line)));
     measure(commands)?;
-    let pending = sink.statuses().get("PENDING").copied().unwrap_or(0);
-    ensure!(sink.backlog() == (0, 0) && pending == 0, "{pending} messages are still pending");
-    let counts = sink.counts();
+    let pending = fake.statuses().get("PENDING").copied().unwrap_or(0);
+    ensure!(fake.backlog() == (0, 0) && pending == 0, "{pending} messages are still pending");
+    let stats = fake.stats();
     let a_message = |count: f64| count / f64::from(messages);
-    let queue_requests = a_message(counts.queue_requests() as f64);
-    let (write_units, read_units) = (a_message(counts.write_units), a_message(counts.read_units));
+    let queue_requests = a_message(stats.queue_requests() as f64);
+    let (write_units, read_units) = (a_message(stats.write_units), a_message(stats.read_units));
     let counting = counting(shards, units_a_put(bench, rate, shards)?);
     let million = BilledUsage {
         queue_requests: Some(queue_requests * 1e6),
@@ -80,6 +82,6 @@ fn play(
         counted: counting.of(1e6, 1e6 / f64::from(rate)),
     };
     let dollars = Dollars::of(&million, &Prices::default());
-    let total = dollars.total().context("the sink counts all of it")?;
+    let total = dollars.total().context("the fake stats all of it")?;
     Ok(vec![total, queue_requests, write_units, read_units, counting.tally_units, dollars.tallies])
 }

@@ -1,15 +1,15 @@
-//! The function, as it is deployed, driven as Lambda drives it, and counting into the sink.
+//! The function, as it is deployed, driven as Lambda drives it, and counting into the fake.
 
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use stentor_aws::names::StackName;
-use stentor_tests::Function;
+use stentor_fake_aws::FakeAws;
+use stentor_test_support::Function;
 
 use super::{Bench, Scenario};
 use crate::measure::cpu_of;
+use crate::programs::STACK;
 use crate::report::Figure;
-use crate::sink::{Latency, STACK, Sink};
 use crate::stream::Stream;
 
 /// The largest batch that the stack's template allows.
@@ -42,10 +42,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// A new instance that counts into a sink.
-fn start(bench: &Bench, sink: &Sink) -> anyhow::Result<Function> {
-    let stack: StackName = STACK.parse()?;
-    Ok(Function::start_program(bench.function()?, &sink.endpoint(), &stack.metrics_table(), "test"))
+/// A new instance that stats into a fake.
+fn start(bench: &Bench, fake: &FakeAws) -> anyhow::Result<Function> {
+    let table = format!("{STACK}-metrics");
+    Ok(Function::start_program(bench.function()?, &fake.endpoint(), &table, "test"))
 }
 
 fn count(function: &Function, batch: String) -> anyhow::Result<()> {
@@ -57,10 +57,10 @@ fn instance(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     const BATCHES: u32 = 200;
     let program = bench.function()?;
     let size = std::fs::metadata(program).context("the function was just built")?.len();
-    let sink = Sink::start(Latency::default())?;
+    let fake = FakeAws::start(STACK, Duration::ZERO)?;
     let mut starts = Vec::with_capacity(STARTS);
     for _ in 0..STARTS {
-        starts.push(start(bench, &sink)?.cold_start());
+        starts.push(start(bench, &fake)?.cold_start());
     }
     starts.sort();
     // What an instance takes to start, and to warm up, is in both.
@@ -70,15 +70,15 @@ fn instance(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     Ok(vec![size as f64, milliseconds(starts[STARTS / 2]), cpu_ms, writes])
 }
 
-/// CPU of an instance that counts so many batches of a run, seconds, and the writes that each took.
+/// CPU of an instance that stats so many batches of a run, seconds, and the writes that each took.
 fn count_batches(bench: &Bench, batches: u32) -> anyhow::Result<(f64, f64)> {
-    let sink = Sink::start(Latency::default())?;
+    let fake = FakeAws::start(STACK, Duration::ZERO)?;
     let mut stream = Stream::usual(1_000.0)?;
     let cpu = cpu_of(|| {
-        let function = start(bench, &sink)?;
+        let function = start(bench, &fake)?;
         (0..batches).try_for_each(|_| count(&function, stream.batch(BATCH)))
     })?;
-    Ok((cpu, sink.counts().of("PutItem").requests as f64 / f64::from(batches)))
+    Ok((cpu, fake.stats().of("PutItem").requests as f64 / f64::from(batches)))
 }
 
 fn milliseconds(duration: Duration) -> f64 {
@@ -87,25 +87,25 @@ fn milliseconds(duration: Duration) -> f64 {
 
 /// Bytes of the item of a tally of a million messages, whose times are as wide as they may come.
 fn widest_tally(bench: &Bench) -> anyhow::Result<f64> {
-    let sink = Sink::start(Latency::default())?;
-    let function = start(bench, &sink)?;
+    let fake = FakeAws::start(STACK, Duration::ZERO)?;
+    let function = start(bench, &fake)?;
     let mut stream = Stream::wide(1_000.0)?;
     for _ in 0..MILLION / BATCH {
         count(&function, stream.batch(BATCH))?;
     }
-    Ok(sink.largest_of_metrics() as f64)
+    Ok(fake.largest_metrics_item() as f64)
 }
 
 /// Write units that a put of a shard's tally takes, on the average of a run of a million messages that are concluded at
 /// that rate: a batch a second. The shards are all alike, so that one is counted.
 pub(super) fn units_a_put(bench: &Bench, messages_per_second: u32, shards: u32) -> anyhow::Result<f64> {
-    let sink = Sink::start(Latency::default())?;
-    let function = start(bench, &sink)?;
+    let fake = FakeAws::start(STACK, Duration::ZERO)?;
+    let function = start(bench, &fake)?;
     let mut stream = Stream::usual(f64::from(messages_per_second) / f64::from(shards))?;
     let concluded_in = |seconds: u32| seconds * messages_per_second / shards;
     for second in 0..MILLION / messages_per_second {
         count(&function, stream.batch(concluded_in(second + 1) - concluded_in(second)))?;
     }
-    let counts = sink.counts();
-    Ok(counts.write_units / counts.of("PutItem").requests as f64)
+    let stats = fake.stats();
+    Ok(stats.write_units / stats.of("PutItem").requests as f64)
 }

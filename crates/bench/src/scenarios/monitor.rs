@@ -1,4 +1,4 @@
-//! The monitor, while it watches a run of a million messages that goes on.
+//! The monitor, while it shows a run of a million messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,36 +7,36 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
 use stentor_aws::clock::now_ms;
-use stentor_aws::names::StackName;
 use stentor_core::run::{BodyLength, Plan};
-use stentor_tests::Function;
+use stentor_fake_aws::FakeAws;
+use stentor_test_support::Function;
 
 use super::{Bench, Scenario};
+use crate::fill::{put_heartbeat, put_run_record};
 use crate::measure::peak_kib_of;
-use crate::programs::Place;
+use crate::programs::{STACK, Target};
 use crate::report::Figure;
-use crate::sink::{Counts, Latency, STACK, Sink};
 use crate::stream::Stream;
 use crate::viewers::Viewers;
 
 const MILLION: u32 = 1_000_000;
 
-/// Shards of the stream that count, and senders at work.
+/// Number of shards, and of senders.
 const SHARDS: u8 = 8;
 
-/// Batches of a thousand that each shard has counted before anybody looks.
+/// Batches of a thousand records that each shard has counted before the monitor starts.
 const BATCHES_BEFORE: u32 = 110;
 
-/// What each shard counts in a second.
+/// What each shard stats in a second.
 const A_SECOND: u32 = 125;
 
-/// How long it is watched.
+/// Duration of the measurement.
 const WATCHED: Duration = Duration::from_secs(20);
 
 /// Pages that are open at once.
 const VIEWERS: usize = 500;
 
-/// How long the first frame may take to come at all.
+/// Maximum time until the first frame.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -63,20 +63,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let mut run = Going::start(bench)?;
+    let mut run = LiveRun::start(bench)?;
     let started = Instant::now();
-    let mut view = bench.programs.monitor(&run.place(), "-t 5").start_on_terminal(200, 60);
+    let mut view = bench.programs.monitor(&run.target(), "-t 5").start_on_terminal(200, 60);
     while !view.text().contains("RUNNING") {
         ensure!(started.elapsed() < PATIENCE, "the monitor shows no run:\n{}", view.text());
         std::thread::sleep(Duration::from_millis(2));
     }
     let first_frame = started.elapsed();
     let monitor = view.program();
-    let (cpu, asked) = (monitor.cpu_time(), run.asked());
+    let (cpu, asked) = (monitor.cpu_time(), run.monitor_requests());
     std::thread::sleep(WATCHED);
-    let (cpu, asked) = (monitor.cpu_time().saturating_sub(cpu), run.asked() - asked);
+    let (cpu, asked) = (monitor.cpu_time().saturating_sub(cpu), run.monitor_requests() - asked);
     let peak = peak_kib_of(monitor.id()).context("the monitor has ended")?;
-    run.still_goes_on()?;
+    run.check_running()?;
     let intervals = WATCHED.as_secs_f64() / 5.0;
     Ok(vec![
         first_frame.as_secs_f64() * 1_000.0,
@@ -87,15 +87,15 @@ fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
 }
 
 fn on_a_page(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let mut run = Going::start(bench)?;
-    let mut page = bench.programs.monitor(&run.place(), "serve 0 -t 1").start_page();
-    let viewers = Viewers::come(page.address().parse()?, VIEWERS)?;
+    let mut run = LiveRun::start(bench)?;
+    let mut page = bench.programs.monitor(&run.target(), "serve 0 -t 1").start_page();
+    let viewers = Viewers::connect(page.address().parse()?, VIEWERS)?;
     let monitor = page.program();
-    let (cpu, asked, updates) = (monitor.cpu_time(), run.asked(), viewers.updates());
+    let (cpu, asked, updates) = (monitor.cpu_time(), run.monitor_requests(), viewers.updates());
     std::thread::sleep(WATCHED);
-    let (cpu, asked) = (monitor.cpu_time().saturating_sub(cpu), run.asked() - asked);
+    let (cpu, asked) = (monitor.cpu_time().saturating_sub(cpu), run.monitor_requests() - asked);
     let updates = viewers.updates() - updates;
-    run.still_goes_on()?;
+    run.check_running()?;
     let peak = peak_kib_of(monitor.id()).context("the monitor has ended")?;
     let intervals = WATCHED.as_secs_f64();
     Ok(vec![
@@ -106,58 +106,57 @@ fn on_a_page(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     ])
 }
 
-/// A run that goes on in a sink, a thousand messages a second; it stands still where it is let go.
-struct Going {
-    sink: Arc<Sink>,
+/// A run in a fake with a thousand outcomes a second. Dropping it stops the run.
+struct LiveRun {
+    fake: Arc<FakeAws>,
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
-impl Going {
+impl LiveRun {
     fn start(bench: &Bench) -> anyhow::Result<Self> {
-        let sink = Arc::new(Sink::start(Latency::default())?);
-        let stack: StackName = STACK.parse()?;
-        let function =
-            Function::start_program(bench.function()?, &sink.endpoint(), &stack.metrics_table(), "test");
-        // A thousand a second: what is counted already took its time.
+        let fake = Arc::new(FakeAws::start(STACK, Duration::ZERO)?);
+        let table = format!("{STACK}-metrics");
+        let function = Function::start_program(bench.function()?, &fake.endpoint(), &table, "test");
+        // What is counted already took that time, at a thousand a second.
         let began = now_ms() - u64::from(BATCHES_BEFORE) * 1_000 * 1_000 / u64::from(A_SECOND);
         let mut shards = Vec::new();
         for shard in 0..SHARDS {
             shards.push(Stream::usual(f64::from(A_SECOND))?.in_shard(shard).since(began));
         }
         let length = BodyLength { max: 100, exact: false };
-        sink.record(&Plan::new(shards[0].run(), 1, MILLION, length)?, began)?;
-        let mut run = Run { function, shards, sink: Arc::clone(&sink), sent: 0 };
+        put_run_record(&fake, &Plan::new(shards[0].run(), 1, MILLION, length)?, began)?;
+        let mut run = RunDriver { function, shards, fake: Arc::clone(&fake), sent: 0 };
         for _ in 0..BATCHES_BEFORE {
             run.count(1_000)?;
         }
         let ends = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&ends);
         let thread = std::thread::spawn(move || run.go_on(&ended));
-        Ok(Self { sink, ends, thread: Some(thread) })
+        Ok(Self { fake, ends, thread: Some(thread) })
     }
 
-    fn place(&self) -> Place {
-        Place::of(&self.sink)
+    fn target(&self) -> Target {
+        Target::of(&self.fake)
     }
 
-    /// Requests that a monitor makes, and a function does not once it is warm.
-    fn asked(&self) -> u64 {
-        let counts: Counts = self.sink.counts();
+    /// Counts the requests of the monitor. A warm function makes none of these.
+    fn monitor_requests(&self) -> u64 {
+        let stats = self.fake.stats();
         let operations = ["Query", "GetItem", "GetQueueAttributes"];
-        operations.iter().map(|operation| counts.of(operation).requests).sum()
+        operations.iter().map(|operation| stats.of(operation).requests).sum()
     }
 
-    /// An error where the run has come to a standstill, which is less to watch.
-    fn still_goes_on(&mut self) -> anyhow::Result<()> {
+    /// Fails if the run has stopped, since the monitor then has less to show.
+    fn check_running(&mut self) -> anyhow::Result<()> {
         match self.thread.take_if(|thread| thread.is_finished()) {
-            Some(ended) => ended.join().map_err(|_| anyhow!("what brings the run on panicked"))?,
+            Some(ended) => ended.join().map_err(|_| anyhow!("the thread of the run panicked"))?,
             None => Ok(()),
         }
     }
 }
 
-impl Drop for Going {
+impl Drop for LiveRun {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -166,23 +165,23 @@ impl Drop for Going {
     }
 }
 
-/// What brings a run on.
-struct Run {
+/// Writes the tallies and heartbeats of a run.
+struct RunDriver {
     function: Function,
     shards: Vec<Stream>,
-    sink: Arc<Sink>,
-    /// What each sender has sent.
+    fake: Arc<FakeAws>,
+    /// Messages that each sender has sent.
     sent: u64,
 }
 
-impl Run {
-    /// Counts a batch in each shard, and has each sender give a sign of life.
+impl RunDriver {
+    /// Counts a batch in each shard, and writes the heartbeat of each sender.
     fn count(&mut self, records: u32) -> anyhow::Result<()> {
         self.sent += u64::from(records);
-        for (place, shard) in self.shards.iter_mut().enumerate() {
+        for (number, shard) in self.shards.iter_mut().enumerate() {
             let counted = self.function.invoke_with(shard.batch(records));
             counted.map_err(|error| anyhow!("the function failed: {error}"))?;
-            self.sink.beat(&format!("sender-{place}"), self.sent, now_ms())?;
+            put_heartbeat(&self.fake, &format!("sender-{number}"), self.sent, now_ms())?;
         }
         Ok(())
     }

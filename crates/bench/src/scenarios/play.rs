@@ -1,102 +1,104 @@
-//! What the scenarios have in common: a producer or some senders on a sink.
+//! Runs a producer or senders on a fake.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use stentor_aws::clock::now_ms;
 use stentor_core::run::{BodyLength, Plan, RunId};
+use stentor_fake_aws::{FakeAws, RequestStats};
 
 use super::Bench;
-use crate::measure::{Measured, measure};
-use crate::programs::Place;
-use crate::sink::{Counts, Latency, Sink};
+use crate::fill::put_run;
+use crate::measure::{Measurement, measure};
+use crate::programs::{STACK, Target};
 
 /// Longest text of the messages, characters: the producer's default.
 pub(super) const LENGTH: u16 = 100;
 
-/// What a producer or some senders took for some messages.
+/// The measured run of a producer or of senders.
 #[derive(Debug)]
 pub(super) struct Played {
     pub(super) messages: f64,
-    pub(super) measured: Measured,
-    pub(super) counts: Counts,
-    /// From the first message to the last, without what comes before and after.
+    pub(super) measured: Measurement,
+    pub(super) stats: RequestStats,
+    /// Time from the first message to the last, without start and end of the programs.
     pub(super) took_seconds: f64,
 }
 
 impl Played {
     pub(super) fn requests_a_message(&self) -> f64 {
-        self.counts.requests() as f64 / self.messages
+        self.stats.requests() as f64 / self.messages
     }
 
     pub(super) fn messages_per_second(&self) -> f64 {
         self.messages / self.took_seconds
     }
 
-    /// CPU a message that more messages took, µs: what a program takes to start is in both.
+    /// CPU per message beyond a run with fewer messages, µs. This excludes the start of the program.
     pub(super) fn cpu_beyond(&self, fewer: &Self) -> f64 {
         let cpu = self.measured.cpu_seconds - fewer.measured.cpu_seconds;
         cpu / (self.messages - fewer.messages) * 1e6
     }
 }
 
-/// A producer of so many messages.
-pub(super) fn produce(bench: &Bench, messages: u32, latency: Latency) -> anyhow::Result<Played> {
-    produce_by(messages, latency, |place| {
-        bench.programs.producer(place, &format!("-m {messages} -l {LENGTH} --seed 1"))
+/// Runs a producer of that many messages.
+pub(super) fn produce(bench: &Bench, messages: u32, latency: Duration) -> anyhow::Result<Played> {
+    produce_by(messages, latency, |target| {
+        bench.programs.producer(target, &format!("-m {messages} -l {LENGTH} --seed 1"))
     })
 }
 
-/// Anything that produces so many messages.
+/// Runs any program that produces that many messages.
 pub(super) fn produce_by(
     messages: u32,
-    latency: Latency,
-    program: impl FnOnce(&Place) -> Command,
+    latency: Duration,
+    program: impl FnOnce(&Target) -> Command,
 ) -> anyhow::Result<Played> {
-    let sink = Sink::start(latency)?;
-    let measured = measure(vec![program(&Place::of(&sink))])?;
-    let counts = sink.counts();
-    let (waiting, hidden) = sink.backlog();
-    let pending = sink.statuses().get("PENDING").copied().unwrap_or(0);
+    let fake = FakeAws::start(STACK, latency)?;
+    let measured = measure(vec![program(&Target::of(&fake))])?;
+    let stats = fake.stats();
+    let (waiting, hidden) = fake.backlog();
+    let pending = fake.statuses().get("PENDING").copied().unwrap_or(0);
     ensure!(
         waiting + hidden == messages as usize && pending == messages as usize,
         "{waiting} of {messages} messages are on the queue, and {pending} in the table"
     );
-    let took = counts.producing_took().context("nothing was sent")?;
-    Ok(Played { messages: messages.into(), measured, took_seconds: took.as_secs_f64(), counts })
+    let took = stats.sending_took().context("nothing was sent")?;
+    Ok(Played { messages: messages.into(), measured, took_seconds: took.as_secs_f64(), stats })
 }
 
-/// Some senders for so many messages, with flags as typed.
+/// Runs senders with these arguments on that many messages.
 pub(super) fn send(
     bench: &Bench,
     messages: u32,
-    latency: Latency,
+    latency: Duration,
     senders: usize,
     line: &str,
 ) -> anyhow::Result<Played> {
-    send_by(messages, latency, |place| {
+    send_by(messages, latency, |target| {
         let line = format!("{line} --idle-timeout 1 --seed 1");
-        (0..senders).map(|_| bench.programs.sender(place, &line)).collect()
+        (0..senders).map(|_| bench.programs.sender(target, &line)).collect()
     })
 }
 
-/// Anything that sends so many messages.
+/// Runs any programs that send that many messages.
 pub(super) fn send_by(
     messages: u32,
-    latency: Latency,
-    programs: impl FnOnce(&Place) -> Vec<Command>,
+    latency: Duration,
+    programs: impl FnOnce(&Target) -> Vec<Command>,
 ) -> anyhow::Result<Played> {
-    let sink = Sink::start(latency)?;
+    let fake = FakeAws::start(STACK, latency)?;
     let run = RunId::from_parts(now_ms(), u128::from(messages));
-    sink.fill(&Plan::new(run, 1, messages, BodyLength { max: LENGTH, exact: false })?)?;
-    let measured = measure(programs(&Place::of(&sink)))?;
-    let counts = sink.counts();
-    let (waiting, hidden) = sink.backlog();
-    let pending = sink.statuses().get("PENDING").copied().unwrap_or(0);
+    put_run(&fake, &Plan::new(run, 1, messages, BodyLength { max: LENGTH, exact: false })?)?;
+    let measured = measure(programs(&Target::of(&fake)))?;
+    let stats = fake.stats();
+    let (waiting, hidden) = fake.backlog();
+    let pending = fake.statuses().get("PENDING").copied().unwrap_or(0);
     ensure!(
         waiting + hidden + pending == 0,
-        "of {messages} messages {waiting} still wait, {hidden} are held, and {pending} are pending"
+        "of {messages} messages {waiting} are on the queue, {hidden} in flight, and {pending} pending"
     );
-    let took = counts.sending_took().context("nothing was received")?;
-    Ok(Played { messages: messages.into(), measured, took_seconds: took.as_secs_f64(), counts })
+    let took = stats.receiving_took().context("nothing was received")?;
+    Ok(Played { messages: messages.into(), measured, took_seconds: took.as_secs_f64(), stats })
 }

@@ -1,16 +1,17 @@
-//! The producer on the sink.
+//! The producer on the fake.
+
+use std::time::Duration;
 
 use super::play::produce;
 use super::{Bench, Scenario};
 use crate::report::Figure;
-use crate::sink::Latency;
 
 const REQUESTS: Figure = Figure::at_most("requests", "a message", 0.141);
 
 pub(super) const QUICK: Scenario = Scenario {
     name: "producer-quick",
     figures: &[REQUESTS],
-    play: |bench| Ok(vec![produce(bench, 10_000, Latency::default())?.requests_a_message()]),
+    play: |bench| Ok(vec![produce(bench, 10_000, Duration::ZERO)?.requests_a_message()]),
 };
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -27,12 +28,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "producer-5ms",
         figures: &[Figure::shown("speed at 5 ms a call", "messages/s")],
-        play: |bench| Ok(vec![produce(bench, 200_000, Latency::of_ms(5))?.messages_per_second()]),
+        play: |bench| Ok(vec![produce(bench, 200_000, Duration::from_millis(5))?.messages_per_second()]),
     },
     Scenario {
         name: "producer-20ms",
         figures: &[Figure::at_least("speed at 20 ms a call", "messages/s", 30_000.0)],
-        play: |bench| Ok(vec![produce(bench, 200_000, Latency::of_ms(20))?.messages_per_second()]),
+        play: |bench| Ok(vec![produce(bench, 200_000, Duration::from_millis(20))?.messages_per_second()]),
     },
     Scenario {
         name: "producer-growth",
@@ -48,20 +49,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn usual(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let fewer = produce(bench, 10_000, Latency::default())?;
-    let more = produce(bench, 110_000, Latency::default())?;
+    let fewer = produce(bench, 10_000, Duration::ZERO)?;
+    let more = produce(bench, 110_000, Duration::ZERO)?;
     Ok(vec![
         more.requests_a_message(),
         more.cpu_beyond(&fewer),
         more.messages_per_second(),
-        more.counts.connections as f64,
+        more.stats.connections as f64,
     ])
 }
 
 fn growth(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let one = produce(bench, 1, Latency::default())?;
+    let one = produce(bench, 1, Duration::ZERO)?;
     let [small, middle, large] =
-        [10_000, 100_000, 1_000_000].map(|messages| produce(bench, messages, Latency::default()));
+        [10_000, 100_000, 1_000_000].map(|messages| produce(bench, messages, Duration::ZERO));
     let (small, middle, large) = (small?, middle?, large?);
     let [ten_thousand, hundred_thousand, million] =
         [&small, &middle, &large].map(|played| played.cpu_beyond(&one));

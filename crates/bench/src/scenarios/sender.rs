@@ -1,9 +1,10 @@
-//! Senders on the sink.
+//! Senders on the fake.
+
+use std::time::Duration;
 
 use super::play::send;
 use super::{Bench, Scenario};
 use crate::report::Figure;
-use crate::sink::Latency;
 
 /// A sender with as much to do as it can.
 const BUSY: &str = "-w 0 -c 1000";
@@ -13,7 +14,7 @@ const REQUESTS: Figure = Figure::at_most("requests at load", "a message", 0.25);
 pub(super) const QUICK: Scenario = Scenario {
     name: "sender-quick",
     figures: &[REQUESTS],
-    play: |bench| Ok(vec![send(bench, 10_000, Latency::default(), 1, BUSY)?.requests_a_message()]),
+    play: |bench| Ok(vec![send(bench, 10_000, Duration::ZERO, 1, BUSY)?.requests_a_message()]),
 };
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -30,7 +31,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "sender-5ms",
         figures: &[Figure::shown("speed at 5 ms a call", "messages/s")],
-        play: |bench| Ok(vec![send(bench, 100_000, Latency::of_ms(5), 1, BUSY)?.messages_per_second()]),
+        play: |bench| {
+            Ok(vec![send(bench, 100_000, Duration::from_millis(5), 1, BUSY)?.messages_per_second()])
+        },
     },
     Scenario {
         name: "sender-20ms",
@@ -39,7 +42,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::at_most("requests at 20 ms a call", "a message", 0.25),
         ],
         play: |bench| {
-            let played = send(bench, 100_000, Latency::of_ms(20), 1, BUSY)?;
+            let played = send(bench, 100_000, Duration::from_millis(20), 1, BUSY)?;
             Ok(vec![played.messages_per_second(), played.requests_a_message()])
         },
     },
@@ -58,7 +61,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::shown("speed, -c 10000 -w 5", "messages/s"),
         ],
         play: |bench| {
-            let played = send(bench, 30_000, Latency::default(), 1, "-w 5 -c 10000")?;
+            let played = send(bench, 30_000, Duration::ZERO, 1, "-w 5 -c 10000")?;
             Ok(vec![played.measured.peak_mib, played.messages_per_second()])
         },
     },
@@ -87,24 +90,24 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn usual(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let fewer = send(bench, 10_000, Latency::default(), 1, BUSY)?;
-    let more = send(bench, 110_000, Latency::default(), 1, BUSY)?;
+    let fewer = send(bench, 10_000, Duration::ZERO, 1, BUSY)?;
+    let more = send(bench, 110_000, Duration::ZERO, 1, BUSY)?;
     Ok(vec![
         more.requests_a_message(),
         more.cpu_beyond(&fewer),
         more.messages_per_second(),
-        more.counts.connections as f64,
+        more.stats.connections as f64,
     ])
 }
 
 fn lone(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let played = send(bench, 20, Latency::default(), 1, "-w 0.5 -c 1")?;
-    let lags = played.counts.conclusion_lags;
-    Ok(vec![lags.mean_ms(), lags.longest_ms as f64])
+    let played = send(bench, 20, Duration::ZERO, 1, "-w 0.5 -c 1")?;
+    let lag = played.stats.outcome_lag;
+    Ok(vec![lag.mean_ms(), lag.max_ms as f64])
 }
 
 fn several(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let play = |senders| send(bench, 100_000, Latency::of_ms(20), senders, BUSY);
+    let play = |senders| send(bench, 100_000, Duration::from_millis(20), senders, BUSY);
     let (one, four, sixteen) = (play(1)?, play(4)?, play(16)?);
     Ok(vec![
         one.messages_per_second(),
@@ -116,7 +119,7 @@ fn several(bench: &Bench) -> anyhow::Result<Vec<f64>> {
 }
 
 fn growth(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let play = |messages| send(bench, messages, Latency::default(), 1, BUSY);
+    let play = |messages| send(bench, messages, Duration::ZERO, 1, BUSY);
     let (one, small, middle, large) = (play(1)?, play(10_000)?, play(100_000)?, play(1_000_000)?);
     let [ten_thousand, hundred_thousand, million] =
         [&small, &middle, &large].map(|played| played.cpu_beyond(&one));

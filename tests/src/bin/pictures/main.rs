@@ -5,8 +5,8 @@ mod screen;
 use std::fs;
 use std::path::Path;
 
-use stentor_tests::programs::checkout;
-use stentor_tests::{Browser, Running, Screen, Stack, wait_until};
+use stentor_tests::build::checkout;
+use stentor_tests::{Browser, Process, Screen, Stack, wait_until};
 
 /// Messages of the run, and which share of them is concluded when it is looked at.
 const MESSAGES: u64 = 12_000;
@@ -20,7 +20,7 @@ fn main() {
     let mut browser = Browser::start().expect("the pictures need a browser");
     let stack = Stack::deploy();
     let run = stack.produce(&format!("-m {MESSAGES} --seed 7"));
-    let senders: Vec<Running> = [60, 40, 30, 20]
+    let senders: Vec<Process> = [60, 40, 30, 20]
         .iter()
         .map(|at_once| stack.sender(&format!("-w 0.5 -f 0.1 -c {at_once} --seed 7")).start())
         .collect();

@@ -1,0 +1,104 @@
+//! The local emulator, of the backend that these tests are run on: one for all tests of a test program, ended by its closing stdin.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use crate::build::{ProgramPaths, build_for_container, checkout};
+use crate::{Aws, Backend};
+
+/// A running emulator with the aggregator's package in it.
+#[derive(Debug)]
+pub struct Emulator {
+    port: u16,
+    aws: Aws,
+    /// Its stdin is ours: it ends when we do, however we end.
+    _process: Child,
+}
+
+pub(crate) const CODE_BUCKET: &str = "stentor-tests-code";
+pub(crate) const CODE_KEY: &str = "aggregator.zip";
+
+impl Emulator {
+    /// Returns the emulator of this test program, started at the first call.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Emulator> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let functions_in = prepare();
+            let emulator = Self::start();
+            emulator.aws.put_object(CODE_BUCKET, CODE_KEY, &package(&bootstrap_for(&functions_in)));
+            emulator
+        })
+    }
+
+    fn start() -> Self {
+        let log = log_file();
+        let mut process = emulator_script()
+            .args(["--port", "0", "--until-stdin-closes"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).expect("the target folder can be written"))
+            .spawn()
+            .expect("the installed Python starts");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("the emulator speaks text");
+        let endpoint = line.trim().strip_prefix("ready on ").unwrap_or_else(|| {
+            panic!("the emulator did not start: {}", std::fs::read_to_string(&log).unwrap_or_default())
+        });
+        let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        Self { port, aws: Aws::at(endpoint), _process: process }
+    }
+
+    /// The loopback port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// A direct way to its services.
+    pub fn aws(&self) -> &Aws {
+        &self.aws
+    }
+}
+
+fn emulator_script() -> Command {
+    let mut script = Command::new(checkout().join("infra/local/emulator.sh"));
+    script.env("STENTOR_BACKEND", Backend::of_these_tests().name());
+    script
+}
+
+/// Installs the emulator on first use, and says what its functions run in: a `process` or a `container`.
+fn prepare() -> String {
+    let output = emulator_script().arg("--prepare").stderr(Stdio::inherit()).output().expect("bash starts");
+    assert!(output.status.success(), "the emulator could not be installed; its reason stands above");
+    String::from_utf8(output.stdout).expect("a word").trim().to_owned()
+}
+
+/// The function's program: a container is no place for one that was built against this machine's C library.
+fn bootstrap_for(functions_in: &str) -> PathBuf {
+    if functions_in == "container" { build_for_container() } else { ProgramPaths::get().bootstrap.clone() }
+}
+
+fn log_file() -> PathBuf {
+    let own = std::env::current_exe().expect("this program has a path");
+    own.with_extension("emulator.log")
+}
+
+fn package(bootstrap: &Path) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("bootstrap", SimpleFileOptions::default().unix_permissions(0o755))
+        .expect("it is the first file");
+    zip.write_all(&std::fs::read(bootstrap).expect("the bootstrap was built"))
+        .expect("memory can be written");
+    zip.finish().expect("memory can be written").into_inner()
+}

@@ -1,0 +1,45 @@
+//! Builds Stentor's programs, runs them as processes, and gives them an [`Emulator`] with a [`Stack`] to work on.
+//!
+//! [`Aws`] calls the emulator without any code of the programs. [`Function`] invokes the aggregator as Lambda does.
+//! Tests wait for conditions with [`wait_until`], never for a fixed time.
+
+mod aws;
+mod backend;
+pub mod build;
+mod emulator;
+mod function;
+pub mod npm;
+mod process;
+mod stack;
+mod terminal;
+mod web;
+
+use std::time::{Duration, Instant};
+
+pub use aws::Aws;
+pub use backend::{Backend, scaled};
+pub use emulator::Emulator;
+pub use function::{Function, FunctionProcess, InvocationResult};
+pub use process::{Process, ProcessOutput, Program};
+pub use stack::{MessageCount, Stack, StackEndpoint};
+pub use terminal::{TerminalOutput, TerminalSession};
+pub use web::{Events, Page, PageResponse};
+
+/// How long [`wait_until`] waits for a condition on a slow machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` holds, and panics with `what` after [`PATIENCE`].
+#[track_caller]
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_at_most(PATIENCE, what, condition);
+}
+
+/// Waits until `condition` holds, and panics with `what` after `limit`.
+#[track_caller]
+pub fn wait_at_most(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,203 @@
+//! A monitor's live page, asked by bare HTTP.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::PATIENCE;
+use crate::build::checkout;
+use crate::process::{Process, Program};
+
+/// A monitor that serves its page.
+#[derive(Debug)]
+pub struct Page {
+    running: Process,
+    /// Host and port.
+    address: String,
+}
+
+/// An answer of the page.
+#[derive(Debug)]
+pub struct PageResponse {
+    /// Such as 200.
+    pub status: u16,
+    head: String,
+    /// What came after the headers.
+    pub body: String,
+}
+
+/// An open stream of events.
+#[derive(Debug)]
+pub struct Events(BufReader<TcpStream>);
+
+impl Program {
+    /// Starts `monitor serve`, and waits until it says where its page is.
+    #[track_caller]
+    pub fn start_page(self) -> Page {
+        let mut running = self.start();
+        let start = Instant::now();
+        loop {
+            let said = running.stderr_so_far();
+            let rest = said.split_once("watching on http://").and_then(|(_, rest)| rest.split_once("/ "));
+            if let Some((address, _)) = rest {
+                return Page { address: address.to_owned(), running };
+            }
+            let is_late = start.elapsed() > PATIENCE;
+            assert!(running.is_running() && !is_late, "it does not say where its page is: {said}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Page {
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Where a browser finds it.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// The monitor.
+    pub fn program(&mut self) -> &mut Process {
+        &mut self.running
+    }
+
+    /// The monitor, which the page ends with.
+    pub fn into_program(self) -> Process {
+        self.running
+    }
+
+    /// What there is at that path.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> PageResponse {
+        self.ask("GET", path, &[("Host", &self.address)])
+    }
+
+    /// Asks by that method, with those headers alone.
+    #[track_caller]
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> PageResponse {
+        let mut connection = self.connect();
+        let headers: String =
+            headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
+        write!(connection, "{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n")
+            .expect("it takes a request");
+        let mut text = String::new();
+        connection.read_to_string(&mut text).expect("it answers in UTF-8");
+        let (head, body) = text.split_once("\r\n\r\n").expect("an answer has headers");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        PageResponse { status: status.expect("a status"), head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// Listens to its events.
+    #[track_caller]
+    pub fn listen(&self) -> Events {
+        let mut connection = self.connect();
+        write!(connection, "GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", self.address)
+            .expect("it takes a request");
+        Events(BufReader::new(connection))
+    }
+
+    #[track_caller]
+    fn connect(&self) -> TcpStream {
+        let connection = TcpStream::connect(&self.address).expect("the page takes connections");
+        connection.set_read_timeout(Some(PATIENCE)).expect("a connection can be so");
+        connection
+    }
+}
+
+impl PageResponse {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        headers.find_map(|(other, value)| other.eq_ignore_ascii_case(name).then_some(value))
+    }
+
+    /// Its body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
+    }
+
+    /// Its body, metrics in Prometheus' text format, as the parser of Prometheus' own client library reads it: by the
+    /// name of each family its `type`, `help` and `samples {name, labels, value}`.
+    #[track_caller]
+    pub fn metrics(&self) -> Value {
+        let folder = checkout().join("tests/prometheus");
+        let installed = Command::new(checkout().join("infra/local/install.sh"))
+            .arg(folder.join("requirements.txt"))
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("bash starts");
+        assert!(installed.status.success(), "the parser could not be installed; the reason stands above");
+        let environment = String::from_utf8(installed.stdout).expect("a path");
+        let mut parser = Command::new(format!("{}/bin/python", environment.trim()))
+            .arg("-B")
+            .arg(folder.join("parse.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python starts");
+        parser.stdin.take().expect("a pipe").write_all(self.body.as_bytes()).expect("it reads");
+        let parsed = parser.wait_with_output().expect("it ends");
+        assert!(parsed.status.success(), "the parser refuses {}", self.body);
+        serde_json::from_slice(&parsed.stdout).expect("it prints JSON")
+    }
+}
+
+impl Events {
+    /// The next update of what the page shows; what else comes is passed over.
+    #[track_caller]
+    pub fn update(&mut self) -> Value {
+        loop {
+            let (name, data) = self.event();
+            if name == "update" {
+                return serde_json::from_str(&data).expect("an update is JSON");
+            }
+        }
+    }
+
+    /// The next event: its name and its data.
+    #[track_caller]
+    pub fn event(&mut self) -> (String, String) {
+        let (mut name, mut data) = (String::new(), String::new());
+        loop {
+            let mut line = String::new();
+            let read = self.0.read_line(&mut line).expect("the stream goes on");
+            assert!(read > 0, "the stream has ended");
+            match line.trim_end().split_once(": ") {
+                Some(("event", value)) => value.clone_into(&mut name),
+                Some(("data", value)) => value.clone_into(&mut data),
+                // An empty line ends an event; what else there is on the way are headers and sizes of chunks.
+                _ if line == "\n" && !name.is_empty() => return (name, data),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits for an update that is so.
+    #[track_caller]
+    pub fn wait_for(&mut self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let update = self.update();
+            if is_so(&update) {
+                return update;
+            }
+            assert!(start.elapsed() < PATIENCE, "{what} does not come; the last was {update}");
+        }
+    }
+
+    /// Waits for the stream's end.
+    #[track_caller]
+    pub fn end(mut self) {
+        let mut rest = Vec::new();
+        // A reset is an end too.
+        let _ = self.0.read_to_end(&mut rest);
+    }
+}

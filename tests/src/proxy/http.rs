@@ -1,0 +1,82 @@
+//! The server's side of HTTP/1.1 on a raw socket, which a fault can slow down or reset.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use socket2::SockRef;
+
+/// A request, as AWS's SDK sends it.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// By lower-case name.
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The connection of a client.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    reader: BufReader<TcpStream>,
+}
+
+impl Connection {
+    /// Wraps the stream of an accepted connection.
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        Self { reader: BufReader::new(stream) }
+    }
+
+    /// Reads the next request. Returns `None` once the connection is closed.
+    pub(crate) fn request(&mut self) -> Option<Request> {
+        self.line()?;
+        let mut headers = HashMap::new();
+        while let Some((name, value)) = self.line()?.split_once(':') {
+            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        }
+        let length = headers.get("content-length").map_or(Some(0), |value| value.parse().ok())?;
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).ok()?;
+        Some(Request { headers, body })
+    }
+
+    /// Sends a response. Returns `None` once the connection is closed.
+    pub(crate) fn respond(&mut self, status: u16, headers: &[(&str, &str)], body: &str) -> Option<()> {
+        self.reader.get_mut().write_all(response(status, headers, body).as_bytes()).ok()
+    }
+
+    /// Sends a response in small pieces over about that time. Returns `None` once the connection is closed.
+    pub(crate) fn drip(
+        &mut self,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &str,
+        over: Duration,
+    ) -> Option<()> {
+        const PIECES: usize = 20;
+        let response = response(status, headers, body);
+        for piece in response.as_bytes().chunks(response.len().div_ceil(PIECES)) {
+            self.reader.get_mut().write_all(piece).ok()?;
+            std::thread::sleep(over.div_f64(PIECES as f64));
+        }
+        Some(())
+    }
+
+    /// Resets the connection, as a failing network does.
+    pub(crate) fn reset(self) {
+        // Closing a socket without time to linger resets it.
+        let _ = SockRef::from(self.reader.get_ref()).set_linger(Some(Duration::ZERO));
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        Some(line.trim_end().to_owned())
+    }
+}
+
+fn response(status: u16, headers: &[(&str, &str)], body: &str) -> String {
+    let headers: String = headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
+    let length = body.len();
+    format!("HTTP/1.1 {status} Words\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
+}
