@@ -104,7 +104,7 @@ impl Operand {
         let value = match self {
             Self::Parameter(position) => parameters.get(*position)?,
             Self::Literal(value) => value,
-            _ => return None,
+            Self::Attribute(_) => return None,
         };
         if let AttributeValue::S(text) = value { Some(text) } else { None }
     }
