@@ -31,7 +31,7 @@ async fn a_filled_run_has_its_record_messages_and_queue() {
     assert_eq!((record.plan, record.enqueued), (plan, 25));
     let queue = Queue::open(&session).await.unwrap();
     let received = queue.receive(10, Duration::ZERO, Duration::from_secs(60)).await.unwrap();
-    let message = QueueMessage::from_wire(&received[0].body).unwrap().message;
+    let message = QueueMessage::from_json(&received[0].body).unwrap().message;
     assert_eq!(message, plan.message(message.id));
     let conclusion = OutcomeUpdate {
         id: message.id,
@@ -41,8 +41,8 @@ async fn a_filled_run_has_its_record_messages_and_queue() {
         sender: "s".to_owned(),
         attempt: "a".to_owned(),
     };
-    let verdicts = MessagesTable::new(&session).conclude(&[conclusion]).await.unwrap();
-    assert_eq!(verdicts, [UpdateResult::Concluded]);
+    let verdicts = MessagesTable::new(&session).record_outcomes(&[conclusion]).await.unwrap();
+    assert_eq!(verdicts, [UpdateResult::Recorded]);
     assert_eq!(
         fake.statuses().into_iter().collect::<Vec<_>>(),
         [("PENDING".to_owned(), 24), ("SENT".to_owned(), 1)]
