@@ -12,7 +12,6 @@ use stentor_tests::{Function, InvocationResult};
 
 use crate::call_check::check_call;
 use crate::reading::{Expected, read};
-use crate::reading::{Reading, read};
 
 /// The stack of the fake.
 const STACK: &str = "stentor";
@@ -166,8 +165,6 @@ impl Play<'_> {
         for number in 0..self.truth.runs {
             let part = format!("shard#{}", shard.id);
             let expected = Expected::of(shard.conclusions(number, shard.changes.len()));
-            let item = self.stage.table.item(&run_name(self.story, number), &part);
-            let right = Reading::of(shard.conclusions(number, shard.changes.len()));
             let item = self.stage.fake.metrics_item(&run_name(self.story, number), &part);
             let found = match item {
                 Some(item) => read(&item["tally"])?,
