@@ -70,7 +70,7 @@ async fn messages_are_stored_queued_and_concluded_once() {
     let received = queue.receive(10, Duration::ZERO, MINUTE).await.unwrap();
     assert_eq!(received.len(), 10);
     assert!(received.iter().all(|message| message.receive_count == 1));
-    assert_eq!(QueueMessage::from_wire(&received[3].body).unwrap().message, messages[3]);
+    assert_eq!(QueueMessage::from_json(&received[3].body).unwrap().message, messages[3]);
 
     let first: Vec<_> = messages.iter().map(|message| conclusion(message, "a")).collect();
     assert_eq!(table.record_outcomes(&first[..5]).await.unwrap(), [UpdateResult::Recorded; 5]);
@@ -113,11 +113,11 @@ async fn runs_tallies_and_heartbeats_are_stored() {
     assert_eq!(table.run(run).await.unwrap(), None);
     assert_eq!(table.create_run(&plan, 5).await.unwrap(), CreateRunResult::Created);
     assert_eq!(table.create_run(&plan, 6).await.unwrap(), CreateRunResult::AlreadyExists);
-    table.point_latest(run).await.unwrap();
-    table.point_latest(RunId::from_parts(1, 1)).await.unwrap();
+    table.set_latest(run).await.unwrap();
+    table.set_latest(RunId::from_parts(1, 1)).await.unwrap();
     assert_eq!(table.latest().await.unwrap(), Some(run), "it never moves back");
-    table.mark_enqueued(run, 7).await.unwrap();
-    table.mark_enqueued(run, 3).await.unwrap();
+    table.advance_watermark(run, 7).await.unwrap();
+    table.advance_watermark(run, 3).await.unwrap();
     assert_eq!(table.run(run).await.unwrap().unwrap().enqueued, 7);
     table.mark_finished(&plan, 9).await.unwrap();
     table.mark_finished(&plan, 11).await.unwrap();
