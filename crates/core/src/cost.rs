@@ -6,6 +6,7 @@ use serde::Serialize;
 
 /// What is billed, each by its own price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BillingItem {
     /// Requests to the queue.
@@ -22,6 +23,7 @@ pub enum BillingItem {
 
 /// A price as AWS lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListPrice {
     /// What it is for.
     pub billed: BillingItem,
@@ -126,6 +128,7 @@ pub struct Prices {
 
 /// A price that is reckoned with.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Price {
     /// What AWS lists, with these dollars.
     #[serde(flatten)]
@@ -158,6 +161,7 @@ impl Prices {
 
 /// How the function counts a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AggregatorModel {
     /// Shards of the stream that have records.
     pub shards: f64,
@@ -173,6 +177,7 @@ pub struct AggregatorModel {
 
 /// What counting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AggregatorUsage {
     /// Invocations of the function, each of which puts a tally.
     pub invocations: f64,
