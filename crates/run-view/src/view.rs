@@ -56,6 +56,15 @@ impl RunView {
         }
     }
 
+    /// The same view with the usage and the senders of a later reading.
+    pub fn with_usage(mut self, later: RunReading) -> Self {
+        let at_ms = std::mem::replace(&mut self.reading.at_ms, later.at_ms);
+        (self.reading.usage, self.reading.heartbeats) = (later.usage, later.heartbeats);
+        self.senders = sender_records(&self.reading, &Throughput::default());
+        self.reading.at_ms = at_ms;
+        self
+    }
+
     /// ID of the run.
     pub fn run(&self) -> String {
         self.reading.record.plan.run().to_string()

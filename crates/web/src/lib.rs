@@ -1,8 +1,4 @@
 //! The live page: one reader of AWS, and any number of viewers.
-//!
-//! `broadcast` is what all viewers share, `update` what the page is told, `prometheus` what a collector of metrics is told,
-//! and `server` what may be asked, by names that `host` knows, over the `connections` that there are. Only this file
-//! joins them, and the reader beside them.
 
 mod broadcast;
 mod connections;
@@ -19,46 +15,36 @@ use std::time::Duration;
 use anyhow::Context;
 use broadcast::Broadcast;
 use connections::CONNECTIONS;
+pub use listen::{ListenAddress, bind};
 use stentor_cli::status;
+use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent, RunSelection};
+use stentor_run_view::reading::{RunReader, Target};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-pub use listen::{ListenAddress, bind};
-
-use stentor_run_view::follow::Choice;
-use stentor_run_view::reader::{self, News, Wish};
-use stentor_run_view::reading::Sources;
-use stentor_run_view::view::Place;
-
-/// How often it is judged whether time alone has changed how the run stands.
+/// Interval of the check whether time alone has changed the status.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Serves the page for as long as it is polled, or until the first reading fails.
 pub async fn serve(
     listener: TcpListener,
-    sources: &Sources,
-    place: Place,
-    choice: Choice,
+    reader: &Arc<RunReader>,
+    target: Target,
+    selection: RunSelection,
     every: Duration,
 ) -> anyhow::Result<()> {
-    let broadcast = Arc::new(Broadcast::new(place, every));
-    let wish = Wish { choice, interval: every, paused: false, lists: 0 };
-    // The wish never changes, and the reader reads for as long as it is held.
-    let (_wishes, wanted) = watch::channel(wish);
-    let (news, arrivals) = mpsc::unbounded_channel();
+    let broadcast = Arc::new(Broadcast::new(target, every));
+    let reader = Reader::new(reader, ReaderCommand::new(selection, every));
     let routes = server::routes(Arc::clone(&broadcast));
     tokio::select! {
-        read = reader::read(sources, wanted, news) => read?,
-        () = follow(&broadcast, arrivals) => {}
-        () = connections::serve(listener, routes, CONNECTIONS) => {}
+        failed = publish(&broadcast, reader) => failed,
+        () = connections::serve(listener, routes, CONNECTIONS) => Ok(()),
     }
-    Ok(())
 }
 
-/// Where the page is, unless that shall not be said, and in any case who can read along.
+/// Prints the address of the page, unless `quiet`, and always who can reach it beyond this machine.
 pub fn announce(listener: &TcpListener, quiet: bool) -> anyhow::Result<()> {
-    let address = listener.local_addr().context("the address of the page cannot be told")?;
+    let address = listener.local_addr().context("cannot determine the address of the page")?;
     if !quiet {
         status(&format!("watching on http://{address}/ (Ctrl-C ends it)"));
     }
@@ -68,33 +54,33 @@ pub fn announce(listener: &TcpListener, quiet: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What there is to status of an address that others than this machine may reach.
+/// The warning for an address that other machines may reach.
 fn warning(address: SocketAddr) -> Option<String> {
     let is_open = !address.ip().to_canonical().is_loopback();
-    is_open.then(|| format!("warning: everybody who reaches {address} can read along"))
+    is_open.then(|| format!("warning: anyone who can reach {address} can view this page"))
 }
 
-/// Writes on the broadcast what comes.
-async fn follow(broadcast: &Broadcast, mut arrivals: mpsc::UnboundedReceiver<News>) {
+/// Publishes every reading, and the status when it changes; ends with an error while nothing was read yet.
+async fn publish(broadcast: &Broadcast, mut reader: Reader) -> anyhow::Result<()> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = broadcast.state();
+    let mut published = broadcast.status();
     loop {
         tokio::select! {
-            news = arrivals.recv() => match news {
-                Some(News::Answer(answer)) => broadcast.learn(answer),
-                // Nobody asks for a list.
-                Some(News::Runs(_)) => continue,
-                None => return,
+            event = reader.next() => match event {
+                ReaderEvent::Read(Err(error)) if !broadcast.has_answer() => return Err(error.into()),
+                ReaderEvent::Read(result) => broadcast.publish(result),
+                // The page has no list of the runs.
+                ReaderEvent::Runs(_) => continue,
             },
             _ = ticks.tick() => {
-                if broadcast.state() == told {
+                if broadcast.status() == published {
                     continue;
                 }
                 broadcast.republish();
             }
         }
-        told = broadcast.state();
+        published = broadcast.status();
     }
 }
 
@@ -103,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_beyond_this_machine_is_warned_of() {
+    fn an_address_that_other_machines_reach_gets_a_warning() {
         for open in ["0.0.0.0:80", "[::]:80", "192.168.1.5:80", "[::ffff:10.0.0.1]:80"] {
             assert!(warning(open.parse().unwrap()).is_some_and(|warning| warning.contains(open)), "{open}");
         }

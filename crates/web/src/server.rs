@@ -128,7 +128,7 @@ impl Viewer {
             changed.ok()?;
             self.due = Some(self.updates.borrow_and_update().clone());
         }
-        Some(self.broadcast.clock())
+        Some(self.broadcast.tick())
     }
 }
 
@@ -147,7 +147,7 @@ async fn metrics(State(broadcast): State<Arc<Broadcast>>) -> Response {
 }
 
 async fn health(State(broadcast): State<Arc<Broadcast>>) -> Response {
-    match broadcast.silence() {
+    match broadcast.stale_reason() {
         None => "ok\n".into_response(),
         Some(why) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", escape::escape_control(&why))).into_response()
