@@ -66,11 +66,11 @@ fn an_address_that_cannot_be_had_is_named_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (address, why) in [
-        (address.as_str(), "another program listens there"),
-        ("192.0.2.1:8787", "it is no address of this machine"),
+        (address.as_str(), "another program uses this address"),
+        ("192.0.2.1:8787", "this machine does not have this address"),
     ] {
         let refused = stack.monitor(&format!("--web {address}")).run().exits(1);
-        assert!(refused.stderr.contains(&format!("served on {address}: {why}")), "{}", refused.stderr);
+        assert!(refused.stderr.contains(&format!("serve the page on {address}: {why}")), "{}", refused.stderr);
         assert!(refused.stderr.contains("monitor --web 127.0.0.1:87"), "{}", refused.stderr);
     }
     let usage = stack.monitor("--web 127.0.0.1").run().exits(2);
@@ -289,7 +289,7 @@ fn each_update_comes_with_the_time() {
 fn whoever_opens_the_page_to_others_is_warned_however_quiet() {
     let stack = Stack::deploy();
     let quiet = stack.monitor("--web 0.0.0.0:0 -q").start();
-    wait_until("it warns", || quiet.stderr_so_far().contains("can read along"));
+    wait_until("it warns", || quiet.stderr_so_far().contains("can view this page"));
     assert!(!quiet.stderr_so_far().contains("watching on"));
 }
 

@@ -57,12 +57,12 @@ pub fn write(path: &ReportPath, view: &RunView, target: &Target, quiet: bool) ->
 pub fn write_as<T: Serialize>(
     path: &ReportPath,
     data: &T,
-    page: fn(&T) -> anyhow::Result<String>,
+    page: fn(&T) -> String,
     quiet: bool,
 ) -> anyhow::Result<()> {
     let text = match path.format {
         ReportFormat::Json => format::json_line(data) + "\n",
-        ReportFormat::Html => page(data)?,
+        ReportFormat::Html => page(data),
     };
     path.write(&text)?;
     if !quiet {

@@ -15,7 +15,7 @@ use stentor_run_view::figures::{
 use stentor_run_view::unit::Unit;
 
 use crate::data::Report;
-use crate::svg::{self, Axes};
+use crate::svg::{ChartScale, SvgChart};
 
 /// Allows the styles in the page, and refuses everything else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -25,24 +25,23 @@ const STYLE: &str =
     concat!(include_str!("../../run-view/src/style.css"), "\n", include_str!("page/page.css"));
 
 /// The page as HTML.
-pub fn page(report: &Report) -> anyhow::Result<String> {
-    let page = Page::of(report)?;
-    let (progress, times) = (progress(&page)?, times(&page)?);
+pub fn page(report: &Report) -> String {
+    let page = Page::of(report);
     let title = html! { "Rehearsal " (report.plan.run) ": " (report.result.sentence) };
     let body = html! {
         (head(&page))
         main {
             (result(&page))
             (plan(&page))
-            (progress)
-            (times)
+            (progress(&page))
+            (times(&page))
             (parts::senders(&page))
             (parts::faults(&page))
             (money::cost(&page))
             (counted(report))
         }
     };
-    Ok(document(title, body, &report.made_at))
+    document(title, body, &report.made_at)
 }
 
 /// A complete page around a body.
@@ -74,9 +73,9 @@ fn patterns() -> Markup {
     html! {
         svg.patterns width="0" height="0" aria-hidden="true" focusable="false" {
             defs {
-                pattern id="hatched" patternUnits="userSpaceOnUse" width="8" height="8" patternTransform="rotate(45)" {
-                    rect.under width="8" height="8" {}
-                    rect.stripe width="3.5" height="8" {}
+                pattern id="hatched" patternUnits="userSpaceOnUse" width="5" height="5" patternTransform="rotate(45)" {
+                    rect.under width="5" height="5" {}
+                    rect.stripe width="2.2" height="5" {}
                 }
             }
         }
@@ -183,16 +182,16 @@ fn plan(page: &Page<'_>) -> Markup {
     }
 }
 
-fn progress(page: &Page<'_>) -> anyhow::Result<Markup> {
+fn progress(page: &Page<'_>) -> Markup {
     let progress = &page.report.progress;
-    let drawings = svg::progress(progress, Axes::of_progress(&[progress]))?;
-    Ok(html! {
+    let chart = SvgChart::progress(progress, ChartScale::of_progress(&[progress]));
+    html! {
         section aria-labelledby="progress" {
             h2 id="progress" { "Progress" }
             @if progress.columns.is_empty() {
                 p.none { "No message was sent or failed yet." }
             } @else {
-                (parts::chart("Messages a second over time, in columns: sent below, failed above", &drawings, html! {
+                (parts::chart("Messages a second over time, in columns: sent below, failed above", &chart, html! {
                     "Outcomes a second: " (key("sent")) " sent, " (key("failed")) " failed. Each column is "
                     (page.number("progress.column_seconds", Unit::Seconds)) "; the highest is "
                     (page.number("progress.peak_per_second", Unit::Rate)) "."
@@ -203,10 +202,10 @@ fn progress(page: &Page<'_>) -> anyhow::Result<Markup> {
                 (row("Last outcome", page.timestamp("result.last_concluded_at")))
             }
         }
-    })
+    }
 }
 
-fn times(page: &Page<'_>) -> anyhow::Result<Markup> {
+fn times(page: &Page<'_>) -> Markup {
     let kinds = [
         ("delivery", "Delivery", "duration of a delivery", &page.report.delivery),
         ("latency", "Latency", "time from a message’s creation to its outcome", &page.report.latency),
@@ -214,20 +213,20 @@ fn times(page: &Page<'_>) -> anyhow::Result<Markup> {
     let mut charts = Vec::new();
     for (path, name, what, times) in kinds {
         if !times.columns.is_empty() {
-            let drawings = svg::distribution(times, Axes::of_times(&[times]))?;
+            let chart = SvgChart::distribution(times, ChartScale::of_times(&[times]));
             let label = format!("{name}: number of messages by duration, with lines at p50, p90 and p99");
             let width = page.number(&format!("{path}.column_seconds"), Unit::Seconds);
             let caption = html! { strong { (name) } ", " (what) ". Each column is " (width) " wide." };
-            charts.push(parts::chart(&label, &drawings, caption));
+            charts.push(parts::chart(&label, &chart, caption));
         }
     }
-    Ok(html! {
+    html! {
         section aria-labelledby="times" {
             h2 id="times" { "Times" }
             @for chart in charts { (chart) }
             (parts::percentiles(page, &kinds.map(|(path, name, ..)| (path, name))))
         }
-    })
+    }
 }
 
 fn counted(report: &Report) -> Markup {

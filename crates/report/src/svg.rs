@@ -1,258 +1,290 @@
-//! Charts as SVG to stand in a page. They name what is drawn, and the page's style gives it colour and pattern.
+//! Bar charts as SVG. Elements have class names; the page's style sheet gives them colours and patterns.
 
-use plotters::prelude::*;
-use plotters::style::TextStyle;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use maud::{Markup, html};
 
 use crate::data::{Distribution, Progress};
 use stentor_cli::format;
 
-/// How large a chart is drawn; the page scales it to the room there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
-    Wide,
-    /// For a phone: as large letters in less room.
-    Narrow,
-}
-
-/// A drawing's inside, and how large it is.
+/// A bar chart with stacked bars over an axis of time.
 #[derive(Debug)]
-pub struct Drawing {
-    pub width: u32,
-    pub height: u32,
-    pub svg: String,
+pub struct SvgChart {
+    x_label: &'static str,
+    y_label: &'static str,
+    bars: Vec<Bar>,
+    /// Named vertical lines; the position is in seconds.
+    marks: Vec<(f64, &'static str)>,
+    scale: ChartScale,
 }
 
-/// Plotters has colours alone; each of these stands for what the page's style knows by name.
-const NAMES: [(RGBColor, &str); 6] =
-    [(SENT, "sent"), (FAILED, "failed"), (BOTH, "both"), (LINE, "line"), (TEXT, "text"), (MARK, "mark")];
-const SENT: RGBColor = RGBColor(1, 0, 0);
-const FAILED: RGBColor = RGBColor(2, 0, 0);
-/// Of whichever outcome.
-const BOTH: RGBColor = RGBColor(6, 0, 0);
-const LINE: RGBColor = RGBColor(3, 0, 0);
-const TEXT: RGBColor = RGBColor(4, 0, 0);
-const MARK: RGBColor = RGBColor(5, 0, 0);
-
-/// Plotters draws to whole units: so many of them to a pixel make columns even.
-const FINE: u32 = 2;
-
-/// How large letters are, pixels.
-const LETTERS: u32 = 13;
-
-/// How tall the name of a mark is, units.
-const ROW: i32 = 34;
-
-impl Size {
-    const ALL: [Self; 2] = [Self::Wide, Self::Narrow];
-
-    fn pixels(self) -> (u32, u32) {
-        match self {
-            Self::Wide => (920, 280),
-            Self::Narrow => (400, 260),
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Wide => "wide",
-            Self::Narrow => "narrow",
-        }
-    }
-}
-
-/// A column, and its parts from the ground up: how high each is, and what it stands for.
-struct Bar {
-    from: f64,
-    to: f64,
-    parts: Vec<(f64, RGBColor)>,
-}
-
-/// A chart at each size.
-pub type Drawings = Vec<(Size, Drawing)>;
-
-/// How far the axes of a chart reach: those of several runs are the same where they are to be compared.
+/// The range of both axes. Charts that are to be compared share one.
 #[derive(Debug, Clone, Copy)]
-pub struct Axes {
+pub struct ChartScale {
     from: f64,
     to: f64,
-    /// What the highest column comes to; `None` for that of each chart by itself.
+    /// The height of the highest bar; `None` scales each chart to its own.
     highest: Option<f64>,
 }
 
-impl Axes {
+/// One bar. Both edges are in seconds.
+#[derive(Debug)]
+struct Bar {
+    from: f64,
+    to: f64,
+    /// From the axis up: the height of each part, and its class.
+    parts: Vec<(f64, &'static str)>,
+}
+
+/// A size that a chart is drawn at, in pixels; the page shows the one that suits its width.
+#[derive(Debug)]
+struct Layout {
+    class: &'static str,
+    width: f64,
+    height: f64,
+    x_ticks: f64,
+}
+
+/// Both have the same font size: the second is for a phone, and for charts side by side.
+const LAYOUTS: [Layout; 2] = [
+    Layout { class: "wide", width: 920.0, height: 280.0, x_ticks: 9.0 },
+    Layout { class: "narrow", width: 400.0, height: 260.0, x_ticks: 4.0 },
+];
+
+const FONT_SIZE: f64 = 13.0;
+
+/// The vertical distance of two mark names, pixels.
+const MARK_ROW: f64 = 17.0;
+
+const Y_TICKS: f64 = 5.0;
+
+/// The gap on each side of a bar, as a share of its width. It separates bars without the help of colour.
+const BAR_GAP: f64 = 0.08;
+
+impl ChartScale {
+    /// Covers the throughput of all `runs`.
     pub fn of_progress(runs: &[&Progress]) -> Self {
         let to = runs.iter().map(|run| run.seconds).fold(0.0, f64::max);
-        let paces = runs.iter().flat_map(|run| &run.columns);
-        let highest = paces.map(|pace| pace.sent_per_second + pace.failed_per_second).fold(0.0, f64::max);
+        let rates = runs.iter().flat_map(|run| &run.columns);
+        let highest = rates.map(|rate| rate.sent_per_second + rate.failed_per_second).fold(0.0, f64::max);
         Self { from: 0.0, to: if to > 0.0 { to } else { 1.0 }, highest: Some(highest) }
     }
 
-    /// Columns of another width are no higher for it, so that each chart has its own height.
+    /// Covers the durations of all `runs`. Counts depend on the bin width, so each chart keeps its own height.
     pub fn of_times(runs: &[&Distribution]) -> Self {
-        let ends = runs.iter().filter_map(|run| {
+        let ranges = runs.iter().filter_map(|run| {
             let from = run.from?;
             Some((from, from + run.column_seconds? * run.columns.len() as f64))
         });
-        let (from, to) =
-            ends.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))).unwrap_or((0.0, 1.0));
+        let range = ranges.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+        let (from, to) = range.filter(|(from, to)| to > from).unwrap_or((0.0, 1.0));
         Self { from, to, highest: None }
     }
 }
 
-/// Messages a second over time.
-pub fn progress(progress: &Progress, axes: Axes) -> anyhow::Result<Drawings> {
-    let width = progress.column_seconds.unwrap_or(1.0);
-    let bars: Vec<Bar> = (0_u32..)
-        .zip(&progress.columns)
-        .map(|(place, pace)| Bar {
-            from: f64::from(place) * width,
-            to: f64::from(place + 1) * width,
-            parts: vec![(pace.sent_per_second, SENT), (pace.failed_per_second, FAILED)],
-        })
-        .collect();
-    at_each_size("since the first conclusion", "messages a second", &bars, &[], axes)
-}
-
-/// How many messages took how long.
-pub fn distribution(times: &Distribution, axes: Axes) -> anyhow::Result<Drawings> {
-    let (from, width) = (times.from.unwrap_or(0.0), times.column_seconds.unwrap_or(1.0));
-    let bars: Vec<Bar> = (0_u32..)
-        .zip(&times.columns)
-        .map(|(place, count)| Bar {
-            from: from + f64::from(place) * width,
-            to: from + f64::from(place + 1) * width,
-            parts: vec![(*count, BOTH)],
-        })
-        .collect();
-    let marks: Vec<(f64, &str)> = [(times.p50, "p50"), (times.p90, "p90"), (times.p99, "p99")]
-        .into_iter()
-        .filter_map(|(at, name)| Some((at?, name)))
-        .collect();
-    at_each_size("", "messages", &bars, &marks, axes)
-}
-
-fn at_each_size(
-    along: &str,
-    up: &str,
-    bars: &[Bar],
-    marks: &[(f64, &str)],
-    axes: Axes,
-) -> anyhow::Result<Drawings> {
-    Size::ALL.into_iter().map(|size| Ok((size, draw(size, along, up, bars, marks, axes)?))).collect()
-}
-
-fn draw(
-    size: Size,
-    along: &str,
-    up: &str,
-    bars: &[Bar],
-    marks: &[(f64, &str)],
-    axes: Axes,
-) -> anyhow::Result<Drawing> {
-    let Axes { from, to, highest } = axes;
-    let of_these = || bars.iter().map(|bar| bar.parts.iter().map(|part| part.0).sum()).fold(0.0, f64::max);
-    let highest = highest.unwrap_or_else(of_these);
-    let top = if highest > 0.0 { highest * 1.08 } else { 1.0 };
-    let (width, height) = size.pixels();
-    let (width, height) = (width * FINE, height * FINE);
-    let above = ROW * i32::try_from(marks.len())?;
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
-        let mut chart = ChartBuilder::on(&area)
-            .margin_top(8 * FINE + above.unsigned_abs())
-            .margin_right(34 * FINE)
-            .x_label_area_size(if along.is_empty() { 26 } else { 44 } * FINE)
-            .y_label_area_size(64 * FINE)
-            .build_cartesian_2d(from..to, 0.0..top)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .x_labels(if size == Size::Wide { 9 } else { 4 })
-            .y_labels(5)
-            .x_label_formatter(&|at| time(*at, to - from))
-            .y_label_formatter(&|at| number(*at, top))
-            .x_desc(along)
-            .y_desc(up)
-            .label_style(text(TEXT))
-            .axis_desc_style(text(TEXT))
-            .axis_style(LINE.stroke_width(FINE))
-            .bold_line_style(LINE.stroke_width(1))
-            .light_line_style(TRANSPARENT)
-            .draw()?;
-        chart.draw_series(bars.iter().flat_map(parts))?;
-        for (row, (at, name)) in (0_i32..).zip(marks) {
-            let (x, high) = chart.backend_coord(&(*at, top));
-            let (_, ground) = chart.backend_coord(&(*at, 0.0));
-            // The first stands highest, so that no line crosses the name of another.
-            let y = high - above + row * ROW;
-            area.draw(&PathElement::new([(x, y), (x, ground)], MARK.stroke_width(FINE)))?;
-            let style = text(MARK).pos(Pos::new(HPos::Left, VPos::Top));
-            area.draw(&Text::new(*name, (x + 8, y), style))?;
+impl SvgChart {
+    /// Shows sent and failed messages a second over time, stacked.
+    pub fn progress(progress: &Progress, scale: ChartScale) -> Self {
+        let parts = progress
+            .columns
+            .iter()
+            .map(|rate| vec![(rate.sent_per_second, "sent"), (rate.failed_per_second, "failed")]);
+        Self {
+            x_label: "since the first conclusion",
+            y_label: "messages a second",
+            bars: bars(0.0, progress.column_seconds, parts),
+            marks: Vec::new(),
+            scale,
         }
-        area.present()?;
     }
-    Ok(Drawing { width, height, svg: named(inside(&svg)) })
+
+    /// Shows how many messages took how long, with marks at p50, p90 and p99.
+    pub fn distribution(times: &Distribution, scale: ChartScale) -> Self {
+        let parts = times.columns.iter().map(|count| vec![(*count, "both")]);
+        let marks = [(times.p50, "p50"), (times.p90, "p90"), (times.p99, "p99")];
+        Self {
+            x_label: "",
+            y_label: "messages",
+            bars: bars(times.from.unwrap_or(0.0), times.column_seconds, parts),
+            marks: marks.into_iter().filter_map(|(at, name)| Some((at?, name))).collect(),
+            scale,
+        }
+    }
+
+    /// Draws the chart in each layout; `label` describes it to a screen reader.
+    pub fn render(&self, label: &str) -> Markup {
+        html! { @for layout in &LAYOUTS { (Plot::new(self, layout).svg(label)) } }
+    }
 }
 
-/// A column's parts, as far as there is something in them.
-fn parts(bar: &Bar) -> impl Iterator<Item = Rectangle<(f64, f64)>> {
-    // A gap tells columns apart without colour.
-    let gap = (bar.to - bar.from) * 0.08;
-    let (from, to) = (bar.from + gap, bar.to - gap);
-    let mut ground = 0.0;
-    bar.parts.iter().filter(|(height, _)| *height > 0.0).map(move |(height, colour)| {
-        let low = ground;
-        ground += height;
-        Rectangle::new([(from, low), (to, ground)], colour.filled())
-    })
+fn bars(from: f64, width: Option<f64>, parts: impl Iterator<Item = Vec<(f64, &'static str)>>) -> Vec<Bar> {
+    let width = width.unwrap_or(1.0);
+    let edge = |place: u32| from + f64::from(place) * width;
+    (0..).zip(parts).map(|(place, parts)| Bar { from: edge(place), to: edge(place + 1), parts }).collect()
 }
 
-fn text(colour: RGBColor) -> TextStyle<'static> {
-    // What plotters calls the size is 1.24 times that of the letters.
-    ("sans-serif", f64::from(LETTERS * FINE) * 1.24).into_font().color(&colour)
+/// A chart in one layout: the edges of the area inside the axes, in pixels from the top left, and the value at its top.
+struct Plot<'c> {
+    chart: &'c SvgChart,
+    layout: &'c Layout,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    y_max: f64,
 }
 
-/// What stands within the outermost element.
-fn inside(svg: &str) -> &str {
-    let begun = svg.split_once("<svg").and_then(|(_, rest)| rest.split_once('>'));
-    let ended = begun.and_then(|(_, rest)| rest.rsplit_once("</svg>"));
-    ended.map_or("", |(inside, _)| inside)
+impl<'c> Plot<'c> {
+    fn new(chart: &'c SvgChart, layout: &'c Layout) -> Self {
+        let height = |bar: &Bar| bar.parts.iter().map(|part| part.0).sum();
+        let highest =
+            chart.scale.highest.unwrap_or_else(|| chart.bars.iter().map(height).fold(0.0, f64::max));
+        Self {
+            chart,
+            layout,
+            left: 64.0,
+            // Leaves space for the name of a mark at the right edge.
+            right: layout.width - 34.0,
+            top: 8.0 + MARK_ROW * chart.marks.len() as f64,
+            bottom: layout.height - if chart.x_label.is_empty() { 26.0 } else { 44.0 },
+            y_max: if highest > 0.0 { highest * 1.08 } else { 1.0 },
+        }
+    }
+
+    fn x(&self, seconds: f64) -> f64 {
+        let ChartScale { from, to, .. } = self.chart.scale;
+        rounded(self.left + (seconds - from) / (to - from) * (self.right - self.left))
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        rounded(self.bottom - value / self.y_max * (self.bottom - self.top))
+    }
+
+    fn svg(&self, label: &str) -> Markup {
+        let Layout { class, width, height, .. } = self.layout;
+        html! {
+            svg class={ "chart " (class) } viewBox={ "0 0 " (width) " " (height) } font-size=(FONT_SIZE) role="img" aria-label=(label) {
+                (self.y_axis())
+                @for bar in &self.chart.bars { (self.bar(bar)) }
+                (self.x_axis())
+                (self.marks())
+            }
+        }
+    }
+
+    fn bar(&self, bar: &Bar) -> Markup {
+        let gap = (bar.to - bar.from) * BAR_GAP;
+        let (left, right) = (self.x(bar.from + gap), self.x(bar.to - gap));
+        let mut base = 0.0;
+        html! {
+            @for (height, class) in bar.parts.iter().filter(|(height, _)| *height > 0.0) {
+                @let bottom = self.y(base);
+                @let top = { base += height; self.y(base) };
+                rect class=(class) x=(left) y=(top) width=(rounded(right - left)) height=(rounded(bottom - top)) {}
+            }
+        }
+    }
+
+    fn x_axis(&self) -> Markup {
+        let ChartScale { from, to, .. } = self.chart.scale;
+        let (unit_seconds, unit) = match to - from {
+            ..400.0 => (1.0, "s"),
+            ..24_000.0 => (60.0, "min"),
+            _ => (3_600.0, "h"),
+        };
+        let middle = f64::midpoint(self.left, self.right);
+        html! {
+            line.line x1=(self.left) y1=(self.bottom) x2=(self.right) y2=(self.bottom) {}
+            g text-anchor="middle" {
+                @for (at, text) in ticks(from / unit_seconds, to / unit_seconds, self.layout.x_ticks) {
+                    @let x = self.x(at * unit_seconds);
+                    line.line x1=(x) y1=(self.bottom) x2=(x) y2=(self.bottom + 5.0) {}
+                    text.text x=(x) y=(self.bottom + 18.0) { (text) " " (unit) }
+                }
+                @if !self.chart.x_label.is_empty() {
+                    text.text x=(middle) y=(self.layout.height - 7.0) { (self.chart.x_label) }
+                }
+            }
+        }
+    }
+
+    /// The axis with a line across the chart at each tick.
+    fn y_axis(&self) -> Markup {
+        let middle = f64::midpoint(self.top, self.bottom);
+        html! {
+            line.line x1=(self.left) y1=(self.top) x2=(self.left) y2=(self.bottom) {}
+            g text-anchor="end" {
+                @for (at, text) in ticks(0.0, self.y_max, Y_TICKS) {
+                    @let y = self.y(at);
+                    line.line x1=(self.left - 5.0) y1=(y) x2=(self.right) y2=(y) {}
+                    text.text x=(self.left - 8.0) y=(y) dy="0.35em" { (text) }
+                }
+            }
+            text.text text-anchor="middle" transform={ "translate(12 " (middle) ") rotate(-90)" } { (self.chart.y_label) }
+        }
+    }
+
+    /// The first mark's name is the topmost, so that no line crosses the name of another.
+    fn marks(&self) -> Markup {
+        let rows = (0_u32..).map(|row| 8.0 + MARK_ROW * f64::from(row));
+        html! {
+            @for ((at, name), y) in self.chart.marks.iter().zip(rows) {
+                @let x = self.x(*at);
+                line.mark x1=(x) y1=(y) x2=(x) y2=(self.bottom) {}
+                text.mark x=(x) y=(y) dx="4" dy="10" { (name) }
+            }
+        }
+    }
 }
 
-/// With names in the place of colours, and letters left to the page.
-fn named(svg: &str) -> String {
-    let named = NAMES.iter().fold(svg.to_owned(), |svg, (colour, name)| {
-        let RGBColor(red, green, blue) = colour;
-        let colour = format!("#{red:02X}{green:02X}{blue:02X}");
-        let class = format!("class=\"{name}\"");
-        svg.replace(&format!("fill=\"{colour}\""), &class).replace(&format!("stroke=\"{colour}\""), &class)
-    });
-    [" font-family=\"sans-serif\"", " opacity=\"1\"", " fill=\"none\"", " stroke=\"none\""]
-        .iter()
-        .fold(named, |svg, unneeded| svg.replace(unneeded, ""))
+/// Rounds to a hundredth of a pixel, which keeps the page short.
+fn rounded(pixels: f64) -> f64 {
+    (pixels * 100.0).round() / 100.0
 }
 
-/// Seconds along an axis of such a length.
-fn time(seconds: f64, length: f64) -> String {
-    let decimals = match length {
-        ..0.05 => 3,
-        ..0.5 => 2,
-        ..8.0 => 1,
-        ..120.0 => 0,
-        _ => return format::duration(seconds),
-    };
-    format!("{seconds:.decimals$} s")
+/// Returns about `count` round numbers between `from` and `to`, each with its text.
+fn ticks(from: f64, to: f64, count: f64) -> impl Iterator<Item = (f64, String)> {
+    let rough = (to - from) / count;
+    let magnitude = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0].map(|digit| digit * magnitude).into_iter().find(|step| *step >= 0.7 * rough);
+    let step = step.unwrap_or(10.0 * magnitude);
+    let decimals = (0_u8..12).find(|decimals| step * 10_f64.powi((*decimals).into()) > 0.999).unwrap_or(12);
+    let first = (from / step).ceil();
+    // `0..20` bounds the loop where `step` is too small to change a large `from`.
+    (0_u32..20).map(move |place| (first + f64::from(place)) * step).take_while(move |at| *at <= to).map(
+        move |at| {
+            let text = if decimals == 0 {
+                format::quantity(at.round())
+            } else {
+                format!("{at:.*}", decimals.into())
+            };
+            (at, text)
+        },
+    )
 }
 
-/// A number up an axis that reaches to `most`.
-fn number(number: f64, most: f64) -> String {
-    // Five steps or so: as many decimals as tell them apart.
-    let decimals = (1..12).find(|decimals| most * 10_f64.powi(*decimals) >= 50.0).unwrap_or(12);
-    if most < 10.0 {
-        format!("{number:.*}", decimals.unsigned_abs() as usize)
-    } else {
-        format::quantity(number.round())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(from: f64, to: f64, count: f64) -> Vec<String> {
+        ticks(from, to, count).map(|(_, text)| text).collect()
+    }
+
+    #[test]
+    fn ticks_are_round_numbers_within_the_range() {
+        assert_eq!(texts(0.0, 0.9, 5.0), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
+        assert_eq!(texts(0.13, 0.27, 4.0), ["0.15", "0.20", "0.25"]);
+        assert_eq!(texts(3.0, 1_000.0, 4.0), ["200", "400", "600", "800", "1,000"]);
+        assert_eq!(texts(0.0, 108.0, 5.0), ["0", "20", "40", "60", "80", "100"]);
+        assert!(texts(1e16, 1e16 + 4.0, 9.0).len() <= 20);
+    }
+
+    #[test]
+    fn a_long_time_axis_is_in_minutes_or_hours() {
+        for (seconds, tick) in [(20.0, "5 s"), (299.0, "50 s"), (600.0, "2 min"), (40_000.0, "2 h")] {
+            let scale = ChartScale { from: 0.0, to: seconds, highest: None };
+            let chart = SvgChart { x_label: "", y_label: "", bars: Vec::new(), marks: Vec::new(), scale };
+            let svg = chart.render("").into_string();
+            assert!(svg.contains(&format!(">{tick}<")), "{seconds}: {svg}");
+        }
     }
 }

@@ -93,7 +93,7 @@ fn hostile() -> Report {
 }
 
 fn parsed(report: &Report) -> Html {
-    Html::parse_document(&page(report).unwrap())
+    Html::parse_document(&page(report))
 }
 
 fn all<'a>(html: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {

@@ -1,20 +1,17 @@
-//! By which names the page may be asked for.
+//! The check of the `Host` header.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::SocketAddr;
 
-/// Whether a `Host` header is one that no stranger can have made a browser send: `localhost` or an IP address, with any
-/// port. A name could be somebody's who has it point here, so that their page may read ours (DNS rebinding).
+/// Returns whether a `Host` header is `localhost` or an IP address, with or without a port.
+///
+/// Any other name may belong to an attacker whose DNS points it here, so that the attacker's page could read this one in a
+/// victim's browser (DNS rebinding).
 pub(crate) fn is_allowed_host(host: &str) -> bool {
-    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => ("localhost", port),
-        Some(_) => return false,
-        None => host.find(':').map_or((host, ""), |colon| host.split_at(colon)),
-    };
-    let port_is_one = match port.strip_prefix(':') {
-        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
-        None => port.is_empty(),
-    };
-    port_is_one && (name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok())
+    let is_socket = |address: &str| address.parse::<SocketAddr>().is_ok();
+    let (name, port) = host.split_once(':').unwrap_or((host, "80"));
+    is_socket(host)
+        || is_socket(&format!("{host}:80"))
+        || (name.eq_ignore_ascii_case("localhost") && is_socket(&format!("127.0.0.1:{port}")))
 }
 
 #[cfg(test)]
@@ -22,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_and_addresses_are_trusted() {
+    fn localhost_and_ip_addresses_are_allowed() {
         for host in [
             "localhost",
             "LocalHost:8787",
@@ -38,12 +35,16 @@ mod tests {
     }
 
     #[test]
-    fn names_and_what_looks_like_an_address_are_not() {
+    fn other_names_and_malformed_addresses_are_not_allowed() {
         for host in [
             "",
             "evil.example",
             "evil.example:8787",
             "localhost.evil.example",
+            "localhost1",
+            "localhost:",
+            "localhost:+80",
+            "localhost:80:80",
             "127.0.0.1.evil.example",
             "localhost:8787.evil.example",
             "127.0.0.1:",

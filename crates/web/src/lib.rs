@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use broadcast::Broadcast;
-use connections::CONNECTIONS;
+use connections::MAX_CONNECTIONS;
 pub use listen::{ListenAddress, bind};
 use stentor_cli::status;
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent, RunSelection};
@@ -38,7 +38,7 @@ pub async fn serve(
     let routes = server::routes(Arc::clone(&broadcast));
     tokio::select! {
         failed = publish(&broadcast, reader) => failed,
-        () = connections::serve(listener, routes, CONNECTIONS) => Ok(()),
+        () = connections::serve(listener, routes, MAX_CONNECTIONS) => Ok(()),
     }
 }
 
@@ -93,8 +93,8 @@ mod tests {
         for open in ["0.0.0.0:80", "[::]:80", "192.168.1.5:80", "[::ffff:10.0.0.1]:80"] {
             assert!(warning(open.parse().unwrap()).is_some_and(|warning| warning.contains(open)), "{open}");
         }
-        for own in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
-            assert_eq!(warning(own.parse().unwrap()), None);
+        for loopback in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert_eq!(warning(loopback.parse().unwrap()), None);
         }
     }
 }

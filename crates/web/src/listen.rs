@@ -1,4 +1,4 @@
-//! Where the page is served: the value of `--web`.
+//! The address that the page is served on: the value of `--web`.
 
 use std::fmt;
 use std::io;
@@ -11,35 +11,35 @@ use tokio::net::TcpListener;
 /// A host and a port to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenAddress {
-    /// A name or an IP address; one of version 6 without its brackets.
+    /// A host name or an IP address; IPv6 without brackets.
     host: String,
-    /// 0 for any that is free.
+    /// 0 lets the operating system choose a free port.
     port: u16,
 }
 
-/// Listens there; an error says why that cannot be, and what to do.
+/// Binds the address. An error has the reason and another address to try.
 pub async fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
     TcpListener::bind((address.host.as_str(), address.port)).await.map_err(|error| {
         anyhow!(
-            "the page cannot be served on {address}: {}\nTake another address: monitor --web {}",
-            why(&error),
-            address.other()
+            "cannot serve the page on {address}: {}\nChoose another address: monitor --web {}",
+            reason(&error),
+            address.alternative()
         )
     })
 }
 
-fn why(error: &io::Error) -> String {
+fn reason(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "another program listens there".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "it is no address of this machine".to_owned(),
-        io::ErrorKind::PermissionDenied => "you may not listen on that port".to_owned(),
+        io::ErrorKind::AddrInUse => "another program uses this address".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine does not have this address".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied for this port".to_owned(),
         _ => error.to_string(),
     }
 }
 
 impl ListenAddress {
-    /// One that is likely to be free.
-    fn other(&self) -> Self {
+    /// Returns a loopback address that is likely to be free.
+    fn alternative(&self) -> Self {
         let port = if self.port == 8_787 { 8_788 } else { 8_787 };
         Self { host: "127.0.0.1".to_owned(), port }
     }
@@ -49,18 +49,17 @@ impl FromStr for ListenAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = || "give HOST:PORT or a port alone, such as 127.0.0.1:8788 or 8788".to_owned();
         let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
         let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let is_host = match in_brackets {
             Some(host) => host.parse::<Ipv6Addr>().is_ok(),
             None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c)),
         };
-        // `parse` takes a sign before a number.
+        // `parse` also accepts a plus sign.
         let port = if port.starts_with('+') { None } else { port.parse().ok() };
         match port {
             Some(port) if is_host => Ok(Self { host: in_brackets.unwrap_or(host).to_owned(), port }),
-            _ => Err(wanted()),
+            _ => Err("expected HOST:PORT or a port, such as 127.0.0.1:8788 or 8788".to_owned()),
         }
     }
 }
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_and_a_port_or_a_port_alone_are_an_address() {
+    fn host_and_port_or_a_port_alone_are_accepted() {
         for (text, address) in [
             ("8788", "127.0.0.1:8788"),
             ("0", "127.0.0.1:0"),
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_says_what_is_one() {
+    fn an_invalid_address_is_answered_with_the_expected_form() {
         for text in [
             "",
             ":",

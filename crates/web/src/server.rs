@@ -1,11 +1,11 @@
-//! What a browser may ask, and what it is told beside the answer.
+//! The routes of the page and the headers of every response.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
@@ -15,11 +15,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures::stream;
+use futures::{StreamExt, stream};
 use serde_json::json;
 use stentor_cli::format;
 use stentor_core::escape;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::broadcast::Broadcast;
@@ -38,7 +37,7 @@ const SCRIPT: &str = concat!(
     include_str!("assets/page.js")
 );
 
-/// With every answer: nothing but our own script and style runs on the page, nobody else shows or keeps it.
+/// Headers of every response: only our own script and style run, no other site may embed the page, and no cache keeps it.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (
         CONTENT_SECURITY_POLICY,
@@ -53,11 +52,11 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-/// A stream on which nothing else happens for so long tells the time: the page knows by it that the monitor is there,
-/// and the monitor that the page is.
-const ALIVE: Duration = Duration::from_secs(10);
+/// The longest time between two `clock` events. They show the page that the monitor is alive, and a failed write shows the
+/// monitor that the viewer has gone. `page.js` reconnects after 25 s without an event.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// All there is.
+/// Builds the router with every route of the page.
 pub(crate) fn routes(broadcast: Arc<Broadcast>) -> Router {
     Router::new()
         .route("/", get(async || typed("text/html; charset=utf-8", PAGE)))
@@ -67,69 +66,54 @@ pub(crate) fn routes(broadcast: Arc<Broadcast>) -> Router {
         .route("/api/snapshot", get(snapshot))
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
-        .fallback(async || (StatusCode::NOT_FOUND, "there is nothing here; the page is at /\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, "not found; the page is at /\n"))
         .layer(middleware::from_fn(guard))
         .with_state(broadcast)
 }
 
-/// Refuses what is asked by a strange name or would change something.
+/// Rejects requests with a foreign `Host` and methods other than GET and HEAD, and adds [`HEADERS`] to every response.
 async fn guard(request: Request, next: Next) -> Response {
-    let mut answer = if !is_trusted(request.headers()) {
-        let why = "the page is served by address only: ask for it by localhost or by an IP address\n";
+    let mut response = if !has_allowed_host(request.headers()) {
+        let why = "this page is served only by IP address or localhost, such as http://127.0.0.1:8787/\n";
         (StatusCode::MISDIRECTED_REQUEST, why).into_response()
     } else if request.method() != Method::GET && request.method() != Method::HEAD {
-        let why = "everything here is read only: use GET\n";
+        let why = "this server is read-only: use GET or HEAD\n";
         (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")], why).into_response()
     } else {
         next.run(request).await
     };
-    answer.headers_mut().extend(HEADERS);
-    answer
+    response.headers_mut().extend(HEADERS);
+    response
 }
 
-/// There is one `Host` header, and it is to be trusted.
-fn is_trusted(headers: &HeaderMap) -> bool {
+/// Returns whether there is exactly one `Host` header, and an allowed one.
+fn has_allowed_host(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
-    let (one, more) = (hosts.next(), hosts.next());
-    more.is_none() && one.and_then(|host| host.to_str().ok()).is_some_and(hosts::is_allowed_host)
+    let (host, second) = (hosts.next(), hosts.next());
+    second.is_none() && host.and_then(|host| host.to_str().ok()).is_some_and(hosts::is_allowed_host)
 }
 
 fn typed(kind: &'static str, text: impl Into<Body>) -> Response {
     ([(CONTENT_TYPE, kind)], text.into()).into_response()
 }
 
-/// The present view at once, and then each new one. A viewer too slow for all of them misses some.
+/// Sends the current update at once, then each new one, each after a `clock` event. A viewer that reads too slowly misses
+/// updates.
+///
+/// The events are shared bytes and not axum's `Sse`, which copies each event for each viewer: hyper buffers up to 400 KiB
+/// for a viewer that does not read.
 async fn events(State(broadcast): State<Arc<Broadcast>>) -> Response {
     let mut updates = broadcast.updates();
     updates.mark_changed();
-    let viewer = Viewer { broadcast, updates, due: None };
-    let events = stream::unfold(viewer, async |mut viewer| {
-        let event = viewer.next().await?;
-        Some((Ok::<_, Infallible>(event), viewer))
+    let events = stream::unfold((broadcast, updates), async |(broadcast, mut updates)| {
+        let update = match timeout(CLOCK_INTERVAL, updates.changed()).await {
+            Ok(changed) => changed.ok().map(|()| Some(updates.borrow_and_update().clone()))?,
+            Err(_) => None,
+        };
+        let chunks = [Some(broadcast.tick()), update].into_iter().flatten().map(Ok::<_, Infallible>);
+        Some((stream::iter(chunks), (broadcast, updates)))
     });
-    typed("text/event-stream", Body::from_stream(events))
-}
-
-/// One open stream.
-struct Viewer {
-    broadcast: Arc<Broadcast>,
-    updates: watch::Receiver<Bytes>,
-    /// It follows the clock that was written last.
-    due: Option<Bytes>,
-}
-
-impl Viewer {
-    /// What to write next, before each update the time; `None` when there will be nothing more.
-    async fn next(&mut self) -> Option<Bytes> {
-        if let Some(update) = self.due.take() {
-            return Some(update);
-        }
-        if let Ok(changed) = timeout(ALIVE, self.updates.changed()).await {
-            changed.ok()?;
-            self.due = Some(self.updates.borrow_and_update().clone());
-        }
-        Some(self.broadcast.tick())
-    }
+    typed("text/event-stream", Body::from_stream(events.flatten()))
 }
 
 async fn snapshot(State(broadcast): State<Arc<Broadcast>>) -> Response {

@@ -8,24 +8,24 @@ use crate::Report;
 use crate::page::document;
 use crate::page::figures::timestamp;
 use crate::page::parts::{chart, heads, table};
-use crate::svg::{Axes, Drawings, distribution, progress};
+use crate::svg::{ChartScale, SvgChart};
 use stentor_run_view::comparison::{FigureGroup, Pair, PairValue};
 
 /// Short names of the runs.
 const NAMES: [&str; 2] = ["A", "B"];
 
 /// The page as HTML.
-pub fn page(comparison: &Comparison) -> anyhow::Result<String> {
+pub fn page(comparison: &Comparison) -> String {
     let [first, second] = comparison.runs.each_ref().map(|run| escape::escape_control(&run.plan.run));
     let title = html! { "Rehearsals " (first) " and " (second) };
     let body = html! {
         (head(comparison))
         main {
             (figures(comparison))
-            (charts(comparison)?)
+            (charts(comparison))
         }
     };
-    Ok(document(title, body, &comparison.made_at))
+    document(title, body, &comparison.made_at)
 }
 
 fn head(comparison: &Comparison) -> Markup {
@@ -96,38 +96,31 @@ fn cell(pair: &Pair, run: usize, path: &str) -> Markup {
     }
 }
 
-/// Charts of both runs on the same axes.
-fn charts(comparison: &Comparison) -> anyhow::Result<Markup> {
+/// Charts of both runs on the same scales.
+fn charts(comparison: &Comparison) -> Markup {
     let runs = comparison.runs.each_ref();
-    let along = Axes::of_progress(&runs.map(|run| &run.progress));
-    let deliveries = Axes::of_times(&runs.map(|run| &run.delivery));
-    let latencies = Axes::of_times(&runs.map(|run| &run.latency));
-    Ok(html! {
-        (beside("progress", "Progress", "messages a second over time, sent below, failed above", runs.map(|run| progress(&run.progress, along)))?)
-        (beside("delivery", "Delivery", "number of deliveries by duration", runs.map(|run| distribution(&run.delivery, deliveries)))?)
-        (beside("latency", "Creation to end", "number of messages by time from creation to outcome", runs.map(|run| distribution(&run.latency, latencies)))?)
-    })
+    let progress = ChartScale::of_progress(&runs.map(|run| &run.progress));
+    let delivery = ChartScale::of_times(&runs.map(|run| &run.delivery));
+    let latency = ChartScale::of_times(&runs.map(|run| &run.latency));
+    html! {
+        (beside("progress", "Progress", "messages a second over time, sent below, failed above", &runs.map(|run| SvgChart::progress(&run.progress, progress))))
+        (beside("delivery", "Delivery", "number of deliveries by duration", &runs.map(|run| SvgChart::distribution(&run.delivery, delivery))))
+        (beside("latency", "Creation to end", "number of messages by time from creation to outcome", &runs.map(|run| SvgChart::distribution(&run.latency, latency))))
+    }
 }
 
 /// A section with a chart of each run.
-fn beside(
-    id: &str,
-    heading: &str,
-    label: &str,
-    drawn: [anyhow::Result<Drawings>; 2],
-) -> anyhow::Result<Markup> {
-    let [first, second] = drawn;
-    let drawn = [first?, second?];
-    Ok(html! {
+fn beside(id: &str, heading: &str, label: &str, charts: &[SvgChart; 2]) -> Markup {
+    html! {
         section aria-labelledby=(id) {
             h2 id=(id) { (heading) }
             div.beside {
-                @for (name, drawings) in NAMES.iter().zip(&drawn) {
-                    (chart(&format!("{name}: {label}"), drawings, html! { strong { (name) } ", " (label) }))
+                @for (name, svg) in NAMES.iter().zip(charts) {
+                    (chart(&format!("{name}: {label}"), svg, html! { strong { (name) } ", " (label) }))
                 }
             }
         }
-    })
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +146,7 @@ mod tests {
     fn every_figure_of_the_page_is_that_of_the_data() {
         for comparison in [compared(), with_nothing()] {
             let data = serde_json::to_value(&comparison).unwrap();
-            let html = Html::parse_document(&page(&comparison).unwrap());
+            let html = Html::parse_document(&page(&comparison));
             let figures = all(&html, "[data-figure], [data-text]");
             let expected: usize = comparison.groups.iter().map(|group| 2 * group.figures.len()).sum();
             assert_eq!(figures.len(), expected);
@@ -171,12 +164,12 @@ mod tests {
     #[test]
     fn the_page_is_sound_and_has_charts_on_the_same_axes() {
         for comparison in [compared(), with_nothing()] {
-            let html = Html::parse_document(&page(&comparison).unwrap());
+            let html = Html::parse_document(&page(&comparison));
             assert_eq!(html.errors, Vec::<std::borrow::Cow<'_, str>>::new());
             assert!(all(&html, "script, link, img, a, form").is_empty());
             assert_eq!(all(&html, "svg.chart.narrow").len(), 6);
         }
-        let html = Html::parse_document(&page(&compared()).unwrap());
+        let html = Html::parse_document(&page(&compared()));
         let numbers_of = |chart: &ElementRef<'_>| -> Vec<String> {
             chart.select(&Selector::parse("text").unwrap()).map(|text| text.text().collect()).collect()
         };

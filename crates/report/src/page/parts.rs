@@ -1,26 +1,17 @@
 //! Charts and tables of the page.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::figures::Page;
 use super::row;
-use crate::svg::{Drawing, Size};
+use crate::svg::SvgChart;
 use stentor_run_view::figures::{DEAD_LETTERS, DUPLICATES, NOT_ENQUEUED, RELEASED, SENDER_FIGURES};
 use stentor_run_view::senders::SenderState;
 use stentor_run_view::unit::Unit;
 
-/// A drawing at each size; the page's style shows the one that fits.
-pub fn chart(label: &str, drawings: &[(Size, Drawing)], caption: Markup) -> Markup {
-    html! {
-        figure {
-            @for (size, drawing) in drawings {
-                svg class={ "chart " (size.name()) } viewBox={ "0 0 " (drawing.width) " " (drawing.height) } role="img" aria-label=(label) {
-                    (PreEscaped(&drawing.svg))
-                }
-            }
-            figcaption { (caption) }
-        }
-    }
+/// A chart with its caption; `label` describes it to a screen reader.
+pub fn chart(label: &str, chart: &SvgChart, caption: Markup) -> Markup {
+    html! { figure { (chart.render(label)) figcaption { (caption) } } }
 }
 
 /// A table with its caption, which scrolls on a narrow screen.
