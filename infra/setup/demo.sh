@@ -35,7 +35,7 @@ demo() { # [--backend BACKEND] PRODUCER ARGUMENTS...
     start_senders
     watch
     end_senders
-    program monitor --audit
+    program monitor audit
 }
 
 # An emulator on a free port that lives by a pipe only this script holds open: however the script

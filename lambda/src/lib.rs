@@ -90,7 +90,7 @@ impl Aggregator {
 
     /// A tally that cannot be kept is left as it is, and its run marked, so that the other runs go on.
     async fn give_up(&self, run: RunId, shard: &str, why: &str) -> Result<(), Error> {
-        tracing::error!(%run, shard, why, "this run cannot be counted any more; once it is over: monitor --repair");
+        tracing::error!(%run, shard, why, "this run cannot be counted any more; once it is over: monitor repair --run {run}");
         Ok(self.metrics.mark_damaged(run, shard, why).await?)
     }
 }

@@ -24,7 +24,7 @@ pub struct Built {
     /// The aggregator.
     pub bootstrap: PathBuf,
     /// What writes the completions and man pages.
-    pub docs: PathBuf,
+    pub xtask: PathBuf,
 }
 
 /// The root of the checkout.
@@ -71,7 +71,7 @@ impl Built {
                 sender: path("sender"),
                 monitor: path("monitor"),
                 bootstrap: path("bootstrap"),
-                docs: path("xtask"),
+                xtask: path("xtask"),
             }
         })
     }

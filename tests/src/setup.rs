@@ -51,7 +51,7 @@ impl Default for Setup {
         }
         write_program(&folder.path().join("bin/cargo"), CARGO);
         let built = Built::once();
-        for program in [&built.producer, &built.sender, &built.monitor, &built.docs] {
+        for program in [&built.producer, &built.sender, &built.monitor, &built.xtask] {
             let name = program.file_name().expect("a program has a name");
             std::os::unix::fs::symlink(program, release.join(name)).expect("the folder is ours");
         }

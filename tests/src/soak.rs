@@ -86,7 +86,7 @@ impl<'a> Stage<'a> {
             way,
             chance: ChaCha8Rng::seed_from_u64(soak.seed),
             begin: format!("-m {} --run {run} --rate {rate} --concurrency 4", soak.messages),
-            resume: format!("--resume {run} --rate {rate} --concurrency 4"),
+            resume: format!("resume {run} --rate {rate} --concurrency 4"),
             producers: Vec::new(),
             producer_done: false,
             senders: Vec::new(),

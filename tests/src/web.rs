@@ -33,7 +33,7 @@ pub struct Answer {
 pub struct Events(BufReader<TcpStream>);
 
 impl Program {
-    /// Starts a monitor with `--web`, and waits until it says where its page is.
+    /// Starts `monitor serve`, and waits until it says where its page is.
     #[track_caller]
     pub fn start_page(self) -> Page {
         let mut running = self.start();

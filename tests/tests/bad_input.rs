@@ -29,7 +29,7 @@ fn programs() -> [&'static Path; 3] {
 #[test]
 fn a_bad_value_is_a_usage_error_that_names_flag_and_value() {
     let built = Built::once();
-    let cases: [(&Path, &str, &[&str]); 30] = [
+    let cases: [(&Path, &str, &[&str]); 36] = [
         (&built.producer, "-m 0", &["'0'", "--messages"]),
         (&built.producer, "-m abc", &["'abc'", "--messages"]),
         (&built.producer, "-m -5", &["'-5'", "--messages"]),
@@ -60,12 +60,41 @@ fn a_bad_value_is_a_usage_error_that_names_flag_and_value() {
         (&built.monitor, "--stack a_b", &["'a_b'", "--stack"]),
         (&built.monitor, "--endpoint-url nowhere", &["'nowhere'", "--endpoint-url"]),
         (&built.monitor, "extra", &["'extra'"]),
+        (&built.monitor, "serve 70000", &["'70000'", "ADDR"]),
+        (&built.monitor, "runs --limit 0", &["'0'", "--limit"]),
+        (&built.monitor, "runs --run 01JDD0QYJ8000000000000000A", &["'--run'", "'runs'"]),
+        (&built.monitor, "--once audit", &["'--once'", "'audit'"]),
+        (&built.producer, "resume nonsense", &["'nonsense'", "RUN"]),
+        (&built.producer, "-m 5 requeue 01JDD0QYJ8000000000000000A", &["'--messages'", "'requeue'"]),
     ];
     for (program, line, words) in cases {
         assert_clear(&Program::new(program, line).run(), 2, words);
     }
     let port = Program::new(&built.monitor, "--once --local").env("STENTOR_PORT", "http").run();
     assert_clear(&port, 2, &["'http'", "STENTOR_PORT"]);
+}
+
+#[test]
+fn a_former_flag_is_a_usage_error_that_names_its_subcommand_in_full() {
+    const RUN: &str = "01JDD0QYJ8000000000000000A";
+    let built = Built::once();
+    for (program, line, flag, subcommand) in [
+        (&built.producer, "--resume RUN", "--resume RUN", "producer resume RUN"),
+        (&built.producer, "--resume=RUN --rate 5 --local", "--resume RUN", "producer resume RUN"),
+        (&built.producer, "-m 5 --requeue RUN", "--requeue RUN", "producer requeue RUN"),
+        (&built.monitor, "--web", "--web", "monitor serve"),
+        (&built.monitor, "-t 1 --web 0.0.0.0:80", "--web 0.0.0.0:80", "monitor serve 0.0.0.0:80"),
+        (&built.monitor, "--once --report a.html", "--report a.html", "monitor report a.html"),
+        (&built.monitor, "--report=a.html -q", "--report a.html", "monitor report a.html"),
+        (&built.monitor, "--compare RUN RUN --json", "--compare RUN RUN", "monitor compare RUN RUN"),
+        (&built.monitor, "--run RUN --audit", "--audit", "monitor audit"),
+        (&built.monitor, "--repair --local", "--repair", "monitor repair"),
+    ] {
+        let words = format!("error: '{flag}' is now a subcommand: {subcommand}").replace("RUN", RUN);
+        let ended = Program::new(program, &line.replace("RUN", RUN)).run();
+        assert_clear(&ended, 2, &[]);
+        assert_eq!(ended.stderr.lines().next(), Some(&*words));
+    }
 }
 
 #[test]
@@ -115,9 +144,13 @@ fn an_endpoint_that_refuses_or_stays_silent_is_named_within_five_seconds() {
 #[test]
 fn a_stack_that_is_not_deployed_is_named_with_the_command_that_deploys_it() {
     let stack = Stack::deploy();
-    for program in
-        [stack.producer("--stack nowhere"), stack.sender("--stack nowhere"), stack.monitor("--stack nowhere")]
-    {
+    for program in [
+        stack.producer("--stack nowhere"),
+        stack.sender("--stack nowhere"),
+        stack.monitor("--stack nowhere"),
+        stack.monitor("runs --stack nowhere"),
+        stack.monitor("--stack nowhere runs"),
+    ] {
         let ended = program.run();
         assert_clear(&ended, 1, &["'nowhere'", "us-east-1", "not deployed"]);
         assert!(ended.stderr.contains("setup.sh deploy --stack nowhere"), "{}", ended.stderr);
@@ -129,11 +162,11 @@ fn an_unknown_run_is_named() {
     let stack = Stack::deploy();
     let run = "01JDD0QYJ8000000000000000A";
     for program in [
-        stack.producer(&format!("--resume {run}")),
-        stack.producer(&format!("--requeue {run}")),
+        stack.producer(&format!("resume {run}")),
+        stack.producer(&format!("requeue {run}")),
         stack.monitor(&format!("--run {run}")),
         stack.monitor(&format!("--run {run} --once")),
-        stack.monitor(&format!("--run {run} --audit")),
+        stack.monitor(&format!("audit --run {run}")),
     ] {
         assert_clear(&program.run(), 1, &[run]);
     }
@@ -147,10 +180,11 @@ fn a_run_is_never_overwritten_or_resumed_with_another_plan() {
     let run = stack.produce("-m 5 -l 20 --seed 3");
     let again = stack.producer(&format!("--run {run}")).run();
     assert_clear(&again, 1, &[&run, "exists"]);
-    assert!(again.stderr.contains(&format!("--resume {run}")), "{}", again.stderr);
-    for (flags, word) in [("-m 6", "--messages 6"), ("-l 21", "--length 21"), ("--seed 4", "--seed 4")] {
-        assert_clear(&stack.producer(&format!("--resume {run} {flags}")).run(), 1, &[&run, word]);
+    assert!(again.stderr.contains(&format!("producer resume {run}")), "{}", again.stderr);
+    for (flags, word) in [("-m 6", "'-m'"), ("-l 21", "'-l'"), ("--seed 4", "'--seed'")] {
+        assert_clear(&stack.producer(&format!("resume {run} {flags}")).run(), 2, &[word]);
     }
+    assert_clear(&stack.producer(&format!("-m 6 resume {run}")).run(), 2, &["'--messages'", "'resume'"]);
     assert_eq!(stack.backlog("queue"), (5, 0), "nothing was enqueued again");
 }
 

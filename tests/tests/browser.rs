@@ -16,7 +16,7 @@ const HOSTILE: &str =
 fn numbers_arrive_and_change_without_a_reload() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
-    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    let page = stack.monitor("serve 0 -t 0.2").start_page();
     browser.open(&page.url(), DESK);
     browser.shows("badge", |word| word == "WAITING");
     assert!(browser.text("why").contains("producer -m 1000"));
@@ -58,7 +58,7 @@ fn the_page_finds_a_monitor_again_that_was_killed_and_started_anew() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
     stack.produce("-m 7");
-    let mut page = stack.monitor("--web 0 -t 0.2").start_page();
+    let mut page = stack.monitor("serve 0 -t 0.2").start_page();
     let address = page.address().to_owned();
     browser.open(&page.url(), DESK);
     browser.shows("pending", |pending| pending == "7");
@@ -73,7 +73,7 @@ fn the_page_finds_a_monitor_again_that_was_killed_and_started_anew() {
     assert!(browser.text("spoken").starts_with("no connection"));
 
     stack.produce("-m 9");
-    let _again = stack.monitor(&format!("--web {address} -t 0.2")).start_page();
+    let _again = stack.monitor(&format!("serve {address} -t 0.2")).start_page();
     browser.shows("pending", |pending| pending == "9");
     browser.shows("badge", |word| word != "NO CONNECTION");
     assert_eq!(browser.evaluate("window.isTheSame"), true, "it was never loaded again");
@@ -86,7 +86,7 @@ fn the_page_finds_a_monitor_again_that_was_killed_and_started_anew() {
 fn everybody_can_use_it_on_a_phone_a_tablet_and_at_a_desk_in_light_and_dark() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
-    let mut page = stack.monitor("--web 0 -t 0.2").start_page();
+    let mut page = stack.monitor("serve 0 -t 0.2").start_page();
     wait_until("AWS has answered", || page.get("/healthz").status == 200);
     for screen in screens() {
         browser.open(&page.url(), screen);
@@ -138,7 +138,7 @@ fn assert_usable(browser: &mut Browser) {
 fn a_run_that_is_gone_leaves_the_page_as_it_was_before() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
-    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    let page = stack.monitor("serve 0 -t 0.2").start_page();
     browser.open(&page.url(), DESK);
     browser.shows("badge", |word| word == "WAITING");
     let blank = browser.text("main");
@@ -161,7 +161,7 @@ fn a_run_that_is_gone_leaves_the_page_as_it_was_before() {
 fn a_chart_of_nothing_but_zeros_is_drawn() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
-    let page = stack.monitor("--web 0").start_page();
+    let page = stack.monitor("serve 0").start_page();
     browser.open(&page.url(), DESK);
     for drawn in [
         "drawCourse(at('course'), { seconds: 90000, sent: [0, 0], failed: [0, 0] })",
@@ -179,7 +179,7 @@ fn a_hostile_name_shows_as_text_and_does_nothing() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
     stack.produce("-m 3");
-    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    let page = stack.monitor("serve 0 -t 0.2").start_page();
     stack.put_beat(HOSTILE, now_ms() + 10_000);
     browser.open(&page.url(), DESK);
     browser.shows("senders", |rows| rows.contains(HOSTILE));

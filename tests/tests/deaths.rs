@@ -48,10 +48,10 @@ fn a_producer_killed_again_and_again_enqueues_each_message_once_into_the_table()
     kill_within(&mut first, Duration::from_millis(500), &mut chance);
     let concluded_then = concluded_items(&stack, RUN);
     for _ in 0..5 {
-        let mut resumed = stack.producer(&format!("--resume {RUN} --rate {rate}")).start();
+        let mut resumed = stack.producer(&format!("resume {RUN} --rate {rate}")).start();
         kill_within(&mut resumed, Duration::from_millis(600), &mut chance);
     }
-    stack.producer(&format!("--resume {RUN}")).run().exits(0);
+    stack.producer(&format!("resume {RUN}")).run().exits(0);
     assert_all_concluded_and_counted_once(&stack, RUN, messages);
     let now = concluded_items(&stack, RUN);
     assert!(concluded_then.iter().all(|item| now.contains(item)), "what is concluded stays as it is");
@@ -68,7 +68,7 @@ fn two_resumes_at_once_by_mistake_do_no_harm() {
     first.kill();
     let enqueued = stack.snapshot(RUN)["enqueued"].as_u64().expect("a mark");
     let sender = stack.sender("-w 0 -f 0.1 -c 20 --forever --json").start();
-    let resumes = [0, 1].map(|_| stack.producer(&format!("--resume {RUN} --json")).start());
+    let resumes = [0, 1].map(|_| stack.producer(&format!("resume {RUN} --json")).start());
     let again =
         resumes.map(|resumed| resumed.finish().exits(0).json()["messages"].as_u64().expect("a count"));
     // Both queued some of the same.
@@ -87,7 +87,7 @@ fn a_stopped_producer_that_wakes_up_after_a_resume_changes_nothing() {
     let stopped = stack.producer(&format!("-m {messages} --run {RUN} --rate {}", messages / 3)).start();
     wait_until("some of it is there", || stack.items(RUN).len() as u64 > messages / 8);
     stopped.signal("STOP");
-    stack.producer(&format!("--resume {RUN}")).run().exits(0);
+    stack.producer(&format!("resume {RUN}")).run().exits(0);
     let sender = stack.sender("-w 0 -f 0.2 -c 20 --forever").start();
     assert_all_concluded_and_counted_once(&stack, RUN, messages);
     let before = concluded_items(&stack, RUN);

@@ -113,14 +113,14 @@ fn a_killed_producer_resumes() {
     let before = stack.items(run).len();
     assert!(before < 2_000, "it was killed in the middle");
     let sender = stack.sender("-w 0 -f 0 -c 50 --idle-timeout 3 --json").start();
-    let resumed = stack.producer(&format!("--resume {run} --json")).run().exits(0).json();
+    let resumed = stack.producer(&format!("resume {run} --json")).run().exits(0).json();
     assert!(resumed["messages"].as_u64().unwrap() < 2_000, "{resumed}");
     assert_eq!(stack.completed(run)["sent"], 2_000);
     assert_eq!(sender.finish().exits(0).json()["sent"], 2_000);
     let count = stack.count(run);
     assert_eq!((count.sent, count.total()), (2_000, 2_000));
     // Once more: there is nothing left to do, and nothing changes.
-    assert_eq!(stack.producer(&format!("--resume {run} --json")).run().exits(0).json()["messages"], 0);
+    assert_eq!(stack.producer(&format!("resume {run} --json")).run().exits(0).json()["messages"], 0);
     assert_eq!(stack.count(run), count);
 }
 
@@ -135,7 +135,7 @@ fn an_interrupted_producer_says_how_to_go_on() {
     producer.signal("INT");
     let ended = producer.finish().exits(130);
     let run = latest().json()["run"].as_str().unwrap().to_owned();
-    assert!(ended.stderr.contains(&format!("producer --resume {run}")), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("producer resume {run}")), "{}", ended.stderr);
     let snapshot = stack.snapshot(&run);
     let items = stack.items(&run).len() as u64;
     assert_eq!(snapshot["enqueued"].as_u64(), Some(items), "all that is in the table is enqueued and marked");
@@ -151,7 +151,7 @@ fn requeue_brings_back_just_what_is_pending_after_a_purge() {
     sender.finish().exits(130);
     stack.purge_queue();
     let pending = stack.count(&run).pending;
-    let requeued = stack.producer(&format!("--requeue {run} --json")).run().exits(0).json();
+    let requeued = stack.producer(&format!("requeue {run} --json")).run().exits(0).json();
     assert_eq!(requeued["messages"].as_u64(), Some(pending));
     assert_eq!(stack.backlog("queue"), (pending, 0));
     stack.sender("-w 0 -f 0 -c 10 --idle-timeout 1").run().exits(0);
@@ -162,7 +162,7 @@ fn requeue_brings_back_just_what_is_pending_after_a_purge() {
 fn a_message_queued_twice_is_delivered_once() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 8");
-    let requeued = stack.producer(&format!("--requeue {run} --json")).run().exits(0).json();
+    let requeued = stack.producer(&format!("requeue {run} --json")).run().exits(0).json();
     assert_eq!(requeued["messages"], 8);
     assert_eq!(stack.backlog("queue"), (16, 0));
     let sender = stack.sender("-w 1 --distribution constant -f 0 --idle-timeout 1 --json").run().exits(0);
@@ -180,11 +180,13 @@ fn a_stalled_run_says_so_and_names_the_remedy() {
     stack.purge_queue();
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("stalled.json");
-    let monitor = stack.monitor(&format!("-t 1 --report {}", report.display())).start();
+    let monitor = stack.monitor(&format!("report {} -t 1", report.display())).start();
+    let page = stack.monitor("serve 0 -t 1 --until-complete").start();
     let stalled = monitor.finish().exits(1);
+    assert!(page.finish().exits(1).stderr.contains(&format!("producer requeue {run}")));
     assert!(stalled.took >= Duration::from_secs(70), "the counts must be believed: {:?}", stalled.took);
     assert!(stalled.stderr.contains("5 messages are pending"), "{}", stalled.stderr);
-    assert!(stalled.stderr.contains(&format!("producer --requeue {run}")), "{}", stalled.stderr);
+    assert!(stalled.stderr.contains(&format!("producer requeue {run}")), "{}", stalled.stderr);
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     let told = (&report["result"]["word"], &report["snapshot"]["pending"]);
     assert_eq!(told, (&json!("STALLED"), &json!(5)), "{report}");
@@ -226,13 +228,13 @@ fn the_audit_names_what_differs() {
     let mut tally = part.expect("the run has a tally");
     tally["tally"]["M"]["sent"]["N"] = "9".into();
     stack.aws().dynamodb("PutItem", &serde_json::json!({"TableName": metrics, "Item": tally}));
-    let audited = stack.monitor("--audit").run().exits(1);
+    let audited = stack.monitor("audit").run().exits(1);
     assert!(
         audited.stdout.contains("the audit differs: sent 10 in the table, 9 in the tallies"),
         "{}",
         audited.stdout
     );
-    let json = stack.monitor("--audit --json").run().exits(1).json();
+    let json = stack.monitor("audit --json").run().exits(1).json();
     assert_eq!(
         (json["agrees"].as_bool(), json["table"]["sent"].as_u64(), json["tallies"]["sent"].as_u64()),
         (Some(false), Some(10), Some(9))

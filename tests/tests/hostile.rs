@@ -42,7 +42,7 @@ fn bodies_on_the_queue_cannot_attack_a_terminal() {
     assert!(ended.stderr.contains("is no Stentor message"), "{}", ended.stderr);
     assert!(ended.stderr.contains("not in the table"), "{}", ended.stderr);
     assert_harmless(&ended);
-    for line in ["--once -vv", "--once -vv --json", "--audit -vv"] {
+    for line in ["--once -vv", "--once -vv --json", "audit -vv"] {
         assert_harmless(&stack.monitor(line).run().exits(0));
     }
 }
@@ -65,10 +65,10 @@ fn items_in_the_tables_cannot_attack_a_terminal() {
     let line = stack.monitor("--once -vv").run().exits(0);
     assert!(line.stdout.contains("\\u{1b}[2J"), "a person reads what it is: {}", line.stdout);
     assert_harmless(&line);
-    for flags in ["--audit -vv", "--audit -vv --json", "--repair -vv", "--repair -vv --json"] {
+    for flags in ["audit -vv", "audit -vv --json", "repair -vv", "repair -vv --json"] {
         assert_harmless(&stack.monitor(flags).run().exits(1));
     }
-    assert_harmless(&stack.producer(&format!("--requeue {run} -vv")).run().exits(0));
+    assert_harmless(&stack.producer(&format!("requeue {run} -vv")).run().exits(0));
 }
 
 #[test]
@@ -81,11 +81,11 @@ fn a_run_whose_plan_cannot_be_read_is_named_and_cannot_attack_a_terminal() {
     });
     stack.put("metrics", &odd);
     for program in [
-        stack.producer(&format!("--resume {run} -vv")),
-        stack.producer(&format!("--requeue {run} -vv")),
+        stack.producer(&format!("resume {run} -vv")),
+        stack.producer(&format!("requeue {run} -vv")),
         stack.monitor("-vv"),
-        stack.monitor("--audit -vv"),
-        stack.monitor("--repair -vv --json"),
+        stack.monitor("audit -vv"),
+        stack.monitor("repair -vv --json"),
     ] {
         let ended = program.run().exits(1);
         assert!(ended.stderr.contains(&format!("item 'run' of '{run}'")), "{}", ended.stderr);
@@ -113,14 +113,14 @@ fn items_of_another_version_are_unreadable_and_never_counted() {
     for item in &items[3..] {
         stack.put("messages", item);
     }
-    let audited = stack.monitor("--audit").run().exits(1);
+    let audited = stack.monitor("audit").run().exits(1);
     let verdict = audited.stdout.lines().last().unwrap();
     assert!(verdict.contains("sent 3 in the table, 8 in the tallies"), "{verdict}");
     assert!(
         verdict.ends_with(&format!("unreadable items 5 in the table, such as {run}#000000003")),
         "{verdict}"
     );
-    let json = stack.monitor("--audit --json").run().exits(1).json();
+    let json = stack.monitor("audit --json").run().exits(1).json();
     assert_eq!((&json["agrees"], &json["table"]["unreadable"]), (&json!(false), &json!(5)), "{json}");
     assert_eq!(json["table"]["unreadable_example"], format!("{run}#000000003"), "{json}");
 }
@@ -161,7 +161,7 @@ fn clocks_that_differ_by_minutes_show_nothing_below_zero() {
         (&json!("near"), &json!(0.0))
     );
     assert!(numbers(&shown).iter().all(|number| *number >= 0.0), "{shown}");
-    let audited = stack.monitor("--audit --json").run().exits(0).json();
+    let audited = stack.monitor("audit --json").run().exits(0).json();
     assert_eq!(audited["table"]["latency_ms"], 0, "{audited}");
     let line = stack.monitor("--once").run().exits(0).stdout;
     assert!(!line.as_bytes().windows(2).any(|two| two[0] == b'-' && two[1].is_ascii_digit()), "{line}");
@@ -184,7 +184,7 @@ fn secrets_are_told_nowhere_at_any_verbosity() {
         (stack.producer(&format!("-m 3 -vv {at}")), 0),
         (stack.sender(&format!("-w 0 -f 0 --idle-timeout 1 -vv {at}")), 0),
         (stack.monitor(&format!("-t 0.2 -vv {at}")), 0),
-        (stack.monitor(&format!("--audit -vv {at}")), 0),
+        (stack.monitor(&format!("audit -vv {at}")), 0),
         (stack.producer(&format!("-m 3 --stack nowhere -vv {at}")), 1),
         (stack.sender(&format!("--stack nowhere -vv {at}")), 1),
         (stack.monitor(&format!("--stack nowhere -vv {at}")), 1),

@@ -13,7 +13,7 @@ fn concluded(stack: &Stack, messages: u64) -> String {
 #[track_caller]
 fn assert_counted_once(stack: &Stack, run: &str) {
     stack.counted_once(run);
-    stack.monitor(&format!("--audit --run {run}")).run().exits(0);
+    stack.monitor(&format!("audit --run {run}")).run().exits(0);
 }
 
 #[test]

@@ -66,8 +66,8 @@ fn the_producer_may_do_what_it_does_and_no_more() {
                 && stack.items("01JDD0QYJ8000000000000000A").len() > 50
         });
         killed.kill();
-        way.producer("--resume 01JDD0QYJ8000000000000000A").run().exits(0);
-        way.producer(&format!("--requeue {run}")).run().exits(0);
+        way.producer("resume 01JDD0QYJ8000000000000000A").run().exits(0);
+        way.producer(&format!("requeue {run}")).run().exits(0);
     });
     assert_eq!(called, allowed("ProducerPolicy"));
 }
@@ -76,7 +76,7 @@ fn the_producer_may_do_what_it_does_and_no_more() {
 fn a_sender_may_do_what_it_does_and_no_more() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 30");
-    stack.producer(&format!("--requeue {run}")).run().exits(0);
+    stack.producer(&format!("requeue {run}")).run().exits(0);
     let called = called(&stack, |way, proxy| {
         // The item that failed a condition is read where it does not come along.
         proxy.set_weather(Weather::only(Fault::ItemNotReturned, 1.0));
@@ -102,8 +102,8 @@ fn the_monitor_may_do_what_it_does_and_no_more() {
     stack.completed(&run);
     let called = called(&stack, |way, _| {
         way.monitor("-t 0.2").run().exits(0);
-        way.monitor("--audit").run().exits(0);
-        way.monitor("--repair").run().exits(0);
+        way.monitor("audit").run().exits(0);
+        way.monitor("repair").run().exits(0);
         way.monitor("--once --json").run().exits(0);
         let mut view = way.monitor("--follow").start_on_terminal(80, 24);
         view.shows("COMPLETE");

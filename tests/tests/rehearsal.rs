@@ -18,7 +18,7 @@ fn the_three_commands_of_the_readme_take_a_run_to_its_end() {
     for sender in senders {
         sender.finish().exits(0);
     }
-    let audited = stack.monitor("--audit").run().exits(0);
+    let audited = stack.monitor("audit").run().exits(0);
     assert!(audited.stdout.lines().last().unwrap().starts_with("the audit agrees"), "{}", audited.stdout);
 }
 

@@ -57,17 +57,17 @@ fn a_run_with_a_damaged_tally_is_counted_from_the_table_and_that_counts_alone() 
     put(&stack, &metrics(&stack), &damaged);
     stack.sender("-w 0.01 -f 0.3 -c 5 --idle-timeout 1").run().exits(0);
     wait_until_marked(&stack, &run);
-    let remedy = format!("monitor --repair --run {run}");
-    for program in [stack.monitor("--audit").run().exits(1), stack.monitor("--once").run().exits(0)] {
+    let remedy = format!("monitor repair --run {run}");
+    for program in [stack.monitor("audit").run().exits(1), stack.monitor("--once").run().exits(0)] {
         assert!(program.stdout.contains(&remedy), "{}", program.stdout);
     }
 
-    let repaired = stack.monitor("--repair --json").run().exits(0).json();
+    let repaired = stack.monitor("repair --json").run().exits(0).json();
     let count = stack.count(&run);
     assert_eq!(repaired["repaired"], true, "{repaired}");
     assert_eq!(repaired["table"]["delivery_ms"], count.delivery_ms, "{repaired}");
     assert_equals_the_table(&stack, &run);
-    stack.monitor("--audit").run().exits(0);
+    stack.monitor("audit").run().exits(0);
     let watched = stack.monitor("-t 0.2").run().exits(0);
     assert!(watched.stdout.contains("complete: 60 messages"), "{}", watched.stdout);
     // A sender believes it too: else it would stay for the visibility timeout and a minute.
@@ -75,7 +75,7 @@ fn a_run_with_a_damaged_tally_is_counted_from_the_table_and_that_counts_alone() 
     assert_eq!(sender.json()["reason"], "drained");
     assert!(sender.took < Duration::from_secs(60), "{:?}", sender.took);
 
-    let again = stack.monitor(&format!("--repair --run {run}")).run().exits(0);
+    let again = stack.monitor(&format!("repair --run {run}")).run().exits(0);
     assert!(again.stdout.starts_with("repaired: ") && again.stdout.lines().count() == 1, "{}", again.stdout);
     assert_equals_the_table(&stack, &run);
     assert_eq!(part(&stack, &run, "shard#single"), Some(damaged), "what cannot be read is left as it is");
@@ -91,20 +91,20 @@ fn a_run_that_is_not_over_is_not_repaired_and_told_why() {
     stack.aws().dynamodb("DeleteItem", &json!({"TableName": table, "Key": {"id": items[2]["id"]}}));
     items[7]["status"] = json!({"S": "CANCELLED"});
     put(&stack, &table, &items[7]);
-    let refused = stack.monitor("--repair").run().exits(1);
+    let refused = stack.monitor("repair").run().exits(1);
     let first = refused.stderr.lines().next().unwrap();
     let words = format!(
         "run {run} cannot be repaired: of its 10 messages 8 pending, 1 not in the table, 1 unreadable"
     );
     assert!(first.contains(&words) && first.ends_with(&format!("(such as {run}#000000007)")), "{first}");
-    assert!(refused.stderr.contains(&format!("producer --requeue {run}")), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&format!("producer requeue {run}")), "{}", refused.stderr);
     assert!(refused.stdout.is_empty(), "{}", refused.stdout);
-    let json = stack.monitor("--repair --json").run().exits(1).json();
+    let json = stack.monitor("repair --json").run().exits(1).json();
     assert_eq!(json["repaired"], false, "{json}");
     let table = &json["table"];
     assert_eq!([&table["pending"], &table["missing"], &table["unreadable"]], [8, 1, 1], "{json}");
     assert_eq!(part(&stack, &run, "final"), None);
-    let unknown = stack.monitor("--repair --run 01JDD0QYJ8000000000000000A").run().exits(1);
+    let unknown = stack.monitor("repair --run 01JDD0QYJ8000000000000000A").run().exits(1);
     assert!(unknown.stderr.contains("there is no run 01JDD0QYJ8000000000000000A"), "{}", unknown.stderr);
 }
 
@@ -116,7 +116,7 @@ fn a_final_tally_of_another_version_is_never_written_over() {
     stack.completed(&run);
     let newer = json!({"run": {"S": run}, "part": {"S": "final"}, "version": {"N": "99"}});
     put(&stack, &metrics(&stack), &newer);
-    let refused = stack.monitor("--repair").run().exits(1);
+    let refused = stack.monitor("repair").run().exits(1);
     assert!(refused.stderr.contains(&format!("item 'final' of '{run}'")), "{}", refused.stderr);
     assert_eq!(part(&stack, &run, "final"), Some(newer));
     // The shards count as before, and the monitor tells of the odd one.
@@ -139,6 +139,6 @@ fn a_tally_near_the_limit_of_an_item_is_left_alone_and_its_run_repaired() {
     stack.sender("-w 0 -f 0.5 --idle-timeout 1").run().exits(0);
     wait_until_marked(&stack, &run);
     assert_eq!(part(&stack, &run, "shard#single"), Some(large));
-    stack.monitor("--repair").run().exits(0);
+    stack.monitor("repair").run().exits(0);
     assert_equals_the_table(&stack, &run);
 }

@@ -28,7 +28,7 @@ fn rehearse(fault: Fault, messages: u64) -> String {
         (0..2).map(|_| way.sender("-w 0.02 -f 0.1 -c 5 --idle-timeout 3 --json").start()).collect();
     let run = produced.finish().exits(0).json()["run"].as_str().expect("a run id").to_owned();
     // Reads that only some faults strike.
-    way.producer(&format!("--requeue {run}")).run().exits(0);
+    way.producer(&format!("requeue {run}")).run().exits(0);
     let senders: Vec<Finished> = senders.into_iter().map(|sender| sender.finish().exits(0)).collect();
     way.monitor("--once --json").run().exits(0);
     proxy.set_weather(Weather::calm());

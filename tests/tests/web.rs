@@ -69,18 +69,18 @@ fn an_address_that_cannot_be_had_is_named_with_what_to_do() {
         (address.as_str(), "another program uses this address"),
         ("192.0.2.1:8787", "this machine does not have this address"),
     ] {
-        let refused = stack.monitor(&format!("--web {address}")).run().exits(1);
+        let refused = stack.monitor(&format!("serve {address}")).run().exits(1);
         assert!(refused.stderr.contains(&format!("serve the page on {address}: {why}")), "{}", refused.stderr);
-        assert!(refused.stderr.contains("monitor --web 127.0.0.1:87"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("monitor serve 127.0.0.1:87"), "{}", refused.stderr);
     }
-    let usage = stack.monitor("--web 127.0.0.1").run().exits(2);
+    let usage = stack.monitor("serve 127.0.0.1").run().exits(2);
     assert!(usage.stderr.contains("HOST:PORT"), "{}", usage.stderr);
 }
 
 #[test]
 fn snapshot_and_metrics_say_what_the_monitor_prints() {
     let stack = Stack::deploy();
-    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    let page = stack.monitor("serve 0 -t 0.2").start_page();
     wait_until("AWS has answered", || page.get("/healthz").status == 200);
     let none = page.get("/api/snapshot");
     assert_eq!(none.status, 503);
@@ -151,8 +151,8 @@ fn assert_metrics_are(printed: &Value, metrics: &Value) {
 fn a_page_follows_the_latest_run_or_the_one_it_was_told_of() {
     let stack = Stack::deploy();
     let first = stack.produce("-m 5");
-    let latest = stack.monitor("--web 0 -t 0.2").start_page();
-    let told = stack.monitor(&format!("--web 0 -t 0.2 --run {first}")).start_page();
+    let latest = stack.monitor("serve 0 -t 0.2").start_page();
+    let told = stack.monitor(&format!("serve 0 -t 0.2 --run {first}")).start_page();
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
     let shows = |page: &Page, run: &str, complete: bool| {
         page.listen().wait_for(run, |update| {
@@ -174,7 +174,7 @@ fn hostile_names_are_text_on_every_route() {
     stack.produce("-m 3");
     // Alive for a while yet.
     stack.put_beat(HOSTILE, now_ms() + 10_000);
-    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    let page = stack.monitor("serve 0 -t 0.2").start_page();
     let update = page.listen().wait_for("the sender", |update| {
         update["run"]["snapshot"]["senders"].as_array().is_some_and(|senders| !senders.is_empty())
     });
@@ -193,7 +193,7 @@ fn hostile_names_are_text_on_every_route() {
 fn strange_hosts_and_methods_are_refused_and_every_answer_has_its_headers() {
     let stack = Stack::deploy();
     stack.produce("-m 3");
-    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    let page = stack.monitor("serve 0 -t 0.2").start_page();
     wait_until("there is a snapshot", || page.get("/api/snapshot").status == 200);
     let host = page.address().to_owned();
     let mut answers = Vec::new();
@@ -248,7 +248,7 @@ fn strange_hosts_and_methods_are_refused_and_every_answer_has_its_headers() {
 fn half_asked_questions_hold_nobody_up_for_long() {
     let stack = Stack::deploy();
     stack.produce("-m 3");
-    let page = stack.monitor("--web 0 -t 0.2").with_open_files(64).start_page();
+    let page = stack.monitor("serve 0 -t 0.2").with_open_files(64).start_page();
     wait_until("AWS has answered", || page.get("/healthz").status == 200);
     let mut viewer = page.listen();
     // More than there are descriptors for.
@@ -271,7 +271,7 @@ fn half_asked_questions_hold_nobody_up_for_long() {
 fn each_update_comes_with_the_time() {
     let stack = Stack::deploy();
     stack.produce("-m 3");
-    let page = stack.monitor("--web 0 -t 0.2").start_page();
+    let page = stack.monitor("serve 0 -t 0.2").start_page();
     wait_until("there are data", || page.get("/api/snapshot").status == 200);
     let mut viewer = page.listen();
     for _ in 0..5 {
@@ -286,9 +286,22 @@ fn each_update_comes_with_the_time() {
 }
 
 #[test]
+fn until_complete_the_page_ends_with_the_run_after_its_last_update() {
+    let stack = Stack::deploy();
+    let run = stack.produce("-m 20");
+    let page = stack.monitor("serve 0 -t 0.2 --until-complete --json").start_page();
+    let mut viewer = page.listen();
+    viewer.update();
+    stack.sender("-w 0 -f 0 -c 5 --idle-timeout 1").run().exits(0);
+    viewer.wait_for("the last update", |update| update["run"]["snapshot"]["complete"] == true);
+    let ended = page.into_program().finish().exits(0);
+    assert_eq!((&ended.json()["run"], &ended.json()["sent"]), (&json!(run), &json!(20)));
+}
+
+#[test]
 fn whoever_opens_the_page_to_others_is_warned_however_quiet() {
     let stack = Stack::deploy();
-    let quiet = stack.monitor("--web 0.0.0.0:0 -q").start();
+    let quiet = stack.monitor("serve 0.0.0.0:0 -q").start();
     wait_until("it warns", || quiet.stderr_so_far().contains("can view this page"));
     assert!(!quiet.stderr_so_far().contains("watching on"));
 }
@@ -298,7 +311,7 @@ fn a_signal_ends_it_at_once_whoever_looks_on() {
     let stack = Stack::deploy();
     stack.produce("-m 3");
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
-        let page = stack.monitor("--web 0 -t 0.2").start_page();
+        let page = stack.monitor("serve 0 -t 0.2").start_page();
         let mut viewers: Vec<_> = (0..5).map(|_| page.listen()).collect();
         for viewer in &mut viewers {
             viewer.update();
@@ -315,7 +328,7 @@ fn while_aws_is_away_the_last_data_stay_and_the_health_says_so() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(7);
     stack.produce("-m 40");
-    let page = stack.behind(&proxy).monitor("--web 0 -t 0.2").start_page();
+    let page = stack.behind(&proxy).monitor("serve 0 -t 0.2").start_page();
     wait_until("there are data", || page.get("/api/snapshot").status == 200);
     assert_eq!(page.get("/healthz").body, "ok\n");
     let mut viewer = page.listen();
@@ -339,7 +352,7 @@ fn fifty_viewers_cost_one_reader() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(8);
     stack.produce("-m 5");
-    let page = stack.behind(&proxy).monitor("--web 0 -t 0.5").start_page();
+    let page = stack.behind(&proxy).monitor("serve 0 -t 0.5").start_page();
     for viewers in [1, 50] {
         let mut viewers: Vec<_> = (0..viewers).map(|_| page.listen()).collect();
         for viewer in &mut viewers {

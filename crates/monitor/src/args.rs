@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::{ArgGroup, Parser, ValueHint};
+use clap::{Parser, Subcommand, ValueHint};
 use stentor_cli::VERSION;
 use stentor_cli::{OUTPUT, SharedArgs, examples, full_ending, number_within};
 use stentor_core::cost::PriceOverride;
@@ -11,93 +11,199 @@ use stentor_report::Target;
 use stentor_run_view::thresholds::Threshold;
 use stentor_web::ListenAddress;
 
-/// Watch a rehearsal: messages sent and failed, the average time per message, and how long it will take
+/// Watch a rehearsal: messages sent and failed, the average time per message, and the time left
 ///
-/// Draws a live view on a terminal, prints a line every few seconds elsewhere, and ends with the run. Messages are
-/// counted by the stream of the table, each exactly once, so the numbers lag by a second or two and are never too high.
-#[expect(clippy::doc_markdown, reason = "the texts are the help's, where backticks would show")]
+/// Draws a live view on a terminal, prints one line per interval elsewhere, and exits with the run. Messages are counted
+/// from the table's stream, each exactly once, so the numbers lag by a second or two and are never too high.
 #[derive(Debug, Clone, Parser)]
-#[command(group = ArgGroup::new("reckoned").args(["report", "compare"]).multiple(true))]
-#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, ENDINGS))]
+#[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, CROSSED))]
 pub struct Args {
-    /// How often to look, 0.1 to 3600 seconds
-    #[arg(short = 't', long, value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true, value_parser = parse_interval, help_heading = WATCH)]
-    pub interval: f64,
-    /// The run to watch [default: the latest]
-    #[arg(long, value_name = "ID", help_heading = WATCH)]
-    pub run: Option<RunId>,
-    /// Print one snapshot and end
-    #[arg(long, conflicts_with_all = ["follow", "audit", "repair"], help_heading = WATCH)]
-    pub once: bool,
-    /// Go on when the run is complete or stalled; without --run, with the next run when there is one
-    #[arg(long, conflicts_with_all = ["audit", "repair"], help_heading = WATCH)]
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the text would show up in the help")]
+    pub watch: WatchArgs,
+    /// Keep watching after the run is complete or stalled; without --run, continue with the next run
+    #[arg(long, conflicts_with = "once", help_heading = WATCH)]
     pub follow: bool,
-    /// Serve a live page for browsers until Ctrl-C, at HOST:PORT or a port of this machine: 127.0.0.1:8787 if none is given
-    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8787", conflicts_with_all = ["once", "follow", "plain", "ascii", "fail_if", "audit", "repair", "report", "compare", "json"], help_heading = WATCH)]
-    pub web: Option<ListenAddress>,
-    /// One plain line an interval in place of the live view, as in a pipe
-    #[arg(long, help_heading = OUTPUT)]
-    pub plain: bool,
-    /// Draw the live view of a terminal without Unicode
-    #[arg(long, help_heading = OUTPUT)]
-    pub ascii: bool,
-    /// When the run ends, write a report of it: FILE.html, a page, or FILE.json, its data; with --once, at once
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["follow", "audit", "repair"], value_hint = ValueHint::FilePath, value_parser = PathBufValueParser::new().try_map(Target::of), help_heading = REPORT)]
-    pub report: Option<Target>,
-    /// Set two runs side by side, the second against the first, and end; with --report, in a file too
-    #[arg(long, value_names = ["RUN", "RUN"], num_args = 2, conflicts_with_all = ["run", "once", "follow", "plain", "ascii", "fail_if", "audit", "repair"], help_heading = REPORT)]
-    pub compare: Vec<RunId>,
-    /// Reckon the cost with a price of your own, such as write_units=0.75; may be given several times
-    #[arg(long, value_name = "NAME=DOLLARS", requires = "reckoned", long_help = PRICE, help_heading = REPORT)]
-    pub price: Vec<PriceOverride>,
-    /// Exit 4 if the last snapshot crosses this, such as 'failed_rate>0.2' or 'p99_latency>30s'; may be given several times
-    #[arg(long, value_name = "EXPR", conflicts_with_all = ["audit", "repair"], long_help = FAIL_IF, help_heading = CHECK)]
-    pub fail_if: Vec<Threshold>,
-    /// Count the run's messages in the table, compare them with the tallies, and end: exit 1 if they differ
-    #[arg(long, conflicts_with = "repair", help_heading = CHECK)]
-    pub audit: bool,
-    /// Where a tally is damaged and the run is over: count its messages in the table, and let that count alone
-    #[arg(long, help_heading = CHECK)]
-    pub repair: bool,
+    /// Run to read [default: the latest]
+    #[arg(long, global = true, value_name = "ID", help_heading = RUN)]
+    pub run: Option<RunId>,
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "the text would show up in the help")]
+    pub command: Option<Command>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the text would show up in the help")]
     pub shared: SharedArgs,
 }
 
+/// Flags of every call that watches a run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WatchArgs {
+    #[command(flatten)]
+    pub interval: IntervalArg,
+    /// Print one snapshot and exit
+    #[arg(long, help_heading = WATCH)]
+    pub once: bool,
+    /// Exit with status 4 if the last snapshot crosses a threshold, such as 'failed_rate>0.2' (repeatable)
+    #[arg(long, value_name = "EXPR", long_help = FAIL_IF, help_heading = WATCH)]
+    pub fail_if: Vec<Threshold>,
+    /// Print one line per interval instead of the live view
+    #[arg(long, help_heading = OUTPUT)]
+    pub plain: bool,
+    /// Use ASCII characters only
+    #[arg(long, help_heading = OUTPUT)]
+    pub ascii: bool,
+}
+
+/// The refresh interval.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct IntervalArg {
+    /// Refresh interval in seconds, 0.1 to 3600
+    #[arg(id = "interval", short = 't', long = "interval", value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true, value_parser = parse_interval, help_heading = WATCH)]
+    pub seconds: f64,
+}
+
+/// Prices of the cost.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PriceArg {
+    /// Override a list price, such as write_units=0.75 (repeatable)
+    #[arg(id = "price", long = "price", value_name = "NAME=DOLLARS", long_help = PRICE, help_heading = REPORT)]
+    pub overrides: Vec<PriceOverride>,
+}
+
+/// Hides the global `--run` from a subcommand, which then refuses it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WithoutRun {
+    #[arg(long, hide = true)]
+    run: Option<RunId>,
+}
+
+/// What the monitor does instead of watching a run.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Serve a live web page
+    ///
+    /// Shows each latest run, or the one of --run, to any number of browsers. Runs until Ctrl-C, or with --until-complete
+    /// until the run ends: exit status 0 if it is complete, 1 if it is stalled.
+    #[command(after_help = examples(SERVE), after_long_help = full_ending(SERVE, &[]))]
+    Serve {
+        /// Listen address: HOST:PORT, or a port of this machine
+        #[arg(value_name = "ADDR", default_value = "127.0.0.1:8787")]
+        address: ListenAddress,
+        /// Exit when the run is complete or stalled
+        #[arg(long, help_heading = WATCH)]
+        until_complete: bool,
+        #[command(flatten)]
+        interval: IntervalArg,
+    },
+    /// Watch a run and write a report when it ends
+    ///
+    /// Shows the run as the monitor does without a subcommand. With --once, the report is written at once.
+    #[command(after_help = examples(REPORTS), after_long_help = full_ending(REPORTS, CROSSED))]
+    Report {
+        /// File to write: FILE.html for a page, FILE.json for its data
+        #[arg(value_hint = ValueHint::FilePath, value_parser = PathBufValueParser::new().try_map(Target::of))]
+        file: Target,
+        #[command(flatten)]
+        price: PriceArg,
+        #[command(flatten)]
+        watch: WatchArgs,
+    },
+    /// Compare two runs
+    ///
+    /// Prints settings, results, times, faults and cost of both runs, and how the second differs from the first.
+    #[command(after_help = examples(COMPARE), after_long_help = full_ending(COMPARE, &[]))]
+    Compare {
+        /// Run to compare with
+        #[arg(value_name = "RUN")]
+        first: RunId,
+        /// Run whose differences are shown
+        #[arg(value_name = "RUN")]
+        second: RunId,
+        /// Write the comparison to a file too: FILE.html for a page, FILE.json for its data
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = PathBufValueParser::new().try_map(Target::of), help_heading = REPORT)]
+        output: Option<Target>,
+        #[command(flatten)]
+        price: PriceArg,
+        #[command(flatten)]
+        without_run: WithoutRun,
+    },
+    /// Compare the tallies of a run with a count of its messages
+    ///
+    /// Reads every message of the run from DynamoDB. Exit status 1 if a figure differs.
+    #[command(after_help = examples(AUDIT), after_long_help = full_ending(AUDIT, &[]))]
+    Audit,
+    /// Replace the damaged tallies of a finished run by a count of its messages
+    ///
+    /// Reads every message of the run from DynamoDB. If all are sent or failed, later readers use that count instead of the
+    /// tallies; otherwise nothing is written, and the exit status is 1.
+    #[command(after_help = examples(REPAIR), after_long_help = full_ending(REPAIR, &[]))]
+    Repair,
+    /// List the runs of the stack, newest first
+    #[command(after_help = examples(RUNS), after_long_help = full_ending(RUNS, &[]))]
+    Runs {
+        /// Maximum number of runs
+        #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..), help_heading = OUTPUT)]
+        limit: u32,
+        #[command(flatten)]
+        without_run: WithoutRun,
+    },
+}
+
 const WATCH: &str = "Watch";
+const RUN: &str = "Run";
 const REPORT: &str = "Report";
-const CHECK: &str = "Check";
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("monitor -t 5", "the latest run, every 5 s, to its end"),
     ("monitor --once --json", "one snapshot for a script"),
-    ("monitor --web", "a live page at http://127.0.0.1:8787/"),
-    ("monitor --fail-if 'failed_rate>0.2'", "exit 4 if more than a fifth failed"),
-    ("monitor --report run.html", "a page to keep, when the run ends"),
-    ("monitor --compare RUN RUN", "what a changed setting did"),
-    ("monitor --audit --local", "table and tallies, on the emulator"),
+    ("monitor --fail-if 'failed_rate>0.2'", "exit status 4 if over 20 % failed"),
+    ("monitor serve", "a live page at http://127.0.0.1:8787/"),
+    ("monitor report run.html", "a report when the run ends"),
+    ("monitor runs", "all runs of the stack"),
 ];
+const SERVE: &[(&str, &str)] = &[
+    ("monitor serve", "http://127.0.0.1:8787/, until Ctrl-C"),
+    ("monitor serve --until-complete", "until the run ends"),
+    ("monitor serve 0.0.0.0:8080 -t 1", "for the whole network, every second"),
+];
+const REPORTS: &[(&str, &str)] = &[
+    ("monitor report run.html", "a page when the run ends"),
+    ("monitor report run.json --once", "its data now"),
+    ("monitor report run.html --price write_units=0.75", "with another price"),
+];
+const COMPARE: &[(&str, &str)] = &[
+    ("monitor compare 01JDD0QYJ8… 01JDD1B2C3…", "a table on the terminal"),
+    ("monitor compare 01JDD0QYJ8… 01JDD1B2C3… -o both.html", "a page too"),
+];
+const AUDIT: &[(&str, &str)] = &[
+    ("monitor audit", "the latest run"),
+    ("monitor audit --run 01JDD0QYJ8… --json", "another run, for a script"),
+];
+const REPAIR: &[(&str, &str)] =
+    &[("monitor repair", "the latest run"), ("monitor repair --run 01JDD0QYJ8…", "another run")];
+const RUNS: &[(&str, &str)] =
+    &[("monitor runs", "the newest 100 runs"), ("monitor runs --limit 1 --json", "the latest, for a script")];
 
-const ENDINGS: &[(&str, &str)] = &[("4", "a threshold of --fail-if is crossed")];
+const CROSSED: &[(&str, &str)] = &[("4", "a threshold of --fail-if is crossed")];
 
 const FAIL_IF: &str = "\
-Exit 4 if the last snapshot crosses this, such as 'failed_rate>0.2' or 'p99_latency>30s'; may be given several times.
+Exit with status 4 if the last snapshot crosses a threshold, such as 'failed_rate>0.2' or 'p99_latency>30s' (repeatable).
 
-Compare by >, >=, < or <=:
-  failed_rate                  a share from 0 to 1
+Compare with >, >=, < or <=:
+  failed_rate                  a fraction from 0 to 1
   sent, failed, pending, dead_letters, messages_per_second
-  average, p50, p90, p99, max  of a delivery, in ms, s or m
+  average, p50, p90, p99, max  delivery time, in ms, s or m
   average_latency, p50_latency, p90_latency, p99_latency,
-  max_latency                  from a message's creation to its end
-A value that is not known yet crosses nothing.";
+  max_latency                  from creation to outcome
+Unknown values never cross a threshold.";
 
 const PRICE: &str = "\
-Reckon the cost with a price of your own, such as write_units=0.75; may be given several times.
+Override a list price, such as write_units=0.75 (repeatable).
 
-Dollars, in the place of the list price of us-east-1:
+Prices in dollars; the defaults are those of us-east-1:
   queue_requests, write_units, read_units, invocations
-                  for a million
-  gb_seconds      for one GB of the function's memory for a second";
+                  per million
+  gb_seconds      per second of 1 GB of the function's memory";
 
 fn parse_interval(text: &str) -> Result<f64, String> {
     number_within(text, 0.1..=3_600.0, "seconds from 0.1 to 3600")
@@ -107,6 +213,13 @@ fn parse_interval(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    const A: &str = "01JDD0QYJ8000000000000000A";
+
+    fn is_valid(line: &str) -> bool {
+        let line = format!("monitor {line}").replace("RUN", A);
+        Args::try_parse_from(line.split_whitespace()).is_ok()
+    }
 
     #[test]
     fn the_command_line_is_sound() {
@@ -125,52 +238,61 @@ mod tests {
             "-t 3601",
             "--run x",
             "--once --follow",
-            "--audit --once",
-            "--repair --once",
-            "--repair --follow",
-            "--repair --audit",
-            "--web --once",
-            "--web --follow",
-            "--web --plain",
-            "--web --ascii",
-            "--web --json",
-            "--web --audit",
-            "--web --repair",
-            "--web --fail-if failed>1",
-            "--web --report x.html",
-            "--web --compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B",
-            "--web 70000",
-            "--audit --fail-if failed>1",
             "--fail-if failed",
             "--fail-if average>1",
-            "--report a.txt",
-            "--report a",
-            "--report a.html --follow",
-            "--report a.html --audit",
-            "--report a.html --repair",
-            "--price write_units=1",
-            "--report a.html --price write_units=-1",
-            "--report a.html --price units=1",
-            "--compare 01JDD0QYJ8000000000000000A",
-            "--compare 01JDD0QYJ8000000000000000A x",
-            "--compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B --once",
-            "--compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B --fail-if failed>1",
+            "serve 70000",
+            "serve 127.0.0.1",
+            "report",
+            "report a.txt",
+            "report a",
+            "report a.html --price write_units=-1",
+            "report a.html --price units=1",
+            "compare RUN",
+            "compare RUN x",
+            "compare RUN RUN RUN",
+            "compare RUN RUN -o a.txt",
+            "runs --limit 0",
+            "runs --limit -1",
         ] {
-            assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_err(), "{line}");
+            assert!(!is_valid(line), "{line}");
         }
         for line in [
             "-t 0.1",
-            "--audit --json",
-            "--web",
-            "--web -t 1",
-            "--web 0.0.0.0:80 --run 01JDD0QYJ8000000000000000A",
             "--once --fail-if failed>1 --fail-if average>1s",
-            "--repair --json --run 01JDD0QYJ8000000000000000A",
-            "--compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B --price write_units=1",
-            "--compare 01JDD0QYJ8000000000000000A 01JDD0QYJ8000000000000000B --json --report a.html",
-            "--once --report a.JSON --price write_units=1 --price gb_seconds=0",
+            "serve",
+            "serve -t 1 --until-complete",
+            "serve 0.0.0.0:80 --run RUN",
+            "report a.JSON --once --price write_units=1 --price gb_seconds=0 --plain --ascii",
+            "compare RUN RUN --price write_units=1",
+            "compare RUN RUN --json -o a.html",
+            "audit --json",
+            "repair --json --run RUN",
+            "runs --json --limit 1",
         ] {
-            assert!(Args::try_parse_from(format!("monitor {line}").split(' ')).is_ok(), "{line}");
+            assert!(is_valid(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_subcommand_takes_only_the_flags_that_apply() {
+        for line in [
+            "--price write_units=1",
+            "serve --once",
+            "serve --plain",
+            "serve --fail-if failed>1",
+            "serve --follow",
+            "report a.html --follow",
+            "compare RUN RUN --once",
+            "compare RUN RUN --fail-if failed>1",
+            "compare RUN RUN -t 1",
+            "audit --once",
+            "audit --fail-if failed>1",
+            "audit -t 1",
+            "repair --once",
+            "repair --follow",
+            "runs --once",
+        ] {
+            assert!(!is_valid(line), "{line}");
         }
     }
 }

@@ -169,7 +169,7 @@ impl Audit {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("; {} {what}", format::thousands(count)));
         let broken = self.broken.first().map(|broken| {
-            format!("; the tally of shard {} is damaged: monitor --repair --run {}", broken.shard(), self.run)
+            format!("; the tally of shard {} is damaged: monitor repair --run {}", broken.shard(), self.run)
         });
         open.chain(broken).collect()
     }
@@ -285,6 +285,6 @@ mod tests {
         let audit = audit_of(&table_count(), &Tally::default(), &broken);
         let told = audit.lines();
         assert!(told.contains("the tally of shard \\u{1b}[2J is damaged"), "{told}");
-        assert!(told.ends_with(&format!("monitor --repair --run {}", audit.run)), "{told}");
+        assert!(told.ends_with(&format!("monitor repair --run {}", audit.run)), "{told}");
     }
 }

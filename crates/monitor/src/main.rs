@@ -1,4 +1,4 @@
-//! The monitor's door: see the library.
+//! The `monitor` binary; see the library.
 
 use std::process::ExitCode;
 

@@ -77,7 +77,7 @@ fn trouble(now: &Snapshot) -> String {
         (now.dead_letters > 0).then(|| format!("  dead letters {}", format::thousands(now.dead_letters)));
     let damaged = now.broken.first().map(|broken| {
         format!(
-            "\n  counts are too low: the tally of shard {} is damaged ({}); once all is sent or failed: monitor --repair --run {}",
+            "\n  counts are too low: the tally of shard {} is damaged ({}); once all is sent or failed: monitor repair --run {}",
             broken.shard(),
             escape::escape_control(&broken.why),
             now.run
@@ -197,6 +197,6 @@ mod tests {
             line.contains("dead letters 3") && line.contains("it is odd") && !line.contains('\u{1b}'),
             "{line}"
         );
-        assert!(line.ends_with(&format!("monitor --repair --run {}", now.run)), "{line}");
+        assert!(line.ends_with(&format!("monitor repair --run {}", now.run)), "{line}");
     }
 }

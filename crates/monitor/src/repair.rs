@@ -58,7 +58,7 @@ impl Repair {
 
     pub(crate) fn line(&self) -> String {
         let counted = &self.table.concluded;
-        let unmarked = format!("\nIt is complete once its producer says so: producer --resume {}", self.run);
+        let unmarked = format!("\nIt is complete once its producer says so: producer resume {}", self.run);
         format!(
             "repaired: run {} is counted from the table, {} sent, {} failed, and this counts alone now{}",
             self.run,
@@ -90,13 +90,14 @@ fn refusal(record: &RunRecord, why: &MissingItems) -> String {
 
 fn remedies(run: RunId, why: &MissingItems, all_enqueued: bool) -> Vec<String> {
     let pending = (why.pending > 0).then(|| {
-        format!("Let senders finish what is pending, and if the queue is empty: producer --requeue {run}")
+        format!("Let senders finish what is pending, and if the queue is empty: producer requeue {run}")
     });
     let missing = (why.missing > 0).then(|| {
         if all_enqueued {
-            "What is gone cannot be counted any more: the table keeps messages for seven days".to_owned()
+            "Some messages have expired (the table keeps them for 7 days), so the run cannot be repaired"
+                .to_owned()
         } else {
-            format!("Enqueue the rest: producer --resume {run}")
+            format!("Enqueue the rest: producer resume {run}")
         }
     });
     let unreadable = (why.unreadable > 0).then(|| {
@@ -121,9 +122,9 @@ mod tests {
         let pending = refused(&TableCount { pending: 3, missing: 1, ..TableCount::default() }, 9);
         let (first, rest) = pending.split_once('\n').unwrap();
         assert!(first.ends_with("of its 10 messages 3 pending, 1 not in the table"), "{first}");
-        assert!(rest.contains("producer --requeue") && rest.contains("producer --resume"), "{rest}");
+        assert!(rest.contains("producer requeue") && rest.contains("producer resume"), "{rest}");
         let gone = refused(&TableCount { missing: 1, ..TableCount::default() }, 10);
-        assert!(gone.contains("seven days") && !gone.contains("--resume"), "{gone}");
+        assert!(gone.contains("7 days") && !gone.contains("resume"), "{gone}");
         let id = reading(10, 0).record.plan.ids(4..5).next();
         let odd = refused(&TableCount { unreadable: 2, unreadable_example: id, ..TableCount::default() }, 10);
         assert!(odd.contains("2 unreadable (such as") && odd.contains("#000000004)"), "{odd}");

@@ -1,123 +1,120 @@
-//! The command line, and the job it asks for.
+//! The command line.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use stentor_cli::VERSION;
 use stentor_cli::{SharedArgs, examples, full_ending, number_within};
 use stentor_core::message::MAX_MESSAGES;
-use stentor_core::run::{MAX_LENGTH, Plan, RunId};
+use stentor_core::run::{MAX_LENGTH, RunId};
 
-const DEFAULT_MESSAGES: u32 = 1_000;
-const DEFAULT_LENGTH: u16 = 100;
-
-/// Make the messages of a rehearsal: store them in the table and put them on the queue
+/// Create the messages of a rehearsal, store them in DynamoDB and send them to SQS
 ///
-/// Each message has a phone number and a random text. A run is a set of messages made together; its id is
+/// Each message has a phone number and a random text. A run is a set of messages created together; its ID is
 /// printed, and senders and monitor find it by themselves.
 #[derive(Debug, Clone, Parser)]
 #[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, &[]))]
 pub struct Args {
-    /// How many messages to make, 1 to 1,000,000,000 [default: 1000]
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGES)), help_heading = MESSAGES)]
-    pub messages: Option<u32>,
-    /// The longest text, 1 to 1600 characters; each has 1 to that many [default: 100]
-    #[arg(short, long, value_name = "CHARACTERS", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LENGTH)), help_heading = MESSAGES)]
-    pub length: Option<u16>,
-    /// Give every text just that length
+    /// Number of messages, 1 to 1,000,000,000
+    #[arg(short, long, value_name = "N", default_value_t = 1_000, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGES)), help_heading = MESSAGES)]
+    pub messages: u32,
+    /// Maximum message length in characters, 1 to 1600 (actual length varies from 1)
+    #[arg(short, long, value_name = "CHARACTERS", default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LENGTH)), help_heading = MESSAGES)]
+    pub length: u16,
+    /// Make every message exactly --length characters long
     #[arg(long, help_heading = MESSAGES)]
     pub exact_length: bool,
-    /// Name the run yourself, by a ULID that is not used yet
-    #[arg(long, value_name = "ID", help_heading = RUN)]
-    pub run: Option<RunId>,
-    /// Make the same texts and numbers as another run of this seed [default: a random one]
+    /// Seed for the random generator; the same seed gives the same messages [default: random]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, help_heading = MESSAGES)]
     pub seed: Option<u64>,
-    /// Enqueue no more than this many messages a second, evenly [default: as fast as it goes]
-    #[arg(long, value_name = "MESSAGES", allow_negative_numbers = true, value_parser = parse_rate, help_heading = SPEED)]
-    pub rate: Option<f64>,
-    /// How many paced_batches of 50 messages are under way at once, 1 to 512
-    #[arg(long, value_name = "BATCHES", default_value_t = 40, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=512), help_heading = SPEED)]
-    pub concurrency: u16,
-    /// Take up an interrupted run where it stopped
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["requeue", "run"], help_heading = RUN)]
-    pub resume: Option<RunId>,
-    /// Put every message of the run that is still pending on the queue again
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["run", "messages", "length", "exact_length", "seed", "rate"], help_heading = RUN)]
-    pub requeue: Option<RunId>,
+    /// Use this run ID (an unused ULID) [default: a new one]
+    #[arg(long, value_name = "ID", help_heading = MESSAGES)]
+    pub run: Option<RunId>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the text would show up in the help")]
+    pub speed: SpeedArgs,
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "the text would show up in the help")]
+    pub command: Option<Command>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the text would show up in the help")]
     pub shared: SharedArgs,
 }
 
+/// Flags of every call that enqueues.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SpeedArgs {
+    /// Limit the rate to N messages per second [default: unlimited]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_rate, help_heading = SPEED)]
+    pub rate: Option<f64>,
+    #[command(flatten)]
+    pub concurrency: ConcurrencyArg,
+}
+
+/// The concurrency of every call.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct ConcurrencyArg {
+    /// Maximum number of concurrent batches of 50 messages, 1 to 512
+    #[arg(long = "concurrency", value_name = "N", default_value_t = 40, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=512), help_heading = SPEED)]
+    pub batches: u16,
+}
+
+/// What the producer does instead of creating a run.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Resume an interrupted run where it stopped
+    ///
+    /// The run keeps its number of messages, length and seed. Messages that were queued after the last checkpoint may be
+    /// queued once more; each is counted once.
+    #[command(after_help = examples(RESUME_EXAMPLES), after_long_help = full_ending(RESUME_EXAMPLES, &[]))]
+    Resume {
+        /// ID of the run, as the producer printed it
+        run: RunId,
+        #[command(flatten)]
+        speed: SpeedArgs,
+    },
+    /// Queue every pending message of a run again
+    ///
+    /// Reads all messages of the run from DynamoDB and sends to SQS those that are neither sent nor failed. Use it for
+    /// dead letters, or after the queue was purged.
+    #[command(after_help = examples(REQUEUE_EXAMPLES), after_long_help = full_ending(REQUEUE_EXAMPLES, &[]))]
+    Requeue {
+        /// ID of the run, as the producer printed it
+        run: RunId,
+        #[command(flatten)]
+        concurrency: ConcurrencyArg,
+    },
+}
+
 const MESSAGES: &str = "Messages";
-const RUN: &str = "Run";
 const SPEED: &str = "Speed";
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("producer -m 1000 -l 100", "1,000 messages of up to 100 characters"),
-    ("producer -m 50000 --rate 500 --local", "500 a second, on the local emulator"),
-    ("producer --resume 01JDD0QYJ8…", "go on with a run that was interrupted"),
+    ("producer -m 50000 --rate 500 --local", "500 per second, on the local emulator"),
+    ("producer resume 01JDD0QYJ8…", "resume an interrupted run"),
+    ("producer requeue 01JDD0QYJ8…", "queue pending messages again"),
 ];
 
-/// What the producer is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Job {
-    /// Make a new run.
-    Begin {
-        /// Its name, where the user gave one.
-        run: Option<RunId>,
-    },
-    /// Go on with a run at its watermark.
-    Resume(RunId),
-    /// Enqueue again what is pending.
-    Requeue(RunId),
-}
+const RESUME_EXAMPLES: &[(&str, &str)] = &[
+    ("producer resume 01JDD0QYJ8…", "queue the rest of the run"),
+    ("producer resume 01JDD0QYJ8… --rate 500", "the rest at 500 per second"),
+];
 
-impl Args {
-    pub(crate) fn job(&self) -> Job {
-        match (self.resume, self.requeue) {
-            (Some(run), _) => Job::Resume(run),
-            (None, Some(run)) => Job::Requeue(run),
-            (None, None) => Job::Begin { run: self.run },
-        }
-    }
-
-    pub(crate) fn messages_or_default(&self) -> u32 {
-        self.messages.unwrap_or(DEFAULT_MESSAGES)
-    }
-
-    pub(crate) fn length_or_default(&self) -> u16 {
-        self.length.unwrap_or(DEFAULT_LENGTH)
-    }
-
-    /// The first flag that says something else than the plan of the run to resume.
-    pub(crate) fn contradiction(&self, plan: &Plan) -> Option<String> {
-        let differs = |flag: &str, given: u64, stored: u64| {
-            (given != stored).then(|| format!("{flag} {given}, but the run has {stored}"))
-        };
-        let length = plan.length();
-        self.messages
-            .and_then(|given| differs("--messages", given.into(), plan.total().into()))
-            .or_else(|| self.length.and_then(|given| differs("--length", given.into(), length.max.into())))
-            .or_else(|| self.seed.and_then(|given| differs("--seed", given, plan.seed())))
-            .or_else(|| {
-                (self.exact_length && !length.exact)
-                    .then(|| "--exact-length, but the run's texts have all lengths".to_owned())
-            })
-    }
-}
+const REQUEUE_EXAMPLES: &[(&str, &str)] = &[
+    ("producer requeue 01JDD0QYJ8…", "queue what is pending"),
+    ("producer requeue 01JDD0QYJ8… --local", "on the local emulator"),
+];
 
 fn parse_rate(text: &str) -> Result<f64, String> {
-    number_within(text, f64::MIN_POSITIVE..=f64::MAX, "a number of messages a second above 0")
+    number_within(text, f64::MIN_POSITIVE..=f64::MAX, "a number of messages per second above 0")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
-    use stentor_core::run::BodyLength;
 
-    fn args(line: &str) -> Args {
-        Args::try_parse_from(format!("producer {line}").split_whitespace()).unwrap()
+    fn is_valid(line: &str) -> bool {
+        Args::try_parse_from(format!("producer {line}").split_whitespace()).is_ok()
     }
 
     #[test]
@@ -141,27 +138,25 @@ mod tests {
             "--concurrency 0",
             "--concurrency 513",
             "--run x",
-            "--resume x",
             "--seed -1",
+            "resume",
+            "resume x",
+            "requeue",
         ] {
-            assert!(Args::try_parse_from(format!("producer {line}").split(' ')).is_err(), "{line}");
+            assert!(!is_valid(line), "{line}");
         }
     }
 
     #[test]
-    fn a_resumed_run_cannot_change_its_plan() {
-        let run = RunId::from_parts(1, 1);
-        let plan = Plan::new(run, 7, 1_000, BodyLength { max: 100, exact: false }).unwrap();
-        for (line, contradicts) in [
-            ("", false),
-            ("-m 1000 -l 100 --seed 7", false),
-            ("-m 999", true),
-            ("-l 99", true),
-            ("--seed 8", true),
-            ("--exact-length", true),
-        ] {
-            assert_eq!(args(line).contradiction(&plan).is_some(), contradicts, "{line}");
+    fn a_subcommand_takes_only_the_flags_that_apply() {
+        const RUN: &str = "01JDD0QYJ8000000000000000A";
+        for flags in ["", "--rate 5", "--concurrency 2", "--local --json -q", "--stack other"] {
+            assert!(is_valid(&format!("resume {RUN} {flags}")), "{flags}");
         }
-        assert_eq!(args("-m 5").contradiction(&plan).unwrap(), "--messages 5, but the run has 1000");
+        assert!(is_valid(&format!("requeue {RUN} --concurrency 2")));
+        for flags in ["-m 6", "-l 21", "--exact-length", "--seed 4", "--run 01JDD0QYJ8000000000000000B"] {
+            assert!(!is_valid(&format!("resume {RUN} {flags}")), "{flags}");
+        }
+        assert!(!is_valid(&format!("requeue {RUN} --rate 5")));
     }
 }

@@ -1,8 +1,8 @@
-//! The producer: makes the messages of a run, backends them in the table, and puts them on the queue.
+//! The producer: creates the messages of a run, stores them in DynamoDB, and sends them to SQS.
 //!
-//! `plan → generate → store → enqueue → watermark`: [`Args`] status what to do, `enqueue` is the way of the messages,
-//! `watermark` how far it is watermark, `rate_limit` how fast it goes, `requeue` the way back from table to
-//! queue, and `usage` what all of it spends.
+//! `plan → generate → store → enqueue → watermark`: [`Args`] says what to do, `enqueue` moves the messages, `watermark`
+//! records how far all of them are queued, `rate_limit` paces them, `requeue` reads the table to fill the queue again,
+//! and `usage` records the requests and units spent.
 
 mod args;
 mod enqueue;
@@ -13,13 +13,12 @@ mod usage;
 mod watermark;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 pub use args::Args;
-use args::Job;
+use args::{Command, SpeedArgs};
 use enqueue::{Backends, EnqueueProgress, enqueue_run};
-use requeue::requeue;
 use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::{CreateRunResult, RunRecord};
 use stentor_aws::session::Destination;
@@ -31,7 +30,7 @@ use summary::Summary;
 use tokio_util::sync::CancellationToken;
 use usage::UsageReporter;
 
-/// Does what the flags ask for; returns the exit code.
+/// Runs the subcommand, or creates a run; returns the exit status.
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
     let start = Instant::now();
     let Some(prepared) = shutdown.or_shutdown(prepare(&args, destination, shutdown.token())).await else {
@@ -40,17 +39,15 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     let (backends, record) = prepared?;
     let run = record.plan.run();
     let usage = UsageReporter::open(&backends.session, &backends.metrics, run).await;
-    let done = match args.job() {
-        Job::Requeue(_) => requeue_run(&args, &record, &backends, &shutdown, start, usage).await,
-        _ => enqueue(&args, &record, &backends, &shutdown, start, usage).await,
-    };
-    done.map_err(|error| match args.job() {
-        Job::Requeue(run) => anyhow!("{error}\nBegin again: producer --requeue {run}"),
-        Job::Begin { .. } | Job::Resume(_) => anyhow!("{error}\n{}", how_to_resume(run)),
-    })
+    let call = Call { args: &args, record: &record, backends: &backends, shutdown: &shutdown, start, usage };
+    match &args.command {
+        None => call.enqueue(&args.speed, false).await,
+        Some(Command::Resume { speed, .. }) => call.enqueue(speed, true).await,
+        Some(Command::Requeue { concurrency, .. }) => call.requeue(concurrency.batches.into()).await,
+    }
 }
 
-/// Finds the backends, and the run as it stands in them; a new one is begun.
+/// Opens the backends and returns them with the run's record, which a call without a subcommand creates.
 async fn prepare(
     args: &Args,
     destination: Destination,
@@ -63,138 +60,93 @@ async fn prepare(
         metrics: MetricsTable::new(&session),
         session,
     };
-    let record = match args.job() {
-        Job::Begin { run } => begin(args, run, &backends).await?,
-        Job::Resume(run) => {
-            let record = stored_run(run, &backends).await?;
-            if let Some(what) = args.contradiction(&record.plan) {
-                bail!("cannot resume run {run} with {what}\nLeave the flag out: a run keeps its plan");
-            }
-            record
+    let record = match args.command {
+        None => create_run(args, &backends).await?,
+        Some(Command::Resume { run, .. } | Command::Requeue { run, .. }) => {
+            backends.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })?
         }
-        Job::Requeue(run) => stored_run(run, &backends).await?,
     };
     Ok((backends, record))
 }
 
-/// Writes the plan of a new run, and makes it the latest.
-async fn begin(args: &Args, run: Option<RunId>, backends: &Backends) -> anyhow::Result<RunRecord> {
+/// Writes the plan of a new run and makes it the latest.
+async fn create_run(args: &Args, backends: &Backends) -> anyhow::Result<RunRecord> {
     let created_at = now_ms();
-    let run = run.unwrap_or_else(|| RunId::from_parts(created_at, rand::random()));
-    // Half of a u64 is enough to tell runs apart, and short enough to type.
+    let run = args.run.unwrap_or_else(|| RunId::from_parts(created_at, rand::random()));
+    // 32 bits are enough to tell runs apart, and short enough to type.
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let length = BodyLength { max: args.length_or_default(), exact: args.exact_length };
-    let plan = Plan::new(run, seed, args.messages_or_default(), length)?;
+    let length = BodyLength { max: args.length, exact: args.exact_length };
+    let plan = Plan::new(run, seed, args.messages, length)?;
     if backends.metrics.create_run(&plan, created_at).await? == CreateRunResult::AlreadyExists {
         bail!(
-            "run {run} (--run) exists already\nGo on with it: producer --resume {run}, or leave --run out for a new one"
+            "run {run} (--run) already exists\nResume it: producer resume {run}, or omit --run for a new one"
         );
     }
     backends.metrics.set_latest(run).await?;
     Ok(RunRecord { plan, created_at, enqueued: 0, finished_at: None })
 }
 
-async fn stored_run(run: RunId, backends: &Backends) -> Result<RunRecord, Error> {
-    backends.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })
+/// One call of the producer for a run.
+struct Call<'a> {
+    args: &'a Args,
+    record: &'a RunRecord,
+    backends: &'a Backends,
+    shutdown: &'a Shutdown,
+    start: Instant,
+    usage: UsageReporter<'a>,
 }
 
-/// Enqueues what is left of a run.
-async fn enqueue(
-    args: &Args,
-    record: &RunRecord,
-    backends: &Backends,
-    shutdown: &Shutdown,
-    start: Instant,
-    usage: UsageReporter<'_>,
-) -> anyhow::Result<u8> {
-    let plan = &record.plan;
-    let total = format::thousands(plan.total().into());
-    if !args.shared.quiet {
-        status(&format!("run {}: {total} messages, seed {}", plan.run(), plan.seed()));
+impl Call<'_> {
+    /// Enqueues the rest of the run; an error says how to resume it.
+    async fn enqueue(self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
+        let run = self.record.plan.run();
+        let enqueued = self.enqueue_rest(speed, possibly_repeated).await;
+        enqueued.map_err(|error| anyhow!("{error}\n{}", how_to_resume(run)))
     }
-    let progress_line = ProgressLine::bar("enqueuing", plan.total(), record.enqueued, args.shared.quiet);
-    let work = EnqueueProgress {
-        plan,
-        from: record.enqueued,
-        possibly_repeated: matches!(args.job(), Job::Resume(_)),
-        rate: args.rate,
-        concurrency: args.concurrency.into(),
-    };
-    let fed = enqueue_run(&work, backends, shutdown, |messages| progress_line.advance(messages)).await;
-    drop(progress_line);
-    let messages = fed?;
-    let complete = record.enqueued + messages == plan.total();
-    if complete && record.finished_at.is_none() {
-        backends.metrics.mark_finished(plan, now_ms()).await?;
-    }
-    tell(args, plan, messages, start.elapsed(), usage).await?;
-    match shutdown.code() {
-        Some(code) if !complete => {
-            let enqueued = format::thousands((record.enqueued + messages).into());
-            status(&format!("interrupted at {enqueued} of {total} messages\n{}", how_to_resume(plan.run())));
-            Ok(code)
-        }
-        _ => Ok(0),
-    }
-}
 
-/// Puts what is pending of a run on the queue again.
-async fn requeue_run(
-    args: &Args,
-    record: &RunRecord,
-    backends: &Backends,
-    shutdown: &Shutdown,
-    start: Instant,
-    usage: UsageReporter<'_>,
-) -> anyhow::Result<u8> {
-    let plan = &record.plan;
-    let progress_line = ProgressLine::bar("looking up", plan.total(), 0, args.shared.quiet);
-    let done = requeue(plan, backends, args.concurrency.into(), shutdown, |messages| {
-        progress_line.advance(messages)
-    })
-    .await;
-    drop(progress_line);
-    let done = done?;
-    tell(args, plan, done.enqueued, start.elapsed(), usage).await?;
-    if done.missing > 0 && record.enqueued < plan.total() {
-        let missing = format::thousands(done.missing.into());
-        status(&format!(
-            "{missing} messages of the run are not created yet: producer --resume {}",
-            plan.run()
-        ));
-    } else if done.missing > 0 {
-        let missing = format::thousands(done.missing.into());
-        status(&format!(
-            "{missing} messages of the run are gone from the table: it keeps them for seven days"
-        ));
-    }
-    match shutdown.code() {
-        Some(code) if done.looked_up < plan.total() => {
-            let looked_up = format::thousands(done.looked_up.into());
-            status(&format!(
-                "interrupted after {looked_up} of {} messages; begin again: producer --requeue {}",
-                format::thousands(plan.total().into()),
-                plan.run()
-            ));
-            Ok(code)
+    async fn enqueue_rest(self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
+        let Self { record, backends, shutdown, .. } = self;
+        let (plan, quiet) = (&record.plan, self.args.shared.quiet);
+        let total = format::thousands(plan.total().into());
+        if !quiet {
+            status(&format!("run {}: {total} messages, seed {}", plan.run(), plan.seed()));
         }
-        _ => Ok(0),
+        let progress_line = ProgressLine::bar("enqueuing", plan.total(), record.enqueued, quiet);
+        let work = EnqueueProgress {
+            plan,
+            from: record.enqueued,
+            possibly_repeated,
+            rate: speed.rate,
+            concurrency: speed.concurrency.batches.into(),
+        };
+        let fed = enqueue_run(&work, backends, shutdown, |messages| progress_line.advance(messages)).await;
+        drop(progress_line);
+        let enqueued = record.enqueued + fed?;
+        let complete = enqueued == plan.total();
+        if complete && record.finished_at.is_none() {
+            backends.metrics.mark_finished(plan, now_ms()).await?;
+        }
+        self.print_summary(enqueued - record.enqueued).await?;
+        match shutdown.code() {
+            Some(code) if !complete => {
+                let enqueued = format::thousands(enqueued.into());
+                let hint = how_to_resume(plan.run());
+                status(&format!("interrupted at {enqueued} of {total} messages\n{hint}"));
+                Ok(code)
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// Prints what this call enqueued, and records its usage for the run's bill.
+    async fn print_summary(self, messages: u32) -> anyhow::Result<()> {
+        let usage = self.usage.close().await;
+        let summary = Summary::new(&self.record.plan, messages, self.start.elapsed(), usage);
+        print_line(&if self.args.shared.json { summary.json() } else { summary.line() })?;
+        Ok(())
     }
 }
 
 fn how_to_resume(run: RunId) -> String {
-    format!("Go on with it: producer --resume {run}")
-}
-
-/// Says what this call came to, to the user and, for the run's bill, to the table.
-async fn tell(
-    args: &Args,
-    plan: &Plan,
-    messages: u32,
-    took: Duration,
-    usage: UsageReporter<'_>,
-) -> anyhow::Result<()> {
-    let summary = Summary::new(plan, messages, took, usage.close().await);
-    print_line(&if args.shared.json { summary.json() } else { summary.line() })?;
-    Ok(())
+    format!("Resume it: producer resume {run}")
 }

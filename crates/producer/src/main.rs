@@ -1,4 +1,4 @@
-//! The producer's door: see the library.
+//! The `producer` binary; see the library.
 
 use std::process::ExitCode;
 

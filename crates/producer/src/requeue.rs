@@ -1,32 +1,68 @@
-//! The table as the backup that the queue is rebuilt from.
+//! `producer requeue`: fills the queue again from the messages table.
 
 use std::ops::Range;
 use std::pin::pin;
 
+use anyhow::anyhow;
 use futures::stream::{self, StreamExt};
 use stentor_aws::messages::KEYS;
 use stentor_aws::{Error, queue};
-use stentor_cli::Shutdown;
+use stentor_cli::format;
+use stentor_cli::{ProgressLine, Shutdown, status};
 use stentor_core::delivery::Status;
 use stentor_core::message::{MessageId, QueueMessage};
 use stentor_core::run::Plan;
 
+use crate::Call;
 use crate::enqueue::Backends;
 
-/// What was found, and what was enqueued again.
+/// Counts of a requeue, up to now.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Requeued {
-    /// Pending messages, on the queue again.
-    pub enqueued: u32,
+struct Requeued {
+    /// Pending messages, sent to the queue again.
+    enqueued: u32,
     /// Messages that the table does not have.
-    pub missing: u32,
-    /// Messages looked up.
-    pub looked_up: u32,
+    missing: u32,
+    /// Messages read.
+    looked_up: u32,
 }
 
-/// Looks every message of the plan up and enqueues those that are pending, until the end or the wish to
-/// stop. `progress` is told of each batch looked up.
-pub(crate) async fn requeue(
+impl Call<'_> {
+    /// Enqueues what is pending of the run; returns the exit status. An error says how to start again.
+    pub(crate) async fn requeue(self, concurrency: usize) -> anyhow::Result<u8> {
+        let plan = &self.record.plan;
+        let progress_line = ProgressLine::bar("looking up", plan.total(), 0, self.args.shared.quiet);
+        let progress = |messages| progress_line.advance(messages);
+        let requeued = requeue(plan, self.backends, concurrency, self.shutdown, progress).await;
+        drop(progress_line);
+        let (record, shutdown) = (self.record, self.shutdown);
+        let again = format!("producer requeue {}", plan.run());
+        let start_again = |error: anyhow::Error| anyhow!("{error}\nStart again: {again}");
+        let requeued = requeued.map_err(|error| start_again(error.into()))?;
+        self.print_summary(requeued.enqueued).await.map_err(start_again)?;
+        if requeued.missing > 0 {
+            let missing = format::thousands(requeued.missing.into());
+            status(&if record.enqueued < plan.total() {
+                format!("{missing} messages of the run do not exist yet: producer resume {}", plan.run())
+            } else {
+                format!("{missing} messages of the run have expired: the table keeps them for 7 days")
+            });
+        }
+        match shutdown.code() {
+            Some(code) if requeued.looked_up < plan.total() => {
+                let [looked_up, total] =
+                    [requeued.looked_up, plan.total()].map(|count| format::thousands(count.into()));
+                status(&format!("interrupted after {looked_up} of {total} messages\nStart again: {again}"));
+                Ok(code)
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
+/// Reads every message of the plan and enqueues those that are pending, until the end or a shutdown. `progress` gets the
+/// size of each batch read.
+async fn requeue(
     plan: &Plan,
     backends: &Backends,
     concurrency: usize,
@@ -60,7 +96,7 @@ async fn requeue_batch(plan: &Plan, backends: &Backends, indices: Range<u32>) ->
         .filter(|(_, standing)| standing.is_some_and(|standing| standing.status == Some(Status::Pending)))
         .map(|(id, _)| QueueMessage { message: plan.message(*id), possibly_repeated: true })
         .collect();
-    // One after the other: the flag bounds what is under way.
+    // One request after another: the flag bounds the concurrency.
     for some in pending.chunks(queue::BATCH) {
         backends.queue.send(some.to_vec()).await?;
     }

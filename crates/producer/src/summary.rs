@@ -1,4 +1,4 @@
-//! What the producer says at its end.
+//! The result of a call.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use stentor_cli::format;
 use stentor_core::run::Plan;
 use stentor_core::usage::Usage;
 
-/// What this call came to; its JSON is the producer's result.
+/// The messages and requests of a call; its JSON is the producer's result.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
     run: String,

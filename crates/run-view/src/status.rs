@@ -63,7 +63,8 @@ impl RunStatus {
             return Self::bad(
                 "DAMAGED",
                 format!(
-                    "counts are too low, a tally is damaged; when all is sent or failed: monitor --repair (shard {shard})"
+                    "counts are too low, a tally is damaged; when all is sent or failed: monitor repair --run {} (shard {shard})",
+                    view.run()
                 ),
             );
         }
@@ -79,7 +80,7 @@ impl RunStatus {
             RunPhase::Stalled => Self::bad(
                 "STALLED",
                 format!(
-                    "{} pending, queue empty: producer --requeue {}",
+                    "{} pending, queue empty: producer requeue {}",
                     format::thousands(reading.pending()),
                     view.run()
                 ),
@@ -145,11 +146,11 @@ pub fn stall_error(view: &RunView) -> String {
     match view.damaged_shard() {
         Some(shard) => format!(
             "run {run} cannot be counted to its end: the tally of shard {shard} is damaged\n\
-             Count it from the table: monitor --repair --run {run}"
+             Count it from the table: monitor repair --run {run}"
         ),
         None => format!(
             "run {run} is stalled: {} messages are pending and the queue is empty ({} dead letters)\n\
-             Put them on the queue again: producer --requeue {run}",
+             Put them on the queue again: producer requeue {run}",
             format::thousands(view.reading.pending()),
             format::thousands(view.reading.dead_letters),
         ),

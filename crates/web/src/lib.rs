@@ -17,28 +17,33 @@ use broadcast::Broadcast;
 use connections::MAX_CONNECTIONS;
 pub use listen::{ListenAddress, bind};
 use stentor_cli::status;
-use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent, RunSelection};
+use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
 use stentor_run_view::reading::{RunReader, Target};
+use stentor_run_view::view::RunView;
 use tokio::net::TcpListener;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// Interval of the check whether time alone has changed the status.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Serves the page for as long as it is polled, or until the first reading fails.
+/// How long the server stays up after the run's end, for the last update to reach the viewers.
+const LAST_UPDATE: Duration = Duration::from_secs(1);
+
+/// Serves the page for as long as it is polled, or until the first reading fails. With `until_complete` it also ends with
+/// the run, complete or stalled, and returns the last view.
 pub async fn serve(
     listener: TcpListener,
     reader: &Arc<RunReader>,
     target: Target,
-    selection: RunSelection,
-    every: Duration,
-) -> anyhow::Result<()> {
-    let broadcast = Arc::new(Broadcast::new(target, every));
-    let reader = Reader::new(reader, ReaderCommand::new(selection, every));
+    command: ReaderCommand,
+    until_complete: bool,
+) -> anyhow::Result<Option<RunView>> {
+    let broadcast = Arc::new(Broadcast::new(target, command.interval));
+    let reader = Reader::new(reader, command);
     let routes = server::routes(Arc::clone(&broadcast));
     tokio::select! {
-        failed = publish(&broadcast, reader) => failed,
-        () = connections::serve(listener, routes, MAX_CONNECTIONS) => Ok(()),
+        last = publish(&broadcast, reader, until_complete) => last.map(Some),
+        () = connections::serve(listener, routes, MAX_CONNECTIONS) => Ok(None),
     }
 }
 
@@ -60,8 +65,9 @@ fn warning(address: SocketAddr) -> Option<String> {
     is_open.then(|| format!("warning: anyone who can reach {address} can view this page"))
 }
 
-/// Publishes every reading, and the status when it changes; ends with an error while nothing was read yet.
-async fn publish(broadcast: &Broadcast, mut reader: Reader) -> anyhow::Result<()> {
+/// Publishes every view, and the status when time alone changes it; with `until_complete` until the run ends. An error
+/// ends it while nothing was read yet.
+async fn publish(broadcast: &Broadcast, mut reader: Reader, until_complete: bool) -> anyhow::Result<RunView> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut published = broadcast.status();
@@ -69,6 +75,11 @@ async fn publish(broadcast: &Broadcast, mut reader: Reader) -> anyhow::Result<()
         tokio::select! {
             event = reader.next() => match event {
                 ReaderEvent::Read(Err(error)) if !broadcast.has_answer() => return Err(error.into()),
+                ReaderEvent::Read(Ok(Some(view))) if until_complete && view.phase.has_ended() => {
+                    broadcast.publish(Ok(Some(view.clone())));
+                    sleep(LAST_UPDATE).await;
+                    return Ok(*view);
+                }
                 ReaderEvent::Read(result) => broadcast.publish(result),
                 // The page has no list of the runs.
                 ReaderEvent::Runs(_) => continue,

@@ -1,4 +1,4 @@
-//! The address that the page is served on: the value of `--web`.
+//! The address that the page is served on: the argument of `monitor serve`.
 
 use std::fmt;
 use std::io;
@@ -21,7 +21,7 @@ pub struct ListenAddress {
 pub async fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
     TcpListener::bind((address.host.as_str(), address.port)).await.map_err(|error| {
         anyhow!(
-            "cannot serve the page on {address}: {}\nChoose another address: monitor --web {}",
+            "cannot serve the page on {address}: {}\nChoose another address: monitor serve {}",
             reason(&error),
             address.alternative()
         )

@@ -1,5 +1,4 @@
-//! Completions and man pages of Stentor's programs, made from the very definitions that the programs read their
-//! command lines by.
+//! Completions and man pages of Stentor's programs, generated from the definitions that parse their command lines.
 
 mod man;
 
@@ -12,18 +11,31 @@ use clap_complete::{Shell, generate};
 /// A file for the user's shell or for `man`.
 #[derive(Debug)]
 pub struct Document {
-    /// Where it belongs below a prefix such as `/usr/local`.
+    /// Path below a prefix such as `/usr/local`.
     pub path: PathBuf,
-    /// What stands in it.
+    /// Content.
     pub text: Vec<u8>,
 }
 
-/// The command lines of the three programs.
+/// Returns the command lines of the three programs, built: subcommands have the global flags and their full names.
 pub fn programs() -> [Command; 3] {
-    [producer::Args::command(), sender::Args::command(), monitor::Args::command()]
+    [producer::Args::command(), sender::Args::command(), monitor::Args::command()].map(|mut program| {
+        program.build();
+        program
+    })
 }
 
-/// All of the documents of a program.
+/// Returns a program and each of its subcommands.
+pub fn commands(program: &Command) -> impl Iterator<Item = &Command> {
+    std::iter::once(program).chain(program.get_subcommands())
+}
+
+/// Returns the name under which a command has a man page, such as `monitor-report`.
+pub fn page_name(command: &Command) -> &str {
+    command.get_display_name().unwrap_or_else(|| command.get_name())
+}
+
+/// Returns all documents of a program: its completions, and a man page for it and for each subcommand.
 pub fn documents(program: &Command) -> anyhow::Result<Vec<Document>> {
     let name = program.get_name().to_owned();
     let completions = [
@@ -34,21 +46,29 @@ pub fn documents(program: &Command) -> anyhow::Result<Vec<Document>> {
     let mut documents: Vec<Document> = completions
         .map(|(shell, path)| Document { path: path.into(), text: completion(program, shell) })
         .into();
-    let page = man::page(program).with_context(|| format!("the man page of {name} cannot be made"))?;
-    documents.push(Document { path: format!("share/man/man1/{name}.1").into(), text: page });
+    for command in commands(program) {
+        let name = page_name(command);
+        let page =
+            man::page(program, command).with_context(|| format!("cannot make the man page of {name}"))?;
+        documents.push(Document { path: format!("share/man/man1/{name}.1").into(), text: page });
+    }
     Ok(documents)
 }
 
 fn completion(program: &Command, shell: Shell) -> Vec<u8> {
-    // Where nothing is known of a value, a shell would offer the files of the folder.
-    let mut program = program.clone().mut_args(|arg| {
-        let unknown = arg.get_action().takes_values() && arg.get_value_hint() == ValueHint::Unknown;
-        if unknown { arg.value_hint(ValueHint::Other) } else { arg }
-    });
+    let mut program = without_file_names(program.clone()).mut_subcommands(without_file_names);
     let name = program.get_name().to_owned();
     let mut text = Vec::new();
     generate(shell, &mut program, name, &mut text);
     text
+}
+
+/// Stops shells from offering file names for values that have no hint.
+fn without_file_names(command: Command) -> Command {
+    command.mut_args(|arg| {
+        let unknown = arg.get_action().takes_values() && arg.get_value_hint() == ValueHint::Unknown;
+        if unknown { arg.value_hint(ValueHint::Other) } else { arg }
+    })
 }
 
 /// Writes all documents of all programs below a prefix.

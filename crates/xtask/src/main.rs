@@ -1,4 +1,4 @@
-//! Writes the completions and man pages of Stentor's programs: see the library.
+//! The `xtask` binary; see the library.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use clap::Parser;
 /// Write the completions and man pages of producer, sender and monitor
 #[derive(Debug, Parser)]
 struct Args {
-    /// Where to: below it they lie as below /usr/local
+    /// Prefix to write below, as /usr/local
     folder: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! A man page, in the order in which one reads.
+//! A man page of a program or subcommand.
 
 use std::fmt::Write as _;
 use std::io;
@@ -7,34 +7,48 @@ use clap::Command;
 use clap_mangen::Man;
 use stentor_cli::DATE;
 
-pub(crate) fn page(program: &Command) -> io::Result<Vec<u8>> {
+/// Formats the page of a program, or of one of its subcommands.
+pub(crate) fn page(program: &Command, command: &Command) -> io::Result<Vec<u8>> {
     let version = program.get_version().unwrap_or_default();
-    // All flags in a row would be hard to read, and follow anyway.
-    let usage = format!("{} [OPTIONS]", program.get_name());
-    let man = Man::new(program.clone().override_usage(usage));
-    // `clap_mangen` would put the version in the place of a date that is empty.
-    let title = program.get_name().to_uppercase();
+    // `clap_mangen` would list every flag here.
+    let usage = command.clone().render_usage().to_string();
+    let man = Man::new(command.clone().override_usage(usage.trim_start_matches("Usage: ").to_owned()));
+    // `clap_mangen` would print the version in place of an empty date.
+    let title = crate::page_name(command).to_uppercase();
     let mut page = format!(".TH {title} 1 \"{DATE}\" \"Stentor {version}\" Stentor\n").into_bytes();
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page)?;
+    }
     let mut options = Vec::new();
     man.render_options_section(&mut options)?;
     page.extend(grouped(&String::from_utf8_lossy(&options)).bytes());
-    if let Some(after) = program.get_after_long_help() {
+    if let Some(after) = command.get_after_long_help() {
         page.extend(sections(&after.to_string()).bytes());
     }
-    let others = crate::programs().into_iter().map(|other| other.get_name().to_owned());
-    let others: Vec<String> = others
-        .filter(|other| other != program.get_name())
-        .map(|other| format!("\\fB{other}\\fR(1)"))
-        .collect();
-    page.extend(format!(".SH \"SEE ALSO\"\n{}\n", others.join(", ")).bytes());
+    page.extend(see_also(program, command).bytes());
     Ok(page)
 }
 
-/// `clap_mangen` makes a section of each group of flags: groups of one section they are here. What it leaves between
-/// a text and its list, one of the formatters warns of.
+/// Names the other pages of the same program; on the page of a program, the other programs too.
+fn see_also(program: &Command, command: &Command) -> String {
+    let own = crate::page_name(command);
+    let programs = if own == program.get_name() { crate::programs().to_vec() } else { Vec::new() };
+    let pages = crate::commands(program).chain(&programs).map(crate::page_name);
+    let mut others: Vec<String> =
+        pages.filter(|page| *page != own).map(|page| format!("\\fB{}\\fR(1)", roff_hyphens(page))).collect();
+    others.dedup();
+    format!(".SH \"SEE ALSO\"\n{}\n", others.join(", "))
+}
+
+fn roff_hyphens(text: &str) -> String {
+    text.replace('-', "\\-")
+}
+
+/// Turns the sections that `clap_mangen` makes of groups of flags into subsections of one section, and mends a line
+/// break that a formatter warns of.
 fn grouped(options: &str) -> String {
     let mut out = ".SH OPTIONS\n".to_owned();
     for line in options.replace(".br\n\n.br\n", ".sp\n").lines() {
@@ -46,13 +60,13 @@ fn grouped(options: &str) -> String {
     out
 }
 
-/// `EXIT STATUS` as in a sentence.
+/// Turns `EXIT STATUS` into `Exit status`.
 fn sentence(heading: &str) -> String {
     let mut rest = heading.chars();
     rest.next().map_or(String::new(), |first| format!("{first}{}", rest.as_str().to_lowercase()))
 }
 
-/// What stands after the flags of the help, `Title:` and indented lines, as sections that keep their lines.
+/// Turns the final sections of the help, `Title:` and indented lines, into sections that keep their lines.
 fn sections(after: &str) -> String {
     let mut out = String::new();
     for section in after.split("\n\n") {
@@ -66,9 +80,9 @@ fn sections(after: &str) -> String {
     out
 }
 
-/// A line that roff shows as it stands: hyphens stay hyphens, and a first dot or quote is none of its commands.
+/// Escapes a line for roff: hyphens stay hyphens, and a leading dot or quote is no roff command.
 fn literal(line: &str) -> String {
-    format!("\\&{}", line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq"))
+    format!("\\&{}", roff_hyphens(&line.replace('\\', "\\e")).replace('\'', "\\(aq"))
 }
 
 #[cfg(test)]

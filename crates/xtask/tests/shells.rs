@@ -53,7 +53,15 @@ fn offered(folder: &TempDir, line: &str) -> Vec<String> {
 fn bash_completes_flags_and_values() {
     let folder = written();
     for (line, offers) in [
-        ("producer --re", &["--resume", "--requeue", "--region"][..]),
+        ("producer re", &["resume", "requeue"][..]),
+        ("producer --re", &["--region"]),
+        ("producer resume --ra", &["--rate"]),
+        ("producer requeue --ra", &[]),
+        ("monitor a", &["audit"]),
+        ("monitor report --pr", &["--price", "--profile"]),
+        ("monitor serve --until", &["--until-complete"]),
+        ("monitor audit --on", &[]),
+        ("monitor runs --st", &["--stack"]),
         ("producer --exa", &["--exact-length"]),
         ("sender --distribution lo", &["lognormal"]),
         ("monitor --onc", &["--once"]),
@@ -90,23 +98,28 @@ fn each_shell_can_read_its_completions() {
 #[test]
 fn the_man_pages_have_their_sections_and_format_without_a_warning() {
     let folder = written();
-    for name in ["producer", "sender", "monitor"] {
+    for (name, usage) in [
+        ("producer", "[OPTIONS] [COMMAND]"),
+        ("producer-resume", "[OPTIONS] <RUN>"),
+        ("producer-requeue", "[OPTIONS] <RUN>"),
+        ("sender", "[OPTIONS]"),
+        ("monitor", "[OPTIONS] [COMMAND]"),
+        ("monitor-serve", "[OPTIONS] [ADDR]"),
+        ("monitor-report", "[OPTIONS] <FILE>"),
+        ("monitor-compare", "[OPTIONS] <RUN> <RUN>"),
+        ("monitor-audit", "[OPTIONS]"),
+        ("monitor-repair", "[OPTIONS]"),
+        ("monitor-runs", "[OPTIONS]"),
+    ] {
         let file = path(&folder, &format!("share/man/man1/{name}.1"));
         let page = std::fs::read_to_string(&file).expect("it was written");
         let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
-        let expected = [
-            "NAME",
-            "SYNOPSIS",
-            "DESCRIPTION",
-            "OPTIONS",
-            "\"EXAMPLES\"",
-            "\"ENVIRONMENT\"",
-            "\"EXIT STATUS\"",
-            "\"SEE ALSO\"",
-        ];
-        assert_eq!(sections, expected, "{name}");
+        let subcommands = if usage.contains("COMMAND") { Some("SUBCOMMANDS") } else { None };
+        let before = ["NAME", "SYNOPSIS", "DESCRIPTION"].into_iter().chain(subcommands);
+        let after = ["OPTIONS", "\"EXAMPLES\"", "\"ENVIRONMENT\"", "\"EXIT STATUS\"", "\"SEE ALSO\""];
+        assert_eq!(sections, before.chain(after).collect::<Vec<_>>(), "{name}");
         assert!(page.contains(&format!(".TH {} 1", name.to_uppercase())), "{page}");
-        assert!(page.contains(&format!("\\fB{name}\\fR [OPTIONS]")), "{page}");
+        assert!(page.contains(&format!("\\fB{}\\fR {usage}\n", name.replace('-', " "))), "{page}");
         for flag in ["stack", "json", "help"] {
             assert!(page.contains(&format!("\\-\\-{flag}\\fR")), "{name}: {flag}");
         }
@@ -123,6 +136,22 @@ fn the_man_pages_have_their_sections_and_format_without_a_warning() {
             }
         }
     }
+}
+
+#[test]
+fn a_man_page_names_the_other_pages_of_its_program() {
+    let folder = written();
+    let see_also = |name: &str| {
+        let page =
+            std::fs::read_to_string(path(&folder, &format!("share/man/man1/{name}.1"))).expect("it is there");
+        page.split_once(".SH \"SEE ALSO\"\n").expect("the section").1.replace("\\-", "-")
+    };
+    assert_eq!(
+        see_also("producer"),
+        "\\fBproducer-resume\\fR(1), \\fBproducer-requeue\\fR(1), \\fBsender\\fR(1), \\fBmonitor\\fR(1)\n"
+    );
+    assert_eq!(see_also("producer-resume"), "\\fBproducer\\fR(1), \\fBproducer-requeue\\fR(1)\n");
+    assert!(see_also("monitor").starts_with("\\fBmonitor-serve\\fR(1), \\fBmonitor-report\\fR(1), "));
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<UpdateRes
         items.iter().filter(|item| item["status"]["S"] == "PENDING").filter(is_letter).count() as u64;
     stack.drain_stream();
     let (sent, failed) = stack.tallied(run);
-    let audited = stack.monitor(&format!("--audit --run {run}")).run();
+    let audited = stack.monitor(&format!("audit --run {run}")).run();
     let verdict = UpdateResult {
         lost: messages.saturating_sub(count.sent + count.failed + dead_letters),
         counted_twice: sent.saturating_sub(count.sent) + failed.saturating_sub(count.failed),

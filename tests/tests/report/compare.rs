@@ -1,4 +1,4 @@
-//! `monitor --compare`: two runs side by side.
+//! `monitor compare`: two runs side by side.
 
 use serde_json::{Value, json};
 use stentor_tests::{Finished, Stack};
@@ -28,7 +28,7 @@ fn what_a_changed_setting_did_stands_side_by_side() {
     let stack = Stack::deploy();
     let [first, second] = two_runs(&stack);
     let compare = |flags: &str| -> Finished {
-        stack.monitor(&format!("--compare {first} {second} {flags}")).run().exits(0)
+        stack.monitor(&format!("compare {first} {second} {flags}")).run().exits(0)
     };
     let told = compare("--json").json();
     follows(&told, "comparison.schema.json");
@@ -46,7 +46,7 @@ fn what_a_changed_setting_did_stands_side_by_side() {
     let folder = folder();
     let (html, json) = (path(&folder, "both.html"), path(&folder, "both.json"));
     for file in [&html, &json] {
-        compare(&format!("--report {file}"));
+        compare(&format!("--output {file}"));
     }
     let kept: Value = serde_json::from_str(&read(&json)).unwrap();
     assert_eq!(figure(&kept, "sent"), figure(&told, "sent"));
@@ -73,7 +73,7 @@ fn a_run_that_is_not_there_is_named() {
     let run = stack.produce("-m 1");
     let none = "01JDD0QYJ8000000000000000A";
     for pair in [format!("{run} {none}"), format!("{none} {run}")] {
-        let refused = stack.monitor(&format!("--compare {pair}")).run().exits(1);
+        let refused = stack.monitor(&format!("compare {pair}")).run().exits(1);
         assert!(refused.stderr.contains(none) && refused.stdout.is_empty(), "{refused:?}");
     }
 }

@@ -24,7 +24,7 @@ fn a_report_is_kept_though_nothing_else_can_be_written() {
     stack.produce("-m 3");
     let report = path(&folder, "report.json");
     let full = fs::File::options().write(true).open("/dev/full").expect("a device that is full");
-    stack.monitor(&format!("--once --report {report}")).stdout_to(full.into()).run().exits(1);
+    stack.monitor(&format!("report {report} --once")).stdout_to(full.into()).run().exits(1);
     assert_eq!(data(&report)["plan"]["total"], 3);
 }
 
@@ -35,7 +35,7 @@ fn a_report_of_a_finished_run_tells_what_was_counted_and_its_page_tells_the_same
     let produced = stack.producer(&format!("-m {messages} --json")).run().exits(0).json();
     let run = produced["run"].as_str().expect("a run");
     let file = path(&folder, "run.json");
-    let monitor = stack.monitor(&format!("-t 0.2 --json --report {file}")).start();
+    let monitor = stack.monitor(&format!("report {file} -t 0.2 --json")).start();
     let sent = stack.sender("-w 0.02 -f 0.2 -c 20 --idle-timeout 1 --json").run().exits(0).json();
     let watched = monitor.finish().exits(0);
     assert!(watched.stderr.ends_with(&format!("the report is in {file}\n")), "{}", watched.stderr);
@@ -110,7 +110,7 @@ fn a_report_of_a_finished_run_tells_what_was_counted_and_its_page_tells_the_same
 #[test]
 fn a_run_that_goes_on_or_has_not_begun_to_is_told_without_anything_made_up() {
     let (stack, folder) = (Stack::deploy(), folder());
-    let none = stack.monitor(&format!("--once --report {}", path(&folder, "none.json"))).run().exits(1);
+    let none = stack.monitor(&format!("report {} --once", path(&folder, "none.json"))).run().exits(1);
     assert!(none.stderr.contains("no run in this stack yet"), "{}", none.stderr);
     assert!(!folder.path().join("none.json").exists());
 
@@ -159,17 +159,17 @@ fn a_path_that_cannot_be_written_is_told_before_anything_is_asked() {
         ("folder.html", "it is a folder"),
     ] {
         let file = path(&folder, name);
-        let refused = stack.behind(&proxy).monitor(&format!("--report {file}")).run().exits(1);
+        let refused = stack.behind(&proxy).monitor(&format!("report {file}")).run().exits(1);
         for words in [file.as_str(), why, "Give a file in a folder"] {
             assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
         }
     }
     assert_eq!((proxy.requests(), read(&path(&folder, "file")).as_str()), (0, "old"));
     for flags in [
-        "--report a.txt",
-        "--report a.html --follow",
-        "--report a.html --price write_units=-1",
-        "--price write_units=1",
+        "report a.txt",
+        "report a.html --follow",
+        "report a.html --price write_units=-1",
+        "--once --price write_units=1",
     ] {
         let refused = stack.monitor(flags).run().exits(2);
         assert!(refused.stderr.contains("--"), "{}", refused.stderr);
@@ -183,7 +183,7 @@ fn a_full_disk_leaves_the_old_report_whole_and_nothing_beside_it() {
     for name in ["old.html", "old.json"] {
         let file = path(&folder, name);
         fs::write(&file, "old").expect("there is room");
-        let full = stack.monitor(&format!("--once --report {file}")).with_files_of(1_000).run().exits(1);
+        let full = stack.monitor(&format!("report {file} --once")).with_files_of(1_000).run().exits(1);
         assert!(full.stderr.contains(&file) && full.stderr.contains("has room"), "{}", full.stderr);
         assert_eq!(read(&file), "old");
     }
@@ -195,7 +195,7 @@ fn whoever_leaves_the_live_view_by_q_gets_the_report_and_a_signal_writes_none() 
     let (stack, folder) = (Stack::deploy(), folder());
     stack.produce("-m 20");
     let left = path(&folder, "left.json");
-    let mut view = stack.monitor(&format!("-t 0.5 --report {left}")).start_on_terminal(80, 24);
+    let mut view = stack.monitor(&format!("report {left} -t 0.5")).start_on_terminal(80, 24);
     view.shows("of 20");
     view.press("q");
     let ended = view.finish();
@@ -204,11 +204,11 @@ fn whoever_leaves_the_live_view_by_q_gets_the_report_and_a_signal_writes_none() 
     assert_eq!(data(&left)["snapshot"]["pending"], 20);
 
     let mut view =
-        stack.monitor(&format!("-t 0.5 --report {}", path(&folder, "none.json"))).start_on_terminal(80, 24);
+        stack.monitor(&format!("report {} -t 0.5", path(&folder, "none.json"))).start_on_terminal(80, 24);
     view.shows("of 20");
     view.press("\u{3}");
     assert_eq!(view.finish().code, Some(130));
-    let plain = format!("-t 0.5 --plain --report {}", path(&folder, "none.html"));
+    let plain = format!("report {} -t 0.5 --plain", path(&folder, "none.html"));
     let mut plain = stack.monitor(&plain).start_on_terminal(80, 24);
     plain.shows("pending");
     plain.program().signal("TERM");

@@ -133,7 +133,11 @@ pub fn assert_tells(html: &Html, data: &Value) {
     }
     for text in select(html, "[data-text]") {
         let (path, value) = at(text, "data-text");
-        assert_eq!(text_of(text), stentor_core::escape::escape_control(value.as_str().expect("a text")), "{path}");
+        assert_eq!(
+            text_of(text),
+            stentor_core::escape::escape_control(value.as_str().expect("a text")),
+            "{path}"
+        );
     }
     for time in select(html, "[data-time]") {
         let (path, value) = at(time, "data-time");
@@ -147,7 +151,7 @@ pub fn assert_tells(html: &Html, data: &Value) {
 pub fn both(stack: &Stack, folder: &TempDir, flags: &str) -> (Value, Html) {
     let (data_path, page_path) = (path(folder, "both.json"), path(folder, "both.html"));
     for path in [&data_path, &page_path] {
-        let ended = stack.monitor(&format!("--once --report {path} {flags}")).run().exits(0);
+        let ended = stack.monitor(&format!("report {path} --once {flags}")).run().exits(0);
         assert!(ended.stderr.contains(&format!("the report is in {path}")), "{}", ended.stderr);
     }
     (data(&data_path), page(&page_path))

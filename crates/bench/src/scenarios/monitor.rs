@@ -88,7 +88,7 @@ fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
 
 fn on_a_page(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let mut run = Going::start(bench)?;
-    let mut page = bench.programs.monitor(&run.place(), "--web 0 -t 1").start_page();
+    let mut page = bench.programs.monitor(&run.place(), "serve 0 -t 1").start_page();
     let viewers = Viewers::come(page.address().parse()?, VIEWERS)?;
     let monitor = page.program();
     let (cpu, asked, updates) = (monitor.cpu_time(), run.asked(), viewers.updates());

@@ -35,7 +35,7 @@ fn main() {
 /// The live view of a terminal, and the page in a browser, of the same moment.
 fn take_while_it_goes_on(stack: &Stack, browser: &mut Browser, docs: &Path) {
     let view = stack.monitor("-t 1 --follow").start_on_terminal(110, 34);
-    let page = stack.monitor("--web 0 -t 1").start_page();
+    let page = stack.monitor("serve 0 -t 1").start_page();
     browser.open(&page.url(), PAGE);
     wait_until("most of the run is done", || {
         let now = stack.monitor("--once --json").run().exits(0).json();
@@ -52,7 +52,7 @@ fn take_while_it_goes_on(stack: &Stack, browser: &mut Browser, docs: &Path) {
 fn take_report(stack: &Stack, browser: &mut Browser, docs: &Path) {
     let folder = tempfile::tempdir().expect("there is room");
     let report = folder.path().join("report.html");
-    stack.monitor(&format!("--once --report {}", report.display())).run().exits(0);
+    stack.monitor(&format!("report {} --once", report.display())).run().exits(0);
     browser.open(&format!("file://{}", report.display()), REPORT);
     take(browser, &docs.join("report.png"));
 }

@@ -1,0 +1,56 @@
+//! `monitor runs`: the runs of a stack.
+
+use serde_json::{Value, json};
+use stentor_tests::Stack;
+
+fn rows(stack: &Stack, line: &str) -> Vec<Value> {
+    let listed = stack.monitor(line).run().exits(0);
+    listed.stdout.lines().map(|line| serde_json::from_str(line).expect("one object per line")).collect()
+}
+
+#[test]
+fn runs_are_listed_newest_first_with_counts_and_state() {
+    let stack = Stack::deploy();
+    let older = stack.produce("-m 20");
+    stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
+    stack.completed(&older);
+    let newer = stack.produce("-m 1200");
+
+    // Shared flags stand before or after the subcommand.
+    for line in ["runs --json", "--json runs"] {
+        let rows = rows(&stack, line);
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        let [first, second] = [&rows[0], &rows[1]];
+        assert_eq!([&first["run"], &second["run"]], [&json!(newer), &json!(older)]);
+        assert_eq!(
+            (&first["total"], &first["sent"], &first["state"]),
+            (&json!(1200), &json!(0), &json!("running"))
+        );
+        assert_eq!(
+            [&second["total"], &second["sent"], &second["failed"], &second["state"]],
+            [&json!(20), &json!(20), &json!(0), &json!("complete")]
+        );
+        assert!(first["started"].as_str() > second["started"].as_str(), "{rows:?}");
+    }
+    let limited = rows(&stack, "runs --json --limit 1");
+    assert_eq!((limited.len(), &limited[0]["run"]), (1, &json!(newer)));
+
+    let table = stack.monitor("runs").run().exits(0).stdout;
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("RUN ") && lines[0].ends_with("STATE"), "{table}");
+    assert!(
+        lines[1].starts_with(&newer) && lines[1].contains(" 1,200 ") && lines[1].ends_with("running"),
+        "{table}"
+    );
+    assert!(lines[2].starts_with(&older) && lines[2].ends_with("complete"), "{table}");
+}
+
+#[test]
+fn a_stack_without_runs_says_so_and_is_no_failure() {
+    let stack = Stack::deploy();
+    for line in ["runs", "runs --json"] {
+        let listed = stack.monitor(line).run().exits(0);
+        assert!(listed.stdout.is_empty(), "{}", listed.stdout);
+        assert!(listed.stderr.starts_with("there is no run in this stack yet"), "{}", listed.stderr);
+    }
+}
