@@ -91,6 +91,14 @@ impl<S> Figure<S> {
     }
 }
 
+impl Figure {
+    /// A count as a percentage of the planned messages.
+    pub fn percentage_of_total(&self, view: &RunView) -> String {
+        let total = view.reading.total().max(1) as f64;
+        Unit::Fraction.format_or(self.value(view).map(|count| count / total), UNKNOWN)
+    }
+}
+
 /// Defines each figure as a static, and the list of all.
 macro_rules! figures {
     ($(#[$about:meta])* $list:ident of $subject:ty: $($name:ident { help: $help:literal, $($field:ident: $value:expr,)* })*) => {

@@ -100,7 +100,7 @@ fn state(state: Option<SenderState>) -> &'static str {
 
 /// What went wrong on the way, and what to do about it.
 pub fn faults(page: &Page<'_>) -> Markup {
-    let (run, idle) = (&page.report.plan.run, "faults.idle_seconds");
+    let idle = "faults.idle_seconds";
     html! {
         section aria-labelledby="faults" {
             h2 id="faults" { "Faults" }
@@ -115,11 +115,11 @@ pub fn faults(page: &Page<'_>) -> Markup {
                 }))
                 (row("Dead letters", html! {
                     (page.number("faults.dead_letters", DEAD_LETTERS.unit))
-                    span.more { "on the queue of the whole stack; " code.command { "producer requeue " (run) } " brings them back" }
+                    span.more { "on the queue of the whole stack; " code.command { "producer requeue " (page.text("plan.run")) } " brings them back" }
                 }))
                 (row("Not enqueued", html! {
                     (page.figure(&NOT_ENQUEUED))
-                    span.more { "messages of the plan; " code.command { "producer resume " (run) } " enqueues them" }
+                    span.more { "messages of the plan; " code.command { "producer resume " (page.text("plan.run")) } " enqueues them" }
                 }))
                 @if page.has(idle) {
                     (row("Idle for", html! {
@@ -142,7 +142,7 @@ fn damaged_tallies(page: &Page<'_>) -> Markup {
     html! {
         @if count == 0 { "none" } @else {
             ul.plain { @for place in 0..count { li { "shard " code { (field(place, "shard")) } ": " (field(place, "why")) } } }
-            span.more { "The counts are too low; " code.command { "monitor repair --run " (page.report.plan.run) } " counts a finished run from the table." }
+            span.more { "The counts are too low; " code.command { "monitor repair --run " (page.text("plan.run")) } " counts a finished run from the table." }
         }
     }
 }
