@@ -70,7 +70,11 @@ fn an_address_that_cannot_be_had_is_named_with_what_to_do() {
         ("192.0.2.1:8787", "this machine does not have this address"),
     ] {
         let refused = stack.monitor(&format!("serve {address}")).run().exits(1);
-        assert!(refused.stderr.contains(&format!("serve the page on {address}: {why}")), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains(&format!("serve the page on {address}: {why}")),
+            "{}",
+            refused.stderr
+        );
         assert!(refused.stderr.contains("monitor serve 127.0.0.1:87"), "{}", refused.stderr);
     }
     let usage = stack.monitor("serve 127.0.0.1").run().exits(2);

@@ -170,7 +170,11 @@ impl Audit {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("; {} {what}", format::thousands(count)));
         let broken = self.broken.first().map(|broken| {
-            format!("; the tally of shard {} is damaged: monitor repair --run {}", escape_control(&broken.shard), self.run)
+            format!(
+                "; the tally of shard {} is damaged: monitor repair --run {}",
+                escape_control(&broken.shard),
+                self.run
+            )
         });
         open.chain(broken).collect()
     }
@@ -199,9 +203,17 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
         figure("milliseconds of latency", latency.sum_ms(), tallies.latency.sum_ms()),
         differ("first conclusion", &time(table.first_concluded_at), &time(tallies.first_concluded_at)),
         differ("last conclusion", &time(table.last_concluded_at), &time(tallies.last_concluded_at)),
-        distribution("delivery", delivery.sum_ms() == tallies.delivery.sum_ms(), *delivery == tallies.delivery),
+        distribution(
+            "delivery",
+            delivery.sum_ms() == tallies.delivery.sum_ms(),
+            *delivery == tallies.delivery,
+        ),
         distribution("latency", latency.sum_ms() == tallies.latency.sum_ms(), *latency == tallies.latency),
-        distribution("the timeline", table.concluded() == tallies.concluded(), table.timeline == tallies.timeline),
+        distribution(
+            "the timeline",
+            table.concluded() == tallies.concluded(),
+            table.timeline == tallies.timeline,
+        ),
         unreadable,
     ]
     .into_iter()
@@ -253,7 +265,10 @@ mod tests {
             audit.lines().lines().last().unwrap().to_owned()
         };
         let message = |words: &str| format!("the audit differs: {words}");
-        assert_eq!(differs(|tally| tally.sent -= 1), message("sent 1,350 in the table, 1,349 in the tallies"));
+        assert_eq!(
+            differs(|tally| tally.sent -= 1),
+            message("sent 1,350 in the table, 1,349 in the tallies")
+        );
         assert_eq!(
             differs(|tally| tally.first_concluded_at = None),
             message("first conclusion 1970-01-01T00:00:01.000Z in the table, never in the tallies")

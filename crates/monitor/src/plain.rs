@@ -33,21 +33,28 @@ impl OutputFormat {
 /// All lines of a run are as wide as its total needs.
 fn line(view: &RunView) -> String {
     let count = TOTAL.text(view).len().max(7);
-    let columns = [(&SENT, count), (&FAILED, count), (&PENDING, count), (&AVERAGE, 8), (&THROUGHPUT, 9), (&ETA, 0)];
+    let columns =
+        [(&SENT, count), (&FAILED, count), (&PENDING, count), (&AVERAGE, 8), (&THROUGHPUT, 9), (&ETA, 0)];
     let columns = columns.map(|(figure, width)| format!("{} {:>width$}", figure.short(), figure.text(view)));
     format!("{}  {}{}", clock(view), columns.join("  "), warnings(view))
 }
 
 fn block(view: &RunView) -> String {
-    let of_total = |figure: &Figure| {
-        format!("{} ({})", named(figure, view), figure.percentage_of_total(view))
-    };
+    let of_total =
+        |figure: &Figure| format!("{} ({})", named(figure, view), figure.percentage_of_total(view));
     let percentiles = DELIVERY_TABLE[1..].iter().map(|figure| named(figure, view)).collect::<Vec<_>>();
-    let rest = [&THROUGHPUT, &ETA, &SENDERS_ALIVE].map(|figure| format!("{} {}", figure.label, figure.text(view)));
+    let rest =
+        [&THROUGHPUT, &ETA, &SENDERS_ALIVE].map(|figure| format!("{} {}", figure.label, figure.text(view)));
     let queue = [&QUEUE_VISIBLE, &QUEUE_IN_FLIGHT].map(|figure| named(figure, view));
     [
         format!("run {}  {}", view.run(), clock(view)),
-        format!("  {}   {}   {}   {}", of_total(&SENT), of_total(&FAILED), named(&PENDING, view), named(&TOTAL, view)),
+        format!(
+            "  {}   {}   {}   {}",
+            of_total(&SENT),
+            of_total(&FAILED),
+            named(&PENDING, view),
+            named(&TOTAL, view)
+        ),
         format!("  {} {}   ({})", AVERAGE.label, AVERAGE.text(view), percentiles.join("  ")),
         format!("  {}   queue: {}{}", rest.join("   "), queue.join(", "), warnings(view)),
     ]
@@ -125,9 +132,13 @@ mod tests {
     #[test]
     fn a_block_has_more_figures() {
         let block = OutputFormat::Block.render(&view());
-        for words in
-            ["sent 1,350 (67.5%)", "failed 150 (7.5%)", "of 2,000", "delivery average 0.100 s", "time left 5.0 s"]
-        {
+        for words in [
+            "sent 1,350 (67.5%)",
+            "failed 150 (7.5%)",
+            "of 2,000",
+            "delivery average 0.100 s",
+            "time left 5.0 s",
+        ] {
             assert!(block.contains(words), "{block}");
         }
     }

@@ -62,9 +62,7 @@ impl Monitor<'_> {
         let mut last = None;
         match self.print_views(watching, &mut last).await {
             Ok(RunPhase::Active) => Outcome::Left(last),
-            Ok(RunPhase::Complete | RunPhase::Stalled) => {
-                last.map_or(Outcome::Left(None), Outcome::Ended)
-            }
+            Ok(RunPhase::Complete | RunPhase::Stalled) => last.map_or(Outcome::Left(None), Outcome::Ended),
             Err(error) => Outcome::Failed(error, last),
         }
     }

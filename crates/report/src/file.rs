@@ -173,7 +173,10 @@ mod tests {
             let target = target(&inside(name));
             for result in [target.check_writable(), target.write("new")] {
                 let error = result.unwrap_err().to_string();
-                assert!(error.contains(name) && error.contains(why) && error.contains("Give a file"), "{error}");
+                assert!(
+                    error.contains(name) && error.contains(why) && error.contains("Give a file"),
+                    "{error}"
+                );
             }
         }
         assert_eq!(names(folder.path()), ["file", "folder.html", "socket.json"]);

@@ -9,8 +9,8 @@ pub mod parts;
 use figures::{Page, timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use stentor_run_view::figures::{
-    AVERAGE, AVERAGE_LATENCY, DELIVERY_P99, DOLLARS, DOLLARS_PER_MILLION, FAILED, FAILED_RATE, Figure, LATENCY_P99,
-    OUTCOME_SECONDS, PENDING, SECONDS_FROM_CREATION, SENT, THROUGHPUT,
+    AVERAGE, AVERAGE_LATENCY, DELIVERY_P99, DOLLARS, DOLLARS_PER_MILLION, FAILED, FAILED_RATE, Figure,
+    LATENCY_P99, OUTCOME_SECONDS, PENDING, SECONDS_FROM_CREATION, SENT, THROUGHPUT,
 };
 use stentor_run_view::unit::Unit;
 
@@ -108,12 +108,15 @@ fn result(page: &Page<'_>) -> Markup {
         let is_known = page.has(figure.path);
         html! { @if is_known { (before) (page.figure(figure)) (after) } }
     };
-    let card = |name: Markup, figure: &Figure, more: Markup| html! {
-        div.card { dt { (name) } dd { span.big { (page.figure(figure)) } @if !more.0.is_empty() { span.more { (more) } } } }
+    let card = |name: Markup, figure: &Figure, more: Markup| {
+        html! {
+            div.card { dt { (name) } dd { span.big { (page.figure(figure)) } @if !more.0.is_empty() { span.more { (more) } } } }
+        }
     };
     let outcome = |figure: &Figure| html! { (key(figure.label)) (capitalised(figure.label)) };
     let named = |figure: &Figure| html! { (capitalised(figure.label)) };
-    let rate_of = if page.report.result.word == "COMPLETE" { "over the whole run" } else { "lately, or so far" };
+    let rate_of =
+        if page.report.result.word == "COMPLETE" { "over the whole run" } else { "lately, or so far" };
     html! {
         section aria-labelledby="result" {
             h2 id="result" { "Result" }
@@ -189,7 +192,7 @@ fn progress(page: &Page<'_>) -> Markup {
         section aria-labelledby="progress" {
             h2 id="progress" { "Progress" }
             @if progress.columns.is_empty() {
-                p.none { "No message was sent or failed yet." }
+                p.none { "No message has an outcome yet." }
             } @else {
                 (parts::chart("Messages a second over time, in columns: sent below, failed above", &chart, html! {
                     "Outcomes a second: " (key("sent")) " sent, " (key("failed")) " failed. Each column is "

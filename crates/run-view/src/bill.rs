@@ -3,9 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_cli::format;
-use stentor_core::cost::{
-    self, AggregatorModel, AggregatorUsage, BilledUsage, BillingItem, Dollars, Price,
-};
+use stentor_core::cost::{self, AggregatorModel, AggregatorUsage, BilledUsage, BillingItem, Dollars, Price};
 use stentor_core::usage::{ProgramKind, UsageRecord};
 
 use crate::senders::{SenderRecord, SenderState};
@@ -39,7 +37,6 @@ const ASSUMPTIONS: [&str; 5] = [
 
 /// A sum of which a part may be unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
-#[schemars(rename = "LowerBound_of_{T}")]
 pub struct LowerBound<T> {
     /// The known part; null where nothing is known.
     pub amount: Option<T>,
@@ -216,6 +213,7 @@ impl Bill {
 }
 
 fn lines(counted: &CountedUsage, aggregator: &AggregatorUsage, dollars: &Dollars) -> Vec<CostLine> {
+    use BillingItem::{GbSeconds, Invocations, QueueRequests, ReadUnits, WriteUnits};
     let counted_line = |name, price, quantity: LowerBound<f64>, dollars| {
         let dollars = quantity.with(dollars);
         CostLine { name, price, estimated: false, quantity, dollars }
@@ -224,14 +222,18 @@ fn lines(counted: &CountedUsage, aggregator: &AggregatorUsage, dollars: &Dollars
         let (quantity, dollars) = (LowerBound::exact(quantity), LowerBound::exact(dollars));
         CostLine { name, price, estimated: true, quantity, dollars }
     };
-    use BillingItem::{GbSeconds, Invocations, QueueRequests, ReadUnits, WriteUnits};
     let queue_requests = counted.queue_requests.into();
     vec![
         counted_line("requests to the queue", QueueRequests, queue_requests, dollars.queue),
         counted_line("writes of the tables", WriteUnits, counted.write_units, dollars.writes),
         counted_line("reads of the tables", ReadUnits, counted.read_units, dollars.reads),
         estimated_line("writes of the tallies", WriteUnits, aggregator.write_units, dollars.tallies),
-        estimated_line("invocations of the function", Invocations, aggregator.invocations, dollars.invocations),
+        estimated_line(
+            "invocations of the function",
+            Invocations,
+            aggregator.invocations,
+            dollars.invocations,
+        ),
         estimated_line("time of the function", GbSeconds, aggregator.gb_seconds, dollars.function_time),
     ]
 }
@@ -289,14 +291,24 @@ fn incomplete_records(view: &RunView) -> Vec<String> {
     [
         (view.phase == RunPhase::Active).then(|| "The run goes on.".to_owned()),
         (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned()),
-        counted(producers, "producer goes on, or was", "producers go on, or were", " killed, or failed: the last usage is unknown."),
+        counted(
+            producers,
+            "producer goes on, or was",
+            "producers go on, or were",
+            " killed, or failed: the last usage is unknown.",
+        ),
         counted(
             senders(Some(SenderState::Alive)),
             "sender goes on",
             "senders go on",
             ": usage is reported once a minute and at the end.",
         ),
-        counted(senders(Some(SenderState::Lost)), "sender is", "senders are", " lost: the last usage is unknown."),
+        counted(
+            senders(Some(SenderState::Lost)),
+            "sender is",
+            "senders are",
+            " lost: the last usage is unknown.",
+        ),
         counted(
             senders(Some(SenderState::Ended)),
             "sender",

@@ -9,7 +9,7 @@ use crate::bill::{Bill, CountedUsage, LowerBound};
 use crate::metric::{Metric, Scope, gauge};
 use crate::senders::SenderRecord;
 use crate::throughput::overall_rate;
-use crate::unit::{Unit, UNKNOWN};
+use crate::unit::{UNKNOWN, Unit};
 use crate::view::{RunView, mean_seconds, quantile_seconds, seconds};
 
 /// A figure of a run, or of something else that has figures.
@@ -104,6 +104,7 @@ macro_rules! figures {
     ($(#[$about:meta])* $list:ident of $subject:ty: $($name:ident { help: $help:literal, $($field:ident: $value:expr,)* })*) => {
         $(
             #[doc = $help]
+            #[allow(clippy::needless_update, reason = "some figures set every field")]
             pub static $name: Figure<$subject> = Figure { help: $help, $($field: $value,)* ..Figure::DEFAULT };
         )*
         $(#[$about])*
@@ -112,10 +113,14 @@ macro_rules! figures {
 }
 
 const MESSAGES: Metric = Metric::gauge("stentor_messages", "Messages by outcome.", Scope::Run);
-const QUEUE: Metric =
-    Metric::gauge("stentor_queue_messages", "Messages on the queue, of all runs; approximate on AWS.", Scope::Stack);
+const QUEUE: Metric = Metric::gauge(
+    "stentor_queue_messages",
+    "Messages on the queue, of all runs; approximate on AWS.",
+    Scope::Stack,
+);
 const DELIVERY: Metric = Metric::summary("stentor_delivery_seconds", "Duration of a delivery.");
-const LATENCY: Metric = Metric::summary("stentor_latency_seconds", "Time from a message's creation to its outcome.");
+const LATENCY: Metric =
+    Metric::summary("stentor_latency_seconds", "Time from a message's creation to its outcome.");
 const SENDER_MESSAGES: Metric =
     Metric::gauge("stentor_sender_messages", "Messages of a sender by outcome.", Scope::Sender);
 
@@ -134,7 +139,7 @@ figures! {
     }
     ENQUEUED {
         help: "Messages in the table and on the queue so far.",
-        path: "snapshot.enqueued", label: "enqueued",
+        path: "snapshot.enqueued", label: "enqueued", short: "queued",
         metric: gauge("stentor_enqueued_messages", Scope::Run), value: |view| u64::from(view.reading.record.enqueued).into(),
     }
     SENT {

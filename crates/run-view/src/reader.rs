@@ -165,7 +165,8 @@ impl RunFollower {
         let Some(run) = self.selected_run().await? else { return Ok(None) };
         let reading = self.reader.read(run).await?.ok_or(Error::NoSuchRun { run })?;
         if self.run != Some(run) {
-            (self.run, self.throughput, self.stall) = (Some(run), Throughput::default(), StallDetector::default());
+            (self.run, self.throughput, self.stall) =
+                (Some(run), Throughput::default(), StallDetector::default());
         }
         let is_stalled = self.stall.check(&reading, self.started.elapsed());
         Ok(Some(Box::new(RunView::next(reading, &mut self.throughput, is_stalled))))

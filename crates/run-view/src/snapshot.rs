@@ -133,7 +133,10 @@ impl JsonSchema for Snapshot {
         object_schema(
             "A run at a moment: one line of `monitor --json`. Unknown values are null.",
             [("run", run), ("at", at)],
-            figures.into_iter().chain([("senders".to_owned(), senders), ("broken".to_owned(), broken)]).collect(),
+            figures
+                .into_iter()
+                .chain([("senders".to_owned(), senders), ("broken".to_owned(), broken)])
+                .collect(),
         )
     }
 }

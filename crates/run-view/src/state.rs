@@ -69,9 +69,7 @@ impl RunState {
     pub fn stale_reason(&self, now: Duration, interval: Duration) -> Option<String> {
         match self.answered_at {
             Some(at) if now.saturating_sub(at) <= interval + GRACE => None,
-            Some(_) => {
-                Some(self.error.clone().unwrap_or_else(|| "AWS does not answer; retrying".to_owned()))
-            }
+            Some(_) => Some(self.error.clone().unwrap_or_else(|| "AWS does not answer; retrying".to_owned())),
             None => Some("AWS has not answered yet".to_owned()),
         }
     }

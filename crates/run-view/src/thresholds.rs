@@ -78,7 +78,8 @@ impl Threshold {
     fn check(&self, view: &RunView) -> Option<String> {
         let value = self.figure.value(view)?;
         let is_crossed = self.comparator.is_crossed(value, self.limit);
-        is_crossed.then(|| format!("threshold crossed: {self}: it is {}", self.figure.unit.format_exact(value)))
+        is_crossed
+            .then(|| format!("threshold crossed: {self}: it is {}", self.figure.unit.format_exact(value)))
     }
 }
 
@@ -209,7 +210,11 @@ mod tests {
         assert_eq!(figures().count(), 16);
         for figure in figures() {
             let limit = if figure.unit == Unit::Seconds { "1s" } else { "1" };
-            assert!(format!("{}>{limit}", figure.threshold).parse::<Threshold>().is_ok(), "{}", figure.threshold);
+            assert!(
+                format!("{}>{limit}", figure.threshold).parse::<Threshold>().is_ok(),
+                "{}",
+                figure.threshold
+            );
             assert!(help().contains(&format!("  {} ", figure.threshold)), "{}", help());
         }
         assert!(help().lines().all(|line| line.len() <= 70), "{}", help());

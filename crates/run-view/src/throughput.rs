@@ -111,7 +111,9 @@ mod tests {
     fn the_rate_covers_the_last_seconds_at_any_poll_interval() {
         let mut throughput = Throughput::default();
         let rates: Vec<_> = (0..8_u32)
-            .map(|second| throughput.record(&at(100_000 + u64::from(second) * 1_000, 100 + 10 * second * second)))
+            .map(|second| {
+                throughput.record(&at(100_000 + u64::from(second) * 1_000, 100 + 10 * second * second))
+            })
             .collect();
         // The first is the whole run's; the last is (490 − 40) messages in 5 s.
         assert_eq!((rates[1], rates[5], rates[7]), (Some(10.0), Some(50.0), Some(90.0)));

@@ -80,7 +80,11 @@ impl Unit {
     }
 
     /// A value as every surface shows it.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float-to-int cast saturates"
+    )]
     pub fn format(self, value: f64) -> String {
         match self {
             Self::Count => format::thousands(value.round() as u64),
@@ -124,7 +128,11 @@ impl Unit {
     }
 
     /// A value of this unit in JSON; null where it is unknown.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float-to-int cast saturates"
+    )]
     pub fn json(self, value: Option<f64>) -> Value {
         match (self, value) {
             (_, None) => Value::Null,

@@ -22,14 +22,14 @@ type Labels<'a> = Vec<(&'static str, &'a str)>;
 pub(crate) fn render(state: &RunState, target: &Target, now: Duration, interval: Duration) -> String {
     let mut text = String::new();
     let is_up = f64::from(u8::from(state.stale_reason(now, interval).is_none()));
-    one(&mut text, gauge("stentor_up", Scope::Stack), "Whether AWS answers the monitor.", vec![], is_up);
+    one(&mut text, gauge("stentor_up", Scope::Stack), "Whether AWS answers the monitor.", &vec![], is_up);
     let Some(view) = &state.view else { return text };
     let run = view.run();
     let labels = vec![("run", run.as_str()), ("stack", &target.stack), ("region", &target.region)];
-    one(&mut text, gauge("stentor_run_info", Scope::Run), "The run that is watched.", labels, 1.0);
+    one(&mut text, gauge("stentor_run_info", Scope::Run), "The run that is watched.", &labels, 1.0);
     let age = state.data_age(now).unwrap_or_default().as_secs_f64();
     let age_help = "Time since these figures were read.";
-    one(&mut text, gauge("stentor_data_age_seconds", Scope::Run), age_help, vec![("run", &run)], age);
+    one(&mut text, gauge("stentor_data_age_seconds", Scope::Run), age_help, &vec![("run", &run)], age);
     families(&mut text, FIGURES, &[(&run, view)]);
     // A collector refuses a sample that comes twice, and a malformed item may repeat a name.
     let mut names = HashSet::new();
@@ -72,10 +72,10 @@ fn families<S>(text: &mut String, figures: &[&Figure<S>], subjects: &[(&str, &S)
 }
 
 /// Writes a family of a single sample.
-fn one(text: &mut String, metric: Option<Metric>, help: &str, labels: Labels<'_>, value: f64) {
+fn one(text: &mut String, metric: Option<Metric>, help: &str, labels: &Labels<'_>, value: f64) {
     if let Some(metric) = metric {
         head(text, &metric, help);
-        sample(text, &metric, &labels, value);
+        sample(text, &metric, labels, value);
     }
 }
 

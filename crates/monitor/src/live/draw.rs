@@ -62,12 +62,8 @@ impl Widget for Frame<'_> {
 impl Frame<'_> {
     /// The last frame without keys and overlays, for a terminal of this size.
     pub(crate) fn summary(&self, terminal: Size) -> Buffer {
-        let area = Rect::new(
-            0,
-            0,
-            terminal.width,
-            terminal.height.saturating_sub(BELOW_SUMMARY).min(MAX_SUMMARY),
-        );
+        let area =
+            Rect::new(0, 0, terminal.width, terminal.height.saturating_sub(BELOW_SUMMARY).min(MAX_SUMMARY));
         let mut buffer = Buffer::empty(area);
         if area.width < MIN_WIDTH || area.height < 2 + PROGRESS {
             self.lines(area, &mut buffer);
@@ -114,8 +110,10 @@ impl Frame<'_> {
         let (target, theme) = (&self.model.target, self.theme);
         let badge = Span::styled(format!(" {} ", status.word), theme.badge(badge_colour(status.level)));
         let run = self.view().map_or_else(|| "no run".to_owned(), RunView::run);
-        let mut line =
-            Line::from(vec![Span::styled(" Stentor ", theme.title()), Span::styled(theme.text(&run), STRONG)]);
+        let mut line = Line::from(vec![
+            Span::styled(" Stentor ", theme.title()),
+            Span::styled(theme.text(&run), STRONG),
+        ]);
         let host = target.endpoint.split_once("://").map(|(_, host)| format!(" at {host}"));
         let parts = [format!("  stack {}", target.stack), format!(", {}", target.region)];
         for part in parts.into_iter().chain(host) {
@@ -176,7 +174,8 @@ impl Frame<'_> {
     fn legend(&self, view: &RunView, width: u16) -> Line<'static> {
         let theme = self.theme;
         let part = |symbol: &'static str, style, figure: &Figure| {
-            let (label, text, percentage) = (figure.label, figure.text(view), figure.percentage_of_total(view));
+            let (label, text, percentage) =
+                (figure.label, figure.text(view), figure.percentage_of_total(view));
             [Span::styled(symbol, style), Span::raw(format!(" {label} {text} ({percentage})   "))]
         };
         let mut spans: Vec<Span<'static>> = Vec::new();

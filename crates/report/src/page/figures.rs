@@ -22,7 +22,8 @@ pub struct Page<'r> {
 impl<'r> Page<'r> {
     /// Serialises the report.
     pub fn of(report: &'r Report) -> Self {
-        let data = serde_json::to_value(report).expect("a report is numbers and texts, which are always JSON");
+        let data =
+            serde_json::to_value(report).expect("a report is numbers and texts, which are always JSON");
         Self { report, data }
     }
 

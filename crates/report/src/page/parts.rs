@@ -103,7 +103,7 @@ pub fn faults(page: &Page<'_>) -> Markup {
     let idle = "faults.idle_seconds";
     html! {
         section aria-labelledby="faults" {
-            h2 id="faults" { "Faults" }
+            h2 id="faults" { "Faults met" }
             dl.rows.single {
                 (row(DUPLICATES.short, html! {
                     span { (page.figure(&DUPLICATES)) }

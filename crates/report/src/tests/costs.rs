@@ -112,7 +112,9 @@ fn each_incomplete_usage_record_is_reported() {
     );
     missing(
         |run| {
-            run.heartbeats.iter_mut().for_each(|heartbeat| (heartbeat.ended_at, heartbeat.seen_at) = (None, run.at_ms));
+            run.heartbeats
+                .iter_mut()
+                .for_each(|heartbeat| (heartbeat.ended_at, heartbeat.seen_at) = (None, run.at_ms));
             run.usage.iter_mut().for_each(|record| record.has_ended = false);
         },
         "2 senders go on",
@@ -172,7 +174,10 @@ fn a_report_waits_for_programs_that_will_still_report_and_no_others() {
         !is_final(&RunView::first(reading))
     };
     assert!(!awaited(|_| {}));
-    assert!(awaited(|run| (run.heartbeats[0].ended_at, run.heartbeats[0].seen_at) = (None, run.at_ms)), "alive");
+    assert!(
+        awaited(|run| (run.heartbeats[0].ended_at, run.heartbeats[0].seen_at) = (None, run.at_ms)),
+        "alive"
+    );
     assert!(awaited(|run| run.heartbeats[0].ended_at = Some(run.at_ms - 1_000)), "it is about to report");
     assert!(!awaited(|run| run.heartbeats[0].ended_at = None), "killed");
     assert!(!awaited(|run| run.usage.truncate(2)), "the producer has long ended");

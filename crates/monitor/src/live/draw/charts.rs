@@ -30,9 +30,12 @@ impl Frame<'_> {
         let width = usize::from(area.width.saturating_sub(2));
         let bins = self.view().map_or_else(Vec::new, |view| view.throughput.bins(width));
         let peak = peak(&bins);
-        let rate = self.view().filter(|view| THROUGHPUT.value(view).is_some()).map(|view| THROUGHPUT.text(view));
+        let rate =
+            self.view().filter(|view| THROUGHPUT.value(view).is_some()).map(|view| THROUGHPUT.text(view));
         let title = match rate {
-            Some(rate) if peak > 0.0 => format!(" Throughput: {rate}, peak {} ", THROUGHPUT.unit.format(peak)),
+            Some(rate) if peak > 0.0 => {
+                format!(" Throughput: {rate}, peak {} ", THROUGHPUT.unit.format(peak))
+            }
             Some(rate) => format!(" Throughput: {rate} "),
             None => " Throughput ".to_owned(),
         };
@@ -45,7 +48,9 @@ impl Frame<'_> {
     fn histogram(&self, area: Rect, buf: &mut Buffer) {
         let inner = self.block(" Delivery duration ", area, buf);
         let width = usize::from(inner.width);
-        let Some((view, (shortest, longest))) = self.view().and_then(|view| Some((view, view.deliveries.range()?))) else {
+        let Some((view, (shortest, longest))) =
+            self.view().and_then(|view| Some((view, view.deliveries.range()?)))
+        else {
             return self.chart(&[], None, self.theme.chart(), inner, buf);
         };
         // Bars of whole cells have the same width.
@@ -66,7 +71,7 @@ impl Frame<'_> {
         buf: &mut Buffer,
     ) {
         let Some((first, last)) = ends else {
-            return Line::from(Span::styled("no message was sent or failed yet", FAINT)).render(area, buf);
+            return Line::from(Span::styled("no message has an outcome yet", FAINT)).render(area, buf);
         };
         let [chart, axis] = Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(area);
         let peak = peak(bins);
