@@ -1,14 +1,14 @@
-//! Asks git for the commit. Whatever goes wrong there, the version stands without one.
+//! Adds the commit to the version. Where git fails, the version has none.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How much of a commit's name is shown; git takes more where that would fit several.
+/// Digits of the commit; git adds more where they are ambiguous.
 const SHORT: &str = "--short=12";
 
 fn main() {
     let version = env!("CARGO_PKG_VERSION");
-    // Without any such line cargo would look at every file of the package.
+    // Without this line, cargo would watch every file of the package.
     println!("cargo::rerun-if-changed=build.rs");
     let (shown, date) = match commit() {
         Some((commit, date)) => (format!("{version} ({commit})"), date),
@@ -18,9 +18,9 @@ fn main() {
     println!("cargo::rustc-env=STENTOR_DATE={date}");
 }
 
-/// The name of the commit and its day.
+/// Returns the commit and its date.
 fn commit() -> Option<(String, String)> {
-    // Sources unpacked inside somebody else's repository are not at that one's commit.
+    // Sources unpacked inside another repository are not at its commit.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
     let repository = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
     if repository.canonicalize().ok()? != root.canonicalize().ok()? {
@@ -30,8 +30,8 @@ fn commit() -> Option<(String, String)> {
     Some((git(&["rev-parse", SHORT, "HEAD"])?, git(&["show", "--no-patch", "--format=%cs", "HEAD"])?))
 }
 
-/// Has cargo run this again when HEAD, or what it names, moves. A file that is not there is always newer to cargo,
-/// so only those that are there are named: a branch that git has packed has no file until its next commit.
+/// Makes cargo run this script again when HEAD or its branch moves. Cargo treats a missing file as changed, so only
+/// existing files are listed: a packed branch has no file until its next commit.
 fn watch() {
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     let loose = branch.as_deref().and_then(git_path).filter(|path| path.exists());
@@ -43,7 +43,7 @@ fn watch() {
     }
 }
 
-/// Where git keeps that: in a worktree HEAD and branches lie apart.
+/// Returns the path of a file of git; in a worktree, HEAD and branches are in different folders.
 fn git_path(name: &str) -> Option<PathBuf> {
     git(&["rev-parse", "--path-format=absolute", "--git-path", name]).map(PathBuf::from)
 }
@@ -52,7 +52,7 @@ fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        // A hook of another repository may be what builds this.
+        // The build may run in a hook of another repository.
         .env_remove("GIT_DIR")
         .env_remove("GIT_WORK_TREE")
         .output()

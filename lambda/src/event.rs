@@ -1,7 +1,7 @@
-//! What Lambda hands over from the stream, as far as the tallies need it.
+//! The event of a DynamoDB stream, as far as the tallies need it.
 //!
-//! Every field is optional: an event without records, with `null` for them, or of a window's end is as
-//! good as any, and what another version of the table writes must not stop the rest.
+//! Every field is optional: an event may have no records, or `null` for them, at the end of a window; and a record that
+//! another version of Stentor wrote must not block the others.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,53 +11,53 @@ use serde_json::value::RawValue;
 use stentor_core::delivery::Status;
 use stentor_core::message::MessageId;
 use stentor_core::run::RunId;
-use stentor_core::tally::{Conclusion, Record};
+use stentor_core::tally::{OutcomeEvent, StreamRecord};
 
 /// An event of the stream (AWS Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB").
 #[derive(Debug, Default, Deserialize)]
 pub struct StreamEvent {
     #[serde(rename = "Records")]
-    records: Option<Vec<Entry>>,
-    /// The shard the records are from; told where the mapping has a tumbling window.
+    records: Option<Vec<EventRecord>>,
+    /// The shard of the records; present where the mapping has a tumbling window.
     #[serde(rename = "shardId")]
     pub shard_id: Option<String>,
 }
 
-/// An entry of an event's records: the run that it concerns, and what it says; nothing where it is no record of ours,
-/// which would otherwise stop its shard, and all runs in it, until it expires.
+/// A record of the event with its run; `None` where it is no valid record of Stentor's. An error instead would block
+/// the shard, and all runs in it, until the record expires.
 ///
-/// It is read where it stands, before the next: nothing of a batch is kept but what is counted.
+/// Each record is decoded in place, so that memory holds only what is counted.
 #[derive(Debug)]
-struct Entry(Option<(RunId, Record)>);
+struct EventRecord(Option<(RunId, StreamRecord)>);
 
-impl<'de> Deserialize<'de> for Entry {
+impl<'de> Deserialize<'de> for EventRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entry = <&RawValue>::deserialize(deserializer)?;
-        let record = serde_json::from_str::<StreamRecord>(entry.get()).ok();
-        Ok(Self(record.and_then(StreamRecord::into_record)))
+        let record = serde_json::from_str::<RawRecord>(entry.get()).ok();
+        Ok(Self(record.and_then(RawRecord::into_record)))
     }
 }
 
 #[derive(Debug, Deserialize)]
-struct StreamRecord<'e> {
+struct RawRecord<'e> {
     #[serde(rename = "eventName", borrow)]
-    event_name: Option<Text<'e>>,
+    event_name: Option<StringAttribute<'e>>,
     #[serde(borrow)]
-    dynamodb: Option<Change<'e>>,
+    dynamodb: Option<StreamImages<'e>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Change<'e> {
+struct StreamImages<'e> {
     #[serde(borrow)]
-    sequence_number: Option<Text<'e>>,
+    sequence_number: Option<StringAttribute<'e>>,
     #[serde(borrow)]
     old_image: Option<Image<'e>>,
     #[serde(borrow)]
     new_image: Option<Image<'e>>,
 }
 
-/// The attributes of a message that a tally is made of.
+/// The attributes of a message that a tally needs.
 #[derive(Debug, Deserialize)]
 struct Image<'e> {
     #[serde(borrow)]
@@ -72,60 +72,60 @@ struct Image<'e> {
     delivery_ms: Option<Attribute<'e>>,
 }
 
-/// An attribute of the types that we use; of any other type both are absent.
+/// An attribute of type S or N; of any other type both are absent.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Attribute<'e> {
     #[serde(borrow)]
-    s: Option<Text<'e>>,
+    s: Option<StringAttribute<'e>>,
     #[serde(borrow)]
-    n: Option<Text<'e>>,
+    n: Option<StringAttribute<'e>>,
 }
 
-/// A text as it stands in the event; a copy only where something in it is escaped.
+/// A string of the event, copied only where it contains escapes.
 #[derive(Debug, Deserialize)]
-struct Text<'e>(#[serde(borrow)] Cow<'e, str>);
+struct StringAttribute<'e>(#[serde(borrow)] Cow<'e, str>);
 
-/// The answer: nothing failed, and the state that a tumbling window carries on, which is empty.
+/// The response: no failed item, and an empty state, which a tumbling window requires.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Answer {
+pub struct EventResponse {
     #[serde(rename = "batchItemFailures")]
     batch_item_failures: [(); 0],
-    state: Empty,
+    state: EmptyState,
 }
 
 /// `{}`
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct Empty {}
+struct EmptyState {}
 
 impl StreamEvent {
-    /// The records, by run; those that belong to no run are left out.
-    pub fn into_records(self) -> BTreeMap<RunId, Vec<Record>> {
-        let mut runs: BTreeMap<RunId, Vec<Record>> = BTreeMap::new();
-        let mut unusable = 0;
+    /// Returns the records by run, without those of no run.
+    pub fn into_records(self) -> BTreeMap<RunId, Vec<StreamRecord>> {
+        let mut runs: BTreeMap<RunId, Vec<StreamRecord>> = BTreeMap::new();
+        let mut skipped = 0;
         for entry in self.records.unwrap_or_default() {
             match entry.0 {
                 Some((run, record)) => runs.entry(run).or_default().push(record),
-                None => unusable += 1,
+                None => skipped += 1,
             }
         }
-        if unusable > 0 {
-            tracing::warn!(unusable, "what tells no sequence number and no message of ours is left out");
+        if skipped > 0 {
+            tracing::warn!(skipped, "skipped records without a sequence number or a message ID");
         }
         runs
     }
 }
 
-impl StreamRecord<'_> {
-    fn into_record(self) -> Option<(RunId, Record)> {
+impl RawRecord<'_> {
+    fn into_record(self) -> Option<(RunId, StreamRecord)> {
         let change = self.dynamodb?;
         let sequence = change.sequence_number?.0.parse().ok()?;
         let new = change.new_image?;
         let id: MessageId = new.id.as_ref()?.s.as_ref()?.0.parse().ok()?;
         let was_pending = change.old_image.and_then(|old| old.status()) == Some(Status::Pending);
         let modified = self.event_name.is_some_and(|name| name.0 == "MODIFY");
-        let conclusion = if modified && was_pending { new.conclusion() } else { None };
-        Some((id.run(), Record { sequence, conclusion }))
+        let event = if modified && was_pending { new.conclusion() } else { None };
+        Some((id.run(), StreamRecord { sequence, event }))
     }
 }
 
@@ -134,9 +134,9 @@ impl Image<'_> {
         Status::from_table(&self.status.as_ref()?.s.as_ref()?.0)
     }
 
-    fn conclusion(&self) -> Option<Conclusion> {
+    fn conclusion(&self) -> Option<OutcomeEvent> {
         let number = |attribute: &Option<Attribute>| attribute.as_ref()?.n.as_ref()?.0.parse().ok();
-        Some(Conclusion {
+        Some(OutcomeEvent {
             outcome: self.status()?.outcome()?,
             created_at: number(&self.created_at),
             concluded_at: number(&self.concluded_at),
@@ -152,7 +152,7 @@ mod tests {
 
     const RUN: &str = "01JDD0QYJ8000000000000000A";
 
-    fn records(event: &serde_json::Value) -> BTreeMap<RunId, Vec<Record>> {
+    fn records(event: &serde_json::Value) -> BTreeMap<RunId, Vec<StreamRecord>> {
         serde_json::from_str::<StreamEvent>(&event.to_string()).unwrap().into_records()
     }
 
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn conclusions(record: &serde_json::Value) -> usize {
-        records(&json!({"Records": [record]})).values().flatten().filter(|r| r.conclusion.is_some()).count()
+        records(&json!({"Records": [record]})).values().flatten().filter(|r| r.event.is_some()).count()
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
         let runs = records(&event);
         let counted = runs.values().flatten().collect::<Vec<_>>();
         assert_eq!(counted.len(), 1);
-        assert_eq!(counted[0].conclusion.unwrap().delivery_ms, None);
+        assert_eq!(counted[0].event.unwrap().delivery_ms, None);
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn the_answer_carries_an_empty_state() {
         assert_eq!(
-            serde_json::to_value(Answer::default()).unwrap(),
+            serde_json::to_value(EventResponse::default()).unwrap(),
             json!({"batchItemFailures": [], "state": {}})
         );
     }

@@ -1,39 +1,39 @@
-//! The function on the messages table's stream: it folds each batch of records into the tallies of the
-//! runs they belong to, so that every conclusion counts exactly once.
+//! The aggregator: a Lambda function on the messages table's stream. It folds each batch of records into the tallies of
+//! their runs, so that every outcome counts exactly once.
 //!
-//! `event → records by run → fold above the checkpoint → swap`. The fold, the swap and their reasons are
-//! in [`stentor_core::tally`]; here they are joined to the metrics table.
+//! `event → records by run → fold above the checkpoint → compare-and-swap`. The fold is in [`stentor_core::tally`], the
+//! compare-and-swap in [`stentor_aws::tally_store`].
 
 mod event;
 
 use stentor_aws::tally_store::{CountOutcome, TallyWriter};
 use stentor_aws::{Error as AwsError, MetricsTable};
 use stentor_core::run::RunId;
-use stentor_core::tally::{Record, ShardTally};
+use stentor_core::tally::{ShardTally, StreamRecord};
 use thiserror::Error;
 
-pub use event::{Answer, StreamEvent};
+pub use event::{EventResponse, StreamEvent};
 
-/// The shard's name where the stream has only one and does not tell it.
+/// The shard ID for a stream with one shard, whose events have none.
 const SINGLE_SHARD: &str = "single";
 
-/// Why a batch was not counted; Lambda brings it again.
+/// Why a batch was not counted; Lambda repeats it.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The event does not tell its shard.
+    /// The event has no shard ID.
     #[error(
         "the event has no shardId: give the event source mapping a tumbling window, or, where the stream has one shard, set STENTOR_SINGLE_SHARD=true"
     )]
     NoShard,
-    /// Other writers were faster every time.
-    #[error("others changed the tally of run {0} each time it was read")]
+    /// Other writers changed the tally before each attempt.
+    #[error("other writers changed the tally of run {0} before each attempt")]
     Contended(RunId),
-    /// The metrics table could not be asked.
+    /// A call to the metrics table failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
 }
 
-/// The function's work, and what it remembers from one batch to the next.
+/// Counts batches into the metrics table; caches tallies from one batch to the next.
 #[derive(Debug)]
 pub struct Aggregator {
     metrics: MetricsTable,
@@ -42,18 +42,18 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// An aggregator of that table. `single_shard` allows events that do not tell their shard.
+    /// Creates an aggregator for a metrics table. `single_shard` allows events without a shard ID.
     pub fn new(metrics: MetricsTable, single_shard: bool) -> Self {
         Self { metrics, single_shard, tally_writer: TallyWriter::default() }
     }
 
-    /// Counts a batch. A failure in one run leaves the others counted, and fails the batch, so that all of
-    /// it comes again; what is counted lies below its checkpoint then.
-    pub async fn handle(&self, event: StreamEvent) -> Result<Answer, Error> {
+    /// Counts a batch. A failure in one run fails the batch after the other runs are counted. Lambda then repeats the
+    /// batch, and what is counted lies below its checkpoint.
+    pub async fn handle(&self, event: StreamEvent) -> Result<EventResponse, Error> {
         let shard = event.shard_id.clone();
         let runs = event.into_records();
         if runs.is_empty() {
-            return Ok(Answer::default());
+            return Ok(EventResponse::default());
         }
         let shard = match shard {
             Some(shard) => shard,
@@ -66,11 +66,11 @@ impl Aggregator {
                 failure.get_or_insert(error);
             }
         }
-        failure.map_or_else(|| Ok(Answer::default()), Err)
+        failure.map_or_else(|| Ok(EventResponse::default()), Err)
     }
 
     /// Counts a run's records of a batch.
-    async fn count(&self, run: RunId, shard: &str, records: &[Record]) -> Result<(), Error> {
+    async fn count(&self, run: RunId, shard: &str, records: &[StreamRecord]) -> Result<(), Error> {
         let read = async || self.metrics.shard_tally(run, shard).await;
         let swap = async |before: &ShardTally, after: &ShardTally| {
             self.metrics.put_shard_tally(run, shard, before, after).await
@@ -79,18 +79,18 @@ impl Aggregator {
             Ok(CountOutcome::Counted) => Ok(()),
             Ok(CountOutcome::Contended) => Err(Error::Contended(run)),
             Ok(CountOutcome::Rejected(why)) => {
-                self.give_up(run, shard, &format!("its tally is refused: {why}")).await
+                self.mark_damaged(run, shard, &format!("its tally is rejected: {why}")).await
             }
             Err(AwsError::InvalidData { what, why }) => {
-                self.give_up(run, shard, &format!("{what} cannot be read: {why}")).await
+                self.mark_damaged(run, shard, &format!("cannot read {what}: {why}")).await
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// A tally that cannot be kept is left as it is, and its run marked, so that the other runs go on.
-    async fn give_up(&self, run: RunId, shard: &str, why: &str) -> Result<(), Error> {
-        tracing::error!(%run, shard, why, "this run cannot be counted any more; once it is over: monitor repair --run {run}");
+    /// Leaves a damaged tally unchanged and marks its run, so that the other runs continue.
+    async fn mark_damaged(&self, run: RunId, shard: &str, why: &str) -> Result<(), Error> {
+        tracing::error!(%run, shard, why, "this run can no longer be counted; when it is finished, restore it with: monitor repair --run {run}");
         Ok(self.metrics.mark_damaged(run, shard, why).await?)
     }
 }

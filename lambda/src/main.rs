@@ -1,4 +1,4 @@
-//! Joins the aggregator to Lambda.
+//! Starts the aggregator in the Lambda runtime.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ async fn run() -> Result<(), lambda_runtime::Error> {
     let aggregator = &aggregator;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<StreamEvent>| {
         Box::pin(aggregator.handle(event.payload)).await.map_err(|error| {
-            tracing::error!("{error}; the batch will come again");
+            tracing::error!("{error}; Lambda repeats the batch");
             Diagnostic { error_type: "NotCounted".to_owned(), error_message: error.to_string() }
         })
     }))

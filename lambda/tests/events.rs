@@ -14,7 +14,7 @@ fn a_windows_records_are_read_with_their_run_and_shard() {
     let runs = event.into_records();
     let (run, records) = runs.first_key_value().unwrap();
     assert_eq!((runs.len(), run.to_string().as_str()), (1, "01KAVG5QZ8M3T9W4C6X2N7B1DF"));
-    let ends: Vec<_> = records.iter().map(|record| record.conclusion.unwrap()).collect();
+    let ends: Vec<_> = records.iter().map(|record| record.event.unwrap()).collect();
     assert_eq!(ends.iter().map(|end| end.delivery_ms.unwrap()).collect::<Vec<_>>(), [512, 498, 730]);
     assert_eq!(ends[0].concluded_at.unwrap() - ends[0].created_at.unwrap(), 4_606);
     assert_eq!(

@@ -19,7 +19,7 @@ fn a_garbage_body_ends_with_the_dead_letters_and_harms_nothing() {
     assert_eq!((snapshot["sent"].as_u64(), snapshot["dead_letters"].as_u64()), (Some(20), Some(3)));
     sender.signal("TERM");
     let ended = sender.finish().exits(143);
-    assert_eq!(ended.stderr.matches("is no Stentor message").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("invalid message body").count(), 1, "{}", ended.stderr);
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn bodies_on_the_queue_cannot_attack_a_terminal() {
     wait_until("all of it lies with the dead letters", || stack.backlog("dlq") == (5, 0));
     sender.signal("TERM");
     let ended = sender.finish().exits(143);
-    assert!(ended.stderr.contains("is no Stentor message"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("invalid message body"), "{}", ended.stderr);
     assert!(ended.stderr.contains("not in the table"), "{}", ended.stderr);
     assert_harmless(&ended);
     for line in ["--once -vv", "--once -vv --json", "audit -vv"] {

@@ -109,7 +109,7 @@ fn a_run_that_is_not_over_is_not_repaired_and_told_why() {
 }
 
 #[test]
-fn a_final_tally_of_another_version_is_never_written_over() {
+fn a_final_tally_of_a_newer_version_stays_and_an_older_one_is_replaced() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 3");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
@@ -122,6 +122,13 @@ fn a_final_tally_of_another_version_is_never_written_over() {
     // The shards count as before, and the monitor tells of the odd one.
     let snapshot = stack.snapshot(&run);
     assert_eq!((&snapshot["sent"], &snapshot["broken"][0]["shard"]), (&json!(3), &json!("final")));
+    let older = json!({"run": {"S": run}, "part": {"S": "final"}, "version": {"N": "2"}});
+    put(&stack, &metrics(&stack), &older);
+    let why = &stack.snapshot(&run)["broken"][0]["why"];
+    assert_eq!(why, "tally version 2 is not supported (expected 3)");
+    stack.monitor("--repair").run().exits(0);
+    assert_eq!(part(&stack, &run, "final").expect("it is repaired")["version"]["N"], "3");
+    assert_eq!(stack.snapshot(&run)["broken"], json!([]));
 }
 
 #[test]

@@ -19,8 +19,8 @@ fn the_bar_and_the_live_line_are_for_a_terminal_and_gone_in_the_end() {
 
     let Left { text: standing, transcript, .. } =
         on_terminal(stack.sender("-w 0.02 -c 10 --idle-timeout 2"), 0);
-    assert!(transcript.contains("delivering ") && transcript.contains(" in hand"), "{transcript}");
-    assert!(!standing.contains("delivering") && standing.contains("the queue is empty"), "{standing}");
+    assert!(transcript.contains("delivering ") && transcript.contains(" in flight"), "{transcript}");
+    assert!(!standing.contains("delivering") && standing.contains("(queue empty)"), "{standing}");
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! A batch whose entries are answered one by one, perhaps over several tries.
+//! A batch whose entries are answered one by one, over one or more attempts.
 
-/// The entries that have no answer yet, and the answers so far.
+/// The entries without an answer, and the answers so far.
 #[derive(Debug)]
 pub(super) struct Batch<E, A> {
     open: Vec<E>,
-    /// Where each open entry stood in the beginning.
+    /// Index in the batch of each open entry.
     places: Vec<usize>,
     answers: Vec<Option<A>>,
 }
@@ -16,13 +16,13 @@ impl<E, A> Batch<E, A> {
         Self { open: entries, places, answers }
     }
 
-    /// The entries that have no answer yet.
+    /// The entries without an answer.
     pub(super) fn open(&self) -> &[E] {
         &self.open
     }
 
-    /// Takes the answers to the open entries, in their order; `None`, or an answer that is missing, leaves its
-    /// entry open. Returns how many entries were answered.
+    /// Takes the answers to the open entries, in their order; `None`, or a missing answer, leaves its entry open.
+    /// Returns how many entries were answered.
     pub(super) fn settle(&mut self, new: Vec<Option<A>>) -> usize {
         let before = self.open.len();
         let open = std::mem::take(&mut self.open);
@@ -39,7 +39,7 @@ impl<E, A> Batch<E, A> {
         before - self.open.len()
     }
 
-    /// The answers in the order of the entries, once there are all.
+    /// Returns the answers in the order of the entries; all entries must be answered.
     pub(super) fn into_answers(self) -> Vec<A> {
         debug_assert!(self.open.is_empty(), "an entry is still open");
         self.answers.into_iter().flatten().collect()

@@ -1,116 +1,107 @@
-//! What can go wrong on the way to AWS, and which of it passes.
+//! Errors of calls to AWS, and which of them a retry can mend.
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_types::error::metadata::ErrorMetadata;
-use thiserror::Error;
-
 use stentor_core::escape::escape_control;
 use stentor_core::run::RunId;
+use thiserror::Error;
 
-/// Why AWS could not be asked, or what it refused. The text says what to do about it.
+/// Why a call to AWS failed for good.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The credential chain found nothing.
-    #[error("no AWS credentials ({why})\n{CREDENTIALS_HINT}")]
+    #[error("no AWS credentials found ({why})")]
     NoCredentials {
-        /// What the chain said.
+        /// The reason that the chain gave.
         why: String,
     },
-    /// There are credentials, and AWS does not take them.
-    #[error("AWS does not accept the credentials ({why})\n{CREDENTIALS_HINT}")]
+    /// AWS rejected the credentials.
+    #[error("AWS rejected the credentials ({why})")]
     BadCredentials {
-        /// What AWS said.
+        /// The reason that AWS gave.
         why: String,
     },
-    /// No region is named anywhere.
-    #[error("no AWS region: give --region, or set AWS_REGION, or a region in your profile")]
+    /// No region is configured.
+    #[error("no AWS region configured")]
     NoRegion,
-    /// Nothing was ever heard from the endpoint.
-    #[error(
-        "{endpoint} does not answer ({why})\nIs it running, and is the address right? For the local one: ./infra/setup.sh local"
-    )]
+    /// The endpoint never answered in this session.
+    #[error("{endpoint} does not answer ({why})")]
     Unreachable {
-        /// The address asked.
+        /// The endpoint URL, or `AWS in <region>`.
         endpoint: String,
-        /// What the connection said.
+        /// The error of the connection.
         why: String,
     },
     /// A table or queue of the stack does not exist.
-    #[error(
-        "stack '{stack}' is not deployed in {region} (no {resource}, asked {endpoint})\nDeploy it: ./infra/setup.sh deploy --stack {stack} --region {region}, or locally: ./infra/setup.sh local --stack {stack}"
-    )]
+    #[error("stack '{stack}' is not deployed in {region} (no {resource} at {endpoint})")]
     NotDeployed {
-        /// The stack asked for.
+        /// The stack's name.
         stack: String,
-        /// The region it was looked for in.
+        /// The region that was searched.
         region: String,
-        /// What of it is missing.
+        /// The missing table or queue.
         resource: String,
-        /// The address asked.
+        /// The endpoint URL, or `AWS in <region>`.
         endpoint: String,
     },
-    /// The stack has no run of that name.
-    #[error(
-        "there is no run {run} in this stack\nThe producer prints a run's id when it begins; check --stack too"
-    )]
+    /// The stack has no such run.
+    #[error("no run {run} in this stack")]
     NoSuchRun {
-        /// The run asked for.
+        /// The requested run.
         run: RunId,
     },
-    /// AWS understood, and said no.
-    #[error("{call} was refused: {code}: {message}")]
+    /// AWS rejected the request.
+    #[error("{call} was rejected: {code}: {message}")]
     Rejected {
-        /// The call and what it was for.
+        /// The call and its purpose.
         call: &'static str,
         /// AWS's error code.
         code: String,
         /// AWS's explanation.
         message: String,
     },
-    /// AWS answered once, and then no more for as long as a program waits.
-    #[error("{call} has failed for {seconds} s at {endpoint} ({why}); what was done so far stands")]
+    /// An outage lasted longer than the retry budget.
+    #[error("{call} has failed for {seconds} s at {endpoint} ({why}); completed work is kept")]
     RetriesExhausted {
         /// The call.
         call: &'static str,
-        /// The address asked.
+        /// The endpoint URL, or `AWS in <region>`.
         endpoint: String,
-        /// What the last try said.
+        /// The error of the last attempt.
         why: String,
-        /// How long it was tried, seconds.
+        /// How long the call was retried, seconds.
         seconds: u64,
     },
-    /// Something in a table cannot be read.
-    #[error("{what} cannot be read: {why}")]
+    /// An item or attribute has an unexpected form.
+    #[error("cannot read {what}: {why}")]
     InvalidData {
-        /// The item.
+        /// The item or attribute.
         what: String,
         /// What is wrong with it.
         why: String,
     },
 }
 
-const CREDENTIALS_HINT: &str = "Sign in (aws configure, or aws sso login and --profile), set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use --local";
-
-/// Why one try at a call brought no answer.
+/// Why one attempt at a call brought no answer.
 #[derive(Debug)]
 pub(crate) enum AttemptError {
-    /// The service asked for budget.
+    /// The service throttled the call, which was not carried out.
     Throttled(String),
-    /// The service failed; the call may have been carried out all the same.
+    /// The service failed; the call may have been carried out.
     ServerError(String),
-    /// The credentials are over, and may be renewed.
+    /// The credentials have expired, and may be renewed.
     Expired(String),
-    /// No answer came; the call may have been carried out all the same.
+    /// No answer came; the call may have been carried out.
     NoResponse(String),
-    /// The resource does not exist.
+    /// The table or queue does not exist.
     NotFound,
-    /// A failed condition, with the item that failed it where the service sent it.
+    /// The condition of a write failed.
     ConditionFailed,
-    /// Trying again would not help.
+    /// A retry would not help.
     Permanent(Error),
 }
 
-/// Codes by which the services ask for budget; SQS says `OverLimit` where too much is in flight.
+/// Codes of throttled calls; SQS answers `OverLimit` where too many messages are in flight.
 const THROTTLES: [&str; 14] = [
     "OverLimit",
     "AWS.SimpleQueueService.OverLimit",
@@ -128,10 +119,10 @@ const THROTTLES: [&str; 14] = [
     "TooManyRequestsException",
 ];
 
-/// Codes of credentials that are over, and may be renewed.
+/// Codes of expired credentials, which may be renewed.
 const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
-/// Codes of credentials that AWS does not take.
+/// Codes of credentials that AWS rejects.
 const BAD_CREDENTIALS: [&str; 6] = [
     "IncompleteSignature",
     "InvalidAccessKeyId",
@@ -141,8 +132,8 @@ const BAD_CREDENTIALS: [&str; 6] = [
     "UnrecognizedClientException",
 ];
 
-/// Codes of the service's own failures, which pass.
-const PASSING: [&str; 8] = [
+/// Codes of transient failures of the service.
+const TRANSIENT: [&str; 8] = [
     "InternalError",
     "InternalFailure",
     "InternalServerError",
@@ -157,19 +148,19 @@ const PASSING: [&str; 8] = [
 const NOT_FOUND: [&str; 3] =
     ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "ResourceNotFoundException"];
 
-/// What a failed entry of a batch, or a whole call, comes to by its code.
+/// Classifies the code of a failed call, or of a failed entry of a batch.
 pub(crate) fn classify_code(call: &'static str, code: &str, message: &str) -> AttemptError {
     // Some answers carry a namespace before the code.
     let code = code.rsplit('#').next().unwrap_or(code);
     let message = first_paragraph(message);
-    let told = || one_line(&format!("{code}: {message}"));
+    let text = || one_line(&format!("{code}: {message}"));
     match code {
         "ConditionalCheckFailedException" => AttemptError::ConditionFailed,
-        _ if THROTTLES.contains(&code) => AttemptError::Throttled(told()),
-        _ if PASSING.contains(&code) => AttemptError::ServerError(told()),
-        _ if EXPIRED.contains(&code) => AttemptError::Expired(told()),
+        _ if THROTTLES.contains(&code) => AttemptError::Throttled(text()),
+        _ if TRANSIENT.contains(&code) => AttemptError::ServerError(text()),
+        _ if EXPIRED.contains(&code) => AttemptError::Expired(text()),
         _ if BAD_CREDENTIALS.contains(&code) => {
-            AttemptError::Permanent(Error::BadCredentials { why: told() })
+            AttemptError::Permanent(Error::BadCredentials { why: text() })
         }
         _ if NOT_FOUND.contains(&code) => AttemptError::NotFound,
         _ => AttemptError::Permanent(Error::Rejected {
@@ -180,7 +171,7 @@ pub(crate) fn classify_code(call: &'static str, code: &str, message: &str) -> At
     }
 }
 
-/// What an SDK error comes to.
+/// Classifies an error of the SDK.
 pub(crate) fn attempt_error<E>(
     call: &'static str,
     error: &SdkError<E, aws_sdk_dynamodb::config::http::HttpResponse>,
@@ -204,14 +195,14 @@ where
         }
         SdkError::ConstructionFailure(_) => AttemptError::Permanent(Error::Rejected {
             call,
-            code: "the request could not be made".to_owned(),
+            code: "the request could not be built".to_owned(),
             message: root_cause(error),
         }),
         _ => AttemptError::NoResponse(root_cause(error)),
     }
 }
 
-/// The root of an error's chain: its outer links only say that something failed.
+/// Returns the root of an error's chain in one line; the outer links only say that a request failed.
 pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
@@ -221,17 +212,17 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     one_line(&if text.is_empty() { DisplayErrorContext(error).to_string() } else { text })
 }
 
-/// What a service says before the first empty line. After it, where a signature does not match, it tells the whole
-/// request as it should have been signed, the session's token included.
+/// Returns the text before the first empty line. After it, where a signature does not match, AWS quotes the whole
+/// request as it should have been signed, including the session token.
 fn first_paragraph(message: &str) -> &str {
     message.split("\n\n").next().unwrap_or_default()
 }
 
-/// Words of a service or a library, fit to stand in a sentence of ours.
+/// Shortens the text of a service or a library to one line of at most 300 characters, escaped.
 pub(super) fn one_line(text: &str) -> String {
-    const LONGEST: usize = 300;
+    const MAX_CHARS: usize = 300;
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    escape_control(&line.chars().take(LONGEST).collect::<String>())
+    escape_control(&line.chars().take(MAX_CHARS).collect::<String>())
 }
 
 #[cfg(test)]
@@ -239,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_told_apart() {
+    fn codes_are_classified() {
         let of = |code| classify_code("Call", code, "words");
         assert!(matches!(of("RequestThrottled"), AttemptError::Throttled(_)));
         assert!(matches!(
@@ -255,32 +246,32 @@ mod tests {
     }
 
     #[test]
-    fn what_a_service_quotes_cannot_attack_a_terminal() {
+    fn control_characters_of_a_service_are_escaped() {
         let hostile = "the value \u{1b}[2J\r\u{9b}\nis bad";
         for code in ["Throttling", "InternalError", "ExpiredToken", "InvalidClientTokenId", "Odd\u{1b}Code"] {
-            let told = format!("{:?}", classify_code("Call", code, hostile));
-            assert!(told.contains("the value"), "{told}");
-            let words = match classify_code("Call", code, hostile) {
+            let text = format!("{:?}", classify_code("Call", code, hostile));
+            assert!(text.contains("the value"), "{text}");
+            let quoted = match classify_code("Call", code, hostile) {
                 AttemptError::Throttled(why)
                 | AttemptError::ServerError(why)
                 | AttemptError::Expired(why) => why,
                 AttemptError::Permanent(error) => error.to_string(),
                 other => panic!("{other:?}"),
             };
-            assert!(words.lines().all(|line| !line.contains(char::is_control)), "{words:?}");
+            assert!(quoted.lines().all(|line| !line.contains(char::is_control)), "{quoted:?}");
         }
     }
 
     #[test]
-    fn a_signature_that_does_not_match_tells_no_token() {
+    fn a_signature_mismatch_reveals_no_token() {
         let message = "The request signature we calculated does not match the signature you provided.\n\n\
             The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:TOKEN'";
         for code in ["InvalidSignatureException", "SignatureDoesNotMatch", "Unheard-of"] {
             let AttemptError::Permanent(error) = classify_code("Call", code, message) else {
                 panic!("{code}")
             };
-            let told = error.to_string();
-            assert!(told.contains("does not match") && !told.contains("TOKEN"), "{told}");
+            let text = error.to_string();
+            assert!(text.contains("does not match") && !text.contains("TOKEN"), "{text}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The way to AWS, and the only place that knows it: how a run, a message and a tally lie in the tables
-//! and on the queue. It answers what it is asked and decides nothing about the rehearsal.
+//! Every call that Stentor makes to SQS and DynamoDB: how runs, messages and tallies are stored in the tables and
+//! sent through the queue. Errors are typed; policy and advice are left to the programs.
 //!
-//! Whatever passes (throttling, lost connections, internal errors, also of one entry in a batch that
-//! was answered with 200) is asked again here, so that a caller only ever sees answers; see [`session`].
+//! Transient failures (throttling, lost connections, internal errors, also of one entry of a batch that was answered
+//! with 200) are retried here, so that a caller only sees answers and final errors; see `retry`.
 //!
-//! The queue, and what a program looks through for its credentials, are there with the feature `programs` alone: the
-//! function on the stream needs neither, and is started the faster the less it is linked with.
+//! The queue and the SDK's search for credentials need the feature `programs`. The aggregator does without, which
+//! makes its binary smaller and its start faster.
 
 mod batch;
 pub mod clock;
@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod names;
 #[cfg(feature = "programs")]
 pub mod queue;
+mod retry;
 pub mod session;
 pub mod tally_store;
 

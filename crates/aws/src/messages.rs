@@ -1,4 +1,4 @@
-//! The messages table: one item a message, created once, concluded once.
+//! The messages table: one item a message, created once, with one outcome.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use super::session::Session;
 use stentor_core::delivery::{Outcome, Status};
 use stentor_core::message::{Message, MessageId, MessageRecord};
 
-/// The most statements of a batch (Amazon DynamoDB API Reference, "`BatchExecuteStatement`").
+/// Statements in a batch, at most (Amazon DynamoDB API Reference, "`BatchExecuteStatement`").
 pub const STATEMENTS: usize = 25;
 
-/// The most keys of a batch read (Amazon DynamoDB API Reference, "`BatchGetItem`").
+/// Keys in a batch read, at most (Amazon DynamoDB API Reference, "`BatchGetItem`").
 pub const KEYS: usize = 100;
 
-/// How long a message stays in the table, seconds: seven days.
+/// How long the table keeps a message, seconds: seven days.
 const LIFETIME: u64 = 7 * 24 * 3_600;
 
-/// The table of all messages.
+/// The stack's messages table.
 #[derive(Debug, Clone)]
 pub struct MessagesTable {
     session: Arc<Session>,
@@ -32,45 +32,45 @@ pub struct MessagesTable {
     name: String,
 }
 
-/// What came of creating a message.
+/// Result of inserting a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InsertResult {
-    /// It is there now.
+    /// The message was inserted.
     Inserted,
-    /// It was there before, and stays as it was.
+    /// The message existed, and is unchanged.
     AlreadyExists,
 }
 
-/// The end of a message, as a sender writes it.
+/// An outcome to record.
 #[derive(Debug, Clone)]
 pub struct OutcomeUpdate {
-    /// Which message.
+    /// The message.
     pub id: MessageId,
-    /// How it ended.
+    /// How its delivery ended.
     pub outcome: Outcome,
-    /// When, ms since the epoch.
+    /// When it ended, ms since the epoch.
     pub concluded_at: u64,
     /// How long the delivery took, ms.
     pub delivery_ms: u64,
-    /// Who delivered it.
+    /// ID of the sender.
     pub sender: String,
-    /// What tells this delivery from any other: a sender knows its own success by it.
+    /// Unique ID of this delivery, by which a sender recognises its own earlier update.
     pub attempt: String,
 }
 
-/// What came of concluding a message.
+/// Result of recording an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpdateResult {
-    /// The conclusion stands; it may have been written by an earlier try.
+    /// The outcome is recorded, perhaps by an earlier attempt.
     Recorded,
-    /// Another conclusion stands.
+    /// Another outcome was recorded first.
     Duplicate,
-    /// There is no such item, or one that cannot be concluded.
+    /// The item is missing, or has no known status.
     NotFound,
 }
 
 impl MessagesTable {
-    /// The stack's table of messages.
+    /// Returns the stack's messages table.
     pub fn new(session: &Arc<Session>) -> Self {
         Self {
             session: Arc::clone(session),
@@ -79,26 +79,26 @@ impl MessagesTable {
         }
     }
 
-    /// Creates up to [`STATEMENTS`] messages, PENDING, at `created_at` (ms since the epoch). One that is there
-    /// already is never touched.
+    /// Inserts up to [`STATEMENTS`] messages as PENDING, created at `created_at` (ms since the epoch). Existing messages
+    /// stay unchanged.
     pub async fn insert_pending(
         &self,
         messages: &[Message],
         created_at: u64,
     ) -> Result<Vec<InsertResult>, Error> {
         const CALL: &str = "BatchExecuteStatement (INSERT)";
-        let insert = format!(
+        let template = format!(
             "INSERT INTO \"{}\" VALUE {{'id': ?, 'run': ?, 'phone': ?, 'body': ?, 'status': ?, 'created_at': ?, 'expires_at': ?}}",
             self.name
         );
-        let judge = |error: &BatchStatementError| match error.code {
+        let classify = |error: &BatchStatementError| match error.code {
             Some(BatchStatementErrorCodeEnum::DuplicateItem) => Ok(Some(InsertResult::AlreadyExists)),
-            _ => again_or_final(CALL, error),
+            _ => transient_or_error(CALL, error),
         };
         let send = async |open: &[&Message], _| {
             let statements = open.iter().map(|message| {
                 statement(
-                    &insert,
+                    &template,
                     [
                         text(&message.id),
                         text(&message.id.run()),
@@ -115,31 +115,31 @@ impl MessagesTable {
             let responses = self.execute(CALL, statements.collect()).await?;
             responses
                 .iter()
-                .map(|response| response.error().map_or(Ok(Some(InsertResult::Inserted)), judge))
+                .map(|response| response.error().map_or(Ok(Some(InsertResult::Inserted)), classify))
                 .collect()
         };
         self.session.call_batch(CALL, &self.name, messages.iter().collect(), send).await
     }
 
-    /// Writes up to [`STATEMENTS`] conclusions of different messages, each on the condition that its message is
-    /// still PENDING.
-    pub async fn record_outcomes(&self, conclusions: &[OutcomeUpdate]) -> Result<Vec<UpdateResult>, Error> {
+    /// Records up to [`STATEMENTS`] outcomes of different messages, each on the condition that its message is still
+    /// PENDING.
+    pub async fn record_outcomes(&self, updates: &[OutcomeUpdate]) -> Result<Vec<UpdateResult>, Error> {
         const CALL: &str = "BatchExecuteStatement (UPDATE)";
-        let update = format!(
+        let template = format!(
             "UPDATE \"{}\" SET \"status\"=? SET concluded_at=? SET delivery_ms=? SET sender=? SET attempt=? WHERE id=? AND \"status\"=?",
             self.name
         );
         let send = async |open: &[&OutcomeUpdate], _| {
-            let statements = open.iter().map(|conclusion| {
+            let statements = open.iter().map(|update| {
                 statement(
-                    &update,
+                    &template,
                     [
-                        text(conclusion.outcome.status().as_str()),
-                        number(conclusion.concluded_at),
-                        number(conclusion.delivery_ms),
-                        text(&conclusion.sender),
-                        text(&conclusion.attempt),
-                        text(&conclusion.id),
+                        text(update.outcome.status().as_str()),
+                        number(update.concluded_at),
+                        number(update.delivery_ms),
+                        text(&update.sender),
+                        text(&update.attempt),
+                        text(&update.id),
                         text(Status::Pending.as_str()),
                     ],
                 )
@@ -148,10 +148,10 @@ impl MessagesTable {
                 .expect("a statement is given")
             });
             let responses = self.execute(CALL, statements.collect()).await?;
-            let mut verdicts = Vec::with_capacity(open.len());
-            let mut unseen = Vec::new();
-            for (place, (conclusion, response)) in open.iter().zip(responses).enumerate() {
-                verdicts.push(match response.error {
+            let mut results = Vec::with_capacity(open.len());
+            let mut unreturned = Vec::new();
+            for (place, (update, response)) in open.iter().zip(responses).enumerate() {
+                results.push(match response.error {
                     None => Some(UpdateResult::Recorded),
                     Some(BatchStatementError {
                         code: Some(BatchStatementErrorCodeEnum::ConditionalCheckFailed),
@@ -160,19 +160,19 @@ impl MessagesTable {
                     }) => {
                         let item = item.filter(|item| !item.is_empty());
                         if item.is_none() {
-                            unseen.push(place);
+                            unreturned.push(place);
                         }
-                        item.and_then(|item| verdict(conclusion, &item))
+                        item.and_then(|item| judge(update, &item))
                     }
-                    Some(error) => again_or_final(CALL, &error)?,
+                    Some(error) => transient_or_error(CALL, &error)?,
                 });
             }
-            if !unseen.is_empty() {
-                self.judge_unseen(open, &unseen, &mut verdicts).await?;
+            if !unreturned.is_empty() {
+                self.read_unreturned(open, &unreturned, &mut results).await?;
             }
-            Ok(verdicts)
+            Ok(results)
         };
-        self.session.call_batch(CALL, &self.name, conclusions.iter().collect(), send).await
+        self.session.call_batch(CALL, &self.name, updates.iter().collect(), send).await
     }
 
     async fn execute(
@@ -187,15 +187,15 @@ impl MessagesTable {
         Ok(answer.responses.unwrap_or_default())
     }
 
-    /// Reads the items that failed a condition and did not come along. Where that fails, those stay open; the
-    /// verdicts on the others stand.
-    async fn judge_unseen(
+    /// Reads the items that failed the condition and were not returned. Where the read fails, their entries stay open;
+    /// the results of the others stand.
+    async fn read_unreturned(
         &self,
-        conclusions: &[&OutcomeUpdate],
-        unseen: &[usize],
-        verdicts: &mut [Option<UpdateResult>],
+        updates: &[&OutcomeUpdate],
+        unreturned: &[usize],
+        results: &mut [Option<UpdateResult>],
     ) -> Result<(), AttemptError> {
-        let ids: Vec<MessageId> = unseen.iter().map(|place| conclusions[*place].id).collect();
+        let ids: Vec<MessageId> = unreturned.iter().map(|place| updates[*place].id).collect();
         let found = match self.read(&ids, "id, #status, attempt").await {
             Ok(found) => found,
             Err(attempt_error @ (AttemptError::Permanent(_) | AttemptError::NotFound)) => {
@@ -203,9 +203,9 @@ impl MessagesTable {
             }
             Err(_) => return Ok(()),
         };
-        for (place, item) in unseen.iter().zip(found) {
-            verdicts[*place] = match item {
-                LookupResult::Item(item) => verdict(conclusions[*place], &item),
+        for (place, item) in unreturned.iter().zip(found) {
+            results[*place] = match item {
+                LookupResult::Item(item) => judge(updates[*place], &item),
                 LookupResult::NotFound => Some(UpdateResult::NotFound),
                 LookupResult::Unprocessed => None,
             };
@@ -213,7 +213,7 @@ impl MessagesTable {
         Ok(())
     }
 
-    /// What the table says, at this moment, of up to [`KEYS`] different messages; `None` for one it does not have.
+    /// Reads up to [`KEYS`] different messages consistently; `None` for a missing one.
     pub async fn get_messages(&self, ids: &[MessageId]) -> Result<Vec<Option<MessageRecord>>, Error> {
         let send = async |open: &[MessageId], _| {
             let found = self.read(open, "id, #status, created_at, concluded_at, delivery_ms").await?;
@@ -229,7 +229,7 @@ impl MessagesTable {
         self.session.call_batch(READ, &self.name, ids.to_vec(), send).await
     }
 
-    /// Reads up to [`KEYS`] items consistently, in one request; the answers are in the order of the ids.
+    /// Reads up to [`KEYS`] items consistently, in one request; the results are in the order of the IDs.
     async fn read(&self, ids: &[MessageId], attributes: &str) -> Result<Vec<LookupResult>, AttemptError> {
         let keys = ids.iter().map(|id| HashMap::from([("id".to_owned(), text(id))]));
         let wanted = KeysAndAttributes::builder()
@@ -269,19 +269,19 @@ impl MessagesTable {
 
 const READ: &str = "BatchGetItem";
 
-/// What a read says of one key.
+/// Result of reading one key.
 enum LookupResult {
     Item(Item),
     NotFound,
-    /// The service did not get to it.
+    /// DynamoDB left this key unprocessed.
     Unprocessed,
 }
 
-/// What the item says that failed the condition of a conclusion; `None` where that is to be tried again.
-fn verdict(conclusion: &OutcomeUpdate, item: &Item) -> Option<UpdateResult> {
+/// Judges the item that failed the condition of an update; `None` where the update must be repeated.
+fn judge(update: &OutcomeUpdate, item: &Item) -> Option<UpdateResult> {
     match message_record(item).status {
         Some(Status::Pending) => None,
-        Some(_) if string(item, "attempt") == Some(&conclusion.attempt) => Some(UpdateResult::Recorded),
+        Some(_) if string(item, "attempt") == Some(&update.attempt) => Some(UpdateResult::Recorded),
         Some(_) => Some(UpdateResult::Duplicate),
         None => Some(UpdateResult::NotFound),
     }
@@ -294,8 +294,8 @@ fn statement<const N: usize>(
     BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters.into()))
 }
 
-/// An error of one statement inside an answer of 200: what passes is asked again, never taken for an answer.
-fn again_or_final<A>(call: &'static str, error: &BatchStatementError) -> Result<Option<A>, AttemptError> {
+/// Handles an error of one statement inside an answer of 200: a transient one is repeated, never taken for an answer.
+fn transient_or_error<A>(call: &'static str, error: &BatchStatementError) -> Result<Option<A>, AttemptError> {
     use BatchStatementErrorCodeEnum as Code;
     let code = error.code.as_ref().map_or("no code", Code::as_str);
     if let Some(
@@ -305,7 +305,7 @@ fn again_or_final<A>(call: &'static str, error: &BatchStatementError) -> Result<
         | Code::ItemCollectionSizeLimitExceeded,
     ) = error.code
     {
-        // ResourceNotFound stands for the table here, as its exception does for a whole call.
+        // ResourceNotFound means the table here, as its exception does for a whole call.
         let code = if code == "ResourceNotFound" { "ResourceNotFoundException" } else { code };
         return Err(classify_code(call, code, error.message().unwrap_or("no message")));
     }
@@ -331,7 +331,7 @@ mod tests {
     fn only_what_cannot_pass_is_final() {
         use BatchStatementErrorCodeEnum as Code;
         let of =
-            |code: Code| again_or_final::<()>("Call", &BatchStatementError::builder().code(code).build());
+            |code: Code| transient_or_error::<()>("Call", &BatchStatementError::builder().code(code).build());
         for passing in [
             Code::ThrottlingError,
             Code::ProvisionedThroughputExceeded,

@@ -1,5 +1,5 @@
-//! Counts what the clients of a session ask for: every request that leaves, and the capacity that `DynamoDB` says
-//! it took.
+//! Counts the requests of a session, and the capacity units that `DynamoDB` reports.
+//! A retry counts as a request.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,11 +10,11 @@ use aws_sdk_dynamodb::types::ConsumedCapacity;
 
 use stentor_core::usage::Usage;
 
-/// What a session has spent so far.
+/// Requests and capacity units of a session so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Meter(Arc<Mutex<Usage>>);
 
-/// Counts the requests of one service's client, tries included.
+/// Interceptor that counts the requests of one service's client.
 #[derive(Debug)]
 pub(crate) struct RequestCount {
     meter: Meter,
@@ -22,29 +22,29 @@ pub(crate) struct RequestCount {
 }
 
 impl Meter {
-    /// For a client of SQS.
+    /// Returns the interceptor for a client of SQS.
     #[cfg(feature = "programs")]
     pub(crate) fn sqs_interceptor(&self) -> RequestCount {
         RequestCount { meter: self.clone(), is_queue: true }
     }
 
-    /// For a client of `DynamoDB`.
+    /// Returns the interceptor for a client of `DynamoDB`.
     pub(crate) fn dynamodb_interceptor(&self) -> RequestCount {
         RequestCount { meter: self.clone(), is_queue: false }
     }
 
-    /// What has been spent.
+    /// Returns what was counted so far.
     pub(crate) fn usage(&self) -> Usage {
         *self.lock()
     }
 
-    /// Capacity that writing took.
+    /// Adds the capacity of writes.
     pub(crate) fn add_write_units<'a>(&self, capacity: impl IntoIterator<Item = &'a ConsumedCapacity>) {
         let mut usage = self.lock();
         usage.write_units = sum(usage.write_units, capacity);
     }
 
-    /// Capacity that reading took.
+    /// Adds the capacity of reads.
     pub(crate) fn add_read_units<'a>(&self, capacity: impl IntoIterator<Item = &'a ConsumedCapacity>) {
         let mut usage = self.lock();
         usage.read_units = sum(usage.read_units, capacity);
@@ -55,11 +55,11 @@ impl Meter {
     }
 }
 
-/// Adds what an answer tells; from one that tells nothing on, the sum is unknown.
-fn sum<'a>(so_far: Option<f64>, told: impl IntoIterator<Item = &'a ConsumedCapacity>) -> Option<f64> {
-    let mut told = told.into_iter().map(ConsumedCapacity::capacity_units).peekable();
-    told.peek()?;
-    told.fold(so_far, |sum, units| Some(sum? + units?))
+/// Adds reported units; after an answer without any, the sum stays unknown.
+fn sum<'a>(so_far: Option<f64>, reported: impl IntoIterator<Item = &'a ConsumedCapacity>) -> Option<f64> {
+    let mut reported = reported.into_iter().map(ConsumedCapacity::capacity_units).peekable();
+    reported.peek()?;
+    reported.fold(so_far, |sum, units| Some(sum? + units?))
 }
 
 impl Intercept for RequestCount {

@@ -1,8 +1,8 @@
-//! The metrics table: runs, the tallies of their stream shards, what was spent on them, and the senders at work.
+//! The metrics table: runs, their shard tallies, usage records and heartbeats.
 
 mod heartbeats;
 mod listing;
-mod parts;
+mod run_items;
 mod runs;
 mod shard_tallies;
 mod usage;
@@ -14,33 +14,33 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 pub use heartbeats::Heartbeat;
-pub use parts::RunItems;
+pub use run_items::RunItems;
 pub use runs::{CreateRunResult, RunRecord};
 
 use super::error::{AttemptError, Error, attempt_error, one_line};
 use super::item::{Item, number, string, text};
 use super::session::Session;
 
-/// The part that holds what a run is.
+/// Sort key of a run's own item.
 const RUN: &str = "run";
 
-/// What must be true of the item in whose place another is put.
+/// The condition of a put on the existing item.
 enum Condition<'a> {
     None,
-    That {
+    Expression {
         expression: &'a str,
-        /// Attributes that the expression has with a `#` before them.
+        /// Attributes that the expression prefixes with `#`.
         names: &'a [&'a str],
         /// The value that the expression compares with.
         value: Option<(&'a str, AttributeValue)>,
     },
 }
 
-/// There is no item yet.
-const NOT_THERE: Condition<'static> =
-    Condition::That { expression: "attribute_not_exists(#run)", names: &["run"], value: None };
+/// No item exists.
+const NOT_EXISTS: Condition<'static> =
+    Condition::Expression { expression: "attribute_not_exists(#run)", names: &["run"], value: None };
 
-/// The table of runs, tallies and senders.
+/// The stack's metrics table.
 #[derive(Debug, Clone)]
 pub struct MetricsTable {
     session: Arc<Session>,
@@ -49,7 +49,7 @@ pub struct MetricsTable {
 }
 
 impl MetricsTable {
-    /// The stack's table.
+    /// Returns the stack's metrics table.
     pub fn new(session: &Arc<Session>) -> Self {
         Self {
             session: Arc::clone(session),
@@ -72,7 +72,7 @@ impl MetricsTable {
             .await
     }
 
-    /// Puts an item, unless `condition` fails on the one that is there: `false`.
+    /// Puts an item; returns `false` where `condition` fails on the existing one.
     async fn put(&self, call: &'static str, item: &Item, condition: Condition<'_>) -> Result<bool, Error> {
         self.session.call(call, &self.name, async || self.try_put(call, item, &condition).await).await
     }
@@ -89,7 +89,7 @@ impl MetricsTable {
             .table_name(&self.name)
             .set_item(Some(item.clone()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        if let Condition::That { expression, names, value } = condition {
+        if let Condition::Expression { expression, names, value } = condition {
             request = request.condition_expression(*expression);
             for name in *names {
                 request = request.expression_attribute_names(format!("#{name}"), *name);
@@ -108,7 +108,7 @@ impl MetricsTable {
         }
     }
 
-    /// Every item of a partition.
+    /// Returns every item of a partition.
     async fn query(&self, run: &str) -> Result<Vec<Item>, Error> {
         const CALL: &str = "Query";
         let page = async |from| {
@@ -129,7 +129,7 @@ impl MetricsTable {
         self.pages(CALL, usize::MAX, page).await
     }
 
-    /// The items of one page after another, of `most` at most; `page` is told where to begin.
+    /// Reads up to `most` pages; `page` gets the key to start after.
     async fn pages(
         &self,
         call: &'static str,
@@ -150,7 +150,7 @@ impl MetricsTable {
     }
 }
 
-/// A part of what was asked for, and where the rest begins.
+/// A page of a result, and the key at which the next one starts.
 struct Page {
     items: Vec<Item>,
     next: Option<Item>,

@@ -1,18 +1,18 @@
-//! What the resources of a stack are called.
+//! Names of a stack's resources.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// The longest stack name: a queue's name has at most 80 characters, ours add up to 11.
+/// Characters in a stack name, at most: a queue's name has at most 80, and suffixes add up to 11.
 const MAX_NAME: usize = 64;
 
 /// A CloudFormation stack's name: a letter, then letters, digits and hyphens; 64 characters at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackName(String);
 
-/// Why a text names no stack.
+/// The text is not a stack name.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("is no stack name: a letter, then letters, digits and hyphens, 64 characters at most")]
 pub struct ParseStackNameError;
@@ -35,27 +35,27 @@ impl fmt::Display for StackName {
 }
 
 impl StackName {
-    /// The table of all messages.
+    /// The messages table.
     pub fn messages_table(&self) -> String {
         format!("{self}-messages")
     }
 
-    /// The stack that a metrics table of that name belongs to.
+    /// Returns the stack that a metrics table belongs to; `None` where the name is not one of a metrics table.
     pub fn from_metrics_table(table: &str) -> Option<Self> {
         table.strip_suffix("-metrics")?.parse().ok()
     }
 
-    /// The table of runs, tallies and senders.
+    /// The metrics table: runs, tallies, usage and heartbeats.
     pub fn metrics_table(&self) -> String {
         format!("{self}-metrics")
     }
 
-    /// The queue that senders take from.
+    /// The queue that senders receive from.
     pub fn queue(&self) -> String {
         format!("{self}-queue")
     }
 
-    /// Where a message goes after ten receives.
+    /// The dead-letter queue, which gets a message after ten receives.
     pub fn dead_letter_queue(&self) -> String {
         format!("{self}-dlq")
     }

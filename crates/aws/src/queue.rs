@@ -1,4 +1,4 @@
-//! The queue: what is sent to it, taken from it, and given back to it.
+//! The queues: send, receive, delete, change visibility, depth.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use aws_sdk_sqs::types::{
 };
 
 use super::error::{AttemptError, Error, attempt_error, classify_code};
-use super::session::{PriorAttempt, Session};
+use super::session::Session;
+use crate::retry::PriorAttempt;
 use stentor_core::message::QueueMessage;
 use stentor_core::queue_depth::QueueDepth;
 
-/// The most entries of a batch (Amazon SQS API Reference, "`SendMessageBatch`").
+/// Entries in a batch, at most (Amazon SQS API Reference, "`SendMessageBatch`").
 pub const BATCH: usize = 10;
 
 /// One of the stack's queues.
@@ -26,28 +27,28 @@ pub struct Queue {
     url: String,
 }
 
-/// The right to delete, extend or give back one receive of a message.
+/// The right to delete a received message or to change its visibility.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReceiptHandle(String);
 
-/// A message as it was received.
+/// A received message.
 #[derive(Debug, Clone)]
 pub struct ReceivedMessage {
-    /// What was sent.
+    /// The body.
     pub body: String,
-    /// What it can be deleted by.
+    /// The handle to delete or release it by.
     pub receipt: ReceiptHandle,
-    /// How often it was received, this time included.
+    /// How often it was received, this receive included.
     pub receive_count: u32,
 }
 
 impl Queue {
-    /// The queue that senders take from.
+    /// Opens the queue that senders receive from.
     pub async fn open(session: &Arc<Session>) -> Result<Self, Error> {
         Self::named(session, session.stack().queue()).await
     }
 
-    /// Where a message goes after ten receives.
+    /// Opens the dead-letter queue, which gets a message after ten receives.
     pub async fn open_dead_letters(session: &Arc<Session>) -> Result<Self, Error> {
         Self::named(session, session.stack().dead_letter_queue()).await
     }
@@ -65,12 +66,12 @@ impl Queue {
         Ok(Self { session: Arc::clone(session), client, name, url })
     }
 
-    /// What it is called.
+    /// The queue's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Queues up to [`BATCH`] messages. What has to be sent a second time is marked as possibly repeated.
+    /// Sends up to [`BATCH`] messages. An entry that may have been sent before is marked as possibly repeated.
     pub async fn send(&self, envelopes: Vec<QueueMessage>) -> Result<(), Error> {
         const CALL: &str = "SendMessageBatch";
         let send = async |open: &[QueueMessage], repeated: PriorAttempt| {
@@ -98,8 +99,8 @@ impl Queue {
         self.session.call_batch(CALL, &self.name, envelopes, send).await.map(drop)
     }
 
-    /// Receives up to `max` (1 to [`BATCH`]) messages, waiting up to `wait` (whole seconds, at most 20) for the
-    /// first. What comes stays invisible to others for `visibility`.
+    /// Receives up to `max` (1 to [`BATCH`]) messages, waiting up to `wait` (whole seconds, at most 20) for the first.
+    /// They stay invisible to other receivers for `visibility`.
     pub async fn receive(
         &self,
         max: usize,
@@ -125,7 +126,7 @@ impl Queue {
             .await
     }
 
-    /// Deletes up to [`BATCH`] messages; one that is gone already is as good as deleted.
+    /// Deletes up to [`BATCH`] messages; one that is already gone counts as deleted.
     pub async fn delete(&self, receipts: Vec<ReceiptHandle>) -> Result<(), Error> {
         const CALL: &str = "DeleteMessageBatch";
         let send = async |open: &[ReceiptHandle], _| {
@@ -149,8 +150,8 @@ impl Queue {
         self.session.call_batch(CALL, &self.name, receipts, send).await.map(drop)
     }
 
-    /// Makes up to [`BATCH`] messages visible to others after the given time from now (0 s to 12 h): 0 gives one
-    /// back, more keeps it. One that is gone already is passed over.
+    /// Makes up to [`BATCH`] messages visible after the given time from now (0 s to 12 h): 0 releases a message, more
+    /// keeps it invisible. A message that is already gone is skipped.
     pub async fn change_visibility(&self, changes: Vec<(ReceiptHandle, Duration)>) -> Result<(), Error> {
         const CALL: &str = "ChangeMessageVisibilityBatch";
         let send = async |open: &[(ReceiptHandle, Duration)], _| {
@@ -175,7 +176,7 @@ impl Queue {
         self.session.call_batch(CALL, &self.name, changes, send).await.map(drop)
     }
 
-    /// What waits on the queue (approximate), and its visibility timeout.
+    /// Returns the queue's depth (approximate) and its visibility timeout.
     pub async fn attributes(&self) -> Result<(QueueDepth, Duration), Error> {
         const CALL: &str = "GetQueueAttributes";
         let wanted = [
@@ -215,12 +216,12 @@ fn received(message: aws_sdk_sqs::types::Message) -> Option<ReceivedMessage> {
     Some(ReceivedMessage {
         body: message.body.unwrap_or_default(),
         receipt: ReceiptHandle(message.receipt_handle?),
-        // Where the count is not told, a repetition cannot be ruled out.
+        // Without a count, an earlier receive cannot be ruled out.
         receive_count: receive_count.unwrap_or(2),
     })
 }
 
-/// What each entry of a batch came to: `Some` where it is done, `None` where it must be asked again.
+/// Maps each entry of a batch to `Some` where it is done, or to `None` where it must be repeated.
 fn entry_answers<'a>(
     call: &'static str,
     entries: usize,
@@ -249,12 +250,12 @@ fn entry_answers<'a>(
     Ok(answers)
 }
 
-/// The receipt is of no use any more: the message was deleted, somebody else received it since, or it has been
-/// held for the twelve hours that a message can be.
-/// AWS mostly answers success there, and sometimes these.
+/// Whether the receipt handle has expired: the message was deleted, was received again, or was in flight for the
+/// maximum of twelve hours.
+/// AWS mostly answers success then, and sometimes with these codes.
 fn is_gone(failure: &BatchResultErrorEntry) -> bool {
     let message = failure.message.as_deref().unwrap_or_default();
-    // Some say InvalidParameterValue, some InvalidParameterValueException, some with a namespace before it.
+    // The code is InvalidParameterValue, InvalidParameterValueException, or either with a namespace before it.
     let code = failure.code.rsplit(['.', '#']).next().unwrap_or_default();
     match code.strip_suffix("Exception").unwrap_or(code) {
         "ReceiptHandleIsInvalid" | "MessageNotInflight" => true,

@@ -4,55 +4,55 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stentor_core::run::RunId;
-use stentor_core::tally::{Record, ShardTally};
+use stentor_core::tally::{ShardTally, StreamRecord};
 
-/// How often a tally is read again after another writer was faster, before the batch fails and comes again.
+/// Attempts at a compare-and-swap before the batch fails, and Lambda repeats it.
 const MAX_ATTEMPTS: usize = 10;
 
-/// How many tallies a warm function remembers; a batch seldom has more than one run.
+/// Tallies that a warm function caches; a batch rarely has more than one run.
 const CACHE_SIZE: usize = 64;
 
-/// What came of writing a tally in the place of the one that was read.
+/// Result of replacing a stored tally.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutResult {
-    /// It stands.
+    /// The tally is stored.
     Stored,
-    /// Another writer was there since it was read.
+    /// Another writer changed the tally since it was read.
     Conflict,
-    /// The table refuses it as it is, now and for ever; with the reason.
+    /// The table rejects the tally permanently; with the reason.
     Rejected(String),
 }
 
-/// What came of counting a run's records of a batch.
+/// Result of counting a run's records of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CountOutcome {
-    /// Every one of them is in the tally, by this batch or an earlier one.
+    /// Every record is in the tally, by this batch or an earlier one.
     Counted,
-    /// The table refuses the tally, now and for ever; with the reason.
+    /// The table rejects the tally permanently; with the reason.
     Rejected(String),
-    /// Other writers were faster every time.
+    /// Other writers won every attempt.
     Contended,
 }
 
-/// Counts batches, and remembers from one to the next what the tallies have come to.
+/// Counts batches, and caches the tallies that it wrote.
 #[derive(Debug, Default)]
 pub struct TallyWriter {
-    /// The tallies as last written, which saves reading them; emptied of what may have changed.
+    /// Tallies as last written, which saves a read; an entry is taken out while its write is not confirmed.
     cache: Mutex<HashMap<(RunId, String), ShardTally>>,
 }
 
 impl TallyWriter {
-    /// Counts a run's records of a shard: reads the tally, folds them in, and swaps it, until no other writer
-    /// comes between.
+    /// Counts a run's records of one shard: reads the tally, folds the records in and replaces the stored tally, until no
+    /// other writer interferes.
     ///
-    /// `read` returns the tally as it stands; `swap` puts the second in the place of the first, on the
-    /// condition that the first still stands. An error of either is returned, and the tally forgotten,
-    /// for it may have been written.
+    /// `read` returns the stored tally; `swap` replaces its first argument by its second on the condition that the first
+    /// is unchanged. An error of either is returned, and the cache entry dropped,
+    /// since the tally may have been written.
     pub async fn count<E>(
         &self,
         run: RunId,
         shard: &str,
-        records: &[Record],
+        records: &[StreamRecord],
         read: impl AsyncFn() -> Result<ShardTally, E>,
         swap: impl AsyncFn(&ShardTally, &ShardTally) -> Result<PutResult, E>,
     ) -> Result<CountOutcome, E> {
@@ -61,11 +61,10 @@ impl TallyWriter {
                 Some(tally) => tally,
                 None => read().await?,
             };
-            let mut after = before.clone();
-            if !after.fold(records) {
+            let Some(after) = before.fold(records) else {
                 self.put_cached(run, shard, before);
                 return Ok(CountOutcome::Counted);
-            }
+            };
             match swap(&before, &after).await? {
                 PutResult::Stored => {
                     self.put_cached(run, shard, after);
@@ -78,7 +77,7 @@ impl TallyWriter {
         Ok(CountOutcome::Contended)
     }
 
-    /// Takes the tally out, so that it is forgotten unless its writing is known to have succeeded.
+    /// Takes the tally out of the cache, so that it returns only after a confirmed write.
     fn take_cached(&self, run: RunId, shard: &str) -> Option<ShardTally> {
         self.cache_entries().remove(&(run, shard.to_owned()))
     }
@@ -107,18 +106,17 @@ mod tests {
         RunId::from_parts(1_700_000_000_000, 42)
     }
 
-    fn records(numbers: std::ops::RangeInclusive<u32>) -> Vec<Record> {
-        let record = |number: u32| Record { sequence: number.to_string().parse().unwrap(), conclusion: None };
+    fn records(numbers: std::ops::RangeInclusive<u32>) -> Vec<StreamRecord> {
+        let record =
+            |number: u32| StreamRecord { sequence: number.to_string().parse().unwrap(), event: None };
         numbers.map(record).collect()
     }
 
     fn tally_up_to(number: u32) -> ShardTally {
-        let mut tally = ShardTally::default();
-        tally.fold(&records(1..=number));
-        tally
+        ShardTally::default().fold(&records(1..=number)).unwrap()
     }
 
-    /// A table of one tally, which answers well or, once, as told.
+    /// A table with one tally; an answer can be lost once.
     #[derive(Default)]
     struct Table {
         tally: RefCell<ShardTally>,
@@ -130,7 +128,7 @@ mod tests {
         async fn count(
             &self,
             counter: &TallyWriter,
-            records: &[Record],
+            records: &[StreamRecord],
         ) -> Result<CountOutcome, &'static str> {
             let read = async || {
                 self.reads.update(|reads| reads + 1);

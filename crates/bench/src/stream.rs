@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use stentor_core::delivery::{DeliveryModel, FailureRate, Outcome, Shape, Wait};
+use stentor_core::delivery::{DeliveryModel, DistributionKind, FailureRate, Outcome, WaitDistribution};
 use stentor_core::message::MessageId;
 use stentor_core::run::RunId;
 
@@ -27,7 +27,11 @@ pub struct Stream {
 
 impl Stream {
     /// Of messages that are created at that rate, wait on the queue and are delivered.
-    pub fn of(per_second: f64, waiting: Wait, delivery: Wait) -> anyhow::Result<Self> {
+    pub fn of(
+        per_second: f64,
+        waiting: WaitDistribution,
+        delivery: WaitDistribution,
+    ) -> anyhow::Result<Self> {
         let failure_rate: FailureRate = "0.1".parse()?;
         Ok(Self {
             run: RunId::from_parts(BEGINNING, 1),
@@ -42,13 +46,13 @@ impl Stream {
 
     /// As in a rehearsal where senders keep up: a twentieth of a second on the queue, half a second of delivery.
     pub fn usual(per_second: f64) -> anyhow::Result<Self> {
-        let waiting = Wait::new(0.05, Shape::Exponential, 0.0)?;
-        Self::of(per_second, waiting, Wait::new(0.5, Shape::Normal, 0.25)?)
+        let waiting = WaitDistribution::new(DistributionKind::Exponential, 0.05, 0.0)?;
+        Self::of(per_second, waiting, WaitDistribution::new(DistributionKind::Normal, 0.5, 0.25)?)
     }
 
     /// Of times as wide as they may come: over an hour of waiting, and over an hour of delivery, exponential both.
     pub fn wide(per_second: f64) -> anyhow::Result<Self> {
-        let wait = Wait::new(4_000.0, Shape::Exponential, 0.0)?;
+        let wait = WaitDistribution::new(DistributionKind::Exponential, 4_000.0, 0.0)?;
         Self::of(per_second, wait, wait)
     }
 
@@ -94,8 +98,8 @@ impl Stream {
         self.next += 1;
         let id = MessageId::new(self.run, number).expect("a run has up to a thousand million messages");
         let run = self.run;
-        let delivery = self.delivery.delivery(id, 1);
-        let waiting = self.waiting.delivery(id, 1).wait;
+        let delivery = self.delivery.plan_delivery(id, 1);
+        let waiting = self.waiting.plan_delivery(id, 1).wait;
         let after = Duration::from_secs_f64(f64::from(number) / self.per_second);
         let created_at = u128::from(self.beginning) + after.as_millis();
         let delivery_ms = delivery.wait.as_millis();

@@ -35,7 +35,7 @@ async fn session(sink: &Sink) -> Arc<Session> {
         region: None,
         profile: None,
     };
-    Arc::new(Session::open(destination, CancellationToken::new()).await.unwrap())
+    Arc::new(Session::for_cli(destination, CancellationToken::new()).await.unwrap())
 }
 
 fn conclusion(message: &Message, attempt: &str) -> OutcomeUpdate {

@@ -4,6 +4,7 @@ mod command_line;
 mod flags;
 pub mod format;
 mod help;
+pub mod hints;
 mod logging;
 mod output;
 mod progress;
@@ -37,11 +38,10 @@ const USAGE: u8 = 2;
 /// Runs a program: parses its command line, starts logging, and turns the result of `run` into an exit status.
 ///
 /// `run` gets the parsed flags, the destination they name, and a [`Shutdown`] for a first SIGINT or SIGTERM.
-pub fn main<A, E, Run>(shared: fn(&A) -> &SharedArgs, run: Run) -> ExitCode
+pub fn main<A, Run>(shared: fn(&A) -> &SharedArgs, run: Run) -> ExitCode
 where
     A: Parser,
-    E: Display,
-    Run: AsyncFnOnce(A, Destination, Shutdown) -> Result<u8, E>,
+    Run: AsyncFnOnce(A, Destination, Shutdown) -> anyhow::Result<u8>,
 {
     let args = match parse::<A>(&std::env::args_os().collect::<Vec<OsString>>()) {
         Ok(args) => args,
@@ -68,7 +68,7 @@ where
         // Boxed, as the request in `Session::call` is: else the compiler lays out one very deep future.
         match Box::pin(run(args, destination, stop)).await {
             Ok(code) => ExitCode::from(code),
-            Err(error) => fail(&error),
+            Err(error) => fail(&hints::describe(&error)),
         }
     });
     // Does not wait for requests of tasks that still run.

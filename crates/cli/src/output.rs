@@ -1,4 +1,4 @@
-//! Standard output and error, which somebody may close.
+//! Standard output and error, either of which may be closed.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
@@ -7,67 +7,66 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 
 use crate::help::STYLES;
-use crate::progress::aside;
+use crate::progress::above_progress;
 use stentor_core::escape::escape_control_lines;
 
-/// What was said while a picture stands on the terminal, which lines on stderr would spoil.
+/// Lines held back while the live view is on the terminal; `None` while nothing is held back.
 static HELD: Mutex<Option<String>> = Mutex::new(None);
 
-/// The most that is held, bytes.
-const MOST_HELD: usize = 64 * 1024;
+/// Bytes held back, at most; more is dropped.
+const MAX_HELD: usize = 64 * 1024;
 
-/// Whether there is anybody to write to.
+/// Whether standard output can still be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputState {
-    /// The line went out.
+    /// The line was written.
     Open,
-    /// The pipe's reader has gone, which is no error.
+    /// The reader of the pipe has closed it, which is no error.
     Closed,
 }
 
-/// Says something beside the results, on stderr; nobody listening there is no error either. What an error quotes
-/// from anywhere is made escape_control here at the latest.
+/// Prints a status line on stderr, escaped. A closed stderr is no error.
 pub fn status(text: &str) {
-    tell(&escape_control_lines(text));
+    write_lines(&escape_control_lines(text));
 }
 
-/// Whether what goes there shall have colour: a terminal that can show it, unless `NO_COLOR` or `CLICOLOR=0` status no or
-/// `CLICOLOR_FORCE=1` says that a pipe shall have it too. `NO_COLOR` goes before the others.
+/// Whether output to `stream` is coloured: on a terminal that supports colour, unless `NO_COLOR` or `CLICOLOR=0` disable
+/// it; and in a pipe where `CLICOLOR_FORCE=1` enables it. `NO_COLOR` overrides the others.
 pub fn colour(stream: &impl RawStream) -> bool {
     !matches!(AutoStream::choice(stream), ColorChoice::Never)
 }
 
-/// Says what went wrong, in colour where stderr has it: lines that begin with `error:` or `tip:`.
+/// Prints an error on stderr, escaped; `error:` and `tip:` at the start of a line are coloured where stderr is.
 pub(crate) fn report_error(text: &str) {
     let text = escape_control_lines(text);
-    let told = if colour(&io::stderr()) { painted(&text) } else { text };
-    tell(&told);
+    let text = if colour(&io::stderr()) { coloured(&text) } else { text };
+    write_lines(&text);
 }
 
-/// The words that begin the lines, as clap paints them.
-fn painted(text: &str) -> String {
+/// Colours the first word of each line as clap does.
+fn coloured(text: &str) -> String {
     let styles = [("error:", STYLES.get_error()), ("tip:", STYLES.get_valid())];
-    let paint = |line: &str| {
+    let colour_line = |line: &str| {
         let found = styles.iter().find_map(|(word, style)| Some((word, style, line.strip_prefix(word)?)));
         found.map_or_else(|| line.to_owned(), |(word, style, rest)| format!("{style}{word}{style:#}{rest}"))
     };
-    text.lines().map(paint).collect::<Vec<_>>().join("\n")
+    text.lines().map(colour_line).collect::<Vec<_>>().join("\n")
 }
 
-fn tell(lines: &str) {
+fn write_lines(lines: &str) {
     let _ = StderrWriter.write_all(format!("{lines}\n").as_bytes());
 }
 
-/// Standard error, for all that is said beside the results; one write is one record.
+/// Writer to standard error; each write is one whole record.
 #[derive(Debug)]
 pub(crate) struct StderrWriter;
 
 impl Write for StderrWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match held().as_mut() {
-            Some(held) if held.len() < MOST_HELD => held.push_str(&String::from_utf8_lossy(bytes)),
+            Some(held) if held.len() < MAX_HELD => held.push_str(&String::from_utf8_lossy(bytes)),
             Some(_) => {}
-            None => aside(|| io::stderr().lock().write_all(bytes))?,
+            None => above_progress(|| io::stderr().lock().write_all(bytes))?,
         }
         Ok(bytes.len())
     }
@@ -77,12 +76,12 @@ impl Write for StderrWriter {
     }
 }
 
-/// While it is there, nothing goes to standard error; what was said comes out when it goes.
+/// Holds back standard error while it exists; writes what was held back when dropped.
 #[derive(Debug)]
 pub struct StderrHold(());
 
 impl StderrHold {
-    /// Holds back what is said from now on.
+    /// Holds back standard error from now on.
     pub fn begin() -> Self {
         held().get_or_insert_default();
         Self(())
@@ -91,8 +90,8 @@ impl StderrHold {
 
 impl Drop for StderrHold {
     fn drop(&mut self) {
-        let said = held().take().unwrap_or_default();
-        let _ = io::stderr().write_all(said.as_bytes());
+        let held_back = held().take().unwrap_or_default();
+        let _ = io::stderr().write_all(held_back.as_bytes());
     }
 }
 
@@ -100,17 +99,15 @@ fn held() -> std::sync::MutexGuard<'static, Option<String>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes a line to standard output, at once.
+/// Writes a line to standard output and flushes it.
 ///
 /// # StderrWriter
-/// A disk that is full, and the like; a reader that has gone is none.
+/// Fails on a full disk, for example; a closed pipe is no error.
 pub fn print_line(line: &str) -> io::Result<OutputState> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(OutputState::Open),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(OutputState::Closed),
-        Err(error) => {
-            Err(io::Error::new(error.kind(), format!("standard output cannot be written: {error}")))
-        }
+        Err(error) => Err(io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))),
     }
 }

@@ -1,5 +1,4 @@
-//! What moves on stderr while a program works: a bar or a line. Only on a terminal, and never in the way of what else
-//! is said there.
+//! The progress bar or progress line on stderr. Drawn only on a terminal; other lines on stderr are printed above it.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -11,29 +10,29 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::sleep;
 
 use crate::format;
-use crate::terminal::{draw_target, speaks_unicode};
+use crate::terminal::{draw_target, is_utf8_locale};
 
 const BAR: &str = "{prefix} {wide_bar:.cyan/dim} {count}  {rate}  {left}";
 
-/// How often a line is drawn: to a person it moves, and the CPU does not notice.
+/// Refresh interval of a line: smooth to the eye, and cheap.
 const REFRESH: Duration = Duration::from_millis(500);
 
-/// The one that is on the terminal, for whoever else wants to write there.
+/// The bar on the terminal, for code that writes to stderr.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// A bar or a line, until it is dropped; nothing at all where nobody would see it.
+/// A bar or line on stderr until it is dropped; nothing where stderr is no terminal.
 #[derive(Debug)]
 pub struct ProgressLine {
     shown: Option<ProgressBar>,
 }
 
 impl ProgressLine {
-    /// A bar of messages, of which so many are done: `doing ━━━━╸─── 1,000 of 3,000  500/s  4.0 s left`.
+    /// Shows a bar of messages, `done` of `total`: `doing ━━━━╸─── 1,000 of 3,000  500/s  4.0 s left`.
     pub fn bar(doing: &'static str, total: u32, done: u32, quiet: bool) -> Self {
         let Some(target) = target(quiet) else { return Self { shown: None } };
         let bar = ProgressBar::with_draw_target(Some(total.into()), target).with_prefix(doing);
         if let Ok(style) = ProgressStyle::with_template(BAR) {
-            let parts = if speaks_unicode() { "━╸─" } else { "=> " };
+            let parts = if is_utf8_locale() { "━╸─" } else { "=> " };
             bar.set_style(
                 style
                     .progress_chars(parts)
@@ -47,7 +46,7 @@ impl ProgressLine {
         Self::show(bar)
     }
 
-    /// A line, which [`Self::refresh`] writes.
+    /// Shows a line, which [`Self::refresh`] updates.
     pub fn line(doing: &'static str, quiet: bool) -> Self {
         let Some(target) = target(quiet) else { return Self { shown: None } };
         let bar = ProgressBar::with_draw_target(None, target).with_prefix(doing);
@@ -62,14 +61,14 @@ impl ProgressLine {
         Self { shown: Some(bar) }
     }
 
-    /// So many more messages are done.
+    /// Adds completed messages to the bar.
     pub fn advance(&self, messages: u32) {
         if let Some(bar) = &self.shown {
             bar.inc(messages.into());
         }
     }
 
-    /// Keeps the line up to date, for ever.
+    /// Updates the line until it is dropped.
     pub async fn refresh(&self, mut text: impl FnMut() -> String) -> Infallible {
         let Some(line) = &self.shown else { return pending().await };
         loop {
@@ -88,7 +87,7 @@ impl Drop for ProgressLine {
     }
 }
 
-/// Takes what is shown off the terminal.
+/// Removes the bar or line from the terminal.
 pub(crate) fn clear() {
     let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(bar) = shown {
@@ -96,8 +95,8 @@ pub(crate) fn clear() {
     }
 }
 
-/// Writes to stderr, above what is shown there.
-pub(crate) fn aside<T>(write: impl FnOnce() -> T) -> T {
+/// Calls `write`, which writes to stderr, so that its lines appear above the bar.
+pub(crate) fn above_progress<T>(write: impl FnOnce() -> T) -> T {
     match &*SHOWN.lock().unwrap_or_else(PoisonError::into_inner) {
         Some(bar) => bar.suspend(write),
         None => write(),
@@ -108,8 +107,8 @@ fn target(quiet: bool) -> Option<ProgressDrawTarget> {
     if quiet { None } else { draw_target() }
 }
 
-// What follows the bar keeps its width as the numbers change, so that the bar stands still. A part that cannot be
-// written is nobody's loss.
+// The fields after the bar have a constant width, so that the bar does not move. Their write errors are ignored: they
+// are only displayed.
 
 fn count(state: &ProgressState, out: &mut dyn std::fmt::Write) {
     let total = format::thousands(state.len().unwrap_or_default());
@@ -137,6 +136,6 @@ mod tests {
         let refreshed =
             tokio::time::timeout(Duration::from_millis(20), live.refresh(|| unreachable!())).await;
         assert!(refreshed.is_err(), "it never asks for a text");
-        assert!(aside(|| true));
+        assert!(above_progress(|| true));
     }
 }

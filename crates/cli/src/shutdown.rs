@@ -1,4 +1,4 @@
-//! The wish to shutdown, by SIGINT or SIGTERM.
+//! Graceful shutdown on SIGINT or SIGTERM.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::progress::clear;
 
-/// Set off by the first SIGINT or SIGTERM; a second ends the process at once.
+/// A shutdown request: set by the first SIGINT or SIGTERM; a second signal ends the process at once.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     token: CancellationToken,
@@ -16,7 +16,7 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Watches for the signals from now on.
+    /// Handles both signals from now on.
     pub(crate) fn on_signals() -> io::Result<Self> {
         let shutdown = Self::default();
         let mut interrupts = signal(SignalKind::interrupt())?;
@@ -38,22 +38,22 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Waits for the wish to stop.
+    /// Waits for the request.
     pub async fn wait(&self) {
         self.token.cancelled().await;
     }
 
-    /// The exit code of the signal that came, 130 or 143.
+    /// Exit status of the signal that was received, 130 or 143.
     pub fn code(&self) -> Option<u8> {
         self.code.get().copied()
     }
 
-    /// What is cancelled by it.
+    /// A token that the request cancels.
     pub fn token(&self) -> CancellationToken {
         self.token.clone()
     }
 
-    /// Does that, unless the wish to stop comes first: then `None`.
+    /// Runs `work`; returns `None` where the request comes first.
     pub async fn or_shutdown<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             () = self.wait() => None,

@@ -1,4 +1,4 @@
-//! The terminal behind stderr, as live lines are drawn on it.
+//! The terminal on stderr, for progress bars.
 
 use std::io::{self, IsTerminal};
 
@@ -7,41 +7,41 @@ use indicatif::{ProgressDrawTarget, TermLike};
 
 use crate::output::colour;
 
-/// Columns that stay free on the right: a `^C` that the terminal echoes there must not begin a new line, which would
-/// leave what is shown standing.
-const FREE: u16 = 3;
+/// Columns that stay free on the right: a `^C` that the terminal echoes there must not wrap, or a stale copy of the bar
+/// would stay.
+const MARGIN: u16 = 3;
 
-/// A line that is longer is no better to read.
-const WIDEST: u16 = 100;
+/// Columns of a bar, at most; a wider one is no easier to read.
+const MAX_WIDTH: u16 = 100;
 
-/// Drawings in a second, at most.
-const DRAWINGS: u8 = 20;
+/// Draws per second, at most.
+const DRAWS_PER_SECOND: u8 = 20;
 
-/// Where to draw; `None` where nobody would see it, or the terminal cannot take a line back.
+/// Returns the terminal to draw on; `None` where stderr is no terminal, or one that cannot erase a line.
 pub(crate) fn draw_target() -> Option<ProgressDrawTarget> {
     if !io::stderr().is_terminal() || std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
         return None;
     }
-    // What is drawn this way has the colours that are meant for standard output: there is no other use of them here.
+    // console uses the colour setting of standard output for this target; nothing else here uses it.
     console::set_colors_enabled(colour(&io::stderr()));
-    Some(ProgressDrawTarget::term_like_with_hz(Box::new(Stderr(Term::buffered_stderr())), DRAWINGS))
+    Some(ProgressDrawTarget::term_like_with_hz(Box::new(Stderr(Term::buffered_stderr())), DRAWS_PER_SECOND))
 }
 
-/// Whether the terminal takes more than ASCII, by the first of the variables that decide it and is set.
-pub(crate) fn speaks_unicode() -> bool {
+/// Whether the locale is UTF-8, by the first locale variable that is set.
+pub(crate) fn is_utf8_locale() -> bool {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
     set.into_iter().find(|value| !value.is_empty()).is_some_and(|value| is_utf8(&value))
 }
 
-/// A locale's name, as in `de_CH.UTF-8` or `C.utf8`.
+/// Whether a locale name such as `de_CH.UTF-8` or `C.utf8` has a UTF-8 codeset.
 fn is_utf8(locale: &str) -> bool {
     let codeset = locale.split('.').nth(1).unwrap_or_default().split('@').next().unwrap_or_default();
     codeset.eq_ignore_ascii_case("utf-8") || codeset.eq_ignore_ascii_case("utf8")
 }
 
-/// The width to draw in, on a terminal that is so wide.
+/// Returns the width of a bar, columns.
 fn drawn_width(columns: u16) -> u16 {
-    columns.saturating_sub(FREE).clamp(1, WIDEST)
+    columns.saturating_sub(MARGIN).clamp(1, MAX_WIDTH)
 }
 
 #[derive(Debug)]

@@ -1,8 +1,7 @@
-//! The version that the programs show. A package of its own, so that a new commit builds only this and what shows it
-//! anew.
+//! The version that the programs print.
 
-/// As in `0.1.0 (f5895719af81)`; without the commit where the programs were not built in a git checkout of Stentor.
+/// Version and commit, as in `0.1.0 (f5895719af81)`; without the commit outside a git checkout of Stentor.
 pub const VERSION: &str = env!("STENTOR_VERSION");
 
-/// The day of that commit, as in `2026-11-25`; empty where there is none.
+/// Date of the commit, as in `2026-11-25`; empty without a commit.
 pub const DATE: &str = env!("STENTOR_DATE");

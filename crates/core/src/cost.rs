@@ -1,51 +1,51 @@
-//! Dollars: what the services ask for what a run takes of them.
+//! List prices of AWS, and the cost of a run.
 
 use std::str::FromStr;
 
 use serde::Serialize;
 
-/// What is billed, each by its own price.
+/// An item of AWS's bill, with a price per unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BillingItem {
-    /// Requests to the queue.
+    /// Requests to SQS.
     QueueRequests,
-    /// Write units of the tables.
+    /// Write request units of `DynamoDB`.
     WriteUnits,
-    /// Read units of the tables.
+    /// Read request units of `DynamoDB`.
     ReadUnits,
-    /// Invocations of the function.
+    /// Invocations of the aggregator.
     Invocations,
-    /// A GB of the function's memory for a second.
+    /// Compute time of the aggregator: seconds times GB of memory.
     GbSeconds,
 }
 
-/// A price as AWS lists it.
+/// A list price of AWS: `dollars` for `per` units.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListPrice {
-    /// What it is for.
+    /// The item that the price is for.
     pub billed: BillingItem,
-    /// How a user names it.
+    /// The name on the command line, as in `--price write_units=0.75`.
     pub name: &'static str,
-    /// Dollars for so many.
+    /// US dollars for `per` units.
     pub dollars: f64,
-    /// How many that buys.
+    /// The number of units that the price is for.
     pub per: f64,
-    /// What one of them is.
+    /// The unit, for display.
     pub unit: &'static str,
-    /// The title of the page that tells it.
+    /// The title of AWS's page with the price.
     pub source: &'static str,
 }
 
-/// Where the list prices hold.
+/// The region of the list prices.
 pub const REGION: &str = "us-east-1";
 
-/// When they were read.
+/// The month in which the list prices were read.
 pub const DATE: &str = "November 2026";
 
-/// The list prices, before any free tier.
+/// The list prices, without the free tier.
 pub const LIST: [ListPrice; 5] = [
     ListPrice {
         billed: BillingItem::QueueRequests,
@@ -89,10 +89,10 @@ pub const LIST: [ListPrice; 5] = [
     },
 ];
 
-/// The most that a price may be, dollars for what the list's buys.
-const DEAREST: f64 = 1e6;
+/// The highest price override, dollars for [`ListPrice::per`] units.
+const MAX_PRICE: f64 = 1e6;
 
-/// A price that a user sets in the place of the list's.
+/// A price from the user that replaces a list price. Parses from `NAME=DOLLARS`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PriceOverride {
     billed: BillingItem,
@@ -104,93 +104,93 @@ impl FromStr for PriceOverride {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let Some((name, dollars)) = text.split_once('=') else {
-            return Err("give NAME=DOLLARS, such as write_units=0.75".to_owned());
+            return Err("expected NAME=DOLLARS, as in write_units=0.75".to_owned());
         };
         let Some(listed) = LIST.iter().find(|listed| listed.name == name) else {
             let names: Vec<&str> = LIST.iter().map(|listed| listed.name).collect();
-            return Err(format!("the prices are {}", names.join(", ")));
+            return Err(format!("expected one of these prices: {}", names.join(", ")));
         };
         let digits = dollars.starts_with(|c: char| c.is_ascii_digit() || c == '.');
         match dollars.parse::<f64>() {
-            Ok(dollars) if digits && (0.0..=DEAREST).contains(&dollars) => {
+            Ok(dollars) if digits && (0.0..=MAX_PRICE).contains(&dollars) => {
                 Ok(Self { billed: listed.billed, dollars })
             }
-            _ => Err("give dollars from 0 to 1000000".to_owned()),
+            _ => Err("expected dollars from 0 to 1000000".to_owned()),
         }
     }
 }
 
-/// The prices to reckon with: the list's, save for those that a user sets.
+/// The list prices with the user's overrides.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prices {
-    own: Vec<PriceOverride>,
+    overrides: Vec<PriceOverride>,
 }
 
-/// A price that is reckoned with.
+/// A price in effect.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Price {
-    /// What AWS lists, with these dollars.
+    /// The list price, with the dollars in effect.
     #[serde(flatten)]
     pub listed: ListPrice,
-    /// The user set it.
+    /// Whether the user replaced the list price.
     pub overridden: bool,
 }
 
 impl Prices {
-    /// The list's, save for these; the last of several for one thing holds.
-    pub fn with(own: &[PriceOverride]) -> Self {
-        Self { own: own.to_vec() }
+    /// Creates the prices; of several overrides of one price, the last one applies.
+    pub fn with(overrides: &[PriceOverride]) -> Self {
+        Self { overrides: overrides.to_vec() }
     }
 
-    /// Each price, in the order of the list.
+    /// Returns every price, in the order of [`LIST`].
     pub fn all(&self) -> [Price; 5] {
         LIST.map(|listed| {
-            let own = self.own.iter().rfind(|own| own.billed == listed.billed);
-            let dollars = own.map_or(listed.dollars, |own| own.dollars);
-            Price { listed: ListPrice { dollars, ..listed }, overridden: own.is_some() }
+            let replaced = self.overrides.iter().rfind(|price| price.billed == listed.billed);
+            let dollars = replaced.map_or(listed.dollars, |price| price.dollars);
+            Price { listed: ListPrice { dollars, ..listed }, overridden: replaced.is_some() }
         })
     }
 
-    /// Dollars for so many of that.
+    /// Returns the cost of `quantity` units of an item, in dollars.
     pub fn dollars(&self, billed: BillingItem, quantity: f64) -> f64 {
         let price = self.all().into_iter().find(|price| price.listed.billed == billed);
         price.map_or(0.0, |price| quantity * price.listed.dollars / price.listed.per)
     }
 }
 
-/// How the function counts a stream.
+/// Assumptions about the aggregator, which does not count its own usage.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AggregatorModel {
-    /// Shards of the stream that have records.
+    /// Shards of the table's stream with records.
     pub shards: f64,
-    /// Seconds between two batches of a shard: the template's batching window.
+    /// The time between two batches of a shard: the template's batching window.
     pub window_seconds: f64,
-    /// Write units that a put of a tally takes.
+    /// Write units of one write of a tally.
     pub tally_units: f64,
-    /// How long an invocation is billed, ms.
+    /// The billed duration of an invocation, ms.
     pub invocation_ms: f64,
-    /// The function's memory, MB.
+    /// The memory size, MB.
     pub memory_mb: f64,
 }
 
-/// What counting takes.
+/// The estimated usage of the aggregator for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AggregatorUsage {
-    /// Invocations of the function, each of which puts a tally.
+    /// Invocations, each of which writes one tally.
     pub invocations: f64,
-    /// Write units of the tallies.
+    /// Write units for the tallies.
     pub write_units: f64,
-    /// GB of memory for a second.
+    /// Compute time, seconds times GB of memory.
     pub gb_seconds: f64,
 }
 
 impl AggregatorModel {
-    /// What it takes to count so many messages that are concluded in so many seconds.
+    /// Estimates the usage for `messages` messages whose outcomes are recorded over `seconds`.
     pub fn of(&self, messages: f64, seconds: f64) -> AggregatorUsage {
-        // A batch of each shard a window, as long as messages come; a batch holds at least one record.
+        // Each shard has one batch a window while there are records; a batch has at least one record.
         let by_time = self.shards * (seconds / self.window_seconds).max(1.0);
         let invocations = by_time.min(messages);
         AggregatorUsage {
@@ -201,38 +201,38 @@ impl AggregatorModel {
     }
 }
 
-/// What a run takes of the services; `None` where that is not known.
+/// The billed usage of a run; `None` where it is unknown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BilledUsage {
-    /// Requests to the queue, of all programs together.
+    /// SQS requests of all programs.
     pub queue_requests: Option<f64>,
-    /// Write units of the programs.
+    /// Write units of all programs.
     pub write_units: Option<f64>,
-    /// Read units of the programs.
+    /// Read units of all programs.
     pub read_units: Option<f64>,
-    /// What counting takes.
+    /// Usage of the aggregator.
     pub counted: AggregatorUsage,
 }
 
-/// Dollars, part by part; `None` where that is not known.
+/// The cost of a run in dollars, by part; `None` where the usage is unknown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dollars {
-    /// Requests to the queue.
+    /// SQS requests.
     pub queue: Option<f64>,
-    /// Writes of the tables by the programs.
+    /// `DynamoDB` writes of the programs.
     pub writes: Option<f64>,
-    /// Reads of the tables by the programs.
+    /// `DynamoDB` reads of the programs.
     pub reads: Option<f64>,
-    /// Writes of the tallies by the function.
+    /// `DynamoDB` writes of the aggregator.
     pub tallies: f64,
-    /// The function's invocations.
+    /// Invocations of the aggregator.
     pub invocations: f64,
-    /// The function's time.
+    /// Compute time of the aggregator.
     pub function_time: f64,
 }
 
 impl Dollars {
-    /// What that costs.
+    /// Computes the cost of `run`.
     pub fn of(run: &BilledUsage, prices: &Prices) -> Self {
         let price = |billed, quantity: Option<f64>| quantity.map(|some| prices.dollars(billed, some));
         Self {
@@ -245,13 +245,13 @@ impl Dollars {
         }
     }
 
-    /// All of it; `None` where a part is not known.
+    /// Returns the sum of all parts, or `None` if a part is unknown.
     pub fn total(&self) -> Option<f64> {
         let programs = self.queue? + self.writes? + self.reads?;
         Some(programs + self.tallies + self.invocations + self.function_time)
     }
 
-    /// All that is known of it.
+    /// Returns the sum of the parts that are known.
     pub fn known(&self) -> f64 {
         let programs: f64 = [self.queue, self.writes, self.reads].into_iter().flatten().sum();
         programs + self.tallies + self.invocations + self.function_time
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_messages_cost_what_the_price_lists_say() {
+    fn a_million_messages_cost_as_the_list_prices() {
         let dollars = Dollars::of(&million(), &Prices::default());
         assert!(close(dollars.queue.unwrap(), 0.12), "{dollars:?}");
         assert!(close(dollars.writes.unwrap(), 1.25), "{dollars:?}");
@@ -299,21 +299,21 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_run_is_counted_no_more_often_than_messages_come_and_a_short_one_once_a_shard() {
+    fn invocations_are_at_most_one_a_message_and_at_least_one_a_shard() {
         assert!(close(COUNTING.of(1_000.0, 1_000.0).write_units, 1_500.0));
         assert!(close(COUNTING.of(1_000.0, 0.0).invocations, 8.0));
         assert!(close(COUNTING.of(0.0, 0.0).invocations, 0.0));
     }
 
     #[test]
-    fn with_a_part_that_is_not_known_there_is_no_total() {
+    fn an_unknown_part_leaves_no_total() {
         let dollars = Dollars::of(&BilledUsage { write_units: None, ..million() }, &Prices::default());
         assert_eq!((dollars.writes, dollars.total()), (None, None));
         assert!((0.12..0.2).contains(&dollars.known()), "{dollars:?}");
     }
 
     #[test]
-    fn a_price_of_ones_own_goes_before_the_lists() {
+    fn an_override_replaces_the_list_price() {
         let own = ["write_units=1.25", "gb_seconds=0", "write_units=2.5"].map(|text| text.parse().unwrap());
         let prices = Prices::with(&own);
         assert!(close(prices.dollars(BillingItem::WriteUnits, 2e6), 5.0), "the last holds");
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_price_is_refused() {
+    fn an_invalid_price_is_rejected() {
         for text in [
             "",
             "=",

@@ -1,4 +1,4 @@
-//! A message, its name, and its form on the queue: what travels from the producer to a sender.
+//! A message, its ID, and its JSON on the queue.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,33 +10,33 @@ use crate::delivery::Status;
 use crate::escape::escape_control;
 use crate::run::RunId;
 
-/// The most messages a run may have: an index has nine digits.
+/// The maximum number of messages of a run: an index has nine digits.
 pub const MAX_MESSAGES: u32 = 1_000_000_000;
 
-/// What names a message everywhere: its run and its index in it, written `<run>#<index, 9 digits>`.
+/// The ID of a message: its run and its index in the run, written `<run>#<index, 9 digits>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId {
     run: RunId,
     index: u32,
 }
 
-/// Why a text names no message.
+/// A text that is not a message ID.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("is no message id of the form <run>#<index, 9 digits>")]
+#[error("invalid message ID: expected <run>#<index, 9 digits>")]
 pub struct ParseMessageIdError;
 
 impl MessageId {
-    /// Message `index` of `run`; `None` where the index has more than nine digits.
+    /// Creates the ID of message `index` of `run`, or `None` if the index has more than nine digits.
     pub fn new(run: RunId, index: u32) -> Option<Self> {
         (index < MAX_MESSAGES).then_some(Self { run, index })
     }
 
-    /// The run it belongs to.
+    /// Returns the ID of the message's run.
     pub fn run(self) -> RunId {
         self.run
     }
 
-    /// Its place in the run's plan, from 0.
+    /// Returns the index in the run's plan, from 0.
     pub fn index(self) -> u32 {
         self.index
     }
@@ -57,54 +57,53 @@ impl FromStr for MessageId {
             return Err(ParseMessageIdError);
         }
         Ok(Self {
-            run: RunId::canonical(run).ok_or(ParseMessageIdError)?,
+            run: RunId::parse_uppercase(run).ok_or(ParseMessageIdError)?,
             index: index.parse().map_err(|_| ParseMessageIdError)?,
         })
     }
 }
 
-/// One alert: to whom, and what it says.
+/// One alert: recipient and text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Its name.
+    /// The ID, unique in the stack.
     pub id: MessageId,
-    /// The receiver's number, E.164.
+    /// The recipient's phone number, E.164.
     pub phone: String,
     /// The text, 1 to 1,600 ASCII characters.
     pub body: String,
 }
 
-/// What the messages table says of a message.
+/// The state of a message in the messages table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageRecord {
-    /// Where it stands; `None` for a status this version does not know.
+    /// The status, or `None` if this version does not support it.
     pub status: Option<Status>,
-    /// When it was created, ms since the epoch; this and the rest are `None` where the item does not say.
+    /// Time of creation, ms since the epoch. `None` if the item lacks a valid number, here and below.
     pub created_at: Option<u64>,
-    /// When it was concluded, ms since the epoch.
+    /// Time of the outcome, ms since the epoch.
     pub concluded_at: Option<u64>,
-    /// How long its delivery took, ms.
+    /// Duration of the last delivery attempt, ms.
     pub delivery_ms: Option<u64>,
 }
 
-/// A message as it travels on the queue.
+/// The body of a queue message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueMessage {
-    /// What travels.
+    /// The message to deliver.
     pub message: Message,
-    /// The producer may have queued this message before: whoever receives it looks it up in the
-    /// table before delivering it.
+    /// The producer may have sent this message before. A sender checks the table before it delivers the message.
     pub possibly_repeated: bool,
 }
 
-/// Why a queue's body is no Stentor message.
+/// A text that is not the body of a queue message.
 #[derive(Debug, Error)]
-#[error("is no Stentor message: {}", escape_control(.0))]
+#[error("invalid message body: {}", escape_control(.0))]
 pub struct ParseQueueMessageError(String);
 
-/// The JSON on the queue.
+/// The fields of the JSON object.
 #[derive(Serialize, Deserialize)]
-struct Wire<'a> {
+struct JsonFields<'a> {
     id: std::borrow::Cow<'a, str>,
     phone: std::borrow::Cow<'a, str>,
     body: std::borrow::Cow<'a, str>,
@@ -113,27 +112,25 @@ struct Wire<'a> {
 }
 
 impl QueueMessage {
-    /// The queue's form: a JSON object.
+    /// Serialises to a JSON object.
     pub fn to_json(&self) -> String {
-        let wire = Wire {
+        let fields = JsonFields {
             id: self.message.id.to_string().into(),
             phone: self.message.phone.as_str().into(),
             body: self.message.body.as_str().into(),
             repeated: self.possibly_repeated,
         };
-        serde_json::to_string(&wire).expect("strings and a flag are always JSON")
+        serde_json::to_string(&fields).expect("strings and a flag are always JSON")
     }
 
-    /// Reads the queue's form; any other text is an error, never a panic.
+    /// Parses the JSON object that [`Self::to_json`] writes.
     pub fn from_json(text: &str) -> Result<Self, ParseQueueMessageError> {
-        let wire: Wire = serde_json::from_str(text).map_err(|e| ParseQueueMessageError(e.to_string()))?;
-        let id = wire
-            .id
-            .parse()
-            .map_err(|e: ParseMessageIdError| ParseQueueMessageError(format!("its id {e}")))?;
+        let fields: JsonFields =
+            serde_json::from_str(text).map_err(|e| ParseQueueMessageError(e.to_string()))?;
+        let id = fields.id.parse().map_err(|e: ParseMessageIdError| ParseQueueMessageError(e.to_string()))?;
         Ok(Self {
-            message: Message { id, phone: wire.phone.into_owned(), body: wire.body.into_owned() },
-            possibly_repeated: wire.repeated,
+            message: Message { id, phone: fields.phone.into_owned(), body: fields.body.into_owned() },
+            possibly_repeated: fields.repeated,
         })
     }
 }
@@ -148,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_reads_back_and_has_nine_digits() {
+    fn an_id_round_trips_and_has_nine_digits() {
         let id = id(7);
         assert!(id.to_string().ends_with("#000000007"));
         assert_eq!(id.to_string().parse(), Ok(id));
@@ -156,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_is_refused() {
+    fn an_invalid_id_is_rejected() {
         let good = id(7).to_string();
         for bad in [
             "",
@@ -172,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_and_the_ten_millionth_id_read_back() {
+    fn ids_up_to_the_largest_index_round_trip() {
         for (index, end) in [(0, "#000000000"), (9_999_999, "#009999999"), (MAX_MESSAGES - 1, "#999999999")] {
             assert!(id(index).to_string().ends_with(end));
             assert_eq!(id(index).to_string().parse(), Ok(id(index)));
@@ -180,40 +177,37 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_told_without_a_control_character() {
+    fn parse_errors_contain_no_control_characters() {
         for body in [
             "\u{1b}[2J",
             r#"{"id":"\u001b[2J","phone":"","body":""}"#,
             r#"{"id":"x","phone":"","body":"","repeated":"\u001b[2J\u009b"}"#,
             r#"{"\u001b[2J":1}"#,
         ] {
-            let told = QueueMessage::from_json(body).unwrap_err().to_string();
-            assert!(!told.contains(char::is_control), "{told:?}");
+            let error = QueueMessage::from_json(body).unwrap_err().to_string();
+            assert!(!error.contains(char::is_control), "{error:?}");
         }
-        assert_eq!(
-            ParseQueueMessageError("\u{1b}\n".into()).to_string(),
-            "is no Stentor message: \\u{1b}\\n"
-        );
+        assert_eq!(ParseQueueMessageError("\u{1b}\n".into()).to_string(), "invalid message body: \\u{1b}\\n");
     }
 
     #[test]
-    fn an_unmarked_envelope_carries_no_mark() {
+    fn only_a_repeated_message_has_the_field_repeated() {
         let message = Message { id: id(1), phone: "+12125550100".into(), body: "Hi".into() };
-        let mut envelope = QueueMessage { message, possibly_repeated: false };
-        assert!(!envelope.to_json().contains("repeated"));
-        envelope.possibly_repeated = true;
-        assert!(envelope.to_json().contains("\"repeated\":true"));
+        let mut queued = QueueMessage { message, possibly_repeated: false };
+        assert!(!queued.to_json().contains("repeated"));
+        queued.possibly_repeated = true;
+        assert!(queued.to_json().contains("\"repeated\":true"));
     }
 
     proptest! {
         #[test]
-        fn the_wire_form_reads_back(index in 0..MAX_MESSAGES, phone in ".*", body in ".*", possibly_repeated: bool) {
-            let envelope = QueueMessage { message: Message { id: id(index), phone, body }, possibly_repeated };
-            prop_assert_eq!(QueueMessage::from_json(&envelope.to_json()).unwrap(), envelope);
+        fn the_json_round_trips(index in 0..MAX_MESSAGES, phone in ".*", body in ".*", possibly_repeated: bool) {
+            let queued = QueueMessage { message: Message { id: id(index), phone, body }, possibly_repeated };
+            prop_assert_eq!(QueueMessage::from_json(&queued.to_json()).unwrap(), queued);
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in ".*") {
+        fn parsing_never_panics(text in ".*") {
             let _ = QueueMessage::from_json(&text);
         }
     }

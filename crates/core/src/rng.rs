@@ -1,22 +1,22 @@
-//! Reproducible chance: the same seed, purpose, message and try draw the same numbers on every
-//! machine, in whatever order the messages come.
+//! Reproducible random streams. The same seed, stream, message and attempt give the same numbers on every machine,
+//! in any order of the messages.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What the numbers are for, so that a text and a delivery of one seed are independent.
+/// The use of a random stream, so that the message and the delivery of one seed are independent.
 #[derive(Clone, Copy)]
 pub(crate) enum RngStream {
     Message = 1,
     Delivery = 2,
 }
 
-/// The for_message of message `index` in its `attempt`-th try.
-pub(crate) fn for_message(purpose: RngStream, seed: u64, index: u32, attempt: u32) -> ChaCha8Rng {
+/// Creates the random generator of one attempt of message `index`; `attempt` is 0 where there are none.
+pub(crate) fn for_message(stream: RngStream, seed: u64, index: u32, attempt: u32) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..12].copy_from_slice(&index.to_le_bytes());
     key[12..16].copy_from_slice(&attempt.to_le_bytes());
-    key[16] = purpose as u8;
+    key[16] = stream as u8;
     ChaCha8Rng::from_seed(key)
 }

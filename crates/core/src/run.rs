@@ -1,4 +1,4 @@
-//! A run and its plan: the same run, seed and length give message number i, always the same.
+//! A run and its plan. The same seed and length give the same message `i` of a run, always.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,31 +9,32 @@ use thiserror::Error;
 use ulid::Ulid;
 
 use crate::message::{MAX_MESSAGES, Message, MessageId};
-use crate::rng::{RngStream, for_message};
+use crate::rng::{self, RngStream};
 
-/// The longest text, in characters: ten concatenated SMS of 160.
+/// The longest message body, in characters: ten SMS of 160.
 pub const MAX_LENGTH: u16 = 1_600;
 
-/// What a text is made of: ASCII letters, digits, space and `.,!?'-`.
+/// The characters of a message body: ASCII letters, digits, space and `.,!?'-`.
 pub const ALPHABET: &[u8; 69] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 .,!?'-";
 
-/// The name of a run: a ULID, so that a later run has the greater name.
+/// The ID of a run: a ULID, so that IDs sort by creation time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(Ulid);
 
-/// Why a text names no run.
+/// A text that is not a run ID.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("is no run id (a ULID: 26 letters and digits, as the producer prints it)")]
+#[error("expected a run ID: a ULID of 26 letters and digits")]
 pub struct ParseRunIdError;
 
 impl RunId {
-    /// A run begun at `created_at` (ms since the epoch); `random` keeps runs of one millisecond apart.
+    /// Creates the ID of a run created at `created_at` (ms since the epoch). `random` separates runs of the same
+    /// millisecond.
     pub fn from_parts(created_at: u64, random: u128) -> Self {
         Self(Ulid::from_parts(created_at, random))
     }
 
-    /// Reads only the form that [`fmt::Display`] writes: table keys have one spelling.
-    pub(crate) fn canonical(text: &str) -> Option<Self> {
+    /// Parses only upper case, as [`fmt::Display`] writes it: a table key has one spelling.
+    pub(crate) fn parse_uppercase(text: &str) -> Option<Self> {
         let run: Self = text.parse().ok()?;
         (run.to_string() == text).then_some(run)
     }
@@ -53,7 +54,7 @@ impl FromStr for RunId {
     }
 }
 
-/// What a run is made from. Two runs of one seed and length carry the same texts and numbers.
+/// The parameters of a run. Two runs with the same seed and length have the same bodies and phone numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     run: RunId,
@@ -62,22 +63,22 @@ pub struct Plan {
     length: BodyLength,
 }
 
-/// How long the texts of a run are.
+/// The length of the message bodies of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyLength {
-    /// The longest text, characters, 1 to [`MAX_LENGTH`].
+    /// The maximum length in characters, 1 to [`MAX_LENGTH`].
     pub max: u16,
-    /// Every text has just `max` characters, instead of 1 to `max`.
+    /// Makes every body exactly `max` characters long, instead of 1 to `max`.
     pub exact: bool,
 }
 
-/// Why numbers make no plan.
+/// A parameter of a plan that is out of range.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{0}")]
 pub struct InvalidPlan(String);
 
 impl Plan {
-    /// A plan of `total` messages, 1 to [`MAX_MESSAGES`].
+    /// Creates a plan of `total` messages, 1 to [`MAX_MESSAGES`].
     pub fn new(run: RunId, seed: u64, total: u32, length: BodyLength) -> Result<Self, InvalidPlan> {
         if !(1..=MAX_MESSAGES).contains(&total) {
             return Err(InvalidPlan(format!("{total} messages are outside 1 to {MAX_MESSAGES}")));
@@ -88,69 +89,66 @@ impl Plan {
         Ok(Self { run, seed, total, length })
     }
 
-    /// The run this is the plan of.
+    /// Returns the ID of the run.
     pub fn run(&self) -> RunId {
         self.run
     }
 
-    /// The seed all chance comes from.
+    /// Returns the seed of the random generator.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// How many messages the run has.
+    /// Returns the number of messages.
     pub fn total(&self) -> u32 {
         self.total
     }
 
-    /// How long the texts are.
+    /// Returns the length of the message bodies.
     pub fn length(&self) -> BodyLength {
         self.length
     }
 
-    /// The names of the messages of those indices.
+    /// Iterates over the message IDs of the indices that are within the plan.
     pub fn ids(&self, indices: Range<u32>) -> impl Iterator<Item = MessageId> + use<> {
         let run = self.run;
         (indices.start..indices.end.min(self.total)).filter_map(move |index| MessageId::new(run, index))
     }
 
-    /// The indices of all messages, up to `size` (at least 1) at a time.
+    /// Iterates over the indices of all messages in chunks of up to `size` (at least 1).
     pub fn chunks(&self, size: usize) -> impl Iterator<Item = Range<u32>> + use<> {
         let total = self.total;
         let length = u32::try_from(size).unwrap_or(u32::MAX);
         (0..total).step_by(size.max(1)).map(move |first| first..first.saturating_add(length).min(total))
     }
 
-    /// The message of that name, whose index is within the plan.
+    /// Generates the message with this ID, whose index is within the plan.
     pub fn message(&self, id: MessageId) -> Message {
-        let mut chance = for_message(RngStream::Message, self.seed, id.index(), 0);
-        let phone = phone(&mut chance);
-        let length =
-            if self.length.exact { self.length.max } else { chance.random_range(1..=self.length.max) };
-        let body =
-            (0..length).map(|_| char::from(ALPHABET[chance.random_range(0..ALPHABET.len())])).collect();
+        let mut rng = rng::for_message(RngStream::Message, self.seed, id.index(), 0);
+        let phone = phone(&mut rng);
+        let length = if self.length.exact { self.length.max } else { rng.random_range(1..=self.length.max) };
+        let body = (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect();
         Message { id, phone, body }
     }
 }
 
-/// A number of the North American Numbering Plan that could be dialled: area code `[2-9][0-8]X`,
+/// Draws a valid number of the North American Numbering Plan: area code `[2-9][0-8]X`,
 /// exchange `[2-9]XX`, neither ending in 11 (NANPA, "About the North American Numbering Plan").
-fn phone(chance: &mut impl rand::Rng) -> String {
+fn phone(rng: &mut impl rand::Rng) -> String {
     let not_ending_in_11 = |number: u16| number % 100 != 11;
     let area = loop {
-        let area =
-            chance.random_range(2..=9) * 100 + chance.random_range(0..=8) * 10 + chance.random_range(0..=9);
+        let area = rng.random_range(2..=9) * 100 + rng.random_range(0..=8) * 10 + rng.random_range(0..=9);
         if not_ending_in_11(area) {
             break area;
         }
     };
     let exchange = loop {
-        let exchange = chance.random_range(200..=999);
+        let exchange = rng.random_range(200..=999);
         if not_ending_in_11(exchange) {
             break exchange;
         }
     };
-    format!("+1{area}{exchange}{:04}", chance.random_range(0..=9999))
+    format!("+1{area}{exchange}{:04}", rng.random_range(0..=9999))
 }
 
 #[cfg(test)]
@@ -181,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_alphabet_is_the_promised_one() {
+    fn bodies_use_every_character_of_the_alphabet() {
         let promised: HashSet<char> =
             ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(" .,!?'-".chars()).collect();
         let ours: HashSet<char> = ALPHABET.iter().map(|byte| char::from(*byte)).collect();
@@ -190,11 +188,11 @@ mod tests {
             .iter()
             .flat_map(|m| m.body.chars().collect::<Vec<_>>())
             .collect();
-        assert_eq!(used, promised, "every character turns up in 500 texts, and no other");
+        assert_eq!(used, promised, "500 bodies contain every character and no other");
     }
 
     #[test]
-    fn text_lengths_are_spread_over_the_whole_range() {
+    fn lengths_are_uniform_over_the_whole_range() {
         let mut seen = [0_u32; 101];
         for message in messages(&plan(1, 2, 20_000, 100, false)) {
             seen[message.body.len()] += 1;
@@ -205,12 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn exact_length_means_just_that() {
+    fn an_exact_length_applies_to_every_body() {
         assert!(messages(&plan(1, 2, 200, 37, true)).iter().all(|message| message.body.len() == 37));
     }
 
     #[test]
-    fn a_plan_outside_the_ranges_is_refused() {
+    fn a_plan_out_of_range_is_rejected() {
         let run = RunId::from_parts(0, 0);
         for (total, max) in [(0, 100), (MAX_MESSAGES + 1, 100), (1, 0), (1, MAX_LENGTH + 1)] {
             assert!(Plan::new(run, 0, total, BodyLength { max, exact: false }).is_err(), "{total} {max}");
@@ -218,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_of_one_and_of_ten_million_is_cut_into_chunks_without_gap_or_overlap() {
+    fn chunks_cover_a_plan_without_gap_or_overlap() {
         for (total, chunks, last) in [(1, 1, 0..1), (100, 1, 0..100), (101, 2, 100..101)] {
             let plan = plan(1, 2, total, 100, false);
             assert_eq!((plan.chunks(100).count(), plan.chunks(100).last()), (chunks, Some(last)));
@@ -236,13 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn a_later_run_has_the_greater_name() {
+    fn a_later_run_has_the_greater_id() {
         assert!(RunId::from_parts(2, 0) > RunId::from_parts(1, u128::MAX >> 48));
         assert!(RunId::from_parts(2, 0).to_string() > RunId::from_parts(1, 7).to_string());
     }
 
-    /// A picture of one message, so that a change of the for_message does not go unseen: a resumed
-    /// run must carry on with the texts it began with.
+    /// A resumed run must continue with the same messages, also in a later version.
     #[test]
     fn message_number_7_of_seed_42_never_changes() {
         let plan = plan(1, 42, 10, 30, false);
@@ -255,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_message_depends_on_seed_and_index_alone(random: u128, other: u128, seed: u64, index in 0..1_000_u32, max in 1..=MAX_LENGTH, exact: bool) {
+        fn a_message_depends_only_on_seed_and_index(random: u128, other: u128, seed: u64, index in 0..1_000_u32, max in 1..=MAX_LENGTH, exact: bool) {
             let (one, other) = (plan(random, seed, 1_000, max, exact), plan(other, seed, 1_000, max, exact));
             let of = |plan: &Plan| plan.message(MessageId::new(plan.run(), index).unwrap());
             let (one, other) = (of(&one), of(&other));
@@ -263,7 +260,7 @@ mod tests {
         }
 
         #[test]
-        fn every_message_keeps_the_promises(seed: u64, index in 0..MAX_MESSAGES, max in 1..=MAX_LENGTH) {
+        fn every_message_has_a_valid_body_and_phone_number(seed: u64, index in 0..MAX_MESSAGES, max in 1..=MAX_LENGTH) {
             let plan = plan(1, seed, MAX_MESSAGES, max, false);
             let message = plan.message(MessageId::new(plan.run(), index).unwrap());
             prop_assert!((1..=usize::from(max)).contains(&message.body.len()));

@@ -1,79 +1,78 @@
-//! What a run has come to, and the fold that keeps it right under repeated stream records.
+//! Exactly-once counts of a run's outcomes from a DynamoDB stream that repeats records.
 //!
-//! Each shard of the messages table's stream has one [`ShardTally`] a run. Lambda delivers stream
-//! records at least once; a record counts only if its sequence number lies above the tally's
-//! checkpoint, and the checkpoint is written together with the counts, so that no record ever
-//! counts twice. [`RunTallies`] adds the shards up,
-//! and says which of a run's tallies count.
+//! Each (run, shard of the messages table's stream) has one [`ShardTally`]. Lambda delivers stream records at least
+//! once. A record counts only if its sequence number is above the tally's checkpoint, and one conditional put writes
+//! the checkpoint together with the counts. So no record counts twice. [`RunTally`] adds up the
+//! shards of a run.
 
-mod counts;
-mod parts;
+mod encoding;
+mod histogram;
+mod run_total;
 mod sequence;
-mod stored;
 mod timeline;
-mod times;
 
-pub use parts::{Broken, RunTallies};
-pub use sequence::{NotASequenceNumber, SequenceNumber};
-pub use stored::VERSION;
+pub use encoding::VERSION;
+pub use histogram::{Bin, DurationHistogram};
+pub use run_total::{DamagedTally, RunTally};
+pub use sequence::{ParseSequenceNumberError, SequenceNumber};
 pub use timeline::{Bucket, Timeline};
-pub use times::{Stretch, Times};
 
 use crate::delivery::Outcome;
 
-/// Counts and times of concluded messages. Merging is associative and commutative.
+/// Counts, durations and times of messages that are SENT or FAILED. Merging is associative and commutative; counts
+/// saturate.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tally {
-    /// Messages that ended SENT.
+    /// Messages that became SENT.
     pub sent: u64,
-    /// Messages that ended FAILED.
+    /// Messages that became FAILED.
     pub failed: u64,
-    /// How long their deliveries took.
-    pub delivery: Times,
-    /// From the message's creation to its conclusion.
-    pub latency: Times,
-    /// When the first message was concluded, ms since the epoch.
+    /// Durations of the deliveries.
+    pub delivery: DurationHistogram,
+    /// End-to-end latencies: from the creation of a message to its outcome.
+    pub latency: DurationHistogram,
+    /// Time of the first outcome, ms since the epoch.
     pub first_concluded_at: Option<u64>,
-    /// When the last message was concluded, ms since the epoch.
+    /// Time of the last outcome, ms since the epoch.
     pub last_concluded_at: Option<u64>,
-    /// Conclusions over time.
+    /// Outcomes over time.
     pub timeline: Timeline,
 }
 
-/// One message's end, as the messages table tells it.
+/// The outcome of one message, from an item of the messages table. Attributes that the item lacks are `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Conclusion {
-    /// How it ended.
+pub struct OutcomeEvent {
+    /// Whether the message became SENT or FAILED.
     pub outcome: Outcome,
-    /// When it was created, ms since the epoch; `None` where the item does not say.
+    /// Creation time of the message, ms since the epoch.
     pub created_at: Option<u64>,
-    /// When it was concluded, ms since the epoch; `None` where the item does not say.
+    /// Time of the outcome, ms since the epoch.
     pub concluded_at: Option<u64>,
-    /// How long the delivery took, ms; `None` where the item does not say.
+    /// Duration of the delivery, ms.
     pub delivery_ms: Option<u64>,
 }
 
 impl Tally {
-    /// Messages concluded, one way or the other.
-    pub fn concluded(&self) -> u64 {
+    /// The number of messages with an outcome, SENT or FAILED.
+    pub fn total(&self) -> u64 {
         self.sent.saturating_add(self.failed)
     }
 
     /// Counts one message.
-    pub fn count(&mut self, conclusion: &Conclusion) {
-        match conclusion.outcome {
+    pub fn count(&mut self, event: &OutcomeEvent) {
+        match event.outcome {
             Outcome::Sent => self.sent = self.sent.saturating_add(1),
             Outcome::Failed => self.failed = self.failed.saturating_add(1),
         }
-        if let Some(delivery) = conclusion.delivery_ms {
+        if let Some(delivery) = event.delivery_ms {
             self.delivery.record(delivery);
         }
-        if let Some(at) = conclusion.concluded_at {
+        if let Some(at) = event.concluded_at {
             self.first_concluded_at = Some(self.first_concluded_at.map_or(at, |first| first.min(at)));
             self.last_concluded_at = self.last_concluded_at.max(Some(at));
-            self.timeline.count(at, conclusion.outcome);
-            if let Some(created_at) = conclusion.created_at {
-                // Clocks of two machines differ; a message is never concluded before it was made.
+            self.timeline.count(at, event.outcome);
+            if let Some(created_at) = event.created_at {
+                // The clocks of two machines differ; a latency is never negative.
                 self.latency.record(at.saturating_sub(created_at));
             }
         }
@@ -92,38 +91,37 @@ impl Tally {
     }
 }
 
-/// A record of the messages table's stream, as far as it concerns one run.
+/// A record of the messages table's stream that belongs to one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// Its place in the shard.
+pub struct StreamRecord {
+    /// The position in the shard.
     pub sequence: SequenceNumber,
-    /// The conclusion it tells of: a change from PENDING to SENT or FAILED. Any other record counts nothing.
-    pub conclusion: Option<Conclusion>,
+    /// The outcome, if the record is a change from PENDING to SENT or FAILED. Other records count nothing.
+    pub event: Option<OutcomeEvent>,
 }
 
-/// A run's tally of one stream shard, with the place in the shard up to which it counts.
+/// The tally of one run and one stream shard.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ShardTally {
     /// The sequence number of the last record in the tally; `None` before the first.
     pub checkpoint: Option<SequenceNumber>,
-    /// What the records up to there come to.
+    /// The counts of all records up to the checkpoint.
     pub tally: Tally,
 }
 
 impl ShardTally {
-    /// Folds in the records above the checkpoint, in the order of their sequence numbers, and moves the
-    /// checkpoint to the last of them. Says whether there were any.
-    pub fn fold(&mut self, records: &[Record]) -> bool {
-        let mut new: Vec<&Record> =
+    /// Returns the tally with the records above the checkpoint added, and the checkpoint at the last of them. Returns
+    /// `None` if no record is above the checkpoint. The order of the records and repeated records do not matter.
+    #[must_use]
+    pub fn fold(&self, records: &[StreamRecord]) -> Option<Self> {
+        let mut new: Vec<&StreamRecord> =
             records.iter().filter(|record| Some(&record.sequence) > self.checkpoint.as_ref()).collect();
         new.sort_by(|one, other| one.sequence.cmp(&other.sequence));
         new.dedup_by(|one, other| one.sequence == other.sequence);
-        for conclusion in new.iter().filter_map(|record| record.conclusion.as_ref()) {
-            self.tally.count(conclusion);
-        }
-        let Some(last) = new.last() else { return false };
-        self.checkpoint = Some(last.sequence.clone());
-        true
+        let checkpoint = Some(new.last()?.sequence.clone());
+        let mut tally = self.tally.clone();
+        new.iter().filter_map(|record| record.event.as_ref()).for_each(|event| tally.count(event));
+        Some(Self { checkpoint, tally })
     }
 }
 
@@ -132,7 +130,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn conclusion() -> impl Strategy<Value = Conclusion> {
+    fn event() -> impl Strategy<Value = OutcomeEvent> {
         let time = 1_700_000_000_000..1_700_003_600_000_u64;
         (
             any::<bool>(),
@@ -140,7 +138,7 @@ mod tests {
             proptest::option::weighted(0.95, time),
             proptest::option::weighted(0.95, 0..90_000_u64),
         )
-            .prop_map(|(sent, created_at, concluded_at, delivery_ms)| Conclusion {
+            .prop_map(|(sent, created_at, concluded_at, delivery_ms)| OutcomeEvent {
                 outcome: if sent { Outcome::Sent } else { Outcome::Failed },
                 created_at: Some(created_at),
                 concluded_at,
@@ -148,10 +146,10 @@ mod tests {
             })
     }
 
-    fn tally_of(conclusions: &[Conclusion]) -> Tally {
+    fn tally_of(events: &[OutcomeEvent]) -> Tally {
         let mut tally = Tally::default();
-        for conclusion in conclusions {
-            tally.count(conclusion);
+        for event in events {
+            tally.count(event);
         }
         tally
     }
@@ -163,19 +161,19 @@ mod tests {
     }
 
     /// A shard's records with sequence numbers that grow from 6 to 40 digits.
-    fn records(conclusions: &[Conclusion]) -> Vec<Record> {
+    fn records(events: &[OutcomeEvent]) -> Vec<StreamRecord> {
         (0..)
-            .zip(conclusions)
-            .map(|(i, conclusion)| {
+            .zip(events)
+            .map(|(i, event)| {
                 let sequence = format!("{}{i:06}", "1".repeat((i / 3).min(34)));
-                Record { sequence: sequence.parse().unwrap(), conclusion: Some(*conclusion) }
+                StreamRecord { sequence: sequence.parse().unwrap(), event: Some(*event) }
             })
             .collect()
     }
 
     #[test]
     fn ten_seconds_999_times_and_one_second_once_average_9_991() {
-        let one = |delivery_ms| Conclusion {
+        let one = |delivery_ms| OutcomeEvent {
             outcome: Outcome::Sent,
             created_at: Some(0),
             concluded_at: Some(10_000),
@@ -189,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_runs_behind_gives_no_negative_latency() {
-        let tally = tally_of(&[Conclusion {
+        let tally = tally_of(&[OutcomeEvent {
             outcome: Outcome::Sent,
             created_at: Some(200_000),
             concluded_at: Some(100_000),
@@ -199,21 +197,21 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_concludes_nothing_moves_the_checkpoint_alone() {
-        let mut shard = ShardTally::default();
-        assert!(shard.fold(&[Record { sequence: "5".parse().unwrap(), conclusion: None }]));
-        assert_eq!((shard.tally.concluded(), shard.checkpoint), (0, Some("5".parse().unwrap())));
+    fn a_record_without_an_outcome_only_moves_the_checkpoint() {
+        let records = [StreamRecord { sequence: "5".parse().unwrap(), event: None }];
+        let shard = ShardTally::default().fold(&records).unwrap();
+        assert_eq!((shard.tally.total(), shard.checkpoint), (0, Some("5".parse().unwrap())));
     }
 
     #[test]
     fn hostile_numbers_do_not_panic() {
-        let worst = Conclusion {
+        let worst = OutcomeEvent {
             outcome: Outcome::Failed,
             created_at: Some(0),
             concluded_at: Some(u64::MAX),
             delivery_ms: Some(u64::MAX),
         };
-        let least = Conclusion { concluded_at: Some(0), ..worst };
+        let least = OutcomeEvent { concluded_at: Some(0), ..worst };
         let mut tally = tally_of(&[worst, least, worst]);
         tally.merge(&tally.clone());
         assert_eq!(tally.failed, 6);
@@ -221,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merge_is_associative_and_commutative(a in prop::collection::vec(conclusion(), 0..40), b in prop::collection::vec(conclusion(), 0..40), c in prop::collection::vec(conclusion(), 0..40)) {
+        fn merge_is_associative_and_commutative(a in prop::collection::vec(event(), 0..40), b in prop::collection::vec(event(), 0..40), c in prop::collection::vec(event(), 0..40)) {
             let (ta, tb, tc) = (tally_of(&a), tally_of(&b), tally_of(&c));
             prop_assert_eq!(merged(&merged(&ta, &tb), &tc), merged(&ta, &merged(&tb, &tc)));
             prop_assert_eq!(merged(&ta, &tb), merged(&tb, &ta));
@@ -232,30 +230,29 @@ mod tests {
         /// Batches as Lambda may deliver them: on first delivery in order, then any of them again,
         /// from any earlier start to any end already seen, or a little further.
         #[test]
-        fn each_record_counts_once_however_batches_repeat(conclusions in prop::collection::vec(conclusion(), 1..120), cuts in prop::collection::vec((any::<prop::sample::Index>(), 1..30_usize), 0..40)) {
-            let records = records(&conclusions);
+        fn each_record_counts_once_however_batches_repeat(events in prop::collection::vec(event(), 1..120), cuts in prop::collection::vec((any::<prop::sample::Index>(), 1..30_usize), 0..40)) {
+            let records = records(&events);
             let mut shard = ShardTally::default();
             let mut seen = 0;
             for (start, length) in cuts {
                 let start = start.index(seen + 1);
                 let end = (start + length).min(records.len());
-                shard.fold(&records[start..end]);
+                shard = shard.fold(&records[start..end]).unwrap_or(shard);
                 seen = seen.max(end);
-                prop_assert_eq!(&shard.tally, &tally_of(&conclusions[..seen]));
+                prop_assert_eq!(&shard.tally, &tally_of(&events[..seen]));
             }
-            shard.fold(&records);
-            prop_assert_eq!(&shard.tally, &tally_of(&conclusions));
-            prop_assert!(!shard.fold(&records));
+            shard = shard.fold(&records).unwrap_or(shard);
+            prop_assert_eq!(&shard.tally, &tally_of(&events));
+            prop_assert_eq!(shard.fold(&records), None);
         }
 
         #[test]
-        fn a_batch_in_disorder_or_with_repeats_counts_the_same(conclusions in prop::collection::vec(conclusion(), 1..60)) {
-            let records = records(&conclusions);
+        fn a_batch_in_disorder_or_with_repeats_counts_the_same(events in prop::collection::vec(event(), 1..60)) {
+            let records = records(&events);
             let mut mixed = [records.clone(), records].concat();
             mixed.reverse();
-            let mut shard = ShardTally::default();
-            shard.fold(&mixed);
-            prop_assert_eq!(&shard.tally, &tally_of(&conclusions));
+            let shard = ShardTally::default().fold(&mixed).unwrap();
+            prop_assert_eq!(&shard.tally, &tally_of(&events));
         }
     }
 }

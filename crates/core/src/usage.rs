@@ -1,41 +1,41 @@
-//! What the services were asked to do: what a rehearsal is billed by.
+//! Requests and capacity units that a program used. AWS bills a rehearsal by them.
 
 use serde::{Deserialize, Serialize};
 
-/// Requests and capacity units that a program has spent.
+/// Requests and capacity units of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Requests sent to SQS and `DynamoDB`, repeated ones included.
+    /// Requests to SQS and `DynamoDB`, retries included.
     pub requests: u64,
-    /// Those of them that went to SQS, which bills each (`DynamoDB` bills units).
+    /// The requests to SQS among them. SQS bills requests, `DynamoDB` bills units.
     pub queue_requests: u64,
-    /// Write units, of up to 1 KB each; `None` where an answer did not tell them, as an emulator's may not.
+    /// Write units of up to 1 KB each; `None` if a response lacked them, as an emulator's may.
     pub write_units: Option<f64>,
-    /// Read units, of up to 4 KB each; `None` where an answer did not tell them.
+    /// Read units of up to 4 KB each; `None` if a response lacked them.
     pub read_units: Option<f64>,
 }
 
-/// Which program spends something on a run.
+/// A kind of program whose usage is recorded for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProgramKind {
-    /// A producer.
+    /// Creates the messages.
     Producer,
-    /// A sender.
+    /// Delivers the messages.
     Sender,
 }
 
-/// What a program says it has spent on a run so far.
+/// The usage of one program for one run, as the metrics table has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsageRecord {
-    /// The program's own id: of a sender, its name.
+    /// The program's ID: a sender's ID, or the ID of a call of the producer.
     pub id: String,
-    /// Which program it is; `None` where the account does not tell.
+    /// The kind of program; `None` if the record is invalid.
     pub program: Option<ProgramKind>,
-    /// What it has spent; `None` where the account cannot be read.
+    /// The usage; `None` if the record is invalid.
     pub usage: Option<Usage>,
-    /// It told so as it ended; else it may have spent more since, and may go on.
+    /// Whether the program wrote the record at its end. Otherwise its usage may be higher by now.
     pub has_ended: bool,
 }
 
@@ -46,16 +46,20 @@ impl Default for Usage {
 }
 
 impl Usage {
-    /// The part of it that `some` messages of `all` account for.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a u64")]
-    pub fn share(&self, some: u64, all: u64) -> Self {
-        let share = if all == 0 { 0.0 } else { some as f64 / all as f64 };
-        let of = |count: u64| (count as f64 * share).round() as u64;
+    /// Returns the part of the usage that is due to `messages` of `total` messages.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at most the u64 it is a part of"
+    )]
+    pub fn prorate(&self, messages: u64, total: u64) -> Self {
+        let fraction = if total == 0 { 0.0 } else { messages as f64 / total as f64 };
+        let of = |count: u64| (count as f64 * fraction).round() as u64;
         Self {
             requests: of(self.requests),
             queue_requests: of(self.queue_requests),
-            write_units: self.write_units.map(|units| units * share),
-            read_units: self.read_units.map(|units| units * share),
+            write_units: self.write_units.map(|units| units * fraction),
+            read_units: self.read_units.map(|units| units * fraction),
         }
     }
 }
@@ -65,11 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_in_proportion_to_the_messages() {
+    fn prorated_usage_is_in_proportion_to_the_messages() {
         let usage = Usage { requests: 100, queue_requests: 60, write_units: Some(40.0), read_units: None };
         let quarter = Usage { requests: 25, queue_requests: 15, write_units: Some(10.0), read_units: None };
-        assert_eq!(usage.share(5, 20), quarter);
-        assert_eq!(usage.share(20, 20), usage);
-        assert_eq!(usage.share(0, 0).requests, 0);
+        assert_eq!(usage.prorate(5, 20), quarter);
+        assert_eq!(usage.prorate(20, 20), usage);
+        assert_eq!(usage.prorate(0, 0).requests, 0);
     }
 }

@@ -7,13 +7,13 @@ use stentor_aws::metrics::RunRecord;
 use stentor_aws::{Error, MessagesTable, MetricsTable};
 use stentor_cli::format;
 use stentor_core::table_count::TableCount;
-use stentor_core::tally::{Broken, Tally};
+use stentor_core::tally::{DamagedTally, Tally};
 use tokio::time::{Instant, sleep};
 
 use crate::table::count_table;
 use stentor_cli::format::rfc3339;
 use stentor_core::escape::escape_control;
-use stentor_run_view::snapshot::DamagedTally;
+use stentor_run_view::snapshot::DamagedShard;
 
 /// How long the stream may lag behind the table before a difference is one.
 const LAG: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ pub(crate) struct Audit {
     pub tallies: Counted,
     /// The differences, one sentence for each figure.
     pub differences: Vec<String>,
-    pub broken: Vec<DamagedTally>,
+    pub broken: Vec<DamagedShard>,
 }
 
 impl Counted {
@@ -106,7 +106,7 @@ pub(crate) async fn audit(
 }
 
 impl Audit {
-    fn of(record: &RunRecord, table_count: &TableCount, tallies: &Tally, broken: &[Broken]) -> Self {
+    fn of(record: &RunRecord, table_count: &TableCount, tallies: &Tally, broken: &[DamagedTally]) -> Self {
         let differences = differences(table_count, tallies);
         Self {
             run: record.plan.run().to_string(),
@@ -115,7 +115,7 @@ impl Audit {
             table: CountedTable::of(table_count),
             tallies: Counted::of(tallies),
             differences,
-            broken: broken.iter().map(DamagedTally::from).collect(),
+            broken: broken.iter().map(DamagedShard::from).collect(),
         }
     }
 
@@ -209,11 +209,7 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
             *delivery == tallies.delivery,
         ),
         distribution("latency", latency.sum_ms() == tallies.latency.sum_ms(), *latency == tallies.latency),
-        distribution(
-            "the timeline",
-            table.concluded() == tallies.concluded(),
-            table.timeline == tallies.timeline,
-        ),
+        distribution("the timeline", table.total() == tallies.total(), table.timeline == tallies.timeline),
         unreadable,
     ]
     .into_iter()
@@ -236,7 +232,7 @@ mod tests {
     use stentor_run_view::fixtures::reading;
 
     /// The audit of a run of 2,000 messages, of which 1,500 have an outcome.
-    fn audit_of(table_count: &TableCount, tallies: &Tally, broken: &[Broken]) -> Audit {
+    fn audit_of(table_count: &TableCount, tallies: &Tally, broken: &[DamagedTally]) -> Audit {
         Audit::of(&reading(2_000, 1_500).record, table_count, tallies, broken)
     }
 
@@ -297,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_damaged_tally_is_reported_with_the_remedy() {
-        let broken = [Broken { shard: "\u{1b}[2J".into(), why: "odd".into() }];
+        let broken = [DamagedTally { shard: "\u{1b}[2J".into(), why: "odd".into() }];
         let audit = audit_of(&table_count(), &Tally::default(), &broken);
         let lines = audit.lines();
         assert!(lines.contains("the tally of shard \\u{1b}[2J is damaged"), "{lines}");

@@ -84,7 +84,7 @@ impl<'a> Mode<'a> {
 /// Runs the subcommand, or watches a run; returns the exit status.
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
     let mode = Mode::prepare(&args).await?;
-    let session = Arc::new(Session::open(destination, shutdown.token()).await?);
+    let session = Arc::new(Session::for_cli(destination, shutdown.token()).await?);
     let Some(reader) = shutdown.or_shutdown(RunReader::open(&session)).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };

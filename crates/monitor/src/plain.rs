@@ -101,7 +101,7 @@ fn clock(view: &RunView) -> String {
 mod tests {
     use super::*;
     use serde_json::Value;
-    use stentor_core::tally::Broken;
+    use stentor_core::tally::DamagedTally;
     use stentor_run_view::fixtures::reading;
 
     /// 2,000 messages, 1,350 sent and 150 failed, at 100 a second.
@@ -161,7 +161,7 @@ mod tests {
     fn warnings_are_shown_and_cannot_attack_a_terminal() {
         let mut view = view();
         view.reading.dead_letters = 3;
-        view.reading.damaged.push(Broken { shard: "\u{1b}[2J".into(), why: "it is odd".into() });
+        view.reading.damaged.push(DamagedTally { shard: "\u{1b}[2J".into(), why: "it is odd".into() });
         let line = OutputFormat::Line.render(&view);
         assert!(
             line.contains("dead letters 3") && line.contains("it is odd") && !line.contains('\u{1b}'),

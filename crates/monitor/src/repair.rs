@@ -33,7 +33,7 @@ pub(crate) async fn repair(
     metrics: &MetricsTable,
 ) -> Result<Repair, Error> {
     let table_count = count_table(&record.plan, messages).await?;
-    if let Ok(tally) = table_count.whole() {
+    if let Ok(tally) = table_count.finish() {
         metrics.write_final_tally(record.plan.run(), tally).await?;
     }
     Ok(Repair::of(record, &table_count))
@@ -41,7 +41,7 @@ pub(crate) async fn repair(
 
 impl Repair {
     fn of(record: &RunRecord, table_count: &TableCount) -> Self {
-        let incomplete = table_count.whole().err();
+        let incomplete = table_count.finish().err();
         Self {
             run: record.plan.run().to_string(),
             total: record.plan.total().into(),

@@ -69,7 +69,7 @@ impl RunRow {
             RunProgress::Damaged
         } else if record.enqueued < plan.total() {
             RunProgress::Enqueuing
-        } else if tally.concluded() < total {
+        } else if tally.total() < total {
             RunProgress::Running
         } else {
             RunProgress::Complete
@@ -104,11 +104,11 @@ impl RunRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_core::tally::Broken;
+    use stentor_core::tally::DamagedTally;
     use stentor_run_view::fixtures::reading;
 
     /// A run of 2,000 messages.
-    fn row(enqueued: u32, concluded: u32, broken: Vec<Broken>) -> RunRow {
+    fn row(enqueued: u32, concluded: u32, broken: Vec<DamagedTally>) -> RunRow {
         let mut reading = reading(2_000, concluded);
         reading.record.enqueued = enqueued;
         let items =
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(state(1_999, 1_500), RunProgress::Enqueuing);
         assert_eq!(state(2_000, 1_500), RunProgress::Running);
         assert_eq!(state(2_000, 2_000), RunProgress::Complete);
-        let broken = Broken { shard: "1".into(), why: "odd".into() };
+        let broken = DamagedTally { shard: "1".into(), why: "odd".into() };
         assert_eq!(row(2_000, 2_000, vec![broken]).state, RunProgress::Damaged);
     }
 

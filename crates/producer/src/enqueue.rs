@@ -1,4 +1,4 @@
-//! The way of the messages: `generate → store (table) → enqueue (queue) → watermark`, many paced_batches at a time.
+//! Enqueues a run: `generate → store (table) → send (queue) → watermark`, many batches at a time.
 
 use std::ops::Range;
 use std::pin::pin;
@@ -20,10 +20,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::rate_limit::paced_batches;
 use crate::watermark::Watermark;
 
-/// How often the watermark is written: a resumed run repeats no more than what came since.
-const MARK_EVERY: Duration = Duration::from_secs(1);
+/// How often the watermark is written: a resumed run repeats only what was enqueued since.
+const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Where messages go.
+/// The tables and the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Backends {
     pub session: Arc<Session>,
@@ -32,44 +32,44 @@ pub(crate) struct Backends {
     pub queue: Queue,
 }
 
-/// A run to be enqueued, from an index on.
+/// What to enqueue, and how fast.
 #[derive(Debug)]
-pub(crate) struct EnqueueProgress<'a> {
+pub(crate) struct EnqueueJob<'a> {
     pub plan: &'a Plan,
-    /// All indices below are enqueued already.
+    /// Watermark to start at: all indices below are enqueued.
     pub from: u32,
-    /// Another producer may have enqueued some of it before.
+    /// Another producer may have enqueued some of these messages.
     pub possibly_repeated: bool,
-    /// Messages a second, if there is a limit.
+    /// Messages a second, at most; `None` for no limit.
     pub rate: Option<f64>,
-    /// Batches under way at once.
+    /// Concurrent batches, at most.
     pub concurrency: usize,
 }
 
-/// Enqueues the run until its end or the wish to shutdown, and returns how many messages this call enqueued.
-/// `progress` is told of each finished batch.
+/// Enqueues the run until its end or a shutdown; returns how many messages this call enqueued.
+/// Calls `progress` with the messages of each finished batch.
 pub(crate) async fn enqueue_run(
-    enqueue_run: &EnqueueProgress<'_>,
+    job: &EnqueueJob<'_>,
     backends: &Backends,
     shutdown: &Shutdown,
     progress: impl Fn(u32),
 ) -> Result<u32, Error> {
     let start = Instant::now();
-    let (watermark_changes, watermark_reader) = watch::channel(enqueue_run.from);
-    let marker = spawn_local(keep_mark(backends.metrics.clone(), *enqueue_run.plan, watermark_reader));
-    let paced = stream::iter(paced_batches(enqueue_run.from, enqueue_run.plan.total(), enqueue_run.rate))
-        .then(async |(batch, due)| {
+    let (watermark_changes, watermark_reader) = watch::channel(job.from);
+    let marker = spawn_local(write_watermark(backends.metrics.clone(), *job.plan, watermark_reader));
+    let paced =
+        stream::iter(paced_batches(job.from, job.plan.total(), job.rate)).then(async |(batch, due)| {
             sleep_until(start.checked_add(due).unwrap_or(start + FAR_AWAY)).await;
             batch
         });
     let mut done = pin!(
         paced
             .take_until(Box::pin(shutdown.wait()))
-            .map(|batch| enqueue_batch(enqueue_run, backends, batch))
-            .buffer_unordered(enqueue_run.concurrency)
+            .map(|batch| enqueue_batch(job, backends, batch))
+            .buffer_unordered(job.concurrency)
     );
     let mut enqueued = 0;
-    let mut watermark = Watermark::new(enqueue_run.from);
+    let mut watermark = Watermark::new(job.from);
     let mut failure = None;
     while let Some(batch) = done.next().await {
         match batch {
@@ -91,51 +91,54 @@ pub(crate) async fn enqueue_run(
     Ok(enqueued)
 }
 
-/// A year: what a rate close to zero comes to.
+/// Stands for a start time that a rate close to zero puts beyond the range of [`Instant`]: a year.
 const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// One batch: in the table first, then on the queue. Nothing is queued that the table does not have.
+/// Stores one batch in the table, then sends it to the queue, so that every queued message has an item.
 async fn enqueue_batch(
-    enqueue_run: &EnqueueProgress<'_>,
+    job: &EnqueueJob<'_>,
     backends: &Backends,
     batch: Range<u32>,
 ) -> Result<Range<u32>, Error> {
-    let messages: Vec<Message> =
-        enqueue_run.plan.ids(batch.clone()).map(|id| enqueue_run.plan.message(id)).collect();
+    let messages: Vec<Message> = job.plan.ids(batch.clone()).map(|id| job.plan.message(id)).collect();
     let created_at = now_ms();
     let stored = try_join_all(
         messages.chunks(STATEMENTS).map(|some| backends.messages.insert_pending(some, created_at)),
     );
     let created = stored.await?.into_iter().flatten();
-    let envelopes: Vec<QueueMessage> = messages
+    let queue_messages: Vec<QueueMessage> = messages
         .into_iter()
         .zip(created)
         .map(|(message, created)| QueueMessage {
             message,
-            possibly_repeated: enqueue_run.possibly_repeated || created == InsertResult::AlreadyExists,
+            possibly_repeated: job.possibly_repeated || created == InsertResult::AlreadyExists,
         })
         .collect();
-    try_join_all(envelopes.chunks(queue::BATCH).map(|some| backends.queue.send(some.to_vec()))).await?;
+    try_join_all(queue_messages.chunks(queue::BATCH).map(|some| backends.queue.send(some.to_vec()))).await?;
     Ok(batch)
 }
 
-/// Writes the watermark as it moves, in big steps, until the enqueue_run lets go of it.
-async fn keep_mark(metrics: MetricsTable, plan: Plan, mut marked: watch::Receiver<u32>) -> Result<(), Error> {
-    while marked.changed().await.is_ok() {
-        let watermark = *marked.borrow_and_update();
-        // The end of the run is written by whoever finishes it, together with its time.
+/// Writes the watermark as it advances, at most once an interval, until its sender is dropped.
+async fn write_watermark(
+    metrics: MetricsTable,
+    plan: Plan,
+    mut watermark_reader: watch::Receiver<u32>,
+) -> Result<(), Error> {
+    while watermark_reader.changed().await.is_ok() {
+        let watermark = *watermark_reader.borrow_and_update();
+        // The end of the run is written with its time, by `mark_finished`.
         if watermark < plan.total() {
             metrics.advance_watermark(plan.run(), watermark).await?;
         }
-        let mut watched = marked.clone();
+        let mut waiter = watermark_reader.clone();
         tokio::select! {
-            () = sleep(MARK_EVERY) => {}
-            () = let_go(&mut watched) => {}
+            () = sleep(WATERMARK_INTERVAL) => {}
+            () = closed(&mut waiter) => {}
         }
     }
     Ok(())
 }
 
-async fn let_go(marked: &mut watch::Receiver<u32>) {
-    while marked.changed().await.is_ok() {}
+async fn closed(watermark_reader: &mut watch::Receiver<u32>) {
+    while watermark_reader.changed().await.is_ok() {}
 }

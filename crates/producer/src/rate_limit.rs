@@ -1,19 +1,19 @@
-//! When each batch may start, so that a run keeps to a rate.
+//! The rate limit: when each batch may start.
 
 use std::ops::Range;
 use std::time::Duration;
 
-/// The messages of a full batch: two requests of 25 statements, five of 10 queue entries.
+/// Messages in a full batch: two requests of 25 statements, five of 10 queue entries.
 pub(crate) const FULL_BATCH: u32 = 50;
 
-/// The entries of a full request to the queue.
+/// Entries in a full request to the queue.
 const QUEUE_BATCH: u32 = 10;
 
-/// How often a second a slow run is fed at most, so that it comes evenly and not in bursts of a whole
-/// batch; up to twice as often where that fills the requests to the queue.
-const FEEDS_A_SECOND: f64 = 4.0;
+/// Batches a second of a slow run, so that messages arrive evenly and not in bursts of a full batch; up to twice as
+/// many where that fills the requests to the queue.
+const BATCHES_PER_SECOND: f64 = 4.0;
 
-/// The paced_batches of indices `first..end`, each with the time after the start at which it may go.
+/// Splits the indices `first..end` into batches, each with its earliest start, counted from the run's.
 pub(crate) fn paced_batches(
     first: u32,
     end: u32,
@@ -22,7 +22,7 @@ pub(crate) fn paced_batches(
     let size = rate.map_or(FULL_BATCH, batch_size);
     (first..end).step_by(size as usize).map(move |start| {
         let due = rate.map_or(0.0, |rate| f64::from(start - first) / rate);
-        // A rate close to zero would put the next batch beyond what a clock can tell.
+        // A rate close to zero would exceed the range of a duration.
         let due = Duration::try_from_secs_f64(due).unwrap_or(Duration::MAX);
         (start..start.saturating_add(size).min(end), due)
     })
@@ -30,8 +30,8 @@ pub(crate) fn paced_batches(
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 1 to FULL_BATCH")]
 fn batch_size(rate: f64) -> u32 {
-    let size = (rate / FEEDS_A_SECOND).ceil().clamp(1.0, f64::from(FULL_BATCH)) as u32;
-    // The queue bills requests: none goes out half full where a full one can.
+    let size = (rate / BATCHES_PER_SECOND).ceil().clamp(1.0, f64::from(FULL_BATCH)) as u32;
+    // The queue bills requests, so they are filled where the rate allows.
     if size < QUEUE_BATCH { size } else { size - size % QUEUE_BATCH }
 }
 

@@ -1,4 +1,4 @@
-//! What a call spends on its run, told in the table for the run's bill.
+//! The usage record of this producer, for the run's bill.
 
 use stentor_aws::clock::now_ms;
 use stentor_aws::{MetricsTable, Session};
@@ -6,7 +6,7 @@ use stentor_cli::status;
 use stentor_core::run::RunId;
 use stentor_core::usage::{ProgramKind, Usage};
 
-/// The usage of one call, which stays open should the call not come to its end.
+/// Writes the usage record of one producer. It stays open where the producer does not reach its end.
 #[derive(Debug)]
 pub(crate) struct UsageReporter<'a> {
     session: &'a Session,
@@ -16,26 +16,27 @@ pub(crate) struct UsageReporter<'a> {
 }
 
 impl<'a> UsageReporter<'a> {
-    /// Opens it, with what was spent up to now.
+    /// Opens the record with the usage so far.
     pub(crate) async fn open(session: &'a Session, metrics: &'a MetricsTable, run: RunId) -> Self {
         let id = RunId::from_parts(now_ms(), rand::random()).to_string();
-        let usage = Self { session, metrics, run, id };
-        usage.tell(&session.usage(), false).await;
-        usage
+        let reporter = Self { session, metrics, run, id };
+        reporter.report(&session.usage(), false).await;
+        reporter
     }
 
-    /// Closes it; returns what the call has spent.
+    /// Closes the record; returns the usage of this producer.
     pub(crate) async fn close(self) -> Usage {
         let usage = self.session.usage();
-        self.tell(&usage, true).await;
+        self.report(&usage, true).await;
         usage
     }
 
-    /// The run goes on without an usage all the same.
-    async fn tell(&self, usage: &Usage, has_ended: bool) {
-        let spent = self.metrics.put_usage(self.run, ProgramKind::Producer, &self.id, usage, has_ended).await;
-        if let Err(error) = spent {
-            status(&format!("what this has cost could not be written to the table: {error}"));
+    /// Writes the record; a failure is reported and does not stop the run.
+    async fn report(&self, usage: &Usage, has_ended: bool) {
+        let written =
+            self.metrics.put_usage(self.run, ProgramKind::Producer, &self.id, usage, has_ended).await;
+        if let Err(error) = written {
+            status(&format!("cannot write the usage record of this producer: {error}"));
         }
     }
 }

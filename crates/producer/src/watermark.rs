@@ -1,13 +1,13 @@
-//! How far a run is enqueued without a gap, however its paced_batches finish.
+//! The watermark: how far a run is enqueued without a gap, whatever order its batches finish in.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The watermark: all indices below it are in the table and on the queue.
+/// All indices below the watermark are in the table and on the queue.
 #[derive(Debug)]
 pub(crate) struct Watermark {
     below: u32,
-    /// What is finished above the watermark, first index to end, neighbours joined: as many as there are gaps.
+    /// Finished ranges above the watermark, by first index; adjacent ranges are merged.
     ahead: BTreeMap<u32, u32>,
 }
 
@@ -16,7 +16,7 @@ impl Watermark {
         Self { below, ahead: BTreeMap::new() }
     }
 
-    /// A batch is done; returns the watermark as it is now.
+    /// Adds a finished batch; returns the new watermark.
     pub(crate) fn complete(&mut self, mut batch: Range<u32>) -> u32 {
         if let Some(end) = self.ahead.remove(&batch.end) {
             batch.end = end;

@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_cli::format::{rfc3339, try_rfc3339};
-use stentor_core::tally::Times;
+use stentor_core::tally::DurationHistogram;
 use stentor_run_view::bill::{Bill, LowerBound};
 use stentor_run_view::charts::{ChartBin, Histogram, ThroughputChart};
 use stentor_run_view::figures;
 use stentor_run_view::reading::{RunReading, Target};
 use stentor_run_view::senders::{SenderRecord, SenderState};
-use stentor_run_view::snapshot::{DamagedTally, Snapshot};
+use stentor_run_view::snapshot::{DamagedShard, Snapshot};
 use stentor_run_view::status::{RunPhase, RunStatus, StatusLevel};
 use stentor_run_view::view::{RunView, mean_seconds, quantile_seconds, seconds};
 
@@ -19,7 +19,7 @@ const FORM: u32 = 1;
 /// The most columns of a chart.
 const COLUMNS: usize = 60;
 
-/// A report of a run. Times are RFC 3339 in UTC; unknown values are null.
+/// A report of a run. DurationHistogram are RFC 3339 in UTC; unknown values are null.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(title = "A report of a run")]
 pub struct Report {
@@ -123,7 +123,7 @@ pub struct ColumnRate {
     pub failed_per_second: f64,
 }
 
-/// Durations of many messages in seconds. The mean is exact, the rest has two significant digits.
+/// Durations of many messages in seconds. The mean is exact, the rest within 2 %.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Distribution {
     /// Number of durations.
@@ -198,7 +198,7 @@ pub struct Faults {
     /// Messages of the plan that no producer has enqueued.
     pub not_enqueued: u64,
     /// Tallies that cannot be read: the counts are too low.
-    pub damaged_tallies: Vec<DamagedTally>,
+    pub damaged_tallies: Vec<DamagedShard>,
     /// Time since the last outcome; null where the run is complete.
     pub idle_seconds: Option<f64>,
 }
@@ -206,8 +206,8 @@ pub struct Faults {
 /// How the figures of every report are counted.
 const NOTES: [&str; 5] = [
     "Messages are counted by the stream of the table, each exactly once. The counts lag by a second or two and are never too high.",
-    "Means come from exact sums. Percentiles, longest times and columns have two significant digits.",
-    "Times are those of the machines that recorded them. Displayed durations are never negative, even where clocks differ.",
+    "Means come from exact sums. Percentiles, longest times and columns are within 2 %.",
+    "DurationHistogram are those of the machines that recorded them. Displayed durations are never negative, even where clocks differ.",
     "A sender's counts are those of its whole life, not of this run alone. The table keeps them for a day after its last heartbeat.",
     "Queue counts are approximate on AWS, and dead letters are those of the whole stack.",
 ];
@@ -290,7 +290,7 @@ impl Progress {
 }
 
 impl Distribution {
-    fn of(times: &Times) -> Self {
+    fn of(times: &DurationHistogram) -> Self {
         let histogram = Histogram::new(times);
         let range = histogram.range();
         let whole = range.map_or(0.0, |(shortest, longest)| longest - shortest);
@@ -343,7 +343,7 @@ impl Faults {
             released: LowerBound::sum(senders.iter().map(|sender| sender.released)),
             dead_letters: reading.dead_letters,
             not_enqueued: reading.total().saturating_sub(reading.record.enqueued.into()),
-            damaged_tallies: reading.damaged.iter().map(DamagedTally::from).collect(),
+            damaged_tallies: reading.damaged.iter().map(DamagedShard::from).collect(),
             idle_seconds: (view.phase != RunPhase::Complete).then(|| view.idle_seconds()),
         }
     }

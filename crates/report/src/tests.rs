@@ -7,7 +7,7 @@ mod schemas;
 use scraper::{ElementRef, Html, Node, Selector};
 use serde_json::Value;
 use stentor_core::delivery::Outcome;
-use stentor_core::tally::{Broken, Conclusion};
+use stentor_core::tally::{DamagedTally, OutcomeEvent};
 use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
 
 use super::page::page;
@@ -29,7 +29,7 @@ fn run(outcomes: u64) -> RunReading {
     for i in 0..outcomes {
         // A bell between 0.1 and 0.9 s.
         let delivery = 100 + [7, 11, 13, 17].map(|step| i * step % 200).iter().sum::<u64>();
-        run.tally.count(&Conclusion {
+        run.tally.count(&OutcomeEvent {
             outcome: if i % 10 == 9 { Outcome::Failed } else { Outcome::Sent },
             created_at: Some(NOON + i / 2 - 1_000),
             concluded_at: Some(NOON + 10 * i + 3 * (i % 100)),
@@ -82,7 +82,7 @@ fn empty() -> Report {
 /// Stalled, damaged, and with hostile names in it.
 fn hostile() -> Report {
     let mut run = run(1_500);
-    run.damaged.push(Broken { shard: HOSTILE.to_owned(), why: HOSTILE.to_owned() });
+    run.damaged.push(DamagedTally { shard: HOSTILE.to_owned(), why: HOSTILE.to_owned() });
     run.heartbeats.push(heartbeat(HOSTILE, NOON, run.at_ms, 100));
     run.usage[0].usage = None;
     run.usage.push(usage(HOSTILE, None, 10));

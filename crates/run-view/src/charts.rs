@@ -1,6 +1,6 @@
 //! Throughput over time and the distribution of durations, in as many columns as a surface has room for.
 
-use stentor_core::tally::{Bucket, Stretch, Tally, Times};
+use stentor_core::tally::{Bin, Bucket, DurationHistogram, Tally};
 
 /// An active run is drawn as idle after this time without an outcome, ms: tallies lag a little.
 const IDLE_MS: u64 = 5_000;
@@ -32,7 +32,7 @@ struct Segment {
 /// Number of messages by duration.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Histogram {
-    bins: Vec<Stretch>,
+    bins: Vec<Bin>,
 }
 
 impl ChartBin {
@@ -109,8 +109,8 @@ impl Segment {
 
 impl Histogram {
     /// The distribution of recorded durations.
-    pub fn new(times: &Times) -> Self {
-        Self { bins: times.spread().collect() }
+    pub fn new(times: &DurationHistogram) -> Self {
+        Self { bins: times.bins().collect() }
     }
 
     /// Bounds of the histogram in seconds; `None` without a message.
@@ -151,12 +151,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::Conclusion;
+    use stentor_core::tally::OutcomeEvent;
 
     fn tally(outcomes: &[(u64, u64)]) -> Tally {
         let mut tally = Tally::default();
         for (concluded_at, delivery_ms) in outcomes {
-            tally.count(&Conclusion {
+            tally.count(&OutcomeEvent {
                 outcome: Outcome::Sent,
                 created_at: Some(0),
                 concluded_at: Some(*concluded_at),

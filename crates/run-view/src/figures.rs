@@ -3,7 +3,7 @@
 //! A surface chooses and orders figures. To add one, write its computation in [`crate::view`] and one entry here: JSON,
 //! schema, `--fail-if` and Prometheus read the registry.
 
-use stentor_core::tally::Times;
+use stentor_core::tally::DurationHistogram;
 
 use crate::bill::{Bill, CountedUsage, LowerBound};
 use crate::metric::{Metric, Scope, gauge};
@@ -398,15 +398,15 @@ figures! {
 pub static DELIVERY_TABLE: [&Figure; 5] =
     [&AVERAGE, &DELIVERY_P50, &DELIVERY_P90, &DELIVERY_P99, &DELIVERY_MAX];
 
-/// Times from creation to outcome, as tables show them.
+/// DurationHistogram from creation to outcome, as tables show them.
 pub static LATENCY_TABLE: [&Figure; 5] =
     [&AVERAGE_LATENCY, &LATENCY_P50, &LATENCY_P90, &LATENCY_P99, &LATENCY_MAX];
 
-fn deliveries(view: &RunView) -> &Times {
+fn deliveries(view: &RunView) -> &DurationHistogram {
     &view.reading.tally.delivery
 }
 
-fn latencies(view: &RunView) -> &Times {
+fn latencies(view: &RunView) -> &DurationHistogram {
     &view.reading.tally.latency
 }
 

@@ -7,7 +7,7 @@ use stentor_aws::metrics::{Heartbeat, RunRecord};
 use stentor_core::delivery::Outcome;
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::{BodyLength, Plan, RunId};
-use stentor_core::tally::{Conclusion, Tally};
+use stentor_core::tally::{OutcomeEvent, Tally};
 
 use crate::reading::{RunReading, Target};
 
@@ -17,7 +17,7 @@ pub fn reading(total: u32, outcomes: u32) -> RunReading {
     let plan = Plan::new(RunId::from_parts(1, 1), 7, total, BodyLength { max: 100, exact: false }).unwrap();
     let mut tally = Tally::default();
     for i in 0..outcomes {
-        tally.count(&Conclusion {
+        tally.count(&OutcomeEvent {
             outcome: if i % 10 == 9 { Outcome::Failed } else { Outcome::Sent },
             created_at: Some(1_000),
             concluded_at: Some(1_000 + 100 * u64::from(i)),

@@ -9,7 +9,7 @@ use stentor_aws::metrics::{Heartbeat, RunRecord};
 use stentor_aws::{Error, MetricsTable, Queue, Session};
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::RunId;
-use stentor_core::tally::{Broken, Tally};
+use stentor_core::tally::{DamagedTally, Tally};
 use stentor_core::usage::UsageRecord;
 
 /// The tables and queues that runs are read from.
@@ -40,7 +40,7 @@ pub struct RunReading {
     /// Sum of the readable shard tallies.
     pub tally: Tally,
     /// Shard tallies that cannot be decoded: the counts of `tally` are too low.
-    pub damaged: Vec<Broken>,
+    pub damaged: Vec<DamagedTally>,
     /// Depth of the queue, all runs together.
     pub queue: QueueDepth,
     /// The queue's visibility timeout.
@@ -109,7 +109,7 @@ impl RunReading {
 
     /// Messages with an outcome, sent or failed.
     pub fn outcomes(&self) -> u64 {
-        self.tally.concluded()
+        self.tally.total()
     }
 
     /// Planned messages without an outcome.

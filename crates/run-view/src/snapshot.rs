@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use stentor_cli::format::rfc3339;
 use stentor_core::escape::escape_control;
-use stentor_core::tally::Broken;
+use stentor_core::tally::DamagedTally;
 
 use crate::figures::{FIGURES, Figure, SENDER_FIGURES};
 use crate::view::RunView;
@@ -30,15 +30,15 @@ enum Member {
 
 /// A shard tally that cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct DamagedTally {
+pub struct DamagedShard {
     /// ID of the shard.
     pub shard: String,
     /// What is wrong with the tally.
     pub why: String,
 }
 
-impl From<&Broken> for DamagedTally {
-    fn from(damaged: &Broken) -> Self {
+impl From<&DamagedTally> for DamagedShard {
+    fn from(damaged: &DamagedTally) -> Self {
         Self { shard: damaged.shard.clone(), why: damaged.why.clone() }
     }
 }
@@ -124,7 +124,7 @@ impl JsonSchema for Snapshot {
             [("sender", json_schema!({ "description": "Name of the sender.", "type": "string" }))],
             figure_schemas("sender", SENDER_FIGURES),
         );
-        let damaged = generator.subschema_for::<DamagedTally>();
+        let damaged = generator.subschema_for::<DamagedShard>();
         let run = json_schema!({ "description": "ID of the run, a ULID.", "type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$" });
         let at = json_schema!({ "description": "Time of the reading, RFC 3339 in UTC.", "type": "string", "format": "date-time" });
         let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });

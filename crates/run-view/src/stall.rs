@@ -22,7 +22,7 @@ impl StallDetector {
             self.empty.reset();
             return false;
         }
-        self.empty.note(&reading.queue, now).is_some_and(|empty| empty >= settle_time(reading.visibility))
+        self.empty.observe(&reading.queue, now).is_some_and(|empty| empty >= settle_time(reading.visibility))
     }
 }
 

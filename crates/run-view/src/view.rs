@@ -2,7 +2,7 @@
 
 use stentor_core::cost::Prices;
 use stentor_core::escape::escape_control;
-use stentor_core::tally::Times;
+use stentor_core::tally::DurationHistogram;
 
 use crate::bill::Bill;
 use crate::charts::{Histogram, ThroughputChart};
@@ -125,12 +125,12 @@ impl RunView {
 }
 
 /// Mean of recorded durations in seconds, exact.
-pub fn mean_seconds(times: &Times) -> Option<f64> {
+pub fn mean_seconds(times: &DurationHistogram) -> Option<f64> {
     times.mean_ms().map(|ms| ms / 1_000.0)
 }
 
 /// A quantile of recorded durations in seconds; quantile 1 is the maximum.
-pub fn quantile_seconds(times: &Times, quantile: f64) -> Option<f64> {
+pub fn quantile_seconds(times: &DurationHistogram, quantile: f64) -> Option<f64> {
     let ms = if quantile < 1.0 { times.quantile_ms(quantile) } else { times.max_ms() };
     ms.map(seconds)
 }
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::fixtures::reading;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::Conclusion;
+    use stentor_core::tally::OutcomeEvent;
 
     #[test]
     fn a_run_is_complete_when_everything_is_enqueued_and_nothing_is_pending() {
@@ -168,7 +168,7 @@ mod tests {
     fn clocks_that_differ_give_no_negative_duration() {
         let mut ahead = reading(2, 0);
         for concluded_at in [700_000, 400_000] {
-            ahead.tally.count(&Conclusion {
+            ahead.tally.count(&OutcomeEvent {
                 outcome: Outcome::Sent,
                 created_at: Some(900_000),
                 concluded_at: Some(concluded_at),

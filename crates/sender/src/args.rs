@@ -1,53 +1,56 @@
-//! The command line, and the checked settings it comes to.
+//! The command line of the sender.
 
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use stentor_cli::VERSION;
 use stentor_cli::{SharedArgs, UsageError, examples, full_ending, number_within};
-use stentor_core::delivery::{DeliveryModel, FailureRate, MAX_MEAN_WAIT, MAX_SPREAD, Shape, Wait};
+use stentor_core::delivery::{
+    DeliveryModel, DistributionKind, FailureRate, MAX_MEAN_WAIT, MAX_SPREAD, WaitDistribution,
+};
 
-use crate::ending::{FailureLimit, Patience};
+use crate::stop::{FailureLimit, IdlePolicy};
 
-/// Take messages from the queue and play their delivery: wait, then succeed or fail
+/// Receive messages from SQS and simulate their delivery: wait, then succeed or fail
 ///
-/// Start as many senders as you like, on as many machines as you like; they share the queue. A sender ends by
-/// itself when the queue is empty.
+/// Start any number of senders on any number of machines: they share the queue. A sender exits when the queue is
+/// empty.
 #[derive(Debug, Clone, Parser)]
 #[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, EXITS))]
 pub struct Args {
-    /// How long a delivery takes on average, 0 to 36000 seconds
+    /// Mean delivery time in seconds, 0 to 36000
     #[arg(short, long, value_name = "SECONDS", default_value_t = 0.5, allow_negative_numbers = true, value_parser = parse_mean, help_heading = DELIVERY)]
     pub wait: f64,
-    /// How many deliveries fail: a share from 0 to 1, or 0% to 100%
+    /// Share of deliveries that fail: 0 to 1, or 0% to 100%
     #[arg(short, long, value_name = "RATE", default_value = "0.1", allow_negative_numbers = true, help_heading = DELIVERY)]
     pub failure_rate: FailureRate,
-    /// How many deliveries are under way at once, 1 to 50000
+    /// Maximum number of concurrent deliveries, 1 to 50000
     #[arg(short, long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=50_000), help_heading = DELIVERY)]
     pub concurrency: u32,
-    /// How the waits spread around their mean
-    #[arg(long, value_enum, value_name = "SHAPE", default_value_t = Distribution::Normal, help_heading = DELIVERY)]
-    pub distribution: Distribution,
+    /// Distribution of the wait time
+    #[arg(long, value_name = "NAME", default_value_t = DistributionKind::Normal, value_parser = distribution_parser(), help_heading = DELIVERY)]
+    pub distribution: DistributionKind,
     /// Standard deviation of normal and lognormal waits, as a share of the mean, 0 to 10
     #[arg(long, value_name = "SHARE", default_value_t = 0.25, allow_negative_numbers = true, value_parser = parse_spread, help_heading = DELIVERY)]
     pub spread: f64,
-    /// How often a message is tried before it counts as failed, 1 to 9; a failed try goes back to the queue
+    /// Maximum delivery attempts per message, 1 to 9; a failed attempt returns the message to the queue
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=9), help_heading = DELIVERY)]
     pub max_attempts: u32,
-    /// Die (exit 3) when this share of the own deliveries has failed: the sender that hit its limit
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = END)]
+    /// Exit with status 3 once this share of this sender's deliveries has failed
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = EXIT)]
     pub max_failure_rate: Option<FailureRate>,
-    /// Judge --max-failure-rate from this many deliveries on
-    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..), help_heading = END)]
+    /// Minimum number of deliveries before --max-failure-rate applies
+    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..), help_heading = EXIT)]
     pub min_sample: u64,
-    /// End after this many seconds without a message, if the queue says it is empty [default: when all of the
-    /// run is accounted for]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_idle, conflicts_with = "forever", help_heading = END)]
+    /// Exit after this many seconds without a message while the queue is empty [default: exit once every message of
+    /// the run has an outcome]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_idle, conflicts_with = "forever", help_heading = EXIT)]
     pub idle_timeout: Option<f64>,
-    /// Stay when the queue is empty
-    #[arg(long, help_heading = END)]
+    /// Keep running when the queue is empty
+    #[arg(long, help_heading = EXIT)]
     pub forever: bool,
-    /// Play each message the same way in every rehearsal of this seed [default: a random one]
+    /// Seed for the random generator; the same seed gives the same deliveries [default: random]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, help_heading = DELIVERY)]
     pub seed: Option<u64>,
     #[command(flatten)]
@@ -56,46 +59,26 @@ pub struct Args {
 }
 
 const DELIVERY: &str = "Delivery";
-const END: &str = "Ending";
+const EXIT: &str = "Exit conditions";
 
 const EXAMPLES: &[(&str, &str)] = &[
-    ("sender -w 0.5 -f 0.1", "half a second a message, one in ten fails"),
-    ("sender -w 2 -f 5% -c 500 --local", "500 at once, on the local emulator"),
-    ("sender --max-failure-rate 50%", "die once half of the own deliveries failed"),
+    ("sender -w 0.5 -f 0.1", "0.5 s per delivery, one in ten fails"),
+    ("sender -w 2 -f 5% -c 500 --local", "500 concurrent deliveries, local emulator"),
+    ("sender --max-failure-rate 50%", "exit once half of the deliveries failed"),
 ];
 
-const EXITS: &[(&str, &str)] = &[("3", "hit its --max-failure-rate")];
+const EXITS: &[(&str, &str)] = &[("3", "reached --max-failure-rate")];
 
-/// The shapes a user may choose from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Distribution {
-    /// Around the mean, cut at 0 and twice the mean
-    Normal,
-    /// Many short waits, a few long ones
-    Exponential,
-    /// Around the mean, with a long tail
-    Lognormal,
-    /// Anything from 0 to twice the mean
-    Uniform,
-    /// Always the mean
-    Constant,
-}
-
-impl From<Distribution> for Shape {
-    fn from(distribution: Distribution) -> Self {
-        match distribution {
-            Distribution::Normal => Self::Normal,
-            Distribution::Exponential => Self::Exponential,
-            Distribution::Lognormal => Self::Lognormal,
-            Distribution::Uniform => Self::Uniform,
-            Distribution::Constant => Self::Constant,
-        }
-    }
+/// Parses the name of a distribution; the help lists all with their descriptions.
+fn distribution_parser() -> impl TypedValueParser<Value = DistributionKind> {
+    let values = DistributionKind::ALL.map(|kind| PossibleValue::new(kind.name()).help(kind.description()));
+    PossibleValuesParser::new(values).try_map(|name| name.parse())
 }
 
 impl Args {
-    pub(crate) fn provider(&self) -> Result<DeliveryModel, UsageError> {
-        let wait = Wait::new(self.wait, self.distribution.into(), self.spread)
+    /// Returns the delivery model, with a random seed unless the user gave one.
+    pub(crate) fn delivery_model(&self) -> Result<DeliveryModel, UsageError> {
+        let wait = WaitDistribution::new(self.distribution, self.wait, self.spread)
             .map_err(|error| UsageError(format!("--wait and --spread: {error}")))?;
         let seed = self.seed.unwrap_or_else(rand::random);
         Ok(DeliveryModel { wait, failure_rate: self.failure_rate, seed })
@@ -105,11 +88,11 @@ impl Args {
         self.max_failure_rate.map(|rate| FailureLimit { rate, min_sample: self.min_sample })
     }
 
-    pub(crate) fn patience(&self) -> Patience {
+    pub(crate) fn idle_policy(&self) -> IdlePolicy {
         match (self.forever, self.idle_timeout) {
-            (true, _) => Patience::Forever,
-            (false, Some(seconds)) => Patience::Idle(Duration::from_secs_f64(seconds)),
-            (false, None) => Patience::UntilAccountedFor,
+            (true, _) => IdlePolicy::KeepRunning,
+            (false, Some(seconds)) => IdlePolicy::StopAfter(Duration::from_secs_f64(seconds)),
+            (false, None) => IdlePolicy::UntilRunsComplete,
         }
     }
 }
@@ -123,7 +106,7 @@ fn parse_spread(text: &str) -> Result<f64, String> {
 }
 
 fn parse_idle(text: &str) -> Result<f64, String> {
-    number_within(text, 0.0..=604_800.0, "seconds from 0 to 604,800, a week")
+    number_within(text, 0.0..=604_800.0, "seconds from 0 to 604,800 (a week)")
 }
 
 #[cfg(test)]
@@ -132,12 +115,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_consistent() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn values_outside_the_ranges_are_refused() {
+    fn values_out_of_range_are_rejected() {
         for line in [
             "-w -1",
             "-w nan",
@@ -163,7 +146,7 @@ mod tests {
         }
         for line in ["-w 0", "-w 36000", "-f 100%", "-c 50000", "--max-attempts 9", "--idle-timeout 0.5"] {
             let args = Args::try_parse_from(format!("sender {line}").split(' ')).unwrap();
-            assert!(args.provider().is_ok(), "{line}");
+            assert!(args.delivery_model().is_ok(), "{line}");
         }
     }
 }

@@ -1,78 +1,94 @@
-//! Plays the delivery of one message, when a slot is free.
+//! The second stage: simulates the delivery of each message as soon as a slot is free.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use stentor_aws::clock::now_ms;
 use stentor_core::delivery::{DeliveryModel, Outcome};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::hands::Held;
+use crate::in_flight::InFlightMessage;
+use crate::settlement::Settlement;
 
-/// The longest a failed try waits for the next, seconds.
-const LONGEST_BACKOFF: u64 = 60;
+/// The longest backoff after a failed attempt, seconds.
+const MAX_BACKOFF: u64 = 60;
 
-/// A message whose delivery has ended for good.
+/// A message after its last delivery attempt.
 #[derive(Debug)]
 pub(crate) struct Delivered {
-    pub held: Held,
+    pub in_flight: InFlightMessage,
     pub outcome: Outcome,
-    /// When it ended, ms since the epoch.
+    /// Duration of the attempt, ms.
+    pub delivery_ms: u64,
+    /// Time of the outcome, ms since the epoch.
     pub at: u64,
-    /// How long it took, ms.
-    pub took_ms: u64,
 }
 
-/// Where messages are delivered.
-#[derive(Debug, Clone)]
-pub(crate) struct Deliveries {
-    pub provider: DeliveryModel,
-    /// Tries before a message counts as failed.
+/// The delivery stage.
+#[derive(Debug)]
+pub(crate) struct DeliveryStage {
+    pub model: DeliveryModel,
+    /// Attempts before a message counts as failed.
     pub max_attempts: u32,
-    /// One permit a delivery at once.
-    pub slots: Rc<Semaphore>,
-    pub ending: CancellationToken,
-    pub delivered: mpsc::UnboundedSender<Delivered>,
+    /// One permit for each concurrent delivery.
+    pub slots: Semaphore,
+    pub stop: CancellationToken,
 }
 
-impl Deliveries {
-    /// Plays one delivery. Where the sender ends first, the message goes back.
-    pub(crate) async fn deliver(self, held: Held) {
-        tokio::select! {
-            biased;
-            () = self.ending.cancelled() => {}
-            () = self.play(held) => {}
+impl DeliveryStage {
+    /// Delivers each message in a task. Releases those that are unfinished when `stop` is cancelled.
+    pub(crate) async fn run(
+        self,
+        mut input: UnboundedReceiver<InFlightMessage>,
+        output: UnboundedSender<Delivered>,
+    ) {
+        let stage = Rc::new(self);
+        while let Some(message) = input.recv().await {
+            let (stage, output) = (Rc::clone(&stage), output.clone());
+            spawn_local(async move {
+                tokio::select! {
+                    biased;
+                    () = stage.stop.cancelled() => {}
+                    delivered = stage.deliver(message) => {
+                        if let Some(delivered) = delivered {
+                            // The outcome stage ends after the last delivery.
+                            let _ = output.send(delivered);
+                        }
+                    }
+                }
+            });
         }
     }
 
-    async fn play(&self, mut held: Held) {
-        let Ok(slot) = self.slots.acquire().await else { return };
-        let attempt = held.receive_count().min(self.max_attempts);
-        let delivery = self.provider.delivery(held.id(), attempt);
+    /// Runs one delivery attempt. Returns `None` if it failed and the message was released for another attempt.
+    async fn deliver(&self, mut message: InFlightMessage) -> Option<Delivered> {
+        let slot = self.slots.acquire().await.ok()?;
+        let attempt = message.attempt().min(self.max_attempts);
+        let planned = self.model.plan_delivery(message.id(), attempt);
         let start = Instant::now();
-        if !delivery.wait.is_zero() {
-            sleep(delivery.wait).await;
+        if !planned.wait.is_zero() {
+            sleep(planned.wait).await;
         }
-        let took = start.elapsed();
+        let delivery_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         drop(slot);
-        held.delivered();
-        if delivery.outcome == Outcome::Failed && held.receive_count() < self.max_attempts {
-            let backoff = backoff(held.receive_count());
-            return held.give_back(backoff);
+        message.end_delivery();
+        if planned.outcome == Outcome::Failed && message.attempt() < self.max_attempts {
+            let backoff = backoff(message.attempt());
+            message.settle(Settlement::ReleaseAfter(backoff));
+            return None;
         }
-        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let delivered = Delivered { held, outcome: delivery.outcome, at: now_ms(), took_ms };
-        // The receiver lives until all deliveries are over.
-        let _ = self.delivered.send(delivered);
+        Some(Delivered { in_flight: message, outcome: planned.outcome, delivery_ms, at: now_ms() })
     }
 }
 
-/// How long a message rests after its `attempt`-th try failed: 1 s, 2 s, 4 s …
+/// Computes the time between a failed attempt and the next: 1 s, 2 s, 4 s …
 fn backoff(attempt: u32) -> Duration {
-    let seconds = 1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(LONGEST_BACKOFF);
-    Duration::from_secs(seconds.clamp(1, LONGEST_BACKOFF))
+    let seconds = 1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(MAX_BACKOFF);
+    Duration::from_secs(seconds.clamp(1, MAX_BACKOFF))
 }
 
 #[cfg(test)]
@@ -80,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_try_rests_longer_each_time() {
+    fn the_backoff_doubles_up_to_its_maximum() {
         assert_eq!([1, 2, 3, 6, 7, 100].map(|attempt| backoff(attempt).as_secs()), [1, 2, 4, 32, 60, 60]);
     }
 }

@@ -1,5 +1,6 @@
-//! The sign of life that the monitor shows.
+//! The heartbeat and the usage records of a sender, which the monitor shows.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,81 +12,73 @@ use stentor_aws::{MetricsTable, Session};
 use stentor_core::usage::ProgramKind;
 use tokio::time::sleep;
 
-use crate::counts::Counts;
-use crate::hands::Hands;
-use crate::seen::Seen;
+use crate::activity::RunActivity;
+use crate::counters::SenderCounters;
 
-const BEAT_EVERY: Duration = Duration::from_secs(5);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How many signs of life go by from one account of what was spent to the next: a minute.
-const BEATS_AN_ACCOUNT: u64 = 12;
+/// The number of heartbeats between two usage records: a minute.
+const HEARTBEATS_PER_USAGE: u64 = 12;
 
-/// What is told of this sender.
+/// Writes the heartbeat and the usage records. A write that fails is only logged: a sender can work without them.
 #[derive(Debug)]
 pub(crate) struct HeartbeatWriter {
     pub session: Arc<Session>,
     pub metrics: MetricsTable,
-    pub seen: Rc<Seen>,
-    pub counts: Rc<Counts>,
-    /// The first sign: the settings, and no counts yet.
-    pub beat: Heartbeat,
+    pub activity: Rc<RefCell<RunActivity>>,
+    pub counters: Rc<RefCell<SenderCounters>>,
+    /// The first heartbeat, with the sender's settings.
+    pub initial: Heartbeat,
 }
 
 impl HeartbeatWriter {
-    /// Leaves a sign of life every few seconds, after the first, for ever.
-    pub(crate) async fn run(&self, hands: &Hands) -> Infallible {
-        let (mut beats, mut accounts) = (0, 0);
+    /// Writes a heartbeat every few seconds, for ever. The first is written elsewhere, before the start.
+    pub(crate) async fn run(&self) -> Infallible {
+        let (mut heartbeats, mut runs) = (0, 0);
         loop {
-            sleep(BEAT_EVERY).await;
-            self.leave(&self.now(hands.released())).await;
-            beats += 1;
-            // A run soon learns of a sender that works on it, should that not live to tell more.
-            if beats == BEATS_AN_ACCOUNT || self.seen.messages().len() > accounts {
-                accounts = self.account(false).await;
-                beats = 0;
+            sleep(HEARTBEAT_INTERVAL).await;
+            self.write(&self.current()).await;
+            heartbeats += 1;
+            // A new run gets a record at once, in case this sender does not live to write another.
+            if heartbeats == HEARTBEATS_PER_USAGE || self.activity.borrow().received.len() > runs {
+                runs = self.write_usage(false).await;
+                heartbeats = 0;
             }
         }
     }
 
-    /// The last sign: this sender has ended.
-    pub(crate) async fn end(&self, released: u64) {
-        let beat = self.now(released);
-        self.leave(&Heartbeat { ended_at: Some(beat.seen_at), ..beat }).await;
-        self.account(true).await;
+    /// Writes the last heartbeat and usage records: the sender has ended.
+    pub(crate) async fn finish(&self) {
+        let heartbeat = self.current();
+        self.write(&Heartbeat { ended_at: Some(heartbeat.seen_at), ..heartbeat }).await;
+        self.write_usage(true).await;
     }
 
-    /// Says in each run's partition what was spent on it: all of it, in proportion to the messages that came. Returns how
-    /// many runs there are.
-    async fn account(&self, has_ended: bool) -> usize {
+    /// Divides the usage among the runs, in proportion to the messages received, and writes a record for each.
+    /// Returns the number of runs.
+    async fn write_usage(&self, has_ended: bool) -> usize {
         let usage = self.session.usage();
-        let messages = self.seen.messages();
-        let (runs, all) = (messages.len(), messages.values().sum());
-        for (run, some) in messages {
-            let share = usage.share(some, all);
-            let spent =
-                self.metrics.put_usage(run, ProgramKind::Sender, &self.beat.sender, &share, has_ended).await;
-            if let Err(error) = spent {
-                tracing::warn!("what run {run} has cost could not be written to the table: {error}");
+        let received = self.activity.borrow().received.clone();
+        let (runs, total) = (received.len(), received.values().sum());
+        for (run, messages) in received {
+            let usage = usage.prorate(messages, total);
+            let sender = &self.initial.sender;
+            let written = self.metrics.put_usage(run, ProgramKind::Sender, sender, &usage, has_ended).await;
+            if let Err(error) = written {
+                tracing::warn!("cannot write the usage record of run {run}: {error}");
             }
         }
         runs
     }
 
-    /// Signs of life are for show: without them a sender does its work all the same.
-    async fn leave(&self, beat: &Heartbeat) {
-        if let Err(error) = self.metrics.put_heartbeat(beat).await {
-            tracing::warn!("no sign of life could be left for the monitor: {error}");
+    async fn write(&self, heartbeat: &Heartbeat) {
+        if let Err(error) = self.metrics.put_heartbeat(heartbeat).await {
+            tracing::warn!("cannot write the heartbeat for the monitor: {error}");
         }
     }
 
-    fn now(&self, released: u64) -> Heartbeat {
-        Heartbeat {
-            seen_at: now_ms(),
-            sent: self.counts.sent(),
-            failed: self.counts.failed(),
-            duplicates: self.counts.duplicates(),
-            released,
-            ..self.beat.clone()
-        }
+    fn current(&self) -> Heartbeat {
+        let SenderCounters { sent, failed, duplicates, released, .. } = *self.counters.borrow();
+        Heartbeat { seen_at: now_ms(), sent, failed, duplicates, released, ..self.initial.clone() }
     }
 }

@@ -1,8 +1,8 @@
-//! Takes messages from the queue, as many as the appetite says, and hands them to the deliveries.
+//! The first stage: receives messages from the queue and passes on those to be delivered.
 //!
-//! A message that may have been concluded before is looked up first. What is no message, or has no item in the
-//! table, goes back: after ten receives the queue lays it with the dead letters.
+//! A message that may have an outcome already is looked up in the table first.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,130 +12,133 @@ use stentor_aws::queue::ReceivedMessage;
 use stentor_aws::{Error, MessagesTable, Queue};
 use stentor_core::delivery::Status;
 use stentor_core::message::{MessageRecord, QueueMessage};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::appetite::{Appetite, Load};
-use crate::counts::Counts;
-use crate::hands::{Hands, Held};
-use crate::seen::Seen;
+use crate::activity::RunActivity;
+use crate::counters::SenderCounters;
+use crate::in_flight::{InFlight, InFlightMessage};
+use crate::prefetch::{PipelineLoad, PrefetchPolicy};
+use crate::settlement::Settlement;
 
-/// How long a receive waits for a first message. An open receive is awaited when the sender stops, so this
-/// is also how long that may take.
+/// How long a receive waits for a first message. A shutdown waits for open receives, so it takes as long.
 const LONG_POLL: Duration = Duration::from_secs(2);
 
-/// How soon others see again what this sender can do nothing with.
-pub(crate) const HANDED_BACK_IN: Duration = Duration::from_secs(1);
-
-/// What the intake works with.
+/// The intake stage.
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub queue: Queue,
     pub messages: MessagesTable,
-    pub hands: Rc<Hands>,
-    pub counts: Rc<Counts>,
-    pub seen: Rc<Seen>,
-    /// How long what comes stays invisible to others.
-    pub visibility: Duration,
+    pub in_flight: Rc<InFlight>,
+    pub counters: Rc<RefCell<SenderCounters>>,
+    pub activity: Rc<RefCell<RunActivity>>,
+    pub prefetch: PrefetchPolicy,
+    pub visibility_timeout: Duration,
+    pub stop: CancellationToken,
+}
+
+/// The result of one receive.
+#[derive(Debug)]
+struct ReceiveResult {
+    requested: usize,
+    returned: usize,
+    /// The messages to deliver among those returned.
+    messages: Vec<InFlightMessage>,
 }
 
 impl Intake {
-    /// Takes messages until the wish to end; whatever an open receive still brings goes back. `deliver` gets
-    /// each message that is to be delivered.
-    pub(crate) async fn run(
-        &self,
-        mut appetite: Appetite,
-        ending: &CancellationToken,
-        deliver: impl Fn(Held),
-    ) -> Result<(), Error> {
+    /// Receives until `stop` is cancelled. Messages from receives that are open then are released.
+    pub(crate) async fn run(self, output: UnboundedSender<InFlightMessage>) -> Result<(), Error> {
+        let mut prefetch = self.prefetch.clone();
         let mut receives = FuturesUnordered::new();
-        let mut asked_for = 0;
-        while !ending.is_cancelled() {
-            let load = Load {
-                undelivered: self.hands.undelivered(),
-                in_hand: self.hands.len() + self.hands.unsettled(),
-                asked_for,
+        let mut requested = 0;
+        while !self.stop.is_cancelled() {
+            let load = PipelineLoad {
+                undelivered: self.in_flight.undelivered(),
+                unfinished: self.in_flight.len() + self.in_flight.unsettled(),
+                requested,
                 receives: receives.len(),
             };
-            if let Some(bite) = appetite.bite(load) {
-                asked_for += bite;
-                receives.push(self.receive(bite));
+            if let Some(batch_size) = prefetch.batch_size(load) {
+                requested += batch_size;
+                receives.push(self.receive(batch_size));
                 continue;
             }
             tokio::select! {
-                Some(received) = receives.next() => {
-                    let (asked, got, held) = received?;
-                    asked_for -= asked;
-                    appetite.learn(asked, got);
-                    held.into_iter().for_each(&deliver);
+                Some(result) = receives.next() => {
+                    let result: ReceiveResult = result?;
+                    requested -= result.requested;
+                    prefetch.observe(result.requested, result.returned);
+                    for message in result.messages {
+                        // A message that cannot be sent is dropped, which releases it.
+                        let _ = output.send(message);
+                    }
                 }
-                () = self.hands.changed() => {}
-                () = ending.cancelled() => {}
+                () = self.in_flight.changed() => {}
+                () = self.stop.cancelled() => {}
             }
         }
-        while let Some(received) = receives.next().await {
-            let (_, _, held) = received?;
-            drop(held);
+        while let Some(result) = receives.next().await {
+            drop(result?);
         }
         Ok(())
     }
 
-    /// One receive: how many were asked for, how many came, and those that are to be delivered.
-    async fn receive(&self, bite: usize) -> Result<(usize, usize, Vec<Held>), Error> {
+    async fn receive(&self, batch_size: usize) -> Result<ReceiveResult, Error> {
         let received_at = Instant::now();
-        let received = self.queue.receive(bite, LONG_POLL, self.visibility).await?;
-        let got = received.len();
-        if got > 0 {
-            self.seen.something();
+        let batch = self.queue.receive(batch_size, LONG_POLL, self.visibility_timeout).await?;
+        let returned = batch.len();
+        if returned > 0 {
+            self.activity.borrow_mut().last_received_at = Instant::now();
         }
-        let (doubtful, mut fresh): (Vec<_>, Vec<_>) = received
-            .into_iter()
-            .filter_map(|received| self.open(received, received_at))
-            .partition(|(_, doubtful)| *doubtful);
-        fresh.extend(
-            self.sort_out(doubtful.into_iter().map(|(held, _)| held).collect())
-                .await?
-                .into_iter()
-                .map(|held| (held, false)),
-        );
-        Ok((bite, got, fresh.into_iter().map(|(held, _)| held).collect()))
+        let (mut messages, mut unsure) = (Vec::with_capacity(returned), Vec::new());
+        for message in batch {
+            if let Some((message, may_have_outcome)) = self.accept(message, received_at) {
+                if may_have_outcome { unsure.push(message) } else { messages.push(message) }
+            }
+        }
+        messages.extend(self.retain_pending(unsure).await?);
+        Ok(ReceiveResult { requested: batch_size, returned, messages })
     }
 
-    /// Takes a message in hand, and says whether it may have been concluded before.
-    fn open(&self, received: ReceivedMessage, received_at: Instant) -> Option<(Held, bool)> {
+    /// Parses a message and adds it to the set. Returns it with whether it may have an outcome already, or `None`
+    /// for an invalid body or a message that is in flight already.
+    fn accept(&self, received: ReceivedMessage, received_at: Instant) -> Option<(InFlightMessage, bool)> {
         let ReceivedMessage { body, receipt, receive_count } = received;
-        let envelope = match QueueMessage::from_json(&body) {
-            Ok(envelope) => envelope,
+        let body = match QueueMessage::from_json(&body) {
+            Ok(body) => body,
             Err(error) => {
-                self.seen.warn_of_garbage(&error);
-                self.hands.pass_on(receipt, HANDED_BACK_IN);
+                self.activity.borrow_mut().warn_invalid_body(&error);
+                self.in_flight.settle(receipt, Settlement::RELEASE_UNUSABLE);
                 return None;
             }
         };
-        let id = envelope.message.id;
-        self.seen.run(id.run());
-        let doubtful = receive_count > 1 || envelope.possibly_repeated;
-        Some((self.hands.take(id, receipt, receive_count, received_at, self.visibility)?, doubtful))
+        let id = body.message.id;
+        *self.activity.borrow_mut().received.entry(id.run()).or_default() += 1;
+        let expires_at = received_at + self.visibility_timeout;
+        let message = self.in_flight.add(id, receive_count, receipt, received_at, expires_at)?;
+        Some((message, receive_count > 1 || body.possibly_repeated))
     }
 
-    /// Looks messages up, and keeps those that are still pending.
-    async fn sort_out(&self, doubtful: Vec<Held>) -> Result<Vec<Held>, Error> {
-        if doubtful.is_empty() {
-            return Ok(doubtful);
+    /// Looks the messages up in the table, and settles those that are not pending.
+    async fn retain_pending(&self, messages: Vec<InFlightMessage>) -> Result<Vec<InFlightMessage>, Error> {
+        if messages.is_empty() {
+            return Ok(messages);
         }
-        let ids: Vec<_> = doubtful.iter().map(Held::id).collect();
-        let standings = self.messages.get_messages(&ids).await?;
+        let ids: Vec<_> = messages.iter().map(InFlightMessage::id).collect();
+        let records = self.messages.get_messages(&ids).await?;
         let mut pending = Vec::new();
-        for (held, standing) in doubtful.into_iter().zip(standings) {
-            match standing {
-                Some(MessageRecord { status: Some(Status::Pending), .. }) => pending.push(held),
-                Some(MessageRecord { status: Some(Status::Sent | Status::Failed), .. }) => {
-                    self.counts.duplicate();
-                    held.delete();
+        for (message, record) in messages.into_iter().zip(records) {
+            match record.and_then(|MessageRecord { status, .. }| status) {
+                Some(Status::Pending) => pending.push(message),
+                Some(Status::Sent | Status::Failed) => {
+                    self.counters.borrow_mut().duplicates += 1;
+                    message.settle(Settlement::Delete);
                 }
-                Some(MessageRecord { status: None, .. }) | None => {
-                    self.seen.warn_of_missing(held.id());
-                    held.give_back(HANDED_BACK_IN);
+                None => {
+                    self.activity.borrow_mut().warn_missing_item(message.id());
+                    message.settle(Settlement::RELEASE_UNUSABLE);
                 }
             }
         }

@@ -1,147 +1,162 @@
-//! The sender: takes messages from the queue and plays their delivery.
+//! The sender: receives messages from the queue and simulates their delivery.
 //!
-//! A message goes through `rooms` joined by channels: `intake → delivery → conclusion → acknowledgement`. What is
-//! in `hands` moves through them by value; `keeping` keeps it invisible to others meanwhile. `appetite` says how
-//! much is taken, `ending` when it is over.
+//! [`pipeline`] has the path of a message, one stage a module: `intake → delivery → outcome → settlement`.
+//! [`in_flight`] owns the messages on that path and [`visibility`] extends their leases. [`prefetch`] decides how much
+//! to receive, and [`stop`] when the sender exits.
 
-mod acknowledgement;
-mod appetite;
+mod activity;
 mod args;
 mod batching;
-mod conclusion;
-mod counts;
+mod counters;
 mod delivery;
-mod ending;
-mod hands;
 mod heartbeat;
+mod in_flight;
 mod intake;
-mod keeping;
+mod outcome;
+mod pipeline;
+mod prefetch;
 mod progress;
-mod rooms;
-mod seen;
+mod settlement;
+mod stop;
 mod summary;
+mod visibility;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use args::Args;
-use ending::Ending;
 use heartbeat::HeartbeatWriter;
+use pipeline::{Pipeline, PipelineConfig};
 use progress::Progress;
-use rooms::{Furnishing, Rooms};
 use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::Heartbeat;
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
-use stentor_cli::{ProgressLine, Shutdown, print_line, status};
+use stentor_cli::{ProgressLine, Shutdown, format, print_line, status};
 use stentor_core::run::RunId;
-use summary::{Reason, Summary};
+use stop::{StopCondition, StopReason};
+use summary::Summary;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// The exit code of a sender that hit its failure limit.
-const FAILURE_LIMIT: u8 = 3;
+/// The exit status of a sender that reached its failure limit.
+const FAILURE_LIMIT_STATUS: u8 = 3;
 
-/// A queue without a visibility timeout would hand out every message again at once.
-const SHORTEST_VISIBILITY: Duration = Duration::from_secs(1);
+/// The shortest visibility timeout. With none, a queue would return a message again at once.
+const MIN_VISIBILITY: Duration = Duration::from_secs(1);
 
-/// How long a sender that cannot go on tries to give back what it holds; else it comes back by itself.
-const LAST_EFFORT: Duration = Duration::from_secs(5);
+/// How long a sender that failed tries to release its messages. Otherwise their visibility timeout does it.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sends until there is nothing left, a limit is hit, or a signal comes; returns the exit code.
+/// Runs a sender until the queue is empty, its failure limit is reached or a signal arrives. Prints its result and
+/// returns the exit status.
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
-    let provider = args.provider()?;
+    let model = args.delivery_model()?;
     let start = Instant::now();
     let started_at = now_ms();
-    // Senders have names of the same kind as runs: unique, and in the order of their start.
+    // A ULID as of a run: unique, and sorted by the time of the start.
     let sender = RunId::from_parts(started_at, rand::random()).to_string();
-    let beat = first_beat(&args, &sender, started_at);
-    let Some(stage) = shutdown.or_shutdown(Stage::prepare(destination, shutdown.token(), &beat)).await else {
+    let initial = initial_heartbeat(&args, &sender, started_at);
+    let connecting = Connections::open(destination, shutdown.token(), &initial);
+    let Some(connections) = shutdown.or_shutdown(connecting).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };
-    let Stage { session, queue, messages, metrics, visibility } = stage?;
+    let Connections { session, queue, messages, metrics, visibility_timeout } = connections?;
     if !args.shared.quiet {
-        status(&format!("sender {sender} takes from {}", queue.name()));
+        status(&format!("sender {sender} receives from {}", queue.name()));
     }
 
-    let mut rooms = Rooms::open(&Furnishing {
+    let pipeline = Pipeline::start(PipelineConfig {
         queue: queue.clone(),
         messages,
-        provider,
-        slots: args.concurrency as usize,
+        model,
+        concurrency: args.concurrency as usize,
         max_attempts: args.max_attempts,
         failure_limit: args.failure_limit(),
-        visibility,
+        visibility_timeout,
         sender: sender.clone(),
     });
-    let counts = Rc::clone(&rooms.counts);
+    let counters = Rc::clone(&pipeline.counters);
     let heartbeat = HeartbeatWriter {
         session: Arc::clone(&session),
         metrics: metrics.clone(),
-        counts: Rc::clone(&counts),
-        seen: Rc::clone(&rooms.seen),
-        beat,
+        activity: Rc::clone(&pipeline.activity),
+        counters: Rc::clone(&counters),
+        initial,
     };
-    let hands = Rc::clone(&rooms.hands);
-    let (seen, patience) = (Rc::clone(&rooms.seen), args.patience());
-    let ending = Ending { queue, metrics, hands: Rc::clone(&hands), seen, patience, visibility };
-    let live = ProgressLine::line("delivering", args.shared.quiet);
-    let mut progress = Progress::default();
-    let reason = tokio::select! {
-        drained = ending.drained() => drained.map(|()| Reason::Drained),
-        hit = rooms.limit_hit() => hit.map(|()| Reason::FailureRate),
-        () = shutdown.wait() => Ok(Reason::Signal),
-        never = heartbeat.run(&hands) => match never {},
-        never = live.refresh(|| progress.line(start.elapsed(), &counts, hands.len())) => match never {},
-    };
-    drop((ending, hands, live));
+    let stop_condition =
+        StopCondition { queue, metrics, idle_policy: args.idle_policy(), visibility_timeout };
+    let reason =
+        wait_for_stop(&pipeline, &stop_condition, &heartbeat, &shutdown, start, args.shared.quiet).await;
     let reason = match reason {
         Ok(reason) => reason,
         Err(error) => {
-            // It may well fail too; the first error is what matters.
-            let _ = timeout(LAST_EFFORT, rooms.empty()).await;
+            // The shutdown may fail too; the first error is the one to report.
+            let _ = timeout(SHUTDOWN_TIMEOUT, pipeline.shut_down()).await;
             return Err(error.into());
         }
     };
 
-    let released = rooms.empty().await?;
-    heartbeat.end(released).await;
-    let summary = Summary::new(&sender, &counts, released, start.elapsed(), reason, session.usage());
-    print_line(&if args.shared.json { summary.json() } else { summary.line() })?;
+    pipeline.shut_down().await?;
+    heartbeat.finish().await;
+    let summary = Summary::new(&sender, counters.borrow().clone(), start.elapsed(), reason, session.usage());
+    print_line(&if args.shared.json { format::json_line(&summary) } else { summary.line() })?;
     Ok(match reason {
-        Reason::Drained => 0,
-        Reason::FailureRate => FAILURE_LIMIT,
-        Reason::Signal => shutdown.code().unwrap_or(0),
+        StopReason::Drained => 0,
+        StopReason::FailureRate => FAILURE_LIMIT_STATUS,
+        StopReason::Signal => shutdown.code().unwrap_or(0),
     })
 }
 
-/// What a sender works with, once all of it is known to be there.
-struct Stage {
+/// Shows the progress and writes heartbeats until the sender must stop. Returns an error as soon as a stage has one.
+async fn wait_for_stop(
+    pipeline: &Pipeline,
+    stop_condition: &StopCondition,
+    heartbeat: &HeartbeatWriter,
+    shutdown: &Shutdown,
+    start: Instant,
+    quiet: bool,
+) -> Result<StopReason, Error> {
+    let Pipeline { in_flight, counters, activity, .. } = pipeline;
+    let progress_line = ProgressLine::line("delivering", quiet);
+    let mut progress = Progress::default();
+    tokio::select! {
+        drained = stop_condition.wait_until_drained(in_flight, activity) => drained.map(|()| StopReason::Drained),
+        reached = pipeline.failure_limit_reached() => reached.map(|()| StopReason::FailureRate),
+        () = shutdown.wait() => Ok(StopReason::Signal),
+        never = heartbeat.run() => match never {},
+        never = progress_line.refresh(|| progress.line(start.elapsed(), &counters.borrow(), in_flight.len())) => match never {},
+    }
+}
+
+/// The session, queue and tables of a sender.
+struct Connections {
     session: Arc<Session>,
     queue: Queue,
     messages: MessagesTable,
     metrics: MetricsTable,
-    visibility: Duration,
+    visibility_timeout: Duration,
 }
 
-impl Stage {
-    async fn prepare(
+impl Connections {
+    /// Opens the session, and checks that queue and metrics table exist by writing the first heartbeat.
+    async fn open(
         destination: Destination,
-        ending: CancellationToken,
-        beat: &Heartbeat,
+        shutdown: CancellationToken,
+        initial: &Heartbeat,
     ) -> Result<Self, Error> {
-        let session = Arc::new(Session::open(destination, ending).await?);
+        let session = Arc::new(Session::for_cli(destination, shutdown).await?);
         let queue = Queue::open(&session).await?;
-        let (_, visibility) = queue.attributes().await?;
+        let (_, visibility_timeout) = queue.attributes().await?;
         let metrics = MetricsTable::new(&session);
-        metrics.put_heartbeat(beat).await?;
-        let visibility = visibility.max(SHORTEST_VISIBILITY);
-        Ok(Self { messages: MessagesTable::new(&session), session, queue, metrics, visibility })
+        metrics.put_heartbeat(initial).await?;
+        let visibility_timeout = visibility_timeout.max(MIN_VISIBILITY);
+        Ok(Self { messages: MessagesTable::new(&session), session, queue, metrics, visibility_timeout })
     }
 }
 
-fn first_beat(args: &Args, sender: &str, started_at: u64) -> Heartbeat {
+fn initial_heartbeat(args: &Args, sender: &str, started_at: u64) -> Heartbeat {
     Heartbeat {
         sender: sender.to_owned(),
         started_at,

@@ -1,4 +1,4 @@
-//! The sender's door: see the library.
+//! The program `sender`; see the library of the same name.
 
 use std::process::ExitCode;
 

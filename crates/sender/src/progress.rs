@@ -1,46 +1,45 @@
-//! What the sender says while it works.
+//! The progress line of a sender.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use stentor_cli::format;
 
-use crate::counts::Counts;
+use crate::counters::SenderCounters;
 
-/// Over how long the rate is taken.
-const RATE_OVER: Duration = Duration::from_secs(5);
+/// The period over which the rate is measured.
+const RATE_PERIOD: Duration = Duration::from_secs(5);
 
-/// The line, from one look at the counts to the next.
+/// Computes the progress line. Keeps the samples of the last [`RATE_PERIOD`] for the rate.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// When one looked, since the start, and how many were concluded; the first is as old as the rate reaches back.
-    looks: VecDeque<(Duration, u64)>,
+    /// Time since the start, and outcomes by then; oldest first.
+    samples: VecDeque<(Duration, u64)>,
 }
 
 impl Progress {
-    /// What is done after so long, with so many messages in hand.
-    pub(crate) fn line(&mut self, now: Duration, counts: &Counts, in_hand: usize) -> String {
-        let (sent, failed) = (counts.sent(), counts.failed());
-        let average = counts.average_seconds().map_or("-".to_owned(), |seconds| format!("{seconds:.3} s"));
+    /// Returns the line at `now`, the time since the start.
+    pub(crate) fn line(&mut self, now: Duration, counters: &SenderCounters, in_flight: usize) -> String {
+        let average = counters.average_seconds().map_or("-".to_owned(), |seconds| format!("{seconds:.3} s"));
         format!(
-            "{} sent  {} failed  {average} each  {}/s  {} in hand  {}",
-            format::thousands(sent),
-            format::thousands(failed),
-            format::rate(self.rate(now, sent + failed)),
-            format::thousands(in_hand as u64),
+            "{} sent  {} failed  {average} each  {}/s  {} in flight  {}",
+            format::thousands(counters.sent),
+            format::thousands(counters.failed),
+            format::rate(self.rate(now, counters.outcomes())),
+            format::thousands(in_flight as u64),
             format::duration(now.as_secs_f64()),
         )
     }
 
-    /// Messages a second, lately.
-    fn rate(&mut self, now: Duration, concluded: u64) -> f64 {
-        self.looks.push_back((now, concluded));
-        while self.looks.get(1).is_some_and(|(next, _)| now.saturating_sub(*next) >= RATE_OVER) {
-            self.looks.pop_front();
+    /// Adds a sample, and returns the outcomes per second over the period.
+    fn rate(&mut self, now: Duration, outcomes: u64) -> f64 {
+        self.samples.push_back((now, outcomes));
+        while self.samples.get(1).is_some_and(|(next, _)| now.saturating_sub(*next) >= RATE_PERIOD) {
+            self.samples.pop_front();
         }
-        let (since, before) = self.looks.front().copied().unwrap_or((now, concluded));
+        let (since, before) = self.samples.front().copied().unwrap_or((now, outcomes));
         let seconds = now.saturating_sub(since).as_secs_f64();
-        if seconds > 0.0 { (concluded - before) as f64 / seconds } else { 0.0 }
+        if seconds > 0.0 { (outcomes - before) as f64 / seconds } else { 0.0 }
     }
 }
 
@@ -50,23 +49,23 @@ mod tests {
     use stentor_core::delivery::Outcome;
 
     #[test]
-    fn the_line_tells_counts_average_and_what_is_in_hand() {
-        let (mut progress, counts) = (Progress::default(), Counts::default());
+    fn the_line_has_counts_average_rate_and_messages_in_flight() {
+        let (mut progress, mut counters) = (Progress::default(), SenderCounters::default());
         assert_eq!(
-            progress.line(Duration::ZERO, &counts, 0),
-            "0 sent  0 failed  - each  0.0/s  0 in hand  0.0 s"
+            progress.line(Duration::ZERO, &counters, 0),
+            "0 sent  0 failed  - each  0.0/s  0 in flight  0.0 s"
         );
         for outcome in [Outcome::Sent, Outcome::Sent, Outcome::Failed] {
-            counts.concluded(outcome, 40);
+            counters.record_outcome(outcome, 40);
         }
         assert_eq!(
-            progress.line(Duration::from_secs(1), &counts, 20),
-            "2 sent  1 failed  0.040 s each  3.0/s  20 in hand  1.0 s"
+            progress.line(Duration::from_secs(1), &counters, 20),
+            "2 sent  1 failed  0.040 s each  3.0/s  20 in flight  1.0 s"
         );
     }
 
     #[test]
-    fn the_rate_is_that_of_the_last_seconds_and_its_memory_is_bounded() {
+    fn the_rate_covers_the_last_seconds_and_the_samples_are_bounded() {
         let mut progress = Progress::default();
         let mut rate = 0.0;
         for half in 0..1_000_u64 {
@@ -77,6 +76,6 @@ mod tests {
             }
         }
         assert!(rate.abs() < 1e-9, "{rate}");
-        assert!(progress.looks.len() <= 11, "{}", progress.looks.len());
+        assert!(progress.samples.len() <= 11, "{}", progress.samples.len());
     }
 }

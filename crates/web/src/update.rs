@@ -14,7 +14,7 @@ use stentor_run_view::view::RunView;
 /// Columns of throughput: a pixel or more each on the smallest screen, fine on the largest.
 const THROUGHPUT_COLUMNS: usize = 120;
 
-/// Bars of the delivery durations, which have two significant digits.
+/// Bars of the delivery durations, whose bins are 4 % wide.
 const HISTOGRAM_BARS: usize = 48;
 
 /// What the page shows.
@@ -109,7 +109,7 @@ fn rounded(number: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_core::tally::Broken;
+    use stentor_core::tally::DamagedTally;
     use stentor_run_view::fixtures::{heartbeat, reading, target};
     use stentor_run_view::reading::RunReading;
 
@@ -154,7 +154,7 @@ mod tests {
     fn foreign_text_is_escaped() {
         let mut reading = reading(2_000, 1_500);
         reading.heartbeats = vec![heartbeat("a\u{1b}[2J", 0, 99_000, 1)];
-        reading.damaged.push(Broken { shard: "\u{202e}s".into(), why: "\u{7}".into() });
+        reading.damaged.push(DamagedTally { shard: "\u{202e}s".into(), why: "\u{7}".into() });
         let update = update(Some(reading));
         let snapshot = &update["run"]["snapshot"];
         assert_eq!(snapshot["senders"][0]["sender"], "a\\u{1b}[2J");

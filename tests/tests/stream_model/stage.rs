@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use stentor_core::tally::Tally;
 use stentor_tests::stream::{
     From, INSTANCES, Progress, Script, Shard, Step, Truth, Window, empty_answer, empty_event, event, run_name,
 };
 use stentor_tests::{Function, Invoked, MetricsStandIn};
 
-use crate::reading::{Reading, read};
+use crate::reading::{Expected, read};
 
 /// A table and instances that many scripts are played with, one after the other.
 pub struct Stage {
@@ -140,8 +141,8 @@ impl Play<'_> {
             let Some(number) = of_this_script else { continue };
             let shard = part.strip_prefix("shard#").ok_or_else(|| format!("a strange {part}"))?;
             let (shard, counted) = self.progress.counted(self.truth, shard, &text("checkpoint"))?;
-            let right = Reading::of(shard.conclusions(number, counted));
-            equal(&part, &read(&item["tally"])?, &right)?;
+            let expected = Expected::of(shard.conclusions(number, counted));
+            check(&part, &read(&item["tally"])?, &expected)?;
         }
         Ok(())
     }
@@ -150,18 +151,18 @@ impl Play<'_> {
     fn check_whole_shard(&self, shard: &Shard) -> Result<(), String> {
         for number in 0..self.truth.runs {
             let part = format!("shard#{}", shard.id);
-            let right = Reading::of(shard.conclusions(number, shard.changes.len()));
+            let expected = Expected::of(shard.conclusions(number, shard.changes.len()));
             let item = self.stage.table.item(&run_name(self.story, number), &part);
             let found = match item {
                 Some(item) => read(&item["tally"])?,
-                None => Reading::of(std::iter::empty()),
+                None => Tally::default(),
             };
-            equal(&part, &found, &right)?;
+            check(&part, &found, &expected)?;
         }
         Ok(())
     }
 }
 
-fn equal(part: &str, found: &Reading, right: &Reading) -> Result<(), String> {
-    if found == right { Ok(()) } else { Err(format!("{part} holds {found:?}, and should hold {right:?}")) }
+fn check(part: &str, found: &Tally, expected: &Expected) -> Result<(), String> {
+    expected.check(found).map_err(|error| format!("{part}: {error}"))
 }

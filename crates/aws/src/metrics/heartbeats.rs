@@ -1,4 +1,4 @@
-//! The signs of life that senders leave.
+//! Heartbeats of senders.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,39 +6,39 @@ use super::{Condition, Error, Item, MetricsTable, invalid_data};
 
 const SENDERS: &str = "senders";
 
-/// How long a sign of life stays in the table, seconds: a day.
+/// How long the table keeps a heartbeat, seconds: a day.
 const LIFETIME: u64 = 24 * 3_600;
 
-/// A sender's sign of life, with what it has done so far.
+/// A sender's heartbeat: its settings, and its counts since its start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// Its name.
+    /// ID of the sender.
     pub sender: String,
-    /// When it started, ms since the epoch.
+    /// When the sender started, ms since the epoch.
     pub started_at: u64,
-    /// When it add_write_units this, ms since the epoch.
+    /// When it wrote this heartbeat, ms since the epoch.
     pub seen_at: u64,
-    /// When it ended, ms since the epoch.
+    /// When it ended, ms since the epoch; `None` while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<u64>,
     /// Its mean wait, seconds.
     pub wait: f64,
-    /// The share of its deliveries that fail, 0 to 1.
+    /// Its failure rate, 0 to 1.
     pub failure_rate: f64,
-    /// How many deliveries it plays at once.
+    /// Its maximum of concurrent deliveries.
     pub concurrency: u32,
-    /// Messages it concluded SENT.
+    /// Outcomes SENT that it recorded.
     pub sent: u64,
-    /// Messages it concluded FAILED.
+    /// Outcomes FAILED that it recorded.
     pub failed: u64,
-    /// Messages that it found concluded by another.
+    /// Messages that already had an outcome of another sender.
     pub duplicates: u64,
-    /// Messages it gave back.
+    /// Messages that it released.
     pub released: u64,
 }
 
 impl MetricsTable {
-    /// Leaves a sign of life in the place of the last.
+    /// Replaces the sender's heartbeat.
     pub async fn put_heartbeat(&self, beat: &Heartbeat) -> Result<(), Error> {
         const CALL: &str = "PutItem (sender)";
         let mut item: Item =
@@ -48,7 +48,7 @@ impl MetricsTable {
         self.put(CALL, &item, Condition::None).await.map(drop)
     }
 
-    /// The signs of life in the table, old ones too. One that cannot be read is passed over: it is for show.
+    /// Returns all stored heartbeats, old ones too. An invalid one is skipped: heartbeats are only displayed.
     pub async fn list_heartbeats(&self) -> Result<Vec<Heartbeat>, Error> {
         Ok(self.query(SENDERS).await?.into_iter().filter_map(sender_beat).collect())
     }

@@ -1,16 +1,16 @@
-//! Which runs there are.
+//! The list of runs.
 
 use super::runs::run_record;
 use super::{Error, Item, MetricsTable, Page, RUN, RunRecord, attempt_error, string, text};
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
-/// The most requests for a list; each looks through 1 MB of the table, some hundred runs (Amazon DynamoDB API
+/// Pages of a list, at most; each scans 1 MB of the table, a few hundred runs (Amazon DynamoDB API
 /// Reference, "Scan").
 const MOST_PAGES: usize = 5;
 
 impl MetricsTable {
-    /// The runs of the stack, newest first; some may be missing where there are very many. One that cannot be read is
-    /// passed over.
+    /// Returns the runs of the stack, newest first; some may be missing in a table larger than the scanned pages. An
+    /// invalid run is skipped.
     pub async fn runs(&self) -> Result<Vec<RunRecord>, Error> {
         const CALL: &str = "Scan";
         let page = async |from| {
@@ -34,7 +34,7 @@ impl MetricsTable {
     }
 }
 
-/// The pointer to the latest run has the same part, and is none.
+/// Skips the pointer to the latest run, which has the same sort key.
 fn record(item: Item) -> Option<RunRecord> {
     let run = string(&item, "run")?.parse().ok()?;
     run_record(run, item).ok()

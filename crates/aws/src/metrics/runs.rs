@@ -1,38 +1,38 @@
-//! The items that tell what a run is, how far it is enqueued, and which run is the latest.
+//! Items of runs: plan and watermark, and which run is the latest.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Item, MetricsTable, NOT_THERE, RUN, invalid_data, key, number, string, text};
+use super::{Error, Item, MetricsTable, NOT_EXISTS, RUN, invalid_data, key, number, string, text};
 use crate::error::{AttemptError, attempt_error};
 use stentor_core::run::{BodyLength, Plan, RunId};
 
-/// What the table tells of a run.
+/// A run as the table holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {
-    /// What its messages are made from.
+    /// The plan of its messages.
     pub plan: Plan,
-    /// When it was begun, ms since the epoch.
+    /// When it was created, ms since the epoch.
     pub created_at: u64,
-    /// All messages with an index below this are in the table and on the queue.
+    /// Watermark: all messages below this index are in the table and on the queue.
     pub enqueued: u32,
-    /// When all of it was enqueued, ms since the epoch.
+    /// When the whole run was enqueued, ms since the epoch.
     pub finished_at: Option<u64>,
 }
 
-/// What came of beginning a run.
+/// Result of creating a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CreateRunResult {
-    /// It is begun.
+    /// The run was created.
     Created,
-    /// A run of that name is there already.
+    /// A run of this ID exists.
     AlreadyExists,
 }
 
 const LATEST: &str = "latest";
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct RunItem {
     run: String,
     part: String,
     total: u32,
@@ -48,10 +48,10 @@ struct Stored {
 }
 
 impl MetricsTable {
-    /// Begins a run; one of the same name is never overwritten.
+    /// Creates a run; an existing one is never overwritten.
     pub async fn create_run(&self, plan: &Plan, created_at: u64) -> Result<CreateRunResult, Error> {
         const CALL: &str = "PutItem (run)";
-        let stored = Stored {
+        let stored = RunItem {
             run: plan.run().to_string(),
             part: RUN.to_owned(),
             total: plan.total(),
@@ -63,10 +63,10 @@ impl MetricsTable {
             finished_at: None,
         };
         let item: Item = serde_dynamo::to_item(&stored).map_err(|e| invalid_data(&stored.run, RUN, &e))?;
-        if self.put(CALL, &item, NOT_THERE).await? {
+        if self.put(CALL, &item, NOT_EXISTS).await? {
             return Ok(CreateRunResult::Created);
         }
-        // An earlier try may have been carried out without its answer coming through.
+        // An earlier attempt may have been carried out although its answer was lost.
         let ours = RunRecord { plan: *plan, created_at, enqueued: 0, finished_at: None };
         Ok(if self.run(plan.run()).await?.as_ref() == Some(&ours) {
             CreateRunResult::Created
@@ -75,13 +75,13 @@ impl MetricsTable {
         })
     }
 
-    /// What the table tells of that run; `None` where there is none.
+    /// Reads a run; `None` where there is no such run.
     pub async fn run(&self, run: RunId) -> Result<Option<RunRecord>, Error> {
         let item = self.get(&run.to_string(), RUN).await?;
         item.map(|item| run_record(run, item)).transpose()
     }
 
-    /// All messages below `enqueued` are in table and queue: moves the mark, never back.
+    /// Moves the watermark forward to `enqueued`, never back.
     pub async fn advance_watermark(&self, run: RunId, enqueued: u32) -> Result<(), Error> {
         self.move_forward(
             "UpdateItem (enqueued)",
@@ -93,7 +93,7 @@ impl MetricsTable {
         .await
     }
 
-    /// All of the run is enqueued, at `finished_at` (ms since the epoch); the first to say so is believed.
+    /// Marks the whole run as enqueued at `finished_at` (ms since the epoch); the first call wins.
     pub async fn mark_finished(&self, plan: &Plan, finished_at: u64) -> Result<(), Error> {
         self.move_forward(
             "UpdateItem (finished)",
@@ -105,7 +105,7 @@ impl MetricsTable {
         .await
     }
 
-    /// Makes that run the latest, unless a later one is.
+    /// Makes the run the latest, unless a later one is.
     pub async fn set_latest(&self, run: RunId) -> Result<(), Error> {
         self.move_forward(
             "UpdateItem (latest)",
@@ -117,14 +117,14 @@ impl MetricsTable {
         .await
     }
 
-    /// The newest run of the stack.
+    /// Returns the latest run of the stack.
     pub async fn latest(&self) -> Result<Option<RunId>, Error> {
         let Some(item) = self.get(LATEST, RUN).await? else { return Ok(None) };
         let id = string(&item, "id").and_then(|id| id.parse().ok());
         id.map(Some).ok_or_else(|| invalid_data(LATEST, RUN, &"its id is no run id"))
     }
 
-    /// An update that only ever moves something forward: where its condition fails it has been done.
+    /// Updates an item that only moves forward: a failed condition means that the update is already done.
     async fn move_forward(
         &self,
         call: &'static str,
@@ -164,7 +164,7 @@ impl MetricsTable {
 
 pub(super) fn run_record(run: RunId, item: Item) -> Result<RunRecord, Error> {
     let wrong = |why: String| invalid_data(&run.to_string(), RUN, &why);
-    let stored: Stored = serde_dynamo::from_item(item).map_err(|e| wrong(e.to_string()))?;
+    let stored: RunItem = serde_dynamo::from_item(item).map_err(|e| wrong(e.to_string()))?;
     let length = BodyLength { max: stored.length, exact: stored.exact_length };
     let plan = Plan::new(run, stored.seed, stored.total, length).map_err(|e| wrong(e.to_string()))?;
     Ok(RunRecord {

@@ -1,9 +1,9 @@
-//! The tallies of a run's stream shards, each swapped as a whole from one checkpoint to the next.
+//! Tallies of a run's stream shards, each replaced as a whole on the condition of its checkpoint.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Error, Item, MetricsTable, NOT_THERE, invalid_data, key, text};
+use super::{Condition, Error, Item, MetricsTable, NOT_EXISTS, invalid_data, key, text};
 use crate::error::{AttemptError, one_line};
 use crate::item::size;
 use stentor_core::run::RunId;
@@ -14,20 +14,20 @@ use crate::tally_store::PutResult;
 pub(super) const SHARD: &str = "shard#";
 pub(super) const BROKEN: &str = "broken#";
 
-/// The largest item that a table takes, bytes (Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB").
+/// Size of an item, bytes, at most (Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB").
 const LARGEST_ITEM: usize = 400 * 1_024;
 
-/// A shard's tally as it is stored. An item that has more in it is not ours to write over.
+/// A stored shard tally. An item with other attributes is of another version and never overwritten.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored {
+struct ShardTallyItem {
     version: u32,
     checkpoint: String,
     tally: Tally,
 }
 
 impl MetricsTable {
-    /// A run's tally of that shard; an empty one before the first record. One that cannot be read is an
+    /// Reads a run's tally of one shard; an empty one before the first record. An invalid tally is an
     /// [`Error::InvalidData`].
     pub async fn shard_tally(&self, run: RunId, shard: &str) -> Result<ShardTally, Error> {
         let (run, part) = (run.to_string(), format!("{SHARD}{shard}"));
@@ -35,7 +35,7 @@ impl MetricsTable {
         shard_tally(item).map_err(|why| invalid_data(&run, &part, &why))
     }
 
-    /// Writes a tally in the place of the one that was read, which had the checkpoint of `before`.
+    /// Replaces the tally whose checkpoint is that of `before`.
     pub async fn put_shard_tally(
         &self,
         run: RunId,
@@ -45,7 +45,7 @@ impl MetricsTable {
     ) -> Result<PutResult, Error> {
         const CALL: &str = "PutItem (tally)";
         let (run, part) = (run.to_string(), format!("{SHARD}{shard}"));
-        let stored = Stored {
+        let stored = ShardTallyItem {
             version: VERSION,
             checkpoint: after.checkpoint.as_ref().map(ToString::to_string).unwrap_or_default(),
             tally: after.tally.clone(),
@@ -56,8 +56,8 @@ impl MetricsTable {
             return Ok(PutResult::Rejected(why));
         }
         let unchanged = match &before.checkpoint {
-            None => NOT_THERE,
-            Some(checkpoint) => Condition::That {
+            None => NOT_EXISTS,
+            Some(checkpoint) => Condition::Expression {
                 expression: "checkpoint = :before",
                 names: &[],
                 value: Some((":before", text(checkpoint))),
@@ -77,7 +77,7 @@ impl MetricsTable {
             .await
     }
 
-    /// Marks a run's tally of that shard as one that cannot be kept.
+    /// Marks a run's tally of one shard as damaged.
     pub async fn mark_damaged(&self, run: RunId, shard: &str, why: &str) -> Result<(), Error> {
         const CALL: &str = "PutItem (broken)";
         let mut item = key(&run.to_string(), &format!("{BROKEN}{shard}"));
@@ -87,16 +87,17 @@ impl MetricsTable {
 }
 
 pub(super) fn shard_tally(item: Item) -> Result<ShardTally, String> {
-    let stored: Stored = decode(item)?;
-    let checkpoint = stored.checkpoint.parse().map_err(|e| format!("its checkpoint {e}"))?;
+    let stored: ShardTallyItem = decode(item)?;
+    let checkpoint = stored.checkpoint.parse().map_err(|e| format!("cannot read `checkpoint`: {e}"))?;
     Ok(ShardTally { checkpoint: Some(checkpoint), tally: stored.tally })
 }
 
-/// Reads what is stored in an item beside its key, in this code's version.
+/// Decodes an item without its key, where it is of this version.
 pub(super) fn decode<T: DeserializeOwned>(mut item: Item) -> Result<T, String> {
     let version = item.get("version").and_then(|value| value.as_n().ok());
-    if version.is_none_or(|version| *version != VERSION.to_string()) {
-        return Err(format!("it is of version {}, not {VERSION}", version.map_or("none", String::as_str)));
+    let version = version.ok_or_else(|| format!("tally has no version (expected {VERSION})"))?;
+    if *version != VERSION.to_string() {
+        return Err(format!("tally version {version} is not supported (expected {VERSION})"));
     }
     for name in ["run", "part"] {
         item.remove(name);
@@ -104,7 +105,7 @@ pub(super) fn decode<T: DeserializeOwned>(mut item: Item) -> Result<T, String> {
     serde_dynamo::from_item(item).map_err(|error| one_line(&error.to_string()))
 }
 
-/// Why the table would not take the item, where it is too large.
+/// Returns why the item is too large for the table; `None` where it fits.
 fn too_large(item: &Item) -> Option<String> {
     let size = size(item);
     (size > LARGEST_ITEM).then(|| format!("it would pass 400 KB, with {size} bytes"))
@@ -115,13 +116,13 @@ mod tests {
     use super::*;
     use aws_sdk_dynamodb::types::AttributeValue;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::Conclusion;
+    use stentor_core::tally::OutcomeEvent;
 
     fn stored(version: u32, checkpoint: &str) -> Item {
         let mut tally = Tally::default();
         for ms in 0..1_000 {
             let at = 1_700_000_000_000 + ms * 300;
-            tally.count(&Conclusion {
+            tally.count(&OutcomeEvent {
                 outcome: Outcome::Sent,
                 created_at: Some(1_700_000_000_000),
                 concluded_at: Some(at),
@@ -129,7 +130,8 @@ mod tests {
             });
         }
         let mut item: Item =
-            serde_dynamo::to_item(Stored { version, checkpoint: checkpoint.to_owned(), tally }).unwrap();
+            serde_dynamo::to_item(ShardTallyItem { version, checkpoint: checkpoint.to_owned(), tally })
+                .unwrap();
         item.extend(key("run", "shard#0"));
         item
     }
@@ -146,7 +148,7 @@ mod tests {
     fn a_tally_of_another_version_or_shape_is_an_error() {
         for other in [VERSION - 1, VERSION + 1] {
             let why = shard_tally(stored(other, "1")).unwrap_err();
-            assert_eq!(why, format!("it is of version {other}, not {VERSION}"));
+            assert_eq!(why, format!("tally version {other} is not supported (expected {VERSION})"));
         }
         assert!(shard_tally(stored(VERSION, "")).unwrap_err().contains("checkpoint"));
         let mut no_tally = stored(VERSION, "1");
@@ -155,7 +157,7 @@ mod tests {
         let mut wrong_type = stored(VERSION, "1");
         wrong_type.insert("tally".to_owned(), text("\u{1b}[2J"));
         assert!(!shard_tally(wrong_type).unwrap_err().contains(char::is_control));
-        assert!(shard_tally(Item::new()).unwrap_err().contains("version none"));
+        assert!(shard_tally(Item::new()).unwrap_err().contains("no version"));
     }
 
     #[test]
@@ -173,7 +175,8 @@ mod tests {
     fn what_an_item_has_beside_its_times_is_less_than_250_bytes() {
         let checkpoint = "1".repeat(40);
         let tally = Tally { sent: 1_000_000, failed: 1_000_000, ..Tally::default() };
-        let mut item: Item = serde_dynamo::to_item(Stored { version: VERSION, checkpoint, tally }).unwrap();
+        let mut item: Item =
+            serde_dynamo::to_item(ShardTallyItem { version: VERSION, checkpoint, tally }).unwrap();
         item.extend(key("01JDD0QYJ8000000000000000A", "shard#shardId-00000001764002431842-6a1d7b3f"));
         let Some(AttributeValue::M(tally)) = item.get_mut("tally") else { panic!("it is a map") };
         tally.insert("times".to_owned(), AttributeValue::B(Vec::new().into()));

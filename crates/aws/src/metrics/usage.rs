@@ -1,4 +1,4 @@
-//! What each program has spent on a run.
+//! Usage records: what each program used for a run.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
 pub(super) const USAGE: &str = "usage#";
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct UsageItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     program: Option<ProgramKind>,
     #[serde(flatten)]
@@ -19,8 +19,8 @@ struct Stored {
 }
 
 impl MetricsTable {
-    /// Says what a program, named by its own id, has spent on a run so far, in the place of what it said before; the last
-    /// time as it ends.
+    /// Replaces the usage record of a program, which `id` names; the last time with
+    /// `has_ended`.
     pub async fn put_usage(
         &self,
         run: RunId,
@@ -31,16 +31,16 @@ impl MetricsTable {
     ) -> Result<(), Error> {
         const CALL: &str = "PutItem (usage)";
         let (run, part) = (run.to_string(), format!("{USAGE}{id}"));
-        let stored = Stored { program: Some(program), usage: *usage, ended: has_ended };
+        let stored = UsageItem { program: Some(program), usage: *usage, ended: has_ended };
         let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| invalid_data(&run, &part, &e))?;
         item.extend(key(&run, &part));
         self.put(CALL, &item, Condition::None).await.map(drop)
     }
 }
 
-/// What is stored of the program of that id; nothing in it is believed where a part of it is odd.
-pub(super) fn account(id: &str, item: Item) -> UsageRecord {
-    let stored: Option<Stored> = serde_dynamo::from_item(item).ok().filter(is_sound);
+/// Decodes a usage record; where a value is invalid, none of them is used.
+pub(super) fn usage_record(id: &str, item: Item) -> UsageRecord {
+    let stored: Option<UsageItem> = serde_dynamo::from_item(item).ok().filter(is_sound);
     UsageRecord {
         id: id.to_owned(),
         program: stored.as_ref().and_then(|stored| stored.program),
@@ -49,7 +49,7 @@ pub(super) fn account(id: &str, item: Item) -> UsageRecord {
     }
 }
 
-fn is_sound(stored: &Stored) -> bool {
+fn is_sound(stored: &UsageItem) -> bool {
     let Usage { requests, queue_requests, write_units, read_units } = stored.usage;
     let units = [write_units, read_units];
     queue_requests <= requests && units.into_iter().flatten().all(|units| units.is_finite() && units >= 0.0)
@@ -63,7 +63,7 @@ mod tests {
     const USED: Usage = Usage { requests: 7, queue_requests: 3, write_units: Some(4.5), read_units: None };
 
     fn item(program: Option<ProgramKind>, ended: bool) -> Item {
-        let mut item: Item = serde_dynamo::to_item(Stored { program, usage: USED, ended }).unwrap();
+        let mut item: Item = serde_dynamo::to_item(UsageItem { program, usage: USED, ended }).unwrap();
         item.extend(key("run", "usage#a"));
         item
     }
@@ -72,11 +72,11 @@ mod tests {
     fn an_account_reads_back_also_one_that_does_not_tell_its_program() {
         for (program, has_ended) in [(Some(ProgramKind::Sender), true), (None, false)] {
             let told = UsageRecord { id: "a".to_owned(), program, usage: Some(USED), has_ended };
-            assert_eq!(account("a", item(program, has_ended)), told);
+            assert_eq!(usage_record("a", item(program, has_ended)), told);
         }
         let mut of_an_older_program = item(Some(ProgramKind::Sender), true);
         of_an_older_program.remove("ended");
-        assert!(!account("a", of_an_older_program).has_ended);
+        assert!(!usage_record("a", of_an_older_program).has_ended);
     }
 
     #[test]
@@ -93,7 +93,7 @@ mod tests {
             let mut item = item(Some(ProgramKind::Producer), true);
             item.insert(name.to_owned(), odd);
             assert_eq!(
-                account("a", item),
+                usage_record("a", item),
                 UsageRecord { id: "a".to_owned(), program: None, usage: None, has_ended: false },
                 "{name}"
             );

@@ -1,4 +1,4 @@
-//! A program's session: region and credentials by the command line, the environment, profiles, sign-in and the machine.
+//! A program's session: region and credentials from the command line, the environment, profiles, sign-in and the machine.
 
 use std::time::Duration;
 
@@ -10,38 +10,39 @@ use aws_smithy_types::retry::RetryConfig;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{CLI_BUDGET, Session, behaviour, timeouts};
+use super::{Session, behaviour, timeouts};
 use crate::error::{Error, root_cause};
 use crate::names::StackName;
+use crate::retry::CLI_BUDGET;
 
-/// Where a session goes, as the command line says it.
+/// Stack, endpoint, region and profile of a command line.
 #[derive(Debug, Clone)]
 pub struct Destination {
-    /// The stack whose resources are used.
+    /// The stack.
     pub stack: StackName,
-    /// An address in place of AWS's own.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// The region, where it is not left to the environment and profile.
+    /// The region; `None` for that of the environment or profile.
     pub region: Option<String>,
-    /// The profile of the AWS configuration files.
+    /// A profile of the AWS configuration files; `None` for the default.
     pub profile: Option<String>,
 }
 
-/// Which address answers.
+/// Which endpoint is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
-    /// AWS's own, or what `AWS_ENDPOINT_URL` says.
+    /// AWS, or the URL in `AWS_ENDPOINT_URL`.
     Default,
-    /// This one.
+    /// This URL.
     Url(String),
-    /// A local emulator on this port: us-east-1, made-up credentials.
+    /// A local emulator on this port: us-east-1, dummy credentials.
     Local(u16),
 }
 
 impl Session {
-    /// Finds region and credentials. Nothing is asked of SQS or DynamoDB yet.
-    /// Once `ending` is cancelled, an outage is borne for a last few seconds only.
-    pub async fn open(destination: Destination, ending: CancellationToken) -> Result<Self, Error> {
+    /// Finds region and credentials, without a call to SQS or DynamoDB.
+    /// Once `shutdown` is cancelled, an outage is retried for a few seconds only.
+    pub async fn for_cli(destination: Destination, shutdown: CancellationToken) -> Result<Self, Error> {
         let mut loader = aws_config::defaults(behaviour())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts());
@@ -63,21 +64,21 @@ impl Session {
         }
         let config = loader.load().await;
         check_credentials(&config).await?;
-        Self::from_config(config, destination.stack, CLI_BUDGET, ending)
+        Self::from_config(config, destination.stack, CLI_BUDGET, shutdown)
     }
 }
 
-/// Asks the credential chain before anything else, so that its failure is told as what it is.
+/// Asks the credential chain first, so that its failure is reported as what it is.
 async fn check_credentials(config: &SdkConfig) -> Result<(), Error> {
-    const LONGEST: Duration = Duration::from_secs(4);
+    const TIMEOUT: Duration = Duration::from_secs(4);
     let none = |why: &str| Error::NoCredentials { why: why.to_owned() };
-    let provider = config.credentials_provider().ok_or_else(|| none("there is no provider"))?;
-    match timeout(LONGEST, provider.provide_credentials()).await {
+    let provider = config.credentials_provider().ok_or_else(|| none("no provider"))?;
+    match timeout(TIMEOUT, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => {
             Err(none("none in the environment, the profile, or the role of this machine"))
         }
         Ok(Err(error)) => Err(none(&root_cause(&error))),
-        Err(_) => Err(none("none were found within 4 s")),
+        Err(_) => Err(none("timed out after 4 s")),
     }
 }

@@ -1,5 +1,5 @@
-//! A function's session: Lambda sets region and credentials in the environment, and there is nothing else to look
-//! through, to link, or to wait for when an instance starts.
+//! A Lambda function's session: region and credentials come from the environment alone, so that nothing else is linked
+//! or waited for when an instance starts.
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{Region, SharedCredentialsProvider};
@@ -10,14 +10,15 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::{LAMBDA_BUDGET, Session, behaviour, timeouts};
+use super::{Session, behaviour, timeouts};
 use crate::error::Error;
 use crate::names::StackName;
+use crate::retry::LAMBDA_BUDGET;
 
 impl Session {
-    /// The session of a function, whose region and credentials stand in its environment (AWS Lambda Developer Guide,
-    /// "Defined runtime environment variables"). `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL` is an address in
-    /// place of AWS's own (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
+    /// Opens a session with the region and credentials of the environment (AWS Lambda Developer Guide,
+    /// "Defined runtime environment variables"). `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL` overrides the
+    /// endpoint (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
     pub fn for_lambda(stack: StackName) -> Result<Self, Error> {
         Self::by_environment(stack, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
@@ -40,7 +41,7 @@ impl Session {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            // Of rustls's two, the one that is a quarter of the other's size.
+            // Ring is a quarter of the size of aws-lc, the default.
             .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https());
         config.set_region(region.map(Region::new));
         config.set_endpoint_url(endpoint);

@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Waker};
 
 use stentor_aws::tally_store::{CountOutcome, TallyWriter};
 use stentor_core::run::RunId;
-use stentor_core::tally::{Record, ShardTally};
+use stentor_core::tally::{ShardTally, StreamRecord};
 
 use crate::table::Table;
 
 /// What a batch brings: each run's records.
-pub type Runs = BTreeMap<RunId, Vec<Record>>;
+pub type Runs = BTreeMap<RunId, Vec<StreamRecord>>;
 
 /// A delivery's place: the shard, and which of its changes.
 pub type Delivery = (usize, Range<usize>);

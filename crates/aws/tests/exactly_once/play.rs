@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use stentor_core::delivery::Outcome;
 use stentor_core::run::RunId;
-use stentor_core::tally::{Conclusion, Record, ShardTally, Tally};
+use stentor_core::tally::{OutcomeEvent, ShardTally, StreamRecord, Tally};
 use stentor_tests::stream::{
     self, Change, Counts, From, INSTANCES, Progress, Script, Shard, Step, Truth, What,
 };
@@ -110,7 +110,7 @@ impl<'a> Play<'a> {
             if self.written_out {
                 // In all places of their histograms and timelines, which takes long.
                 let mut right = Tally::default();
-                all.for_each(|end| right.count(&conclusion(end)));
+                all.for_each(|end| right.count(&outcome_event(end)));
                 equal(&name, &found.as_deref().cloned().unwrap_or_default().tally, &right)?;
             }
         }
@@ -130,19 +130,19 @@ fn run(number: usize) -> RunId {
 fn runs(changes: &[Change]) -> Runs {
     let mut runs = Runs::new();
     for change in changes {
-        let conclusion = match &change.what {
-            What::Conclusion(end) => Some(conclusion(end)),
+        let event = match &change.what {
+            What::Conclusion(end) => Some(outcome_event(end)),
             What::Noise(noise) if noise.has_a_place() => None,
             What::Noise(_) => continue,
         };
         let sequence = change.sequence.parse().expect("a sequence number");
-        runs.entry(run(change.run)).or_default().push(Record { sequence, conclusion });
+        runs.entry(run(change.run)).or_default().push(StreamRecord { sequence, event });
     }
     runs
 }
 
-fn conclusion(end: &stream::Conclusion) -> Conclusion {
-    Conclusion {
+fn outcome_event(end: &stream::Conclusion) -> OutcomeEvent {
+    OutcomeEvent {
         outcome: if end.sent { Outcome::Sent } else { Outcome::Failed },
         created_at: Some(end.created_at),
         concluded_at: end.concluded_at,

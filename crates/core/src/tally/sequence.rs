@@ -1,4 +1,4 @@
-//! The place of a record in its stream shard.
+//! The position of a record in its stream shard.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,17 +11,17 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SequenceNumber(String);
 
-/// Why a text is no sequence number.
+/// A text is not a decimal number.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("is no sequence number: it must be decimal digits")]
-pub struct NotASequenceNumber;
+#[error("invalid sequence number: expected decimal digits")]
+pub struct ParseSequenceNumberError;
 
 impl FromStr for SequenceNumber {
-    type Err = NotASequenceNumber;
+    type Err = ParseSequenceNumberError;
 
-    fn from_str(text: &str) -> Result<Self, NotASequenceNumber> {
+    fn from_str(text: &str) -> Result<Self, ParseSequenceNumberError> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(NotASequenceNumber);
+            return Err(ParseSequenceNumberError);
         }
         Ok(Self(text.trim_start_matches('0').to_owned()))
     }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn what_is_no_number_is_refused() {
         for text in ["", "-1", "1.0", "0x1", " 1", "١"] {
-            assert_eq!(text.parse::<SequenceNumber>(), Err(NotASequenceNumber), "{text:?}");
+            assert_eq!(text.parse::<SequenceNumber>(), Err(ParseSequenceNumberError), "{text:?}");
         }
     }
 

@@ -1,43 +1,47 @@
-//! Conclusions over time, in a bounded number of buckets.
+//! Outcomes over time, in a bounded number of buckets.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::delivery::Outcome;
 
-/// The most buckets a timeline has; where more would be needed they double in width.
+/// The maximum number of buckets of a timeline. A timeline that needs more doubles their width.
 pub const MAX_BUCKETS: usize = 240;
 
-/// The narrowest bucket, ms.
+/// The initial width of a bucket, ms.
 const NARROWEST_MS: u64 = 1_000;
 
-/// How often the width may double: 240 buckets of 2^47 s hold every time that a `u64` of ms can tell.
+/// The maximum number of doublings of the width: 240 buckets of 2^47 s cover every `u64` of ms.
 const MAX_DOUBLINGS: u32 = 47;
 
-/// Conclusions per bucket of time. Buckets lie on multiples of their width since the epoch, and the
-/// width is the least that fits all of them, so that it does not matter in which order
-/// conclusions are counted or timelines are merged.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Outcomes per time bucket. Buckets start at multiples of their width since the epoch, and all have the smallest
+/// width with which they fit. The order of counting and merging therefore does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "RawTimeline")]
 pub struct Timeline {
+    /// How often the initial width was doubled.
     doublings: u32,
     /// The number of the first bucket, in widths since the epoch.
     first: u64,
-    counts: Vec<Counts>,
+    counts: Vec<BucketCounts>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Counts {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct BucketCounts {
     sent: u64,
     failed: u64,
 }
 
-/// What happened in one bucket of time.
+/// The outcomes in one time bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
-    /// When it begins, ms since the epoch.
+    /// Start of the bucket, ms since the epoch.
     pub starts_at: u64,
-    /// How long it is, ms.
+    /// Width of the bucket, ms.
     pub width_ms: u64,
-    /// Messages that ended SENT in it.
+    /// Messages that became SENT in the bucket.
     pub sent: u64,
-    /// Messages that ended FAILED in it.
+    /// Messages that became FAILED in the bucket.
     pub failed: u64,
 }
 
@@ -47,7 +51,7 @@ impl Timeline {
         NARROWEST_MS << self.doublings
     }
 
-    /// The buckets from the first conclusion to the last, empty ones between them included.
+    /// The buckets from the first outcome to the last, with the empty buckets between them.
     pub fn buckets(&self) -> impl Iterator<Item = Bucket> {
         let width_ms = self.width_ms();
         (self.first..).zip(&self.counts).map(move |(number, counts)| Bucket {
@@ -77,8 +81,9 @@ impl Timeline {
         }
     }
 
-    /// The bucket that holds bucket `number` of a timeline doubled `doublings` times, no more than this one.
-    fn bucket_for(&mut self, number: u64, doublings: u32) -> &mut Counts {
+    /// Returns the bucket that contains bucket `number` of a timeline with `doublings` doublings, at most as many as
+    /// this one has. Doubles the width until that bucket fits.
+    fn bucket_for(&mut self, number: u64, doublings: u32) -> &mut BucketCounts {
         if self.counts.is_empty() {
             self.first = number >> (self.doublings - doublings);
         }
@@ -88,12 +93,12 @@ impl Timeline {
         let number = number >> (self.doublings - doublings);
         if number < self.first {
             let missing = self.first - number;
-            self.counts.splice(0..0, (0..missing).map(|_| Counts::default()));
+            self.counts.splice(0..0, (0..missing).map(|_| BucketCounts::default()));
             self.first = number;
         }
         let place = usize::try_from(number - self.first).expect("fits() bounds it");
         if place >= self.counts.len() {
-            self.counts.resize(place + 1, Counts::default());
+            self.counts.resize(place + 1, BucketCounts::default());
         }
         &mut self.counts[place]
     }
@@ -105,11 +110,11 @@ impl Timeline {
 
     fn double(&mut self) {
         let first = self.first / 2;
-        let mut wider: Vec<Counts> = Vec::with_capacity(self.counts.len() / 2 + 1);
+        let mut wider: Vec<BucketCounts> = Vec::with_capacity(self.counts.len() / 2 + 1);
         for (number, counts) in (self.first..).zip(&self.counts) {
             let place = usize::try_from(number / 2 - first).expect("no more than there were");
             if place == wider.len() {
-                wider.push(Counts::default());
+                wider.push(BucketCounts::default());
             }
             wider[place].sent = wider[place].sent.saturating_add(counts.sent);
             wider[place].failed = wider[place].failed.saturating_add(counts.failed);
@@ -120,41 +125,29 @@ impl Timeline {
     }
 }
 
-/// What a timeline is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Parts {
-    /// How often the narrowest width was doubled.
-    pub(super) doublings: u32,
-    /// The number of the first bucket, in widths since the epoch.
-    pub(super) first: u64,
-    /// Messages that ended in each bucket.
-    pub(super) ended: Vec<u64>,
-    /// How many of them ended FAILED.
-    pub(super) failed: Vec<u64>,
+/// A deserialised timeline before its bounds are checked.
+#[derive(Deserialize)]
+struct RawTimeline {
+    doublings: u32,
+    first: u64,
+    counts: Vec<BucketCounts>,
 }
 
-impl Timeline {
-    pub(super) fn parts(&self) -> Parts {
-        Parts {
-            doublings: self.doublings,
-            first: self.first,
-            // Counts that were capped wrap around here, and back again.
-            ended: self.counts.iter().map(|counts| counts.sent.wrapping_add(counts.failed)).collect(),
-            failed: self.counts.iter().map(|counts| counts.failed).collect(),
-        }
-    }
+/// A serialised timeline with too many buckets or with buckets after the last possible time.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("timeline out of range")]
+struct TimelineOutOfRange;
 
-    /// The timeline of those parts; `None` where they are out of its bounds.
-    pub(super) fn of_parts(parts: &Parts) -> Option<Self> {
-        let latest = (u64::MAX / NARROWEST_MS) >> parts.doublings.min(MAX_DOUBLINGS);
-        let fits = parts.ended.len() <= MAX_BUCKETS && parts.ended.len() == parts.failed.len();
-        if !fits || parts.doublings > MAX_DOUBLINGS || parts.first > latest {
-            return None;
+impl TryFrom<RawTimeline> for Timeline {
+    type Error = TimelineOutOfRange;
+
+    fn try_from(raw: RawTimeline) -> Result<Self, TimelineOutOfRange> {
+        let RawTimeline { doublings, first, counts } = raw;
+        let latest = (u64::MAX / NARROWEST_MS) >> doublings.min(MAX_DOUBLINGS);
+        if counts.len() > MAX_BUCKETS || doublings > MAX_DOUBLINGS || first > latest {
+            return Err(TimelineOutOfRange);
         }
-        let counts = parts.ended.iter().zip(&parts.failed);
-        let counts =
-            counts.map(|(ended, failed)| Counts { sent: ended.wrapping_sub(*failed), failed: *failed });
-        Some(Self { doublings: parts.doublings, first: parts.first, counts: counts.collect() })
+        Ok(Self { doublings, first, counts })
     }
 }
 
@@ -191,15 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn parts_out_of_bounds_make_no_timeline() {
-        let of_parts = |doublings: u32, first: u64, buckets: usize, failed: usize| {
-            Timeline::of_parts(&Parts { doublings, first, ended: vec![2; buckets], failed: vec![1; failed] })
+    fn a_serialised_timeline_out_of_range_is_an_error() {
+        let read = |doublings: u32, first: u64, buckets: usize| {
+            Timeline::try_from(RawTimeline {
+                doublings,
+                first,
+                counts: vec![BucketCounts::default(); buckets],
+            })
         };
-        assert!(of_parts(0, 7, 240, 240).is_some());
-        assert_eq!(of_parts(0, 7, 241, 241), None);
-        assert_eq!(of_parts(0, 7, 240, 239), None);
-        assert_eq!(of_parts(48, 7, 1, 1), None);
-        assert_eq!(of_parts(0, u64::MAX, 1, 1), None);
+        assert!(read(0, 7, 240).is_ok());
+        for (doublings, first, buckets) in [(0, 7, 241), (48, 7, 1), (u32::MAX, 7, 1), (0, u64::MAX, 1)] {
+            assert_eq!(read(doublings, first, buckets), Err(TimelineOutOfRange));
+        }
     }
 
     proptest! {
@@ -211,7 +207,6 @@ mod tests {
             prop_assert_eq!(&counted, &timeline(&backwards));
             prop_assert_eq!(counted.buckets().map(|bucket| bucket.sent).sum::<u64>(), times.len() as u64);
             prop_assert!(counted.buckets().count() <= MAX_BUCKETS);
-            prop_assert_eq!(Timeline::of_parts(&counted.parts()), Some(counted));
         }
     }
 }

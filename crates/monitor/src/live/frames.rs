@@ -8,7 +8,7 @@ use ratatui::layout::Size;
 use stentor_aws::metrics::RunRecord;
 use stentor_core::delivery::Outcome;
 use stentor_core::run::{BodyLength, Plan, RunId};
-use stentor_core::tally::{Broken, Conclusion, Tally};
+use stentor_core::tally::{DamagedTally, OutcomeEvent, Tally};
 
 use super::draw::Frame;
 use super::model::{Key, Model};
@@ -40,7 +40,7 @@ fn run(outcomes: u64, one_in: u64) -> RunReading {
         // A bell between 0.1 and 0.9 s.
         let delivery = 100 + [7, 11, 13, 17].map(|step| i * step % 200).iter().sum::<u64>();
         let concluded_at = NOON + 10 * i + 3 * (i % 100);
-        tally.count(&Conclusion {
+        tally.count(&OutcomeEvent {
             outcome: if i % one_in == one_in - 1 { Outcome::Failed } else { Outcome::Sent },
             created_at: Some(NOON + i / 2 - 1_000),
             concluded_at: Some(concluded_at),
@@ -177,7 +177,7 @@ fn colour_is_left_out_where_it_is_not_wanted() {
 fn hostile_names_and_reasons_are_escaped() {
     let mut run = run(100, 10);
     run.heartbeats = vec![heartbeat("\u{1b}[2J\u{202e}evil", NOON, run.at_ms, 1)];
-    run.damaged = vec![Broken { shard: "\u{1b}]0;x\u{7}".into(), why: String::new() }];
+    run.damaged = vec![DamagedTally { shard: "\u{1b}]0;x\u{7}".into(), why: String::new() }];
     let drawn = draw(&showing(read(run, RunPhase::Active)), 3, PLAIN, 160, 40).to_string();
     assert!(!drawn.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{drawn}");
     assert!(drawn.contains("\\u{1b}[2J\\u{202e}evil") && drawn.contains("\\u{1b}]0;x\\u{7}"), "{drawn}");
@@ -189,7 +189,7 @@ fn old_data_stay_with_their_age_and_the_reason() {
     assert_eq!(model.status(secs(9)).word, "RUNNING");
     model.update(ReaderEvent::Read(Err(failure())), secs(20));
     let drawn = draw(&model, 41, PLAIN, 80, 24).to_string();
-    for words in ["NO ANSWER", "there is no run", "data 40 s old", "sent 13,500"] {
+    for words in ["NO ANSWER", "no run 0000", "data 40 s old", "sent 13,500"] {
         assert!(drawn.contains(words), "{words}: {drawn}");
     }
     model.update(read(run(16_000, 10), RunPhase::Active), secs(42));

@@ -3,7 +3,7 @@
 use scraper::{ElementRef, Html};
 use stentor_core::delivery::Outcome;
 use stentor_core::escape;
-use stentor_core::tally::Conclusion;
+use stentor_core::tally::OutcomeEvent;
 
 use super::{NOON, all, at, empty, finished, hostile, parsed, report, run};
 use crate::page::figures::number_text;
@@ -93,7 +93,7 @@ fn the_page_is_sound_and_stands_alone_whatever_is_in_it() {
 fn a_chart_has_classes_instead_of_colours_and_takes_any_numbers() {
     let mut worst = run(3);
     for (created_at, concluded_at, delivery_ms) in [(0, u64::MAX, u64::MAX), (u64::MAX, 0, 0)] {
-        worst.tally.count(&Conclusion {
+        worst.tally.count(&OutcomeEvent {
             outcome: Outcome::Failed,
             created_at: Some(created_at),
             concluded_at: Some(concluded_at),
@@ -101,7 +101,7 @@ fn a_chart_has_classes_instead_of_colours_and_takes_any_numbers() {
         });
     }
     let mut single = run(0);
-    single.tally.count(&Conclusion {
+    single.tally.count(&OutcomeEvent {
         outcome: Outcome::Failed,
         created_at: Some(NOON),
         concluded_at: Some(NOON),

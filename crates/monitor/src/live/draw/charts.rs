@@ -12,7 +12,7 @@ use stentor_run_view::charts::ChartBin;
 use stentor_run_view::figures::THROUGHPUT;
 use stentor_run_view::unit::Unit;
 
-/// The most bars of the histogram: durations have two significant digits.
+/// The most bars of the histogram: the bins of durations are 4 % wide.
 const MOST_BARS: usize = 64;
 
 impl Frame<'_> {

@@ -1,76 +1,76 @@
-//! All that the table has on a run, and the tally that ends all counting.
+//! Everything that the table holds of a run, and its final tally.
 
 use serde::{Deserialize, Serialize};
 
 use super::runs::{RunRecord, run_record};
 use super::shard_tallies::{BROKEN, SHARD, decode, shard_tally};
-use super::usage::{USAGE, account};
+use super::usage::{USAGE, usage_record};
 use super::{Condition, Error, Item, MetricsTable, RUN, invalid_data, key, number, string};
 use crate::item::write_units;
 use stentor_core::run::RunId;
-use stentor_core::tally::{Broken, RunTallies, Tally, VERSION};
+use stentor_core::tally::{DamagedTally, RunTally, Tally, VERSION};
 use stentor_core::usage::UsageRecord;
 
-/// The part that holds the tally counted from the table of messages.
+/// Sort key of the tally counted from the messages table.
 const FINAL: &str = "final";
 
-/// All that the table has on a run.
+/// Everything that the table holds of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunItems {
-    /// What the run is; `None` where no such run was begun.
+    /// The run; `None` where there is no such run.
     pub record: Option<RunRecord>,
-    /// What its tallies come to; see [`RunTallies::settle`].
+    /// Sum of the run's tallies; see [`RunTally::total`].
     pub tally: Tally,
-    /// Tallies that cannot be kept or read, and are missing in it.
-    pub broken: Vec<Broken>,
-    /// What the programs say they have spent on it.
+    /// Tallies that cannot be stored or read, and are missing in the sum.
+    pub broken: Vec<DamagedTally>,
+    /// Usage records of the programs that worked on the run.
     pub accounts: Vec<UsageRecord>,
-    /// For each shard's tally, the write units that it takes to put it as it is now.
+    /// Write units of each shard's tally at its present size.
     pub tally_units: Vec<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored {
+struct FinalTallyItem {
     version: u32,
     tally: Tally,
 }
 
 impl MetricsTable {
-    /// All that the table has on a run, read at this moment.
+    /// Reads everything that the table holds of a run, consistently.
     pub async fn run_items(&self, run: RunId) -> Result<RunItems, Error> {
         let mut record = None;
-        let mut tallies = RunTallies::default();
+        let mut tallies = RunTally::default();
         let (mut accounts, mut tally_units) = (Vec::new(), Vec::new());
         for item in self.query(&run.to_string()).await? {
             let part = string(&item, "part").unwrap_or_default().to_owned();
             if part == RUN {
                 record = Some(run_record(run, item)?);
             } else if part == FINAL {
-                tallies.counted_from_table(decode(item).map(|stored: Stored| stored.tally));
+                tallies.set_final(decode(item).map(|stored: FinalTallyItem| stored.tally));
             } else if let Some(shard) = part.strip_prefix(SHARD) {
                 tally_units.push(write_units(&item));
-                tallies.shard(shard, shard_tally(item));
+                tallies.add_shard(shard, shard_tally(item));
             } else if let Some(shard) = part.strip_prefix(BROKEN) {
-                tallies.broken(shard, string(&item, "why").unwrap_or("no reason given").to_owned());
+                tallies.add_damaged(shard, string(&item, "why").unwrap_or("no reason given").to_owned());
             } else if let Some(id) = part.strip_prefix(USAGE) {
-                accounts.push(account(id, item));
+                accounts.push(usage_record(id, item));
             }
         }
-        let (tally, broken) = tallies.settle();
+        let (tally, broken) = tallies.total();
         Ok(RunItems { record, tally, broken, accounts, tally_units })
     }
 
-    /// Writes the tally that counts alone from then on, in the place of an earlier one. One of another version is
-    /// never written over: that is an [`Error::InvalidData`].
+    /// Writes the final tally, which then counts instead of the shard tallies, and replaces an earlier one. A final tally
+    /// of a newer version is never replaced: that is an [`Error::InvalidData`].
     pub async fn write_final_tally(&self, run: RunId, tally: &Tally) -> Result<(), Error> {
         const CALL: &str = "PutItem (final tally)";
         let run = run.to_string();
-        let stored = Stored { version: VERSION, tally: tally.clone() };
+        let stored = FinalTallyItem { version: VERSION, tally: tally.clone() };
         let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| invalid_data(&run, FINAL, &e))?;
         item.extend(key(&run, FINAL));
-        let ours = Condition::That {
-            expression: "attribute_not_exists(#run) OR #version = :version",
+        let ours = Condition::Expression {
+            expression: "attribute_not_exists(#run) OR #version <= :version",
             names: &["run", "version"],
             value: Some((":version", number(VERSION.into()))),
         };
@@ -79,7 +79,7 @@ impl MetricsTable {
             invalid_data(
                 &run,
                 FINAL,
-                &"it is of another version and stays as it is; use that version, or remove the item and try again",
+                &"it has a newer version and stays unchanged; use that version, or remove the item and try again",
             )
         };
         written.then_some(()).ok_or_else(other)
@@ -93,16 +93,16 @@ mod tests {
 
     fn stored(version: u32) -> Item {
         let tally = Tally { sent: 7, failed: 3, ..Tally::default() };
-        let mut item: Item = serde_dynamo::to_item(Stored { version, tally }).unwrap();
+        let mut item: Item = serde_dynamo::to_item(FinalTallyItem { version, tally }).unwrap();
         item.extend(key("run", FINAL));
         item
     }
 
     #[test]
     fn a_final_tally_reads_back_and_one_of_another_version_or_shape_is_an_error() {
-        let read = |item| decode(item).map(|stored: Stored| stored.tally.concluded());
+        let read = |item| decode(item).map(|stored: FinalTallyItem| stored.tally.total());
         assert_eq!(read(stored(VERSION)), Ok(10));
-        assert!(read(stored(VERSION - 1)).unwrap_err().contains("version 1"));
+        assert!(read(stored(VERSION - 1)).unwrap_err().contains("version 2"));
         let mut odd = stored(VERSION);
         odd.insert("tally".to_owned(), text("ten"));
         assert!(read(odd).is_err());

@@ -1,0 +1,305 @@
+//! Retries of calls and of single entries of a batch.
+//!
+//! The SDK's own retries are off. A retry must be visible where it matters (a message that may have been sent twice is
+//! marked), must outlast the SDK's budget in an outage of minutes, and must also cover single entries of a batch that
+//! was answered with 200. So there is one loop for all of it, [`Session::call_batch`].
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::batch::Batch;
+use crate::error::{AttemptError, Error};
+use crate::session::Session;
+
+/// How long a call is retried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RetryBudget {
+    /// Limit for the first answer of a session.
+    pub(crate) first_answer: Duration,
+    /// Limit for an outage after it, from a call's first failed attempt.
+    pub(crate) outage: Duration,
+}
+
+/// A person waits for the first answer; after it, a rehearsal survives an outage of minutes.
+#[cfg(any(test, feature = "programs"))]
+pub(crate) const CLI_BUDGET: RetryBudget =
+    RetryBudget { first_answer: Duration::from_millis(3_500), outage: Duration::from_secs(600) };
+
+/// A function must answer well within its own timeout (60 s); Lambda repeats its event.
+pub(crate) const LAMBDA_BUDGET: RetryBudget =
+    RetryBudget { first_answer: Duration::from_secs(20), outage: Duration::from_secs(20) };
+
+/// Limit for an outage after a shutdown was requested: time to record outcomes and release messages.
+const SHUTDOWN_BUDGET: Duration = Duration::from_secs(5);
+
+/// Outages shorter than this are not reported: most failures are over before.
+const WARN_AFTER: Duration = Duration::from_secs(2);
+
+/// Failures closer together than this belong to one outage, which is reported once.
+const WARN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The longest delay between two attempts.
+const MAX_DELAY: Duration = Duration::from_secs(5);
+
+/// Whether an earlier attempt may have been carried out although its answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PriorAttempt(pub bool);
+
+impl Session {
+    /// Repeats a call without entries until it is answered; see [`Session::call_batch`].
+    pub(crate) async fn call<A>(
+        &self,
+        call: &'static str,
+        resource: &str,
+        send: impl AsyncFn() -> Result<A, AttemptError>,
+    ) -> Result<A, Error> {
+        let mut answers =
+            self.call_batch(call, resource, vec![()], async |_, _| Ok(vec![Some(send().await?)])).await?;
+        Ok(answers.pop().expect("one entry has one answer"))
+    }
+
+    /// Repeats a call until every entry has an answer, and returns the answers in the order of the entries.
+    ///
+    /// `send` gets the entries without an answer, and whether an earlier attempt may have carried some of them out;
+    /// it returns an answer for each, or `None` for an entry to repeat.
+    ///
+    /// # Errors
+    /// A permanent error of `send`; no first answer within seconds; no answer for the rest of the retry budget.
+    pub(crate) async fn call_batch<E, A>(
+        &self,
+        call: &'static str,
+        resource: &str,
+        entries: Vec<E>,
+        send: impl AsyncFn(&[E], PriorAttempt) -> Result<Vec<Option<A>>, AttemptError>,
+    ) -> Result<Vec<A>, Error> {
+        let mut batch = Batch::new(entries);
+        let mut prior = PriorAttempt(false);
+        let mut failing_since: Option<Instant> = None;
+        let mut delays = delays();
+        loop {
+            let why = match self.attempt(Box::pin(send(batch.open(), prior))).await {
+                Ok(answers) => {
+                    if batch.settle(answers) > 0 {
+                        failing_since = None;
+                        delays = self::delays();
+                    }
+                    if batch.open().is_empty() {
+                        return Ok(batch.into_answers());
+                    }
+                    prior = PriorAttempt(true);
+                    format!("{} entries were not carried out", batch.open().len())
+                }
+                Err(AttemptError::Throttled(why)) => why,
+                Err(
+                    AttemptError::ServerError(why)
+                    | AttemptError::Expired(why)
+                    | AttemptError::NoResponse(why),
+                ) => {
+                    prior = PriorAttempt(true);
+                    why
+                }
+                Err(AttemptError::NotFound) => return Err(self.not_deployed(resource)),
+                Err(AttemptError::ConditionFailed) => {
+                    return Err(Error::Rejected { call, code: "condition".into(), message: "failed".into() });
+                }
+                Err(AttemptError::Permanent(error)) => return Err(error),
+            };
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            self.check_budget(call, &why, since.elapsed())?;
+            let delay = sleep(delays.next().unwrap_or(MAX_DELAY));
+            tokio::select! {
+                () = delay => {}
+                () = self.shutdown.cancelled(), if !self.shutdown.is_cancelled() => {}
+            }
+        }
+    }
+
+    /// Makes one attempt; until the session's first answer, within the limit for that.
+    async fn attempt<A>(
+        &self,
+        send: impl Future<Output = Result<A, AttemptError>>,
+    ) -> Result<A, AttemptError> {
+        if self.answered.load(Ordering::Relaxed) {
+            return send.await;
+        }
+        let unreachable =
+            |why| AttemptError::Permanent(Error::Unreachable { endpoint: self.endpoint().to_owned(), why });
+        let result = timeout(self.budget.first_answer, send).await.unwrap_or_else(|_| {
+            let seconds = self.budget.first_answer.as_secs_f64();
+            Err(unreachable(format!("no answer within {seconds} s")))
+        });
+        match result {
+            Err(AttemptError::NoResponse(why)) => Err(unreachable(why)),
+            Err(AttemptError::Expired(why)) => Err(AttemptError::Permanent(Error::BadCredentials { why })),
+            Err(AttemptError::Permanent(error @ Error::Unreachable { .. })) => {
+                Err(AttemptError::Permanent(error))
+            }
+            result => {
+                self.answered.store(true, Ordering::Relaxed);
+                result
+            }
+        }
+    }
+
+    /// Fails once an outage has lasted longer than the budget allows; warns of it once.
+    fn check_budget(&self, call: &'static str, why: &str, lasted: Duration) -> Result<(), Error> {
+        tracing::debug!(call, why, "attempt failed, retrying");
+        let limit = if self.shutdown.is_cancelled() { SHUTDOWN_BUDGET } else { self.budget.outage };
+        if lasted >= limit {
+            return Err(Error::RetriesExhausted {
+                call,
+                endpoint: self.endpoint().to_owned(),
+                why: why.to_owned(),
+                seconds: lasted.as_secs(),
+            });
+        }
+        if lasted >= WARN_AFTER && self.should_warn() {
+            let minutes = self.budget.outage.as_secs() / 60;
+            tracing::warn!(
+                "{call} fails at {} ({why}); retrying for up to {minutes} minutes",
+                self.endpoint()
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the last warning is old enough: many calls fail in one outage.
+    fn should_warn(&self) -> bool {
+        let now = Instant::now();
+        let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        last.replace(now).is_none_or(|last| now.duration_since(last) >= WARN_INTERVAL)
+    }
+}
+
+fn delays() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(MAX_DELAY)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::config::Region;
+    use aws_types::SdkConfig;
+    use std::cell::{Cell, RefCell};
+    use tokio_util::sync::CancellationToken;
+
+    fn session() -> Session {
+        let config = SdkConfig::builder().region(Region::from_static("eu-west-1")).build();
+        Session::from_config(config, "drill".parse().unwrap(), CLI_BUDGET, CancellationToken::new()).unwrap()
+    }
+
+    fn down<A>() -> Result<A, AttemptError> {
+        Err(AttemptError::NoResponse("connection refused".to_owned()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failed_entries_are_repeated_and_marked() {
+        let asked = RefCell::new(Vec::new());
+        let send = async |open: &[u32], repeated: PriorAttempt| {
+            asked.borrow_mut().push((open.to_vec(), repeated.0));
+            // Answers one entry an attempt.
+            Ok((0..open.len()).map(|place| (place == 0).then_some(open[place] * 10)).collect())
+        };
+        assert_eq!(session().call_batch("Call", "table", vec![1, 2, 3], send).await.unwrap(), [10, 20, 30]);
+        assert_eq!(asked.into_inner(), [(vec![1, 2, 3], false), (vec![2, 3], true), (vec![3], true)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_lost_answer_may_have_been_carried_out() {
+        let session = session();
+        for (attempt_error, marked) in [
+            (AttemptError::Throttled as fn(String) -> AttemptError, false),
+            (AttemptError::ServerError, true),
+        ] {
+            let tries = RefCell::new(Vec::new());
+            let send = async |_: &[()], repeated: PriorAttempt| {
+                tries.borrow_mut().push(repeated.0);
+                if tries.borrow().len() == 1 {
+                    Err(attempt_error("busy".to_owned()))
+                } else {
+                    Ok(vec![Some(())])
+                }
+            };
+            session.call_batch("Call", "table", vec![()], send).await.unwrap();
+            assert_eq!(tries.into_inner(), [false, marked]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_first_answer_is_an_error_within_five_seconds() {
+        let start = Instant::now();
+        let silent = async || std::future::pending().await;
+        let silent = session().call::<()>("Call", "table", silent).await;
+        assert!(matches!(silent, Err(Error::Unreachable { .. })));
+        assert!(start.elapsed() < Duration::from_secs(5));
+        let refused = session().call::<()>("Call", "table", async || down()).await;
+        assert!(matches!(refused, Err(Error::Unreachable { .. })));
+        let expired = async || Err(AttemptError::Expired("the token expired".to_owned()));
+        let expired = session().call::<()>("Call", "table", expired).await;
+        assert!(matches!(expired, Err(Error::BadCredentials { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_after_the_first_answer_is_retried_for_ten_minutes() {
+        let session = session();
+        session.call("Call", "table", async || Ok(())).await.unwrap();
+        let start = Instant::now();
+        let back = async || if start.elapsed() < Duration::from_secs(590) { down() } else { Ok(()) };
+        session.call("Call", "table", back).await.unwrap();
+        let result = session.call::<()>("Call", "table", async || down()).await;
+        assert!(matches!(result, Err(Error::RetriesExhausted { seconds: 600..=610, .. })), "{result:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retries_end_within_seconds_of_a_shutdown() {
+        let session = session();
+        session.call("Call", "table", async || Ok(())).await.unwrap();
+        let shutdown = session.shutdown.clone();
+        let start = Instant::now();
+        let stop = async {
+            sleep(Duration::from_secs(30)).await;
+            shutdown.cancel();
+        };
+        let (result, ()) = tokio::join!(session.call::<()>("Call", "table", async || down()), stop);
+        assert!(matches!(result, Err(Error::RetriesExhausted { .. })), "{result:?}");
+        assert!(start.elapsed() < Duration::from_secs(36), "{:?}", start.elapsed());
+        // A call that fails only now still gets the budget of the shutdown.
+        let start = Instant::now();
+        let back = async || if start.elapsed() < Duration::from_secs(2) { down() } else { Ok(()) };
+        session.call("Call", "table", back).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_call_backs_off() {
+        let tries = Cell::new(0);
+        let start = Instant::now();
+        let busy = async || {
+            tries.set(tries.get() + 1);
+            if start.elapsed() < Duration::from_secs(60) {
+                Err(AttemptError::Throttled("busy".to_owned()))
+            } else {
+                Ok(())
+            }
+        };
+        session().call("Call", "table", busy).await.unwrap();
+        assert!(tries.get() < 40, "{} tries in a minute", tries.get());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_outage_is_reported_once() {
+        let session = session();
+        assert!(session.should_warn());
+        assert!(!session.should_warn());
+        sleep(WARN_INTERVAL).await;
+        assert!(session.should_warn());
+    }
+}

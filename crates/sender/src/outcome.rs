@@ -1,0 +1,84 @@
+//! The third stage: records outcomes in the table, in batches. The table rejects a second outcome of a message.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use stentor_aws::messages::{OutcomeUpdate, STATEMENTS, UpdateResult};
+use stentor_aws::{Error, MessagesTable};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio_util::sync::CancellationToken;
+
+use crate::activity::RunActivity;
+use crate::batching::for_each_batch;
+use crate::counters::SenderCounters;
+use crate::delivery::Delivered;
+use crate::settlement::Settlement;
+use crate::stop::FailureLimit;
+
+/// The outcome stage.
+#[derive(Debug)]
+pub(crate) struct OutcomeRecorder {
+    pub messages: MessagesTable,
+    pub counters: Rc<RefCell<SenderCounters>>,
+    pub activity: Rc<RefCell<RunActivity>>,
+    /// The sender's ID.
+    pub sender: String,
+    /// Updates so far. With the sender's ID, the number identifies a delivery in all senders.
+    pub updates: Cell<u64>,
+    pub failure_limit: Option<FailureLimit>,
+    pub failure_limit_reached: CancellationToken,
+    pub errors: UnboundedSender<Error>,
+}
+
+impl OutcomeRecorder {
+    /// Records each outcome and settles its message.
+    pub(crate) async fn run(self, input: UnboundedReceiver<Delivered>) {
+        for_each_batch(input, STATEMENTS, Duration::ZERO, async |batch| {
+            if let Err(error) = self.record(batch).await {
+                let _ = self.errors.send(error);
+            } else if self.failure_limit.is_some_and(|limit| limit.is_reached(&self.counters.borrow())) {
+                self.failure_limit_reached.cancel();
+            }
+        })
+        .await;
+    }
+
+    /// Records a batch. On an error its messages are dropped, which releases them.
+    async fn record(&self, batch: Vec<Delivered>) -> Result<(), Error> {
+        let updates: Vec<OutcomeUpdate> = batch.iter().map(|delivered| self.update(delivered)).collect();
+        let results = self.messages.record_outcomes(&updates).await?;
+        for (delivered, result) in batch.into_iter().zip(results) {
+            let Delivered { in_flight, outcome, delivery_ms, .. } = delivered;
+            let settlement = match result {
+                UpdateResult::Recorded => {
+                    self.counters.borrow_mut().record_outcome(outcome, delivery_ms);
+                    Settlement::Delete
+                }
+                UpdateResult::Duplicate => {
+                    self.counters.borrow_mut().duplicates += 1;
+                    Settlement::Delete
+                }
+                UpdateResult::NotFound => {
+                    self.activity.borrow_mut().warn_missing_item(in_flight.id());
+                    Settlement::RELEASE_UNUSABLE
+                }
+            };
+            in_flight.settle(settlement);
+        }
+        Ok(())
+    }
+
+    fn update(&self, delivered: &Delivered) -> OutcomeUpdate {
+        let number = self.updates.get() + 1;
+        self.updates.set(number);
+        OutcomeUpdate {
+            id: delivered.in_flight.id(),
+            outcome: delivered.outcome,
+            concluded_at: delivered.at,
+            delivery_ms: delivered.delivery_ms,
+            sender: self.sender.clone(),
+            attempt: format!("{}-{number}", self.sender),
+        }
+    }
+}

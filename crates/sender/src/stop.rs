@@ -1,0 +1,160 @@
+//! When a sender stops by itself: the queue is empty, or too many of its deliveries failed.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+use stentor_aws::{Error, MetricsTable, Queue};
+use stentor_core::delivery::FailureRate;
+use stentor_core::queue_depth::{IdleDetector, settle_time};
+use stentor_core::run::RunId;
+use tokio::time::{Instant, sleep};
+
+use crate::activity::RunActivity;
+use crate::counters::SenderCounters;
+use crate::in_flight::InFlight;
+
+/// The idle time before the queue's depth is checked, unless the user sets one.
+const IDLE_TIME: Duration = Duration::from_secs(10);
+
+/// How often an idle sender checks the queue's depth.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Why a sender stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StopReason {
+    /// The queue is empty.
+    Drained,
+    /// The failure limit is reached.
+    FailureRate,
+    /// A signal interrupted the sender.
+    Signal,
+}
+
+/// What a sender does while the queue is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IdlePolicy {
+    /// Keeps running.
+    KeepRunning,
+    /// Stops after this time without a message.
+    StopAfter(Duration),
+    /// Stops once every message of its runs has an outcome, or the queue is reliably empty.
+    UntilRunsComplete,
+}
+
+/// The share of failed deliveries at which a sender stops.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct FailureLimit {
+    pub rate: FailureRate,
+    /// Outcomes before the limit applies.
+    pub min_sample: u64,
+}
+
+impl FailureLimit {
+    /// Returns whether the sender must stop.
+    pub(crate) fn is_reached(&self, counters: &SenderCounters) -> bool {
+        let (failed, outcomes) = (counters.failed, counters.outcomes());
+        failed > 0
+            && outcomes >= self.min_sample
+            && failed as f64 >= self.rate.as_fraction() * outcomes as f64
+    }
+}
+
+/// Detects that there is nothing left to deliver.
+#[derive(Debug)]
+pub(crate) struct StopCondition {
+    pub queue: Queue,
+    pub metrics: MetricsTable,
+    pub idle_policy: IdlePolicy,
+    pub visibility_timeout: Duration,
+}
+
+impl StopCondition {
+    /// Waits until there is nothing left to deliver.
+    pub(crate) async fn wait_until_drained(
+        &self,
+        in_flight: &InFlight,
+        activity: &RefCell<RunActivity>,
+    ) -> Result<(), Error> {
+        let idle_time = match self.idle_policy {
+            IdlePolicy::KeepRunning => std::future::pending().await,
+            IdlePolicy::StopAfter(idle_time) => idle_time,
+            IdlePolicy::UntilRunsComplete => IDLE_TIME,
+        };
+        let start = Instant::now();
+        let mut detector = IdleDetector::default();
+        loop {
+            let idle_for = activity.borrow().last_received_at.elapsed();
+            if in_flight.len() + in_flight.unsettled() > 0 || idle_for < idle_time {
+                detector.reset();
+                sleep(idle_time.saturating_sub(idle_for).clamp(Duration::from_millis(50), CHECK_INTERVAL))
+                    .await;
+                continue;
+            }
+            let (depth, _) = self.queue.attributes().await?;
+            let is_idle =
+                || in_flight.len() == 0 && activity.borrow().last_received_at.elapsed() >= idle_time;
+            if let Some(empty_for) = detector.observe(&depth, start.elapsed())
+                && is_idle()
+                && self.may_stop(empty_for, activity).await?
+                // Messages may have been received during the requests.
+                && is_idle()
+            {
+                return Ok(());
+            }
+            sleep(CHECK_INTERVAL).await;
+        }
+    }
+
+    async fn may_stop(&self, empty_for: Duration, activity: &RefCell<RunActivity>) -> Result<bool, Error> {
+        Ok(matches!(self.idle_policy, IdlePolicy::StopAfter(_))
+            || empty_for >= settle_time(self.visibility_timeout)
+            || self.runs_are_complete(activity).await?)
+    }
+
+    /// Returns whether every message of the latest run and of those received is enqueued and has an outcome. A
+    /// producer that has not finished may only be delayed, by throttling or an outage.
+    async fn runs_are_complete(&self, activity: &RefCell<RunActivity>) -> Result<bool, Error> {
+        let mut runs: BTreeSet<RunId> = activity.borrow().received.keys().copied().collect();
+        runs.extend(self.metrics.latest().await?);
+        for run in runs {
+            let items = self.metrics.run_items(run).await?;
+            let is_complete = items.record.is_some_and(|record| {
+                let total = record.plan.total();
+                record.enqueued == total && items.tally.total() >= u64::from(total)
+            });
+            if !is_complete {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stentor_core::delivery::Outcome;
+
+    fn counters(sent: u64, failed: u64) -> SenderCounters {
+        let mut counters = SenderCounters::default();
+        (0..sent).for_each(|_| counters.record_outcome(Outcome::Sent, 1));
+        (0..failed).for_each(|_| counters.record_outcome(Outcome::Failed, 1));
+        counters
+    }
+
+    #[test]
+    fn the_failure_limit_applies_from_the_minimum_sample_on() {
+        let limit = FailureLimit { rate: "0.5".parse().unwrap(), min_sample: 20 };
+        assert!(!limit.is_reached(&counters(0, 19)));
+        assert!(limit.is_reached(&counters(0, 20)));
+        assert!(limit.is_reached(&counters(10, 10)));
+        assert!(!limit.is_reached(&counters(11, 10)));
+        let strict = FailureLimit { rate: "0".parse().unwrap(), min_sample: 1 };
+        assert!(!strict.is_reached(&counters(1, 0)) && strict.is_reached(&counters(1, 1)));
+        let none = FailureLimit { rate: "1".parse().unwrap(), min_sample: 1 };
+        assert!(!none.is_reached(&counters(0, 0)));
+    }
+}
