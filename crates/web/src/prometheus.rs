@@ -131,7 +131,7 @@ mod tests {
                 &format!("stentor_messages{{run=\"{run}\",outcome=\"pending\"}} 500"),
                 &format!("stentor_data_age_seconds{{run=\"{run}\"}} 2"),
                 "# TYPE stentor_delivery_seconds summary",
-                &format!("stentor_delivery_seconds{{run=\"{run}\",quantile=\"0.99\"}} 0.1"),
+                &format!("stentor_delivery_seconds{{run=\"{run}\",quantile=\"0.99\"}} 0.099"),
                 &format!("stentor_delivery_seconds_sum{{run=\"{run}\"}} 150"),
                 &format!("stentor_delivery_seconds_count{{run=\"{run}\"}} 1500"),
                 &format!("stentor_complete{{run=\"{run}\"}} 0"),
