@@ -19,7 +19,7 @@ const FORM: u32 = 1;
 /// The most columns of a chart.
 const COLUMNS: usize = 60;
 
-/// A report of a run. DurationHistogram are RFC 3339 in UTC; unknown values are null.
+/// A report of a run. Times are RFC 3339 in UTC; unknown values are null.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(title = "A report of a run")]
 pub struct Report {
@@ -207,7 +207,7 @@ pub struct Faults {
 const NOTES: [&str; 5] = [
     "Messages are counted by the stream of the table, each exactly once. The counts lag by a second or two and are never too high.",
     "Means come from exact sums. Percentiles, longest times and columns are within 2 %.",
-    "DurationHistogram are those of the machines that recorded them. Displayed durations are never negative, even where clocks differ.",
+    "Times are those of the machines that recorded them. Displayed durations are never negative, even where clocks differ.",
     "A sender's counts are those of its whole life, not of this run alone. The table keeps them for a day after its last heartbeat.",
     "Queue counts are approximate on AWS, and dead letters are those of the whole stack.",
 ];

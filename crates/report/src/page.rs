@@ -225,7 +225,7 @@ fn times(page: &Page<'_>) -> Markup {
     }
     html! {
         section aria-labelledby="times" {
-            h2 id="times" { "DurationHistogram" }
+            h2 id="times" { "Times" }
             @for chart in charts { (chart) }
             (parts::percentiles(page, &kinds.map(|(path, name, ..)| (path, name))))
         }

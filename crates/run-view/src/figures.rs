@@ -7,6 +7,7 @@ use stentor_core::tally::DurationHistogram;
 
 use crate::bill::{Bill, CountedUsage, LowerBound};
 use crate::metric::{Metric, Scope, gauge};
+pub use crate::sender_figures::*;
 use crate::senders::SenderRecord;
 use crate::throughput::overall_rate;
 use crate::unit::{UNKNOWN, Unit};
@@ -48,7 +49,7 @@ pub enum Better {
 }
 
 impl<S> Figure<S> {
-    const DEFAULT: Self = Self {
+    pub(crate) const DEFAULT: Self = Self {
         path: "",
         label: "",
         short: "",
@@ -111,6 +112,7 @@ macro_rules! figures {
         pub static $list: &[&Figure<$subject>] = &[$(&$name),*];
     };
 }
+pub(crate) use figures;
 
 const MESSAGES: Metric = Metric::gauge("stentor_messages", "Messages by outcome.", Scope::Run);
 const QUEUE: Metric = Metric::gauge(
@@ -121,8 +123,6 @@ const QUEUE: Metric = Metric::gauge(
 const DELIVERY: Metric = Metric::summary("stentor_delivery_seconds", "Duration of a delivery.");
 const LATENCY: Metric =
     Metric::summary("stentor_latency_seconds", "Time from a message's creation to its outcome.");
-const SENDER_MESSAGES: Metric =
-    Metric::gauge("stentor_sender_messages", "Messages of a sender by outcome.", Scope::Sender);
 
 figures! {
     /// All figures of a run. Those of the snapshot's JSON stand in its order.
@@ -340,65 +340,11 @@ figures! {
     }
 }
 
-figures! {
-    /// All figures of a sender, in the order of the snapshot's JSON.
-    SENDER_FIGURES of SenderRecord:
-    SENDER_SEEN {
-        help: "Time since a sender's last heartbeat, when these figures were read.",
-        path: "sender.seen_seconds_ago", label: "last seen", unit: Unit::Age,
-        metric: gauge("stentor_sender_seen_seconds", Scope::Sender), value: |sender| Some(sender.seen_seconds_ago).into(),
-    }
-    SENDER_WAIT {
-        help: "Mean duration of its simulated deliveries.",
-        path: "sender.wait", label: "mean wait", unit: Unit::Seconds,
-        value: |sender| sender.heartbeat.as_ref().map(|heartbeat| heartbeat.wait).into(),
-    }
-    SENDER_FAILURE_RATE {
-        help: "Fraction of its deliveries that it lets fail, from 0 to 1.",
-        path: "sender.failure_rate", label: "failure rate", unit: Unit::Fraction,
-        value: |sender| sender.heartbeat.as_ref().map(|heartbeat| heartbeat.failure_rate).into(),
-    }
-    SENDER_CONCURRENCY {
-        help: "Deliveries that a sender makes at once.",
-        path: "sender.concurrency", label: "at once", metric: gauge("stentor_sender_concurrency", Scope::Sender),
-        value: |sender| sender.heartbeat.as_ref().map(|heartbeat| heartbeat.concurrency.into()).into(),
-    }
-    SENDER_SENT {
-        help: "Messages that it sent since its start, of all runs.",
-        path: "sender.sent", label: "sent", metric: SENDER_MESSAGES.labelled("outcome", "sent"),
-        value: |sender| sender.heartbeat.as_ref().map(|heartbeat| heartbeat.sent as f64).into(),
-    }
-    SENDER_FAILED {
-        help: "Messages that failed since its start, of all runs.",
-        path: "sender.failed", label: "failed", metric: SENDER_MESSAGES.labelled("outcome", "failed"),
-        value: |sender| sender.heartbeat.as_ref().map(|heartbeat| heartbeat.failed as f64).into(),
-    }
-    SENDER_DUPLICATES {
-        help: "Messages that it received after their outcome was recorded.",
-        path: "sender.duplicates", label: "duplicates", metric: SENDER_MESSAGES.labelled("outcome", "duplicate"),
-        value: |sender| sender.heartbeat.as_ref().map(|heartbeat| heartbeat.duplicates as f64).into(),
-    }
-    SENDER_RELEASED {
-        help: "Messages that it released unfinished.",
-        path: "sender.released", label: "released", metric: SENDER_MESSAGES.labelled("outcome", "released"),
-        value: |sender| sender.heartbeat.as_ref().map(|heartbeat| heartbeat.released as f64).into(),
-    }
-    SENDER_THROUGHPUT {
-        help: "Outcomes a second between a sender's last two heartbeats, or since its start.",
-        path: "sender.messages_per_second", label: "rate", unit: Unit::Rate,
-        metric: gauge("stentor_sender_messages_per_second", Scope::Sender), value: |sender| sender.messages_per_second.into(),
-    }
-    SENDER_FAILED_RATE {
-        help: "Fraction of its outcomes that are failures.",
-        label: "share", unit: Unit::Fraction, value: |sender| sender.failed_rate().into(),
-    }
-}
-
 /// Delivery durations, as tables show them.
 pub static DELIVERY_TABLE: [&Figure; 5] =
     [&AVERAGE, &DELIVERY_P50, &DELIVERY_P90, &DELIVERY_P99, &DELIVERY_MAX];
 
-/// DurationHistogram from creation to outcome, as tables show them.
+/// Times from creation to outcome, as tables show them.
 pub static LATENCY_TABLE: [&Figure; 5] =
     [&AVERAGE_LATENCY, &LATENCY_P50, &LATENCY_P90, &LATENCY_P99, &LATENCY_MAX];
 

@@ -12,6 +12,7 @@ pub mod fixtures;
 pub mod metric;
 pub mod reader;
 pub mod reading;
+mod sender_figures;
 pub mod senders;
 pub mod snapshot;
 mod stall;

@@ -9,7 +9,7 @@ use crate::view::RunView;
 /// Delay beyond the poll interval after which an answer is missing.
 const GRACE: Duration = Duration::from_secs(4);
 
-/// The results of all polls so far. DurationHistogram are those since the surface was opened.
+/// The results of all polls so far. Times are those since the surface was opened.
 #[derive(Debug, Default)]
 pub struct RunState {
     /// The last view; `None` before the first, and where the stack has no run.
