@@ -6,6 +6,7 @@ use serde::Serialize;
 
 /// An item of AWS's bill, with a price per unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BillingItem {
     /// Requests to SQS.
@@ -22,6 +23,7 @@ pub enum BillingItem {
 
 /// A list price of AWS: `dollars` for `per` units.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListPrice {
     /// The item that the price is for.
     pub billed: BillingItem,
@@ -126,6 +128,7 @@ pub struct Prices {
 
 /// A price in effect.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Price {
     /// The list price, with the dollars in effect.
     #[serde(flatten)]
@@ -158,6 +161,7 @@ impl Prices {
 
 /// Assumptions about the aggregator, which does not count its own usage.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AggregatorModel {
     /// Shards of the table's stream with records.
     pub shards: f64,
@@ -173,6 +177,7 @@ pub struct AggregatorModel {
 
 /// The estimated usage of the aggregator for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AggregatorUsage {
     /// Invocations, each of which writes one tally.
     pub invocations: f64,

@@ -17,6 +17,7 @@ pub struct Usage {
 
 /// A kind of program whose usage is recorded for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProgramKind {
     /// Creates the messages.

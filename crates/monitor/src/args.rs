@@ -7,8 +7,8 @@ use stentor_cli::{OUTPUT, SharedArgs, examples, full_ending, number_within};
 use stentor_core::cost::PriceOverride;
 use stentor_core::run::RunId;
 
-use stentor_report::Target;
-use stentor_run_view::thresholds::Threshold;
+use stentor_report::ReportPath;
+use stentor_run_view::thresholds::{self, Threshold};
 use stentor_web::ListenAddress;
 
 /// Watch a rehearsal: messages sent and failed, the average time per message, and the time left
@@ -45,7 +45,7 @@ pub struct WatchArgs {
     #[arg(long, help_heading = WATCH)]
     pub once: bool,
     /// Exit with status 4 if the last snapshot crosses a threshold, such as 'failed_rate>0.2' (repeatable)
-    #[arg(long, value_name = "EXPR", long_help = FAIL_IF, help_heading = WATCH)]
+    #[arg(long, value_name = "EXPR", long_help = format!("{FAIL_IF}{}", thresholds::help()), help_heading = WATCH)]
     pub fail_if: Vec<Threshold>,
     /// Print one line per interval instead of the live view
     #[arg(long, help_heading = OUTPUT)]
@@ -103,8 +103,8 @@ pub enum Command {
     #[command(after_help = examples(REPORTS), after_long_help = full_ending(REPORTS, CROSSED))]
     Report {
         /// File to write: FILE.html for a page, FILE.json for its data
-        #[arg(value_hint = ValueHint::FilePath, value_parser = PathBufValueParser::new().try_map(Target::of))]
-        file: Target,
+        #[arg(value_hint = ValueHint::FilePath, value_parser = PathBufValueParser::new().try_map(ReportPath::of))]
+        file: ReportPath,
         #[command(flatten)]
         price: PriceArg,
         #[command(flatten)]
@@ -122,8 +122,8 @@ pub enum Command {
         #[arg(value_name = "RUN")]
         second: RunId,
         /// Write the comparison to a file too: FILE.html for a page, FILE.json for its data
-        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = PathBufValueParser::new().try_map(Target::of), help_heading = REPORT)]
-        output: Option<Target>,
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = PathBufValueParser::new().try_map(ReportPath::of), help_heading = REPORT)]
+        output: Option<ReportPath>,
         #[command(flatten)]
         price: PriceArg,
         #[command(flatten)]
@@ -191,13 +191,7 @@ const CROSSED: &[(&str, &str)] = &[("4", "a threshold of --fail-if is crossed")]
 const FAIL_IF: &str = "\
 Exit with status 4 if the last snapshot crosses a threshold, such as 'failed_rate>0.2' or 'p99_latency>30s' (repeatable).
 
-Compare with >, >=, < or <=:
-  failed_rate                  a fraction from 0 to 1
-  sent, failed, pending, dead_letters, messages_per_second
-  average, p50, p90, p99, max  delivery time, in ms, s or m
-  average_latency, p50_latency, p90_latency, p99_latency,
-  max_latency                  from creation to outcome
-Unknown values never cross a threshold.";
+";
 
 const PRICE: &str = "\
 Override a list price, such as write_units=0.75 (repeatable).

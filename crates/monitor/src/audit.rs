@@ -12,14 +12,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::table::count_table;
 use stentor_cli::format::rfc3339;
-use stentor_run_view::snapshot::BrokenTally;
+use stentor_core::escape::escape_control;
+use stentor_run_view::snapshot::DamagedShard;
 
 /// How long the stream may lag behind the table before a difference is one.
 const LAG: Duration = Duration::from_secs(10);
 
-/// What one side counts.
+/// The sums of one side.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Side {
+pub(crate) struct Counted {
     pub sent: u64,
     pub failed: u64,
     pub delivery_ms: u64,
@@ -31,16 +32,16 @@ pub(crate) struct Side {
 
 /// The table's count of a run.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct TableSide {
+pub(crate) struct CountedTable {
     #[serde(flatten)]
-    pub concluded: Side,
-    /// Created, not concluded.
+    pub counted: Counted,
+    /// Created, without an outcome.
     pub pending: u64,
-    /// Indices of the plan that the table does not have.
+    /// Messages of the plan that the table does not have.
     pub missing: u64,
-    /// Items that cannot be made sense of.
+    /// Items that cannot be decoded.
     pub unreadable: u64,
-    /// The id of one of them.
+    /// ID of one of them.
     pub unreadable_example: Option<String>,
 }
 
@@ -50,14 +51,14 @@ pub(crate) struct Audit {
     pub run: String,
     pub total: u64,
     pub agrees: bool,
-    pub table: TableSide,
-    pub tallies: Side,
-    /// What differs, a sentence for each figure.
+    pub table: CountedTable,
+    pub tallies: Counted,
+    /// The differences, one sentence for each figure.
     pub differences: Vec<String>,
-    pub broken: Vec<BrokenTally>,
+    pub broken: Vec<DamagedShard>,
 }
 
-impl Side {
+impl Counted {
     fn of(tally: &Tally) -> Self {
         Self {
             sent: tally.sent,
@@ -70,10 +71,10 @@ impl Side {
     }
 }
 
-impl TableSide {
+impl CountedTable {
     pub(crate) fn of(table_count: &TableCount) -> Self {
         Self {
-            concluded: Side::of(&table_count.tally),
+            counted: Counted::of(&table_count.tally),
             pending: table_count.pending,
             missing: table_count.missing,
             unreadable: table_count.unreadable,
@@ -111,10 +112,10 @@ impl Audit {
             run: record.plan.run().to_string(),
             total: record.plan.total().into(),
             agrees: differences.is_empty(),
-            table: TableSide::of(table_count),
-            tallies: Side::of(tallies),
+            table: CountedTable::of(table_count),
+            tallies: Counted::of(tallies),
             differences,
-            broken: broken.iter().map(BrokenTally::from).collect(),
+            broken: broken.iter().map(DamagedShard::from).collect(),
         }
     }
 
@@ -129,7 +130,7 @@ impl Audit {
     }
 
     fn sides(&self) -> String {
-        let row = |name: &str, side: &Side| {
+        let row = |name: &str, side: &Counted| {
             format!(
                 "  {name:<8} {:>12} {:>12} {:>12}",
                 format::thousands(side.sent),
@@ -140,14 +141,14 @@ impl Audit {
         [
             format!("run {}: {} messages", self.run, format::thousands(self.total)),
             format!("  {:<8} {:>12} {:>12} {:>12}", "", "sent", "failed", "average"),
-            row("table", &self.table.concluded),
+            row("table", &self.table.counted),
             row("tallies", &self.tallies),
         ]
         .join("\n")
     }
 
     fn verdict(&self) -> String {
-        let (table, tallies) = (&self.table.concluded, &self.tallies);
+        let (table, tallies) = (&self.table.counted, &self.tallies);
         if self.agrees {
             return format!(
                 "the audit agrees: table {} sent, {} failed, average {}; tallies {} sent, {} failed, average {}",
@@ -169,7 +170,11 @@ impl Audit {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("; {} {what}", format::thousands(count)));
         let broken = self.broken.first().map(|broken| {
-            format!("; the tally of shard {} is damaged: monitor repair --run {}", broken.shard(), self.run)
+            format!(
+                "; the tally of shard {} is damaged: monitor repair --run {}",
+                escape_control(&broken.shard),
+                self.run
+            )
         });
         open.chain(broken).collect()
     }
@@ -178,12 +183,12 @@ impl Audit {
 /// What differs, figure by figure, and where all sums are the same, how they are spread.
 fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
     let table = &table_count.tally;
-    let told = |what: &str, table: &str, tallies: &str| {
+    let differ = |what: &str, table: &str, tallies: &str| {
         (table != tallies).then(|| format!("{what} {table} in the table, {tallies} in the tallies"))
     };
-    let figure = |what, table, tallies| told(what, &format::thousands(table), &format::thousands(tallies));
+    let figure = |what, table, tallies| differ(what, &format::thousands(table), &format::thousands(tallies));
     let time = |at: Option<u64>| at.map_or_else(|| "never".to_owned(), rfc3339);
-    let spread = |what: &str, same_sums: bool, same: bool| {
+    let distribution = |what: &str, same_sums: bool, same: bool| {
         (same_sums && !same).then(|| format!("{what} has the same sum on both sides, spread differently"))
     };
     let (delivery, latency) = (&table.delivery, &table.latency);
@@ -196,11 +201,15 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
         figure("failed", table.failed, tallies.failed),
         figure("milliseconds of delivery", delivery.sum_ms(), tallies.delivery.sum_ms()),
         figure("milliseconds of latency", latency.sum_ms(), tallies.latency.sum_ms()),
-        told("first conclusion", &time(table.first_concluded_at), &time(tallies.first_concluded_at)),
-        told("last conclusion", &time(table.last_concluded_at), &time(tallies.last_concluded_at)),
-        spread("delivery", delivery.sum_ms() == tallies.delivery.sum_ms(), *delivery == tallies.delivery),
-        spread("latency", latency.sum_ms() == tallies.latency.sum_ms(), *latency == tallies.latency),
-        spread("the timeline", table.total() == tallies.total(), table.timeline == tallies.timeline),
+        differ("first conclusion", &time(table.first_concluded_at), &time(tallies.first_concluded_at)),
+        differ("last conclusion", &time(table.last_concluded_at), &time(tallies.last_concluded_at)),
+        distribution(
+            "delivery",
+            delivery.sum_ms() == tallies.delivery.sum_ms(),
+            *delivery == tallies.delivery,
+        ),
+        distribution("latency", latency.sum_ms() == tallies.latency.sum_ms(), *latency == tallies.latency),
+        distribution("the timeline", table.total() == tallies.total(), table.timeline == tallies.timeline),
         unreadable,
     ]
     .into_iter()
@@ -208,7 +217,7 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
     .collect()
 }
 
-fn average(side: &Side) -> String {
+fn average(side: &Counted) -> String {
     let concluded = side.sent.saturating_add(side.failed);
     if concluded == 0 {
         "-".to_owned()
@@ -222,7 +231,7 @@ mod tests {
     use super::*;
     use stentor_run_view::fixtures::reading;
 
-    /// What the table says, and what the tallies status, of a run of 2,000 of which 1,500 are concluded.
+    /// The audit of a run of 2,000 messages, of which 1,500 have an outcome.
     fn audit_of(table_count: &TableCount, tallies: &Tally, broken: &[DamagedTally]) -> Audit {
         Audit::of(&reading(2_000, 1_500).record, table_count, tallies, broken)
     }
@@ -251,22 +260,25 @@ mod tests {
             assert!(!audit.agrees);
             audit.lines().lines().last().unwrap().to_owned()
         };
-        let told = |words: &str| format!("the audit differs: {words}");
-        assert_eq!(differs(|tally| tally.sent -= 1), told("sent 1,350 in the table, 1,349 in the tallies"));
+        let message = |words: &str| format!("the audit differs: {words}");
+        assert_eq!(
+            differs(|tally| tally.sent -= 1),
+            message("sent 1,350 in the table, 1,349 in the tallies")
+        );
         assert_eq!(
             differs(|tally| tally.first_concluded_at = None),
-            told("first conclusion 1970-01-01T00:00:01.000Z in the table, never in the tallies")
+            message("first conclusion 1970-01-01T00:00:01.000Z in the table, never in the tallies")
         );
         let other = reading(2_000, 1_499).tally;
         let all = audit_of(&table_count, &other, &[]).differences;
-        let named: Vec<&str> = all.iter().filter_map(|told| told.split(char::is_numeric).next()).collect();
+        let named: Vec<&str> = all.iter().filter_map(|text| text.split(char::is_numeric).next()).collect();
         assert_eq!(
             named,
             ["failed ", "milliseconds of delivery ", "milliseconds of latency ", "last conclusion "]
         );
         assert_eq!(
             differs(|tally| tally.timeline = reading(2_000, 10).tally.timeline),
-            told("the timeline has the same sum on both sides, spread differently")
+            message("the timeline has the same sum on both sides, spread differently")
         );
     }
 
@@ -280,11 +292,11 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_tally_is_told_with_the_remedy() {
+    fn a_damaged_tally_is_reported_with_the_remedy() {
         let broken = [DamagedTally { shard: "\u{1b}[2J".into(), why: "odd".into() }];
         let audit = audit_of(&table_count(), &Tally::default(), &broken);
-        let told = audit.lines();
-        assert!(told.contains("the tally of shard \\u{1b}[2J is damaged"), "{told}");
-        assert!(told.ends_with(&format!("monitor repair --run {}", audit.run)), "{told}");
+        let lines = audit.lines();
+        assert!(lines.contains("the tally of shard \\u{1b}[2J is damaged"), "{lines}");
+        assert!(lines.ends_with(&format!("monitor repair --run {}", audit.run)), "{lines}");
     }
 }

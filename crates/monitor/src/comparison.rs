@@ -3,36 +3,36 @@
 use stentor_core::escape;
 
 use stentor_report::comparison::Comparison;
-use stentor_report::comparison::figures::Section;
+use stentor_run_view::comparison::FigureGroup;
 
-/// The least room between two columns.
+/// The gap between two columns.
 const GAP: &str = "  ";
 
-/// The runs by name, and a row for each figure.
+/// The runs by ID, and a row for each figure.
 pub(crate) fn table(comparison: &Comparison) -> String {
     let [first, second] = comparison.runs.each_ref().map(|run| {
         let created = run.plan.created_at.as_deref().unwrap_or("-");
         format!("{}   made {created}", escape::escape_control(&run.plan.run))
     });
     let mut lines = vec![format!("A{GAP}{first}"), format!("B{GAP}{second}")];
-    let rows: Vec<[String; 4]> = comparison.sections.iter().flat_map(rows_of).collect();
+    let rows: Vec<[String; 4]> = comparison.groups.iter().flat_map(rows_of).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 4] = std::array::from_fn(width);
     lines.extend(rows.iter().map(|row| line(row, widths)));
     lines.join("\n")
 }
 
-/// A heading after an empty line, and the section's figures.
-fn rows_of(section: &Section) -> Vec<[String; 4]> {
-    let heading = [section.title, "A", "B", "change"].map(str::to_owned);
-    let figures = section.figures.iter().map(|figure| {
-        let [first, second] = figure.texts();
-        [format!("  {}", figure.name), first, second, figure.change()]
+/// A heading after an empty line, and the figures of the group.
+fn rows_of(group: &FigureGroup) -> Vec<[String; 4]> {
+    let heading = [group.title, "A", "B", "change"].map(str::to_owned);
+    let figures = group.figures.iter().map(|pair| {
+        let [first, second] = pair.texts();
+        [format!("  {}", pair.name), first, second, pair.change()]
     });
     [std::array::from_fn(|_| String::new()), heading].into_iter().chain(figures).collect()
 }
 
-/// The name stands left, figures right.
+/// The name is left-aligned, the figures right-aligned.
 fn line(row: &[String; 4], widths: [usize; 4]) -> String {
     let [name, first, second, change] = row;
     let text = format!(
@@ -45,8 +45,9 @@ fn line(row: &[String; 4], widths: [usize; 4]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_report::fixtures::{compared, report};
-    use stentor_run_view::fixtures::reading;
+    use stentor_report::fixtures::compared;
+    use stentor_run_view::fixtures::{reading, target};
+    use stentor_run_view::view::RunView;
 
     #[test]
     fn a_run_beside_another() {
@@ -64,8 +65,8 @@ mod tests {
 
     #[test]
     fn a_run_beside_itself_differs_in_nothing() {
-        let run = report(&reading(1_000, 500));
-        let comparison = Comparison::of([run.clone(), run], 0);
+        let run = RunView::first(reading(1_000, 500));
+        let comparison = Comparison::of([&run, &run], &target(), 0);
         for line in table(&comparison).lines().filter(|line| line.starts_with("  ")) {
             assert!(line.ends_with(" =") || line.ends_with(" -"), "{line}");
         }

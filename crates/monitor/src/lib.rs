@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 pub use args::Args;
 use args::{Command, IntervalArg, PriceArg};
-use live::Ending;
+use live::Outcome;
 use stentor_aws::metrics::RunRecord;
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, Session};
@@ -28,10 +28,10 @@ use stentor_cli::format;
 use stentor_cli::{SharedArgs, Shutdown, print_line, status};
 use stentor_core::cost::Prices;
 use stentor_core::run::RunId;
-use stentor_report::Target;
-use stentor_run_view::follow::Choice;
-use stentor_run_view::reading::Sources;
-use stentor_run_view::view::{Data, Place};
+use stentor_report::ReportPath;
+use stentor_run_view::reader::{ReaderCommand, RunSelection};
+use stentor_run_view::reading::{RunReader, Target};
+use stentor_run_view::snapshot::Snapshot;
 use tokio::net::TcpListener;
 use watch::{ReportFile, Watching};
 
@@ -39,8 +39,8 @@ use watch::{ReportFile, Watching};
 struct Monitor<'a> {
     shared: &'a SharedArgs,
     run: Option<RunId>,
-    place: Place,
-    sources: Sources,
+    target: Target,
+    reader: Arc<RunReader>,
     messages: MessagesTable,
     shutdown: &'a Shutdown,
 }
@@ -49,7 +49,7 @@ struct Monitor<'a> {
 enum Mode<'a> {
     Watch(Watching<'a>),
     Serve { listener: TcpListener, until_complete: bool, interval: IntervalArg },
-    Compare { runs: [RunId; 2], output: Option<&'a Target>, prices: Prices },
+    Compare { runs: [RunId; 2], output: Option<&'a ReportPath>, prices: Prices },
     Audit,
     Repair,
     Runs { limit: u32 },
@@ -66,12 +66,12 @@ impl<'a> Mode<'a> {
                 interval: *interval,
             },
             Some(Command::Report { file, price, watch }) => {
-                file.try_out()?;
-                let report = Some(ReportFile { target: file, prices: price.prices() });
+                file.check_writable()?;
+                let report = Some(ReportFile { path: file, prices: price.prices() });
                 Self::Watch(Watching { flags: watch, follow: false, report })
             }
             Some(Command::Compare { first, second, output, price, .. }) => {
-                output.as_ref().map_or(Ok(()), Target::try_out)?;
+                output.as_ref().map_or(Ok(()), ReportPath::check_writable)?;
                 Self::Compare { runs: [*first, *second], output: output.as_ref(), prices: price.prices() }
             }
             Some(Command::Audit) => Self::Audit,
@@ -85,14 +85,14 @@ impl<'a> Mode<'a> {
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
     let mode = Mode::prepare(&args).await?;
     let session = Arc::new(Session::for_cli(destination, shutdown.token()).await?);
-    let Some(sources) = shutdown.or_shutdown(Sources::open(&session)).await else {
+    let Some(reader) = shutdown.or_shutdown(RunReader::open(&session)).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };
     let monitor = Monitor {
         shared: &args.shared,
         run: args.run,
-        place: Place::of(&session),
-        sources: sources?,
+        target: Target::of(&session),
+        reader: Arc::new(reader?),
         messages: MessagesTable::new(&session),
         shutdown: &shutdown,
     };
@@ -125,29 +125,27 @@ impl Monitor<'_> {
         interval: IntervalArg,
     ) -> anyhow::Result<u8> {
         stentor_web::announce(&listener, self.shared.quiet)?;
-        let choice = self.choice(!until_complete);
-        let (place, every) = (self.place.clone(), interval.duration());
-        let served = stentor_web::serve(listener, &self.sources, place, choice, every, until_complete);
-        let Some(seen) = served.await? else { return Ok(0) };
+        let command = ReaderCommand::new(self.selection(!until_complete), interval.duration());
+        let served = stentor_web::serve(listener, &self.reader, self.target.clone(), command, until_complete);
+        let Some(view) = served.await? else { return Ok(0) };
         if self.shared.json {
-            print_line(&format::json_line(&seen.snapshot))?;
+            print_line(&format::json_line(&Snapshot::of(&view)))?;
         }
-        let ending = Ending::Over(Box::new(Data::of(seen, Duration::ZERO)));
-        self.finish(ending, &[], None).await
+        self.finish(Outcome::Ended(Box::new(view)), &[], None).await
     }
 
     /// Prints two runs side by side, and writes them to a file too where one is given.
     async fn compare(
         &self,
         runs: [RunId; 2],
-        output: Option<&Target>,
+        output: Option<&ReportPath>,
         prices: &Prices,
     ) -> anyhow::Result<u8> {
         let comparison =
-            stentor_report::comparison::compare(&self.sources, runs, &self.place, prices).await?;
-        if let Some(target) = output {
+            stentor_report::comparison::compare(&self.reader, runs, &self.target, prices).await?;
+        if let Some(path) = output {
             let page = stentor_report::comparison::page;
-            stentor_report::keep(target, &comparison, page, self.shared.quiet)?;
+            stentor_report::write_as(path, &comparison, page, self.shared.quiet)?;
         }
         print_line(&if self.shared.json {
             format::json_line(&comparison)
@@ -160,7 +158,7 @@ impl Monitor<'_> {
     /// Counts the messages of the run and prints that beside the tallies; exit status 1 if they differ.
     async fn audit(&self) -> anyhow::Result<u8> {
         let record = self.stored_run().await?;
-        let audit = audit::audit(&record, &self.messages, &self.sources.metrics).await?;
+        let audit = audit::audit(&record, &self.messages, &self.reader.metrics).await?;
         print_line(&if self.shared.json { audit.json() } else { audit.lines() })?;
         Ok(u8::from(!audit.agrees))
     }
@@ -168,7 +166,7 @@ impl Monitor<'_> {
     /// Replaces the tallies of the run by a count of its messages; an error if some are pending or missing.
     async fn repair(&self) -> anyhow::Result<u8> {
         let record = self.stored_run().await?;
-        let repair = repair::repair(&record, &self.messages, &self.sources.metrics).await?;
+        let repair = repair::repair(&record, &self.messages, &self.reader.metrics).await?;
         if self.shared.json {
             print_line(&repair.json())?;
         } else if repair.repaired {
@@ -179,7 +177,7 @@ impl Monitor<'_> {
 
     /// Prints the newest runs.
     async fn list_runs(&self, limit: u32) -> anyhow::Result<u8> {
-        let rows = runs::list(&self.sources.metrics, limit).await?;
+        let rows = runs::list(&self.reader.metrics, limit).await?;
         if self.shared.json {
             for row in &rows {
                 print_line(&row.json())?;
@@ -197,20 +195,20 @@ impl Monitor<'_> {
     async fn stored_run(&self) -> anyhow::Result<RunRecord> {
         let run = match self.run {
             Some(run) => run,
-            None => match self.sources.metrics.latest().await? {
+            None => match self.reader.metrics.latest().await? {
                 Some(run) => run,
                 None => bail!(NO_RUN),
             },
         };
-        Ok(self.sources.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })?)
+        Ok(self.reader.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })?)
     }
 
     /// Selects the run of `--run`, or the latest: that of the start, or with `each` every later one too.
-    fn choice(&self, each: bool) -> Choice {
+    fn selection(&self, each: bool) -> RunSelection {
         match self.run {
-            Some(run) => Choice::This(run),
-            None if each => Choice::EachLatest,
-            None => Choice::Latest,
+            Some(run) => RunSelection::Run(run),
+            None if each => RunSelection::EachLatest,
+            None => RunSelection::Latest,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The live view on a terminal.
 //!
-//! `model` is all that the view shows, `draw` makes cells of it, and `terminal` has the terminal until it is given back.
-//! Only this file joins them, and the reader beside them.
+//! `model` is the state of the view, `draw` renders it, and `terminal` owns the terminal until it is restored.
 
 mod draw;
 #[cfg(test)]
@@ -11,125 +10,122 @@ mod terminal;
 mod theme;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use draw::Picture;
+use draw::Frame;
 use futures::StreamExt;
 use model::{Key, Model};
 use stentor_cli::Shutdown;
-use terminal::Canvas;
+use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
+use stentor_run_view::reading::{RunReader, Target};
+use stentor_run_view::view::RunView;
+use terminal::TerminalGuard;
 pub(crate) use theme::Theme;
-use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use stentor_run_view::follow::Choice;
-use stentor_run_view::reader::{self, Wish};
-use stentor_run_view::reading::Sources;
-use stentor_run_view::view::{Data, Place};
-
-/// How often age and time left move on.
+/// How often age and time left are redrawn.
 const TICK: Duration = Duration::from_millis(500);
 
-/// The exit code of Ctrl-C, which is a key here and no signal.
+/// The exit status of Ctrl-C, which is a key here and no signal.
 const INTERRUPTED: u8 = 130;
 
-/// How watching a run came to its end.
+/// How watching a run ended, with the last view.
 #[derive(Debug)]
-pub(crate) enum Ending {
-    /// With the run it was begun for.
-    Over(Box<Data>),
-    /// Somebody left: what was seen last.
-    Left(Option<Box<Data>>),
-    /// By a signal, or Ctrl-C: the exit code.
+pub(crate) enum Outcome {
+    /// The run it was started for has ended.
+    Ended(Box<RunView>),
+    /// The user left.
+    Left(Option<Box<RunView>>),
+    /// A signal or Ctrl-C, with its exit status.
     Signal(u8),
-    /// It could not go on: why, and what was seen last.
-    Failed(anyhow::Error, Option<Box<Data>>),
+    /// An error.
+    Failed(anyhow::Error, Option<Box<RunView>>),
 }
 
-/// What ends the view.
+/// Why the view ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Over,
-    Left,
+enum ExitReason {
+    RunEnded,
+    Quit,
     Signal(u8),
 }
 
-/// Shows runs until the one it is begun for ends, or somebody leaves; what was seen last stays behind. `None` where the
-/// terminal cannot be taken over.
-pub(crate) async fn show(
-    sources: &Sources,
-    place: Place,
-    choice: Choice,
-    every: Duration,
-    look: Theme,
+/// Shows runs until the one it is started for ends, or the user quits; the last frame stays on the terminal. `None`
+/// where the terminal is not available.
+pub(crate) async fn run_live_view(
+    reader: &Arc<RunReader>,
+    target: Target,
+    command: ReaderCommand,
+    theme: Theme,
     shutdown: &Shutdown,
-) -> Option<Ending> {
-    let wish = Wish { choice, interval: every, paused: false, lists: 0 };
-    let mut model = Model::new(place, wish);
-    let mut canvas = Canvas::open().ok()?;
+) -> Option<Outcome> {
+    let mut model = Model::new(target, command);
+    let mut terminal = TerminalGuard::open().ok()?;
     let began = Instant::now();
-    let ended = follow(&mut model, &mut canvas, sources, began, look, shutdown).await;
-    let size = canvas.size();
-    drop(canvas);
-    let picture = Picture { model: &model, now: began.elapsed(), look };
-    let left = ended.and_then(|end| {
-        terminal::print(&picture.summary(size.map_err(|error| unwritten(&error))?))
-            .map_err(|error| unwritten(&error))?;
-        Ok(end)
+    let reader = Reader::new(reader, command);
+    let reason = draw_until_exit(&mut model, &mut terminal, reader, began, theme, shutdown).await;
+    let size = terminal.size();
+    drop(terminal);
+    let frame = Frame { model: &model, now: began.elapsed(), theme };
+    let exit = reason.and_then(|reason| {
+        terminal::print(&frame.summary(size.map_err(|error| write_error(&error))?))
+            .map_err(|error| write_error(&error))?;
+        Ok(reason)
     });
-    let data = model.known.data.map(Box::new);
-    Some(match (left, data) {
-        (Ok(End::Over), Some(data)) => Ending::Over(data),
-        (Ok(End::Signal(code)), _) => Ending::Signal(code),
-        (Ok(End::Left | End::Over), data) => Ending::Left(data),
-        (Err(error), data) => Ending::Failed(error, data),
+    let view = model.state.view.map(Box::new);
+    Some(match (exit, view) {
+        (Ok(ExitReason::RunEnded), Some(view)) => Outcome::Ended(view),
+        (Ok(ExitReason::Signal(code)), _) => Outcome::Signal(code),
+        (Ok(ExitReason::Quit | ExitReason::RunEnded), view) => Outcome::Left(view),
+        (Err(error), view) => Outcome::Failed(error, view),
     })
 }
 
-fn unwritten(error: &io::Error) -> anyhow::Error {
-    anyhow!("the terminal cannot be written: {error}")
+fn write_error(error: &io::Error) -> anyhow::Error {
+    anyhow!("cannot write to the terminal: {error}")
 }
 
-/// Draws what comes until the end.
-async fn follow(
+/// Draws every event until the view ends; an error of the reader ends it while nothing was read yet.
+async fn draw_until_exit(
     model: &mut Model,
-    canvas: &mut Canvas,
-    sources: &Sources,
+    terminal: &mut TerminalGuard,
+    mut reader: Reader,
     began: Instant,
-    look: Theme,
+    theme: Theme,
     shutdown: &Shutdown,
-) -> anyhow::Result<End> {
-    let (wishes, wanted) = watch::channel(model.wish);
-    let (news, mut arrivals) = mpsc::unbounded_channel();
-    let mut reader = Box::pin(reader::read(sources, wanted, news));
+) -> anyhow::Result<ExitReason> {
     let mut events = EventStream::new();
-    let mut listening = true;
+    let mut has_keyboard = true;
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = shutdown.wait() => return Ok(End::Signal(shutdown.code().unwrap_or(INTERRUPTED))),
-            read = &mut reader => return read.map(|()| End::Left).map_err(Into::into),
-            Some(news) = arrivals.recv() => model.learn(news, began.elapsed()),
-            event = events.next(), if listening => match event {
-                Some(Ok(Event::Key(key))) if is_interrupt(&key) => return Ok(End::Signal(INTERRUPTED)),
+            () = shutdown.wait() => return Ok(ExitReason::Signal(shutdown.code().unwrap_or(INTERRUPTED))),
+            event = reader.next() => match event {
+                ReaderEvent::Read(Err(error)) if !model.has_answer() => return Err(error.into()),
+                event => model.update(event, began.elapsed()),
+            },
+            event = events.next(), if has_keyboard => match event {
+                Some(Ok(Event::Key(key))) if is_interrupt(&key) => return Ok(ExitReason::Signal(INTERRUPTED)),
                 Some(Ok(Event::Key(key))) => {
-                    if key_of(&key).is_some_and(|key| !model.press(key)) {
-                        return Ok(End::Left);
+                    if parse_key(&key).is_some_and(|key| !model.handle_key(key)) {
+                        return Ok(ExitReason::Quit);
                     }
                 }
                 Some(Ok(_)) => {}
-                // Nobody can press a key any more; the view goes on.
-                Some(Err(_)) | None => listening = false,
+                // No key can be pressed any more; the view goes on.
+                Some(Err(_)) | None => has_keyboard = false,
             },
             _ = ticks.tick() => {}
         }
-        wishes.send_if_modified(|wish| std::mem::replace(wish, model.wish) != model.wish);
-        canvas.draw(Picture { model, now: began.elapsed(), look }).map_err(|error| unwritten(&error))?;
-        if model.is_over() {
-            return Ok(End::Over);
+        reader.command(model.command);
+        let frame = Frame { model, now: began.elapsed(), theme };
+        terminal.draw(frame).map_err(|error| write_error(&error))?;
+        if model.has_ended() {
+            return Ok(ExitReason::RunEnded);
         }
     }
 }
@@ -138,7 +134,7 @@ fn is_interrupt(key: &KeyEvent) -> bool {
     key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
 }
 
-fn key_of(key: &KeyEvent) -> Option<Key> {
+fn parse_key(key: &KeyEvent) -> Option<Key> {
     if key.kind == KeyEventKind::Release
         || key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
     {
@@ -147,8 +143,8 @@ fn key_of(key: &KeyEvent) -> Option<Key> {
     Some(match key.code {
         KeyCode::Char('q') => Key::Quit,
         KeyCode::Char('p' | ' ') => Key::Pause,
-        KeyCode::Char('+' | '=') => Key::Longer,
-        KeyCode::Char('-' | '_') => Key::Shorter,
+        KeyCode::Char('+' | '=') => Key::IncreaseInterval,
+        KeyCode::Char('-' | '_') => Key::DecreaseInterval,
         KeyCode::Char('r') => Key::Runs,
         KeyCode::Char('?' | 'h') => Key::Help,
         KeyCode::Up | KeyCode::Char('k') => Key::Up,

@@ -1,13 +1,17 @@
-//! The views of a snapshot: a block for a terminal, a line for a pipe, JSON for a program.
+//! A view as text: a block for a terminal, a line for a pipe, JSON for a program.
 
-use stentor_cli::format::{self, percent_of, seconds};
-use stentor_core::escape;
+use stentor_cli::format;
+use stentor_core::escape::escape_control;
+use stentor_run_view::figures::{
+    AVERAGE, DEAD_LETTERS, DELIVERY_TABLE, ETA, FAILED, Figure, PENDING, QUEUE_IN_FLIGHT, QUEUE_VISIBLE,
+    SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
+};
+use stentor_run_view::snapshot::Snapshot;
+use stentor_run_view::view::RunView;
 
-use stentor_run_view::snapshot::{Percentiles, Snapshot};
-
-/// How snapshots are shown.
+/// How views are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum View {
+pub(crate) enum OutputFormat {
     /// A few lines, for a person at a terminal.
     Block,
     /// One aligned line.
@@ -16,139 +20,123 @@ pub(crate) enum View {
     Json,
 }
 
-impl View {
-    pub(crate) fn render(self, snapshot: &Snapshot) -> String {
+impl OutputFormat {
+    pub(crate) fn render(self, view: &RunView) -> String {
         match self {
-            Self::Block => block(snapshot),
-            Self::Line => line(snapshot),
-            Self::Json => format::json_line(snapshot),
+            Self::Block => block(view),
+            Self::Line => line(view),
+            Self::Json => format::json_line(&Snapshot::of(view)),
         }
     }
 }
 
 /// All lines of a run are as wide as its total needs.
-fn line(now: &Snapshot) -> String {
-    let width = format::thousands(now.total).len().max(7);
-    format!(
-        "{}  sent {:>width$}  failed {:>width$}  pending {:>width$}  average {:>8}  rate {:>7}/s  left {}",
-        clock_of(&now.at),
-        format::thousands(now.sent),
-        format::thousands(now.failed),
-        format::thousands(now.pending),
-        seconds(now.average_seconds),
-        now.messages_per_second.map_or("-".to_owned(), format::rate),
-        now.eta_seconds.map_or("-".to_owned(), format::duration),
-    ) + &trouble(now)
+fn line(view: &RunView) -> String {
+    let count = TOTAL.text(view).len().max(7);
+    let columns =
+        [(&SENT, count), (&FAILED, count), (&PENDING, count), (&AVERAGE, 8), (&THROUGHPUT, 9), (&ETA, 0)];
+    let columns = columns.map(|(figure, width)| format!("{} {:>width$}", figure.short(), figure.text(view)));
+    format!("{}  {}{}", clock(view), columns.join("  "), warnings(view))
 }
 
-fn block(now: &Snapshot) -> String {
-    let of_total = |count: u64| percent_of(count, now.total);
+fn block(view: &RunView) -> String {
+    let of_total =
+        |figure: &Figure| format!("{} ({})", named(figure, view), figure.percentage_of_total(view));
+    let percentiles = DELIVERY_TABLE[1..].iter().map(|figure| named(figure, view)).collect::<Vec<_>>();
+    let rest =
+        [&THROUGHPUT, &ETA, &SENDERS_ALIVE].map(|figure| format!("{} {}", figure.label, figure.text(view)));
+    let queue = [&QUEUE_VISIBLE, &QUEUE_IN_FLIGHT].map(|figure| named(figure, view));
     [
-        format!("run {}  {}", now.run, clock_of(&now.at)),
+        format!("run {}  {}", view.run(), clock(view)),
         format!(
-            "  sent {} ({})   failed {} ({})   pending {}   of {}",
-            format::thousands(now.sent),
-            of_total(now.sent),
-            format::thousands(now.failed),
-            of_total(now.failed),
-            format::thousands(now.pending),
-            format::thousands(now.total),
+            "  {}   {}   {}   {}",
+            of_total(&SENT),
+            of_total(&FAILED),
+            named(&PENDING, view),
+            named(&TOTAL, view)
         ),
-        format!(
-            "  average time per message {}   ({})",
-            seconds(now.average_seconds),
-            percentiles(&now.delivery_seconds)
-        ),
-        format!(
-            "  rate {} a second   time left {}   senders {}   queue {} waiting, {} in flight",
-            now.messages_per_second.map_or("-".to_owned(), format::rate),
-            now.eta_seconds.map_or("-".to_owned(), format::duration),
-            now.senders.len(),
-            format::thousands(now.queue.visible + now.queue.delayed),
-            format::thousands(now.queue.in_flight),
-        ) + &trouble(now),
+        format!("  {} {}   ({})", AVERAGE.label, AVERAGE.text(view), percentiles.join("  ")),
+        format!("  {}   queue: {}{}", rest.join("   "), queue.join(", "), warnings(view)),
     ]
     .join("\n")
 }
 
-/// What a person must not miss: dead letters, and tallies that are not whole.
-fn trouble(now: &Snapshot) -> String {
-    let dead =
-        (now.dead_letters > 0).then(|| format!("  dead letters {}", format::thousands(now.dead_letters)));
-    let damaged = now.broken.first().map(|broken| {
+fn named(figure: &Figure, view: &RunView) -> String {
+    format!("{} {}", figure.short(), figure.text(view))
+}
+
+/// Dead letters and damaged tallies, which nobody must overlook.
+fn warnings(view: &RunView) -> String {
+    let has_dead_letters = DEAD_LETTERS.value(view) > Some(0.0);
+    let dead = has_dead_letters.then(|| format!("  {} {}", DEAD_LETTERS.label, DEAD_LETTERS.text(view)));
+    let damaged = view.reading.damaged.first().map(|damaged| {
         format!(
             "\n  counts are too low: the tally of shard {} is damaged ({}); once all is sent or failed: monitor repair --run {}",
-            broken.shard(),
-            escape::escape_control(&broken.why),
-            now.run
+            escape_control(&damaged.shard),
+            escape_control(&damaged.why),
+            view.run()
         )
     });
     [dead, damaged].into_iter().flatten().collect()
 }
 
 /// The line that ends a complete run.
-pub(crate) fn completion(now: &Snapshot) -> String {
+pub(crate) fn completion_line(view: &RunView) -> String {
     format!(
-        "complete: {} messages, {} sent, {} failed, {} each on average, {} a second",
-        format::thousands(now.total),
-        format::thousands(now.sent),
-        format::thousands(now.failed),
-        seconds(now.average_seconds),
-        now.messages_per_second.map_or("-".to_owned(), format::rate),
+        "complete: {} messages, {} sent, {} failed, {} each on average, {}",
+        TOTAL.text(view),
+        SENT.text(view),
+        FAILED.text(view),
+        AVERAGE.text(view),
+        THROUGHPUT.text(view),
     )
 }
 
-fn percentiles(of: &Percentiles) -> String {
-    format!(
-        "p50 {}  p90 {}  p99 {}  max {}",
-        seconds(of.p50),
-        seconds(of.p90),
-        seconds(of.p99),
-        seconds(of.max)
-    )
-}
-
-/// The time of day in an RFC 3339 time.
-fn clock_of(at: &str) -> &str {
-    at.get(11..19).unwrap_or(at)
+/// The time of day of a reading.
+fn clock(view: &RunView) -> String {
+    format::rfc3339(view.reading.at_ms).get(11..19).unwrap_or("-").to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
+    use stentor_core::tally::DamagedTally;
     use stentor_run_view::fixtures::reading;
-    use stentor_run_view::snapshot::Earlier;
 
-    fn now() -> Snapshot {
-        reading(2_000, 1_500)
-            .snapshot(Some(Earlier { concluded: 1_000, at_ms: 95_000 }), "2026-11-24T10:20:30.123Z".into())
+    /// 2,000 messages, 1,350 sent and 150 failed, at 100 a second.
+    fn view() -> RunView {
+        let mut view = RunView::first(reading(2_000, 1_500));
+        view.reading.at_ms = 1_795_602_030_123;
+        view.messages_per_second = Some(100.0);
+        view
     }
 
     #[test]
-    fn a_line_tells_what_matters() {
+    fn a_line_has_the_main_figures() {
         assert_eq!(
-            View::Line.render(&now()),
+            OutputFormat::Line.render(&view()),
             "10:20:30  sent   1,350  failed     150  pending     500  average  0.100 s  rate     100/s  left 5.0 s"
         );
     }
 
     #[test]
     fn lines_of_a_large_run_are_aligned() {
-        let mut now = now();
-        now.total = 10_000_000;
-        let few = View::Line.render(&now).len();
-        (now.sent, now.pending) = (9_999_850, 0);
-        assert_eq!(View::Line.render(&now).len(), few);
+        let mut view = RunView::first(reading(10_000_000, 1_500));
+        let few = OutputFormat::Line.render(&view);
+        let column = |line: &str| line.find("average").unwrap();
+        (view.reading.tally.sent, view.reading.tally.failed) = (9_999_850, 150);
+        assert_eq!(column(&OutputFormat::Line.render(&view)), column(&few));
     }
 
     #[test]
-    fn a_block_tells_more() {
-        let block = View::Block.render(&now());
+    fn a_block_has_more_figures() {
+        let block = OutputFormat::Block.render(&view());
         for words in [
             "sent 1,350 (67.5%)",
             "failed 150 (7.5%)",
             "of 2,000",
-            "average time per message 0.100 s",
+            "delivery average 0.100 s",
             "time left 5.0 s",
         ] {
             assert!(block.contains(words), "{block}");
@@ -156,28 +144,13 @@ mod tests {
     }
 
     #[test]
-    fn json_has_the_promised_names_and_nulls_for_the_unknown() {
-        let json: serde_json::Value =
-            serde_json::from_str(&View::Json.render(&reading(10, 0).snapshot(None, "t".into()))).unwrap();
-        for name in [
-            "run",
-            "at",
-            "total",
-            "enqueued",
-            "sent",
-            "failed",
-            "pending",
-            "average_seconds",
-            "average_latency_seconds",
-            "delivery_seconds",
-            "latency_seconds",
-            "messages_per_second",
-            "eta_seconds",
-            "complete",
-            "queue",
-            "dead_letters",
-            "senders",
-        ] {
+    fn json_has_the_promised_names_and_null_for_unknown_values() {
+        let json = OutputFormat::Json.render(&RunView::first(reading(10, 0)));
+        let json: Value = serde_json::from_str(&json).unwrap();
+        for name in "run at total enqueued sent failed pending average_seconds average_latency_seconds delivery_seconds \
+                     latency_seconds messages_per_second eta_seconds complete queue dead_letters senders broken"
+            .split(' ')
+        {
             assert!(json.get(name).is_some(), "{name}");
         }
         assert!(json["average_seconds"].is_null() && json["delivery_seconds"]["p99"].is_null());
@@ -185,18 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_told_and_cannot_attack_a_terminal() {
-        let mut now = now();
-        now.dead_letters = 3;
-        now.broken.push(stentor_run_view::snapshot::BrokenTally {
-            shard: "\u{1b}[2J".into(),
-            why: "it is odd".into(),
-        });
-        let line = View::Line.render(&now);
+    fn warnings_are_shown_and_cannot_attack_a_terminal() {
+        let mut view = view();
+        view.reading.dead_letters = 3;
+        view.reading.damaged.push(DamagedTally { shard: "\u{1b}[2J".into(), why: "it is odd".into() });
+        let line = OutputFormat::Line.render(&view);
         assert!(
             line.contains("dead letters 3") && line.contains("it is odd") && !line.contains('\u{1b}'),
             "{line}"
         );
-        assert!(line.ends_with(&format!("monitor repair --run {}", now.run)), "{line}");
+        assert!(line.ends_with(&format!("monitor repair --run {}", view.run())), "{line}");
     }
 }

@@ -7,7 +7,7 @@ use stentor_cli::format;
 use stentor_core::run::RunId;
 use stentor_core::table_count::{MissingItems, TableCount};
 
-use crate::audit::TableSide;
+use crate::audit::CountedTable;
 use crate::table::count_table;
 
 /// What came of a repair.
@@ -17,7 +17,7 @@ pub(crate) struct Repair {
     pub total: u64,
     /// The table's count stands as the run's final tally.
     pub repaired: bool,
-    pub table: TableSide,
+    pub table: CountedTable,
     /// Why it cannot be repaired now, and what to do about it.
     #[serde(skip)]
     pub refusal: Option<String>,
@@ -46,7 +46,7 @@ impl Repair {
             run: record.plan.run().to_string(),
             total: record.plan.total().into(),
             repaired: incomplete.is_none(),
-            table: TableSide::of(table_count),
+            table: CountedTable::of(table_count),
             refusal: incomplete.map(|why| refusal(record, &why)),
             unmarked: record.enqueued < record.plan.total(),
         }
@@ -57,7 +57,7 @@ impl Repair {
     }
 
     pub(crate) fn line(&self) -> String {
-        let counted = &self.table.concluded;
+        let counted = &self.table.counted;
         let unmarked = format!("\nIt is complete once its producer says so: producer resume {}", self.run);
         format!(
             "repaired: run {} is counted from the table, {} sent, {} failed, and this counts alone now{}",

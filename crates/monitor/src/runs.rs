@@ -18,13 +18,13 @@ pub(crate) struct RunRow {
     total: u64,
     sent: u64,
     failed: u64,
-    state: RunState,
+    state: RunProgress,
 }
 
 /// What the tables say of a run's progress; whether it still moves takes more than one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum RunState {
+enum RunProgress {
     /// Not all messages are on the queue.
     Enqueuing,
     /// Some messages are pending.
@@ -66,13 +66,13 @@ impl RunRow {
         let (plan, tally) = (&record.plan, &items.tally);
         let total = u64::from(plan.total());
         let state = if !items.broken.is_empty() {
-            RunState::Damaged
+            RunProgress::Damaged
         } else if record.enqueued < plan.total() {
-            RunState::Enqueuing
+            RunProgress::Enqueuing
         } else if tally.total() < total {
-            RunState::Running
+            RunProgress::Running
         } else {
-            RunState::Complete
+            RunProgress::Complete
         };
         Self {
             run: plan.run().to_string(),
@@ -88,10 +88,10 @@ impl RunRow {
         let [total, sent, failed] = [self.total, self.sent, self.failed].map(format::thousands);
         let started = self.started.as_deref().and_then(|at| at.get(..19)).unwrap_or("-").replace('T', " ");
         let state = match self.state {
-            RunState::Enqueuing => "enqueuing",
-            RunState::Running => "running",
-            RunState::Complete => "complete",
-            RunState::Damaged => "damaged",
+            RunProgress::Enqueuing => "enqueuing",
+            RunProgress::Running => "running",
+            RunProgress::Complete => "complete",
+            RunProgress::Damaged => "damaged",
         };
         [self.run.clone(), started, total, sent, failed, state.to_owned()]
     }
@@ -119,11 +119,11 @@ mod tests {
     #[test]
     fn the_state_follows_from_counts_and_damage() {
         let state = |enqueued, concluded| row(enqueued, concluded, vec![]).state;
-        assert_eq!(state(1_999, 1_500), RunState::Enqueuing);
-        assert_eq!(state(2_000, 1_500), RunState::Running);
-        assert_eq!(state(2_000, 2_000), RunState::Complete);
+        assert_eq!(state(1_999, 1_500), RunProgress::Enqueuing);
+        assert_eq!(state(2_000, 1_500), RunProgress::Running);
+        assert_eq!(state(2_000, 2_000), RunProgress::Complete);
         let broken = DamagedTally { shard: "1".into(), why: "odd".into() };
-        assert_eq!(row(2_000, 2_000, vec![broken]).state, RunState::Damaged);
+        assert_eq!(row(2_000, 2_000, vec![broken]).state, RunProgress::Damaged);
     }
 
     #[test]

@@ -1,21 +1,19 @@
 //! Watching a run to its end: the live view or lines, then thresholds and the report.
 
 use std::io::IsTerminal;
-use std::time::Duration;
 
 use anyhow::bail;
 use stentor_cli::{OutputState, colour, print_line, status};
 use stentor_core::cost::Prices;
-use stentor_report::Target;
-use stentor_run_view::follow::{Seen, Stalled, Standing, Watch};
-use stentor_run_view::snapshot::Snapshot;
+use stentor_report::ReportPath;
+use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
+use stentor_run_view::status::{RunPhase, stall_error};
 use stentor_run_view::thresholds::{Threshold, crossed};
-use stentor_run_view::view::Data;
-use tokio::time::{MissedTickBehavior, interval};
+use stentor_run_view::view::RunView;
 
 use crate::args::WatchArgs;
-use crate::live::{self, Ending, Theme};
-use crate::plain::{View, completion};
+use crate::live::{self, Outcome, Theme};
+use crate::plain::{OutputFormat, completion_line};
 use crate::{Monitor, NO_RUN};
 
 /// Exit status if a threshold is crossed.
@@ -29,9 +27,9 @@ pub(crate) struct Watching<'a> {
     pub report: Option<ReportFile<'a>>,
 }
 
-/// The file that a report goes to, and the prices of its costs.
+/// The file that a report goes to, and the prices of its bill.
 pub(crate) struct ReportFile<'a> {
-    pub target: &'a Target,
+    pub path: &'a ReportPath,
     pub prices: Prices,
 }
 
@@ -40,62 +38,63 @@ impl Monitor<'_> {
     pub(crate) async fn watch(&self, watching: Watching<'_>) -> anyhow::Result<u8> {
         let (thresholds, report) = (&watching.flags.fail_if, watching.report.as_ref());
         if self.is_live(watching.flags)
-            && let Some(ending) = self.draw(&watching).await
+            && let Some(outcome) = self.draw(&watching).await
         {
-            return self.unless_shutdown(self.finish(ending, thresholds, report)).await;
+            return self.unless_shutdown(self.finish(outcome, thresholds, report)).await;
         }
         let printed = async { self.finish(self.print(&watching).await, thresholds, report).await };
         self.unless_shutdown(printed).await
     }
 
+    fn command(&self, watching: &Watching<'_>) -> ReaderCommand {
+        ReaderCommand::new(self.selection(watching.follow), watching.flags.interval.duration())
+    }
+
     /// Draws the live view until it ends; `None` if the terminal is not available.
-    async fn draw(&self, watching: &Watching<'_>) -> Option<Ending> {
+    async fn draw(&self, watching: &Watching<'_>) -> Option<Outcome> {
         let theme = Theme { ascii: watching.flags.ascii, colour: colour(&std::io::stdout()) };
-        let every = watching.flags.interval.duration();
-        let choice = self.choice(watching.follow);
-        live::show(&self.sources, self.place.clone(), choice, every, theme, self.shutdown).await
+        let (target, command) = (self.target.clone(), self.command(watching));
+        live::run_live_view(&self.reader, target, command, theme, self.shutdown).await
     }
 
     /// Prints the run every interval, until it ends.
-    async fn print(&self, watching: &Watching<'_>) -> Ending {
+    async fn print(&self, watching: &Watching<'_>) -> Outcome {
         let mut last = None;
-        match self.print_snapshots(watching, &mut last).await {
-            Ok(ending) => ending,
-            Err(error) => Ending::Failed(error, last.map(|seen| Box::new(Data::of(seen, Duration::ZERO)))),
+        match self.print_views(watching, &mut last).await {
+            Ok(RunPhase::Active) => Outcome::Left(last),
+            Ok(RunPhase::Complete | RunPhase::Stalled) => last.map_or(Outcome::Left(None), Outcome::Ended),
+            Err(error) => Outcome::Failed(error, last),
         }
     }
 
-    /// Prints snapshots and keeps the latest in `last`, also if it fails.
-    async fn print_snapshots(
+    /// Prints each view and keeps the latest in `last`, even on failure. Returns the phase that ended the run, or
+    /// `Active` where there was another reason to end.
+    async fn print_views(
         &self,
         watching: &Watching<'_>,
-        last: &mut Option<Seen>,
-    ) -> anyhow::Result<Ending> {
-        let view = self.view(watching.flags);
-        let mut ticks = interval(watching.flags.interval.duration());
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut watch = Watch::new(&self.sources, self.choice(watching.follow));
-        let mut waiting = false;
+        last: &mut Option<Box<RunView>>,
+    ) -> anyhow::Result<RunPhase> {
+        let format = self.format(watching.flags);
+        let mut reader = Reader::new(&self.reader, self.command(watching));
+        let mut is_waiting = false;
         loop {
-            ticks.tick().await;
-            let Some(seen) = watch.look().await? else {
+            let ReaderEvent::Read(result) = reader.next().await else { continue };
+            let Some(view) = result? else {
                 if watching.flags.once {
                     bail!(NO_RUN);
                 }
-                if !std::mem::replace(&mut waiting, true) && !self.shared.quiet {
+                if !std::mem::replace(&mut is_waiting, true) && !self.shared.quiet {
                     status("no run in this stack yet: waiting for a producer");
                 }
                 continue;
             };
-            let seen = last.insert(seen);
-            let output = print_line(&view.render(&seen.snapshot))?;
-            let is_over = seen.standing != Standing::GoesOn && !watching.follow;
-            let data = || Box::new(Data::of(seen.clone(), Duration::ZERO));
+            let view = last.insert(view);
+            let output = print_line(&format.render(view))?;
             if output == OutputState::Closed || watching.flags.once {
-                return Ok(Ending::Left(Some(data())));
+                return Ok(RunPhase::Active);
             }
-            if is_over {
-                return Ok(Ending::Over(data()));
+            if view.phase.has_ended() && !watching.follow {
+                return Ok(view.phase);
             }
         }
     }
@@ -103,75 +102,85 @@ impl Monitor<'_> {
     /// Completes a call that no signal ended: last line, report and thresholds; returns the exit status.
     pub(crate) async fn finish(
         &self,
-        ending: Ending,
+        outcome: Outcome,
         thresholds: &[Threshold],
         report: Option<&ReportFile<'_>>,
     ) -> anyhow::Result<u8> {
-        match ending {
-            Ending::Over(mut data) => {
-                let printed = if data.standing == Standing::Complete && !self.shared.json {
-                    print_line(&completion(&data.snapshot)).map(drop)
-                } else {
-                    Ok(())
-                };
-                if report.is_some() {
-                    stentor_report::settle(&self.sources, &mut data, self.shared.quiet).await;
-                }
-                let reported = self.write_report(report, &data);
-                let code = judge(thresholds, &data.snapshot);
-                if data.standing == Standing::Stalled {
-                    if let Err(error) = reported {
-                        status(&error.to_string());
-                    }
-                    bail!("{}", Stalled(&data.snapshot));
-                }
-                reported.and(printed.map_err(Into::into)).map(|()| code)
-            }
-            Ending::Failed(error, data) => {
-                if let Some(Err(unreported)) = data.map(|data| self.write_report(report, &data)) {
+        match outcome {
+            Outcome::Ended(view) => self.finish_run(*view, thresholds, report).await,
+            Outcome::Failed(error, view) => {
+                if let Some(Err(unreported)) = view.map(|view| self.write_report(report, *view)) {
                     status(&unreported.to_string());
                 }
                 Err(error)
             }
-            Ending::Left(Some(data)) => {
-                let reported = self.write_report(report, &data);
-                let code = judge(thresholds, &data.snapshot);
-                reported.map(|()| code)
+            Outcome::Left(Some(view)) => {
+                let code = check_thresholds(thresholds, &view);
+                self.write_report(report, *view).map(|()| code)
             }
-            Ending::Left(None) => {
+            Outcome::Left(None) => {
                 if report.is_some() {
                     status("no report: there was no run");
                 }
                 Ok(0)
             }
-            Ending::Signal(code) => Ok(code),
+            Outcome::Signal(code) => Ok(code),
         }
     }
 
-    fn write_report(&self, report: Option<&ReportFile<'_>>, data: &Data) -> anyhow::Result<()> {
-        let Some(ReportFile { target, prices }) = report else { return Ok(()) };
-        stentor_report::write(target, data, &self.place, prices, self.shared.quiet)
+    async fn finish_run(
+        &self,
+        view: RunView,
+        thresholds: &[Threshold],
+        report: Option<&ReportFile<'_>>,
+    ) -> anyhow::Result<u8> {
+        let printed = if view.phase == RunPhase::Complete && !self.shared.json {
+            print_line(&completion_line(&view)).map(drop)
+        } else {
+            Ok(())
+        };
+        let stalled = (view.phase == RunPhase::Stalled).then(|| stall_error(&view));
+        let reported = if report.is_some() {
+            let complete = stentor_report::await_usage(&self.reader, view.clone(), self.shared.quiet).await;
+            self.write_report(report, complete)
+        } else {
+            Ok(())
+        };
+        let code = check_thresholds(thresholds, &view);
+        if let Some(error) = stalled {
+            if let Err(unreported) = reported {
+                status(&unreported.to_string());
+            }
+            bail!(error);
+        }
+        reported.and(printed.map_err(Into::into)).map(|()| code)
     }
 
-    fn view(&self, flags: &WatchArgs) -> View {
+    fn write_report(&self, report: Option<&ReportFile<'_>>, view: RunView) -> anyhow::Result<()> {
+        let Some(ReportFile { path, prices }) = report else { return Ok(()) };
+        let view = RunView { prices: prices.clone(), ..view };
+        stentor_report::write(path, &view, &self.target, self.shared.quiet)
+    }
+
+    fn format(&self, flags: &WatchArgs) -> OutputFormat {
         if self.shared.json {
-            View::Json
+            OutputFormat::Json
         } else if flags.plain || !std::io::stdout().is_terminal() {
-            View::Line
+            OutputFormat::Line
         } else {
-            View::Block
+            OutputFormat::Block
         }
     }
 
     /// Returns whether the live view is wanted and the terminal can draw it.
     fn is_live(&self, flags: &WatchArgs) -> bool {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        self.view(flags) == View::Block && !dumb && !flags.once
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        self.format(flags) == OutputFormat::Block && !is_dumb && !flags.once
     }
 }
 
-/// Prints the thresholds that the last snapshot crosses; returns the exit status.
-fn judge(thresholds: &[Threshold], last: &Snapshot) -> u8 {
+/// Prints the thresholds that the last view crosses; returns the exit status.
+fn check_thresholds(thresholds: &[Threshold], last: &RunView) -> u8 {
     let crossed = crossed(thresholds, last);
     for line in &crossed {
         status(line);

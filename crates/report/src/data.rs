@@ -1,222 +1,288 @@
-//! What a report holds. Its JSON is the report's data; the page shows the same, and nothing else.
+//! What a report holds. Its JSON is the report's data, and the page shows nothing else.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use stentor_core::cost::Prices;
-use stentor_core::tally::DurationHistogram;
-
 use stentor_cli::format::{rfc3339, try_rfc3339};
-use stentor_run_view::bill::{AtLeast, Cost};
-use stentor_run_view::charts::{Column, Course, Spread};
-use stentor_run_view::follow::Standing;
-use stentor_run_view::senders::{Worker, workers};
-use stentor_run_view::snapshot::{BrokenTally, Reading, Snapshot};
-use stentor_run_view::thresholds::failed_rate;
-use stentor_run_view::view::{Data, Place, StateKind};
+use stentor_core::tally::DurationHistogram;
+use stentor_run_view::bill::{Bill, LowerBound};
+use stentor_run_view::charts::{ChartBin, Histogram, ThroughputChart};
+use stentor_run_view::figures;
+use stentor_run_view::reading::{RunReading, Target};
+use stentor_run_view::senders::{SenderRecord, SenderState};
+use stentor_run_view::snapshot::{DamagedShard, Snapshot};
+use stentor_run_view::status::{RunPhase, RunStatus, StatusLevel};
+use stentor_run_view::view::{RunView, mean_seconds, quantile_seconds, seconds};
 
-/// The version of this form: a greater one where a field is taken away or means something else.
+/// Version of the JSON's structure; a greater one removes a field or changes its meaning.
 const FORM: u32 = 1;
 
-/// The most columns of progress, and of a distribution.
+/// The most columns of a chart.
 const COLUMNS: usize = 60;
 
-/// A run, as it is kept. Times are RFC 3339 in UTC; what is not known is null.
-#[derive(Debug, Clone, Serialize)]
+/// A report of a run. Times are RFC 3339 in UTC; unknown values are null.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(title = "A report of a run")]
 pub struct Report {
+    /// Version of this structure; a greater one removes a field or changes its meaning.
     pub form: u32,
+    /// When the report was made.
     pub made_at: String,
-    pub place: Place,
-    pub plan: Plan,
-    pub result: Outcome,
-    /// What `monitor --json` tells of the run.
+    /// The stack of the run, and where it is.
+    #[serde(rename = "place")]
+    pub target: Target,
+    /// What the run was to be, and how it was enqueued.
+    pub plan: PlanSummary,
+    /// How the run stands, or ended.
+    pub result: RunResult,
+    /// What `monitor --json` prints of the run.
     pub snapshot: Snapshot,
+    /// Messages a second over time.
     pub progress: Progress,
     /// How long deliveries took.
     pub delivery: Distribution,
-    /// From a message's creation to its end.
+    /// Time from a message's creation to its outcome.
     pub latency: Distribution,
-    pub senders: Vec<Worker>,
+    /// The senders that worked on the run.
+    pub senders: Vec<SenderRow>,
+    /// What went wrong on the way.
     pub faults: Faults,
-    pub cost: Cost,
+    /// What the run cost.
+    #[serde(rename = "cost")]
+    pub bill: Bill,
     /// How it was counted, in sentences.
     pub notes: Vec<&'static str>,
 }
 
-/// What the run was to be, and how it was enqueued.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Plan {
+/// The plan of a run, and how it was enqueued.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PlanSummary {
+    /// ID of the run, a ULID.
     pub run: String,
+    /// Planned messages.
     pub total: u64,
-    /// The longest text, characters.
+    /// Maximum length of a body, characters.
     pub length: u16,
-    /// Every text has just that length.
+    /// Whether every body has exactly that length.
     pub exact_length: bool,
+    /// Seed of the random generator.
     pub seed: u64,
+    /// When the run was created.
     pub created_at: Option<String>,
+    /// Messages in the table and on the queue.
     pub enqueued: u64,
-    /// When all of it was enqueued.
+    /// When the last message was enqueued.
     pub finished_at: Option<String>,
-    /// From its creation to there.
+    /// From the run's creation to there.
     pub enqueue_seconds: Option<f64>,
 }
 
-/// How the run stands, or ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Outcome {
+/// The status of a run and its main times.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RunResult {
+    /// Whether the status is as expected.
     pub is_good: bool,
+    /// The status: `COMPLETE`, `RUNNING`, `STALLED` or `DAMAGED`.
     pub word: &'static str,
+    /// What the status is based on.
     pub sentence: String,
-    /// Of what is concluded, 0 to 1.
+    /// Fraction of the outcomes that are failures.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub failed_rate: Option<f64>,
+    /// Time of the first outcome.
     pub first_concluded_at: Option<String>,
+    /// Time of the last outcome.
     pub last_concluded_at: Option<String>,
-    /// From the first conclusion to the last.
+    /// From the first outcome to the last.
     pub seconds: Option<f64>,
-    /// From the run's creation to the last conclusion.
+    /// From the run's creation to the last outcome.
     pub seconds_from_creation: Option<f64>,
 }
 
 /// Messages a second over time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Progress {
-    /// With the first conclusion.
+    /// Start of the first column: the first outcome.
     pub starts_at: Option<String>,
+    /// Length of all columns.
     pub seconds: f64,
-    /// How long each column is.
+    /// Length of each column.
     pub column_seconds: Option<f64>,
-    /// Of the highest column, sent and failed together.
+    /// Rate of the highest column, sent and failed together.
     pub peak_per_second: Option<f64>,
-    pub columns: Vec<Pace>,
+    /// The columns.
+    #[schemars(length(max = 60))]
+    pub columns: Vec<ColumnRate>,
 }
 
-/// In a column of progress, messages a second.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Pace {
+/// Messages a second in a column of progress.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct ColumnRate {
+    /// Messages sent a second.
     pub sent_per_second: f64,
+    /// Messages failed a second.
     pub failed_per_second: f64,
 }
 
-/// Durations of many messages, seconds: the mean is exact, the rest within 2 %.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Durations of many messages in seconds. The mean is exact, the rest within 2 %.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Distribution {
+    /// Number of durations.
     pub count: u64,
+    /// Mean, exact.
     pub mean: Option<f64>,
+    /// Median.
     pub p50: Option<f64>,
+    /// 75th percentile.
     pub p75: Option<f64>,
+    /// 90th percentile.
     pub p90: Option<f64>,
+    /// 95th percentile.
     pub p95: Option<f64>,
+    /// 99th percentile.
     pub p99: Option<f64>,
-    /// 99.9 %.
+    /// 99.9th percentile.
     pub p999: Option<f64>,
+    /// Longest duration.
     pub max: Option<f64>,
-    /// Where the first column begins.
+    /// Start of the first column.
     pub from: Option<f64>,
-    /// How wide each column is.
+    /// Width of each column.
     pub column_seconds: Option<f64>,
-    /// How many took as long as each column says; a fraction where the tally does not tell it finer.
+    /// Messages in each column; a fraction where the tally's bins are wider than the columns.
+    #[schemars(length(max = 60))]
     pub columns: Vec<f64>,
 }
 
+/// A sender that worked on the run. Its counts are those of its whole life; values are null where its heartbeat has
+/// expired.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SenderRow {
+    /// Name of the sender.
+    pub sender: String,
+    /// Whether it works.
+    pub state: Option<SenderState>,
+    /// When it started.
+    pub started_at: Option<String>,
+    /// Time of its last heartbeat.
+    pub seen_at: Option<String>,
+    /// Mean duration of its simulated deliveries, seconds.
+    pub wait: Option<f64>,
+    /// Fraction of its deliveries that it lets fail.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub failure_rate: Option<f64>,
+    /// Deliveries at once.
+    pub concurrency: Option<u32>,
+    /// Messages sent.
+    pub sent: Option<u64>,
+    /// Messages failed.
+    pub failed: Option<u64>,
+    /// Messages received after their outcome was recorded.
+    pub duplicates: Option<u64>,
+    /// Messages released unfinished.
+    pub released: Option<u64>,
+    /// Outcomes a second since its start.
+    pub messages_per_second: Option<f64>,
+    /// Whether it ended and reported its whole usage on the run.
+    pub accounted: bool,
+}
+
 /// What went wrong on the way.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Faults {
-    /// Messages that these senders found concluded by another, in all their life.
-    pub duplicates: AtLeast<u64>,
-    /// Messages that these senders gave back, in all their life.
-    pub released: AtLeast<u64>,
-    /// On the stack's dead-letter queue, of whichever run.
+    /// Messages that these senders received after their outcome was recorded, in all their life.
+    pub duplicates: LowerBound<u64>,
+    /// Messages that these senders released unfinished, in all their life.
+    pub released: LowerBound<u64>,
+    /// Messages on the stack's dead-letter queue, of all runs.
     pub dead_letters: u64,
     /// Messages of the plan that no producer has enqueued.
     pub not_enqueued: u64,
-    /// Tallies that cannot be read or kept any more: the counts are too low.
-    pub damaged_tallies: Vec<BrokenTally>,
-    /// For how long nothing has been concluded, where the run is not complete.
+    /// Tallies that cannot be read: the counts are too low.
+    pub damaged_tallies: Vec<DamagedShard>,
+    /// Time since the last outcome; null where the run is complete.
     pub idle_seconds: Option<f64>,
 }
 
-/// What every report says of its figures.
+/// How the figures of every report are counted.
 const NOTES: [&str; 5] = [
     "Messages are counted by the stream of the table, each exactly once. The counts lag by a second or two and are never too high.",
     "Means come from exact sums. Percentiles, longest times and columns are within 2 %.",
-    "Times are those of the machines that wrote them; no time is below zero where their clocks differ.",
-    "A sender's counts are those of all its life, not of this run alone. The table keeps them for a day after its last sign of life.",
+    "Times are those of the machines that recorded them. Displayed durations are never negative, even where clocks differ.",
+    "A sender's counts are those of its whole life, not of this run alone. The table keeps them for a day after its last heartbeat.",
     "Queue counts are approximate on AWS, and dead letters are those of the whole stack.",
 ];
 
 impl Report {
-    /// What is known of a run; `made_at` is ms since the epoch.
-    pub fn of(data: &Data, place: &Place, prices: &Prices, made_at: u64) -> Self {
-        let Data { reading, snapshot, .. } = data;
-        let senders = workers(reading);
-        let faults = Faults::of(data, &senders);
+    /// Reports a view; `made_at` is ms since the epoch.
+    pub fn of(view: &RunView, target: &Target, made_at: u64) -> Self {
+        let reading = &view.reading;
+        let senders: Vec<SenderRow> = view.run_senders().map(SenderRow::of).collect();
         Self {
             form: FORM,
             made_at: rfc3339(made_at),
-            place: place.clone(),
-            plan: Plan::of(reading),
-            result: Outcome::of(data),
-            snapshot: snapshot.clone(),
-            progress: Progress::of(&data.course, reading.tally.first_concluded_at),
+            target: target.clone(),
+            plan: PlanSummary::of(reading),
+            result: RunResult::of(view),
+            snapshot: Snapshot::of(view),
+            progress: Progress::of(&view.throughput, reading.tally.first_concluded_at),
             delivery: Distribution::of(&reading.tally.delivery),
             latency: Distribution::of(&reading.tally.latency),
-            cost: Cost::of(reading, data.standing, &senders, prices),
+            faults: Faults::of(view, &senders),
             senders,
-            faults,
+            bill: view.bill(),
             notes: NOTES.to_vec(),
         }
     }
 }
 
-impl Plan {
-    fn of(reading: &Reading) -> Self {
+impl PlanSummary {
+    fn of(reading: &RunReading) -> Self {
         let record = &reading.record;
-        let took = record.finished_at.map(|at| at.saturating_sub(record.created_at));
         Self {
             run: record.plan.run().to_string(),
-            total: record.plan.total().into(),
+            total: reading.total(),
             length: record.plan.length().max,
             exact_length: record.plan.length().exact,
             seed: record.plan.seed(),
             created_at: try_rfc3339(record.created_at),
             enqueued: record.enqueued.into(),
             finished_at: record.finished_at.and_then(try_rfc3339),
-            enqueue_seconds: took.map(seconds),
+            enqueue_seconds: record.finished_at.map(|at| seconds(at.saturating_sub(record.created_at))),
         }
     }
 }
 
-impl Outcome {
-    fn of(data: &Data) -> Self {
-        let state = data.state();
-        let (record, tally) = (&data.reading.record, &data.reading.tally);
-        let (first, last) = (tally.first_concluded_at, tally.last_concluded_at);
+impl RunResult {
+    fn of(view: &RunView) -> Self {
+        let (status, tally) = (RunStatus::of(view), &view.reading.tally);
         Self {
-            is_good: state.kind == StateKind::Good,
-            word: state.word,
-            sentence: state.why,
-            failed_rate: failed_rate(&data.snapshot),
-            first_concluded_at: first.and_then(try_rfc3339),
-            last_concluded_at: last.and_then(try_rfc3339),
-            seconds: first.zip(last).map(|(first, last)| seconds(last.saturating_sub(first))),
-            seconds_from_creation: last.map(|last| seconds(last.saturating_sub(record.created_at))),
+            is_good: status.level == StatusLevel::Good,
+            word: status.word,
+            sentence: status.sentence,
+            failed_rate: figures::FAILED_RATE.value(view),
+            first_concluded_at: tally.first_concluded_at.and_then(try_rfc3339),
+            last_concluded_at: tally.last_concluded_at.and_then(try_rfc3339),
+            seconds: figures::OUTCOME_SECONDS.value(view),
+            seconds_from_creation: figures::SECONDS_FROM_CREATION.value(view),
         }
     }
 }
 
 impl Progress {
-    fn of(course: &Course, first_concluded_at: Option<u64>) -> Self {
-        let whole = course.seconds();
-        // The tally tells nothing finer than a second.
-        let columns = course.columns(columns_for(whole));
+    fn of(chart: &ThroughputChart, first_outcome_at: Option<u64>) -> Self {
+        let seconds = chart.seconds();
+        // The tally's buckets are a second wide at least.
+        let bins = chart.bins(columns_for(seconds));
         Self {
-            starts_at: first_concluded_at.and_then(try_rfc3339),
-            seconds: whole,
-            column_seconds: width(whole, columns.len()),
-            peak_per_second: columns.iter().map(Column::whole).reduce(f64::max).map(rounded),
-            columns: columns
+            starts_at: first_outcome_at.and_then(try_rfc3339),
+            seconds,
+            column_seconds: width(seconds, bins.len()),
+            peak_per_second: bins.iter().map(ChartBin::total).reduce(f64::max).map(rounded),
+            columns: bins
                 .into_iter()
-                .map(|column| Pace {
-                    sent_per_second: rounded(column.sent),
-                    failed_per_second: rounded(column.failed),
+                .map(|bin| ColumnRate {
+                    sent_per_second: rounded(bin.sent),
+                    failed_per_second: rounded(bin.failed),
                 })
                 .collect(),
         }
@@ -225,44 +291,65 @@ impl Progress {
 
 impl Distribution {
     fn of(times: &DurationHistogram) -> Self {
-        let spread = Spread::of(times);
-        let ends = spread.ends();
-        let whole = ends.map_or(0.0, |(shortest, longest)| longest - shortest);
-        // Nothing is told finer than a millisecond.
-        let columns = spread.columns(columns_for(whole * 1_000.0));
-        let quantile = |share| times.quantile_ms(share).map(seconds);
+        let histogram = Histogram::new(times);
+        let range = histogram.range();
+        let whole = range.map_or(0.0, |(shortest, longest)| longest - shortest);
+        // Durations are recorded in milliseconds.
+        let bins = histogram.bins(columns_for(whole * 1_000.0));
+        let quantile = |quantile| quantile_seconds(times, quantile);
         Self {
             count: times.count(),
-            mean: times.mean_ms().map(|ms| ms / 1_000.0),
+            mean: mean_seconds(times),
             p50: quantile(0.5),
             p75: quantile(0.75),
             p90: quantile(0.9),
             p95: quantile(0.95),
             p99: quantile(0.99),
             p999: quantile(0.999),
-            max: times.max_ms().map(seconds),
-            from: ends.map(|(shortest, _)| shortest),
-            column_seconds: width(whole, columns.len()),
-            columns: columns.iter().map(|column| rounded(column.whole())).collect(),
+            max: quantile(1.0),
+            from: range.map(|(shortest, _)| shortest),
+            column_seconds: width(whole, bins.len()),
+            columns: bins.iter().map(|bin| rounded(bin.total())).collect(),
+        }
+    }
+}
+
+impl SenderRow {
+    fn of(record: &SenderRecord) -> Self {
+        let heartbeat = record.heartbeat.as_ref();
+        Self {
+            sender: record.name.clone(),
+            state: record.state,
+            started_at: heartbeat.and_then(|heartbeat| try_rfc3339(heartbeat.started_at)),
+            seen_at: heartbeat.and_then(|heartbeat| try_rfc3339(heartbeat.seen_at)),
+            wait: heartbeat.map(|heartbeat| heartbeat.wait),
+            failure_rate: heartbeat.map(|heartbeat| heartbeat.failure_rate),
+            concurrency: heartbeat.map(|heartbeat| heartbeat.concurrency),
+            sent: heartbeat.map(|heartbeat| heartbeat.sent),
+            failed: heartbeat.map(|heartbeat| heartbeat.failed),
+            duplicates: heartbeat.map(|heartbeat| heartbeat.duplicates),
+            released: heartbeat.map(|heartbeat| heartbeat.released),
+            messages_per_second: record.lifetime_rate(),
+            accounted: record.is_accounted,
         }
     }
 }
 
 impl Faults {
-    fn of(data: &Data, senders: &[Worker]) -> Self {
-        let Data { reading, snapshot, .. } = data;
+    fn of(view: &RunView, senders: &[SenderRow]) -> Self {
+        let reading = &view.reading;
         Self {
-            duplicates: AtLeast::sum(senders.iter().map(|sender| sender.duplicates)),
-            released: AtLeast::sum(senders.iter().map(|sender| sender.released)),
+            duplicates: LowerBound::sum(senders.iter().map(|sender| sender.duplicates)),
+            released: LowerBound::sum(senders.iter().map(|sender| sender.released)),
             dead_letters: reading.dead_letters,
-            not_enqueued: snapshot.total.saturating_sub(snapshot.enqueued),
-            damaged_tallies: snapshot.broken.clone(),
-            idle_seconds: (data.standing != Standing::Complete).then_some(data.idle),
+            not_enqueued: reading.total().saturating_sub(reading.record.enqueued.into()),
+            damaged_tallies: reading.damaged.iter().map(DamagedShard::from).collect(),
+            idle_seconds: (view.phase != RunPhase::Complete).then(|| view.idle_seconds()),
         }
     }
 }
 
-/// A column for each of so many units, up to the most that there may be.
+/// One column for each unit, up to the maximum.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
 fn columns_for(units: f64) -> usize {
     (units.ceil() as usize).clamp(1, COLUMNS)
@@ -272,11 +359,7 @@ fn width(whole: f64, columns: usize) -> Option<f64> {
     (columns > 0).then(|| whole / columns as f64)
 }
 
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1_000.0
-}
-
-/// To a thousandth: what is shared among columns is no more exact.
-fn rounded(share: f64) -> f64 {
-    (share * 1_000.0).round() / 1_000.0
+/// To a thousandth: what is divided among columns is no more exact.
+fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
 }

@@ -1,4 +1,4 @@
-//! The file that a report goes to: it is tried before the run is watched, and an old one is kept whole.
+//! The file of a report: checked before the run is watched, and replaced atomically.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -9,81 +9,83 @@ use anyhow::anyhow;
 use stentor_core::escape;
 use tempfile::NamedTempFile;
 
-/// What is told to whoever gave a path that is of no use.
-const ADVICE: &str = "Give a file in a folder that is there, that you may write to, and that has room";
+/// The hint for a path that cannot be written.
+const HINT: &str = "Give a file in an existing folder that you may write to, on a disk with free space";
 
-/// What a new file may be used for, before the user's own mask.
+/// Permissions of a new file, before the umask.
 const NEW_FILE: u32 = 0o666;
 
-/// Where a report goes, and in which form.
+/// The path of a report, whose extension selects the format.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct ReportPath {
     path: PathBuf,
-    pub form: Form,
+    /// Format of the file.
+    pub format: ReportFormat,
 }
 
+/// Format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ReportFormat {
     /// A page.
     Html,
-    /// The page's data.
+    /// The data of the page.
     Json,
 }
 
-impl Target {
-    /// The file's ending tells the form.
+impl ReportPath {
+    /// Checks the extension; the error says which are allowed.
     pub fn of(path: PathBuf) -> Result<Self, String> {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        let form = match ending.as_deref() {
-            Some("html") => Form::Html,
-            Some("json") => Form::Json,
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        let format = match extension.as_deref() {
+            Some("html") => ReportFormat::Html,
+            Some("json") => ReportFormat::Json,
             _ => return Err("give a file that ends in .html or .json".to_owned()),
         };
-        Ok(Self { path, form })
+        Ok(Self { path, format })
     }
 
-    /// Fails where a report could not be written now: nobody shall wait an hour to hear that.
-    pub fn try_out(&self) -> anyhow::Result<()> {
-        self.begin().map(drop).map_err(|error| self.trouble(&error))
+    /// Fails where a report could not be written now, so that the error comes before a long watch.
+    pub fn check_writable(&self) -> anyhow::Result<()> {
+        self.begin().map(drop).map_err(|error| self.error(&error))
     }
 
-    /// Writes the report; where that fails, what was there before is there still, and nothing beside it.
+    /// Writes the report. On failure the old file stays as it was, and nothing else is left in the folder.
     pub fn write(&self, text: &str) -> anyhow::Result<()> {
-        let put = || {
-            let (mut beside, place) = self.begin()?;
-            beside.write_all(text.as_bytes())?;
-            beside.as_file().sync_all()?;
-            beside.persist(place).map(drop).map_err(|error| error.error)
+        let replace = || {
+            let (mut temporary, place) = self.begin()?;
+            temporary.write_all(text.as_bytes())?;
+            temporary.as_file().sync_all()?;
+            temporary.persist(place).map(drop).map_err(|error| error.error)
         };
-        put().map_err(|error| self.trouble(&error))
+        replace().map_err(|error| self.error(&error))
     }
 
-    /// The path, fit to be shown.
+    /// The path, safe to print.
     pub fn name(&self) -> String {
         escape::escape_control(&self.path.display().to_string())
     }
 
-    /// A file beside the one that it will become, with the same permissions.
+    /// Creates a temporary file in the folder of the final one, with the same permissions; returns it with the final path.
     fn begin(&self) -> io::Result<(NamedTempFile, PathBuf)> {
-        // A link stays one: what it points to is replaced.
+        // A symbolic link stays: its target is replaced.
         let place = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let permissions = permissions(&place)?;
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut beside = tempfile::Builder::new();
-        beside.prefix(".report-").permissions(Permissions::from_mode(NEW_FILE));
-        let beside = beside.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".report-").permissions(Permissions::from_mode(NEW_FILE));
+        let temporary = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
         if let Some(permissions) = permissions {
-            beside.as_file().set_permissions(permissions)?;
+            temporary.as_file().set_permissions(permissions)?;
         }
-        Ok((beside, place))
+        Ok((temporary, place))
     }
 
-    fn trouble(&self, error: &io::Error) -> anyhow::Error {
-        anyhow!("the report cannot be written to '{}': {error}\n{ADVICE}", self.name())
+    fn error(&self, error: &io::Error) -> anyhow::Error {
+        anyhow!("the report cannot be written to '{}': {error}\n{HINT}", self.name())
     }
 }
 
-/// Those of the file that is to be replaced; an error where it is none that may be.
+/// Permissions of the file to replace, if there is one; an error where it cannot be replaced.
 fn permissions(place: &Path) -> io::Result<Option<Permissions>> {
     let there = match fs::metadata(place) {
         Ok(there) => there,
@@ -103,8 +105,8 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
-    fn target(path: &Path) -> Target {
-        Target::of(path.to_owned()).unwrap()
+    fn target(path: &Path) -> ReportPath {
+        ReportPath::of(path.to_owned()).unwrap()
     }
 
     fn mode(path: &Path) -> u32 {
@@ -120,12 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn the_ending_tells_the_form_and_another_is_refused() {
-        for (name, form) in [("a.html", Form::Html), ("a.b.JSON", Form::Json), (" .html", Form::Html)] {
-            assert_eq!(Target::of(name.into()).unwrap().form, form, "{name}");
+    fn the_extension_selects_the_format_and_others_are_refused() {
+        for (name, format) in
+            [("a.html", ReportFormat::Html), ("a.b.JSON", ReportFormat::Json), (" .html", ReportFormat::Html)]
+        {
+            assert_eq!(ReportPath::of(name.into()).unwrap().format, format, "{name}");
         }
         for name in ["", "html", ".html", "a.htm", "a.json.gz", "a/.."] {
-            assert!(Target::of(name.into()).is_err(), "{name}");
+            assert!(ReportPath::of(name.into()).is_err(), "{name}");
         }
     }
 
@@ -135,8 +139,8 @@ mod tests {
         let path = folder.path().join("r.json");
         target(&path).write("one").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        target(&path).try_out().unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "one", "to try it changes nothing");
+        target(&path).check_writable().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one", "the check changes nothing");
         target(&path).write("two").unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("two", 0o640));
         assert_eq!(names(folder.path()), ["r.json"]);
@@ -167,9 +171,12 @@ mod tests {
             ("socket.json", "it is no plain file"),
         ] {
             let target = target(&inside(name));
-            for tried in [target.try_out(), target.write("new")] {
-                let told = tried.unwrap_err().to_string();
-                assert!(told.contains(name) && told.contains(why) && told.contains("Give a file"), "{told}");
+            for result in [target.check_writable(), target.write("new")] {
+                let error = result.unwrap_err().to_string();
+                assert!(
+                    error.contains(name) && error.contains(why) && error.contains("Give a file"),
+                    "{error}"
+                );
             }
         }
         assert_eq!(names(folder.path()), ["file", "folder.html", "socket.json"]);

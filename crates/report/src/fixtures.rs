@@ -1,42 +1,28 @@
-//! Reports and comparisons for the tests of this crate and of the monitor (feature `fixtures`).
-
-use std::time::Duration;
+//! Comparisons for the tests of this crate and of the monitor (feature `fixtures`).
 
 use stentor_aws::metrics::Heartbeat;
-use stentor_core::cost::Prices;
 use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
-use stentor_run_view::fixtures::{beat, reading};
-use stentor_run_view::follow::{Seen, Standing};
-use stentor_run_view::snapshot::Reading;
-use stentor_run_view::view::{Data, Place};
+use stentor_run_view::fixtures::{heartbeat, reading, target};
+use stentor_run_view::view::RunView;
 
-use crate::Report;
 use crate::comparison::Comparison;
 
-pub fn report(reading: &Reading) -> Report {
-    let snapshot = reading.snapshot(None, String::new());
-    let standing = if snapshot.complete { Standing::Complete } else { Standing::GoesOn };
-    let seen = Seen { snapshot, reading: reading.clone(), standing };
-    let place = Place { stack: "stentor".into(), region: "us-east-1".into(), endpoint: "aws".into() };
-    Report::of(&Data::of(seen, Duration::ZERO), &place, &Prices::default(), 0)
-}
-
-fn account(id: &str, program: ProgramKind, requests: u64) -> UsageRecord {
+fn usage(id: &str, program: ProgramKind, requests: u64) -> UsageRecord {
     let queue_requests = requests / 2;
     let usage = Usage { requests, queue_requests, write_units: Some(2_000.0), read_units: Some(0.0) };
     UsageRecord { id: id.into(), program: Some(program), usage: Some(usage), has_ended: true }
 }
 
-/// A complete run of one slow sender, and another of two faster ones, which told what they spent only in part.
+/// Compares a complete run of one slow sender with one of two faster senders, of which one has reported no usage.
 pub fn compared() -> Comparison {
+    let ended = |heartbeat: Heartbeat| Heartbeat { ended_at: Some(99_000), ..heartbeat };
     let mut slow = reading(1_000, 1_000);
-    let ended = |beat: Heartbeat| Heartbeat { ended_at: Some(99_000), ..beat };
-    slow.beats = vec![ended(beat("a", 1_000, 99_000, 1_000))];
-    slow.accounts = vec![account("p", ProgramKind::Producer, 140), account("a", ProgramKind::Sender, 400)];
+    slow.heartbeats = vec![ended(heartbeat("a", 1_000, 99_000, 1_000))];
+    slow.usage = vec![usage("p", ProgramKind::Producer, 140), usage("a", ProgramKind::Sender, 400)];
     let mut fast = reading(2_000, 2_000);
-    fast.beats =
-        ["a", "b"].map(|name| Heartbeat { wait: 0.1, ..ended(beat(name, 1_000, 99_000, 1_000)) }).into();
-    fast.beats[1].concurrency = 20;
-    fast.accounts = vec![account("p", ProgramKind::Producer, 280), account("a", ProgramKind::Sender, 200)];
-    Comparison::of([report(&slow), report(&fast)], 0)
+    fast.heartbeats =
+        ["a", "b"].map(|name| Heartbeat { wait: 0.1, ..ended(heartbeat(name, 1_000, 99_000, 1_000)) }).into();
+    fast.heartbeats[1].concurrency = 20;
+    fast.usage = vec![usage("p", ProgramKind::Producer, 280), usage("a", ProgramKind::Sender, 200)];
+    Comparison::of([&RunView::first(slow), &RunView::first(fast)], &target(), 0)
 }

@@ -1,7 +1,4 @@
-//! `monitor report`: a run as a file to keep.
-//!
-//! `data` is what a report holds, with its `senders` and its `bill`; `page` shows that, with charts from `svg`; `write` puts it
-//! where it goes.
+//! Reports and comparisons of runs, as HTML and JSON files.
 
 pub mod comparison;
 mod data;
@@ -16,69 +13,60 @@ mod tests;
 use std::time::Duration;
 
 pub use data::{Distribution, Report};
-pub use file::Target;
+pub use file::{ReportFormat, ReportPath};
 use serde::Serialize;
 use stentor_aws::clock::now_ms;
-use stentor_cli::format;
-use stentor_cli::status;
-use stentor_core::cost::Prices;
+use stentor_cli::{format, status};
+use stentor_run_view::bill::is_final;
+use stentor_run_view::reading::{RunReader, Target};
+use stentor_run_view::view::RunView;
 use tokio::time::{Instant, sleep, timeout};
 
-use file::Form;
-use stentor_run_view::reading::Sources;
-use stentor_run_view::view::{Data, Place};
+/// Maximum wait for the usage of the programs at the end of a run: a sender ends about 12 s after its last message, and
+/// reports it then.
+const USAGE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a report waits at the end of a run for what the programs have spent: a sender ends about 12 s after its last
-/// message, and tells it then.
-const PATIENCE: Duration = Duration::from_secs(20);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Waits until the programs that are still there have told what they spent on the run, but not for long.
-pub async fn settle(sources: &Sources, data: &mut Data, quiet: bool) {
+/// Waits until the programs that still run have reported their usage, up to a timeout. Everything else in the view stays
+/// that of the run's end; where AWS does not answer, so does the usage.
+pub async fn await_usage(reader: &RunReader, mut view: RunView, quiet: bool) -> RunView {
     let start = Instant::now();
-    while stentor_run_view::bill::is_awaited(&data.reading) && start.elapsed() < PATIENCE {
-        if start.elapsed() < LOOK_EVERY && !quiet {
+    while !is_final(&view) && start.elapsed() < USAGE_TIMEOUT {
+        if start.elapsed() < POLL_INTERVAL && !quiet {
             status(&format!(
-                "the report waits for what the programs have spent, {} s at most",
-                PATIENCE.as_secs()
+                "the report waits for the usage of the programs, at most {} s",
+                USAGE_TIMEOUT.as_secs()
             ));
         }
-        sleep(LOOK_EVERY).await;
-        // What there is will do where AWS does not answer.
-        let left = PATIENCE.saturating_sub(start.elapsed());
-        let read = timeout(left, sources.read(data.reading.record.plan.run())).await;
-        let Ok(Ok(Some(reading))) = read else { return };
-        // All else stays of one moment: that of the run's end.
-        (data.reading.accounts, data.reading.beats) = (reading.accounts, reading.beats);
+        sleep(POLL_INTERVAL).await;
+        let left = USAGE_TIMEOUT.saturating_sub(start.elapsed());
+        let read = timeout(left, reader.read(view.reading.record.plan.run())).await;
+        let Ok(Ok(Some(reading))) = read else { return view };
+        view = view.with_usage(reading);
     }
+    view
 }
 
-/// Writes what is known of the run, and says where it is.
-pub fn write(
-    target: &Target,
-    data: &Data,
-    place: &Place,
-    prices: &Prices,
-    quiet: bool,
-) -> anyhow::Result<()> {
-    keep(target, &Report::of(data, place, prices, now_ms()), page::page, quiet)
+/// Writes the report of a view.
+pub fn write(path: &ReportPath, view: &RunView, target: &Target, quiet: bool) -> anyhow::Result<()> {
+    write_as(path, &Report::of(view, target, now_ms()), page::page, quiet)
 }
 
-/// Writes something in the form that is wanted of it, and says where it is.
-pub fn keep<T: Serialize>(
-    target: &Target,
-    what: &T,
+/// Writes data as JSON or as the page of it, whichever the path's extension asks for, and reports where it is.
+pub fn write_as<T: Serialize>(
+    path: &ReportPath,
+    data: &T,
     page: fn(&T) -> String,
     quiet: bool,
 ) -> anyhow::Result<()> {
-    let text = match target.form {
-        Form::Json => format::json_line(what) + "\n",
-        Form::Html => page(what),
+    let text = match path.format {
+        ReportFormat::Json => format::json_line(data) + "\n",
+        ReportFormat::Html => page(data),
     };
-    target.write(&text)?;
+    path.write(&text)?;
     if !quiet {
-        status(&format!("the report is in {}", target.name()));
+        status(&format!("the report is in {}", path.name()));
     }
     Ok(())
 }

@@ -1,45 +1,50 @@
-//! A report as a page: all in one file, without a script, and nothing is asked of anywhere.
+//! A report as a page: one file, without scripts, which loads nothing.
 
-#![expect(clippy::needless_pass_by_value, reason = "markup is made where it is handed over")]
+#![expect(clippy::needless_pass_by_value, reason = "markup is built in the call that takes it")]
 
 pub mod figures;
 mod money;
 pub mod parts;
 
+use figures::{Page, timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use stentor_run_view::figures::{
+    AVERAGE, AVERAGE_LATENCY, DELIVERY_P99, DOLLARS, DOLLARS_PER_MILLION, FAILED, FAILED_RATE, Figure,
+    LATENCY_P99, OUTCOME_SECONDS, PENDING, SECONDS_FROM_CREATION, SENT, THROUGHPUT,
+};
+use stentor_run_view::unit::Unit;
 
 use crate::data::Report;
 use crate::svg::{ChartScale, SvgChart};
-pub use figures::Unit;
-use figures::{figure, sum, text, timestamp};
 
-/// Styles stand in the page; all else is refused.
+/// Allows the styles in the page, and refuses everything else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-/// The look of all pages, and what this one has of its own.
+/// The style of all pages, and that of reports.
 const STYLE: &str =
     concat!(include_str!("../../run-view/src/style.css"), "\n", include_str!("page/page.css"));
 
-/// The page, as text.
+/// The page as HTML.
 pub fn page(report: &Report) -> String {
+    let page = Page::of(report);
     let title = html! { "Rehearsal " (report.plan.run) ": " (report.result.sentence) };
     let body = html! {
-        (head(report))
+        (head(&page))
         main {
-            (result(report))
-            (plan(report))
-            (progress(report))
-            (times(report))
-            (parts::senders(report))
-            (parts::faults(report))
-            (money::cost(report))
+            (result(&page))
+            (plan(&page))
+            (progress(&page))
+            (times(&page))
+            (parts::senders(&page))
+            (parts::faults(&page))
+            (money::cost(&page))
             (counted(report))
         }
     };
     document(title, body, &report.made_at)
 }
 
-/// A whole page that needs nothing from anywhere, of which all is told in its body.
+/// A complete page around a body.
 pub fn document(title: Markup, body: Markup, made_at: &str) -> String {
     let page = html! {
         (DOCTYPE)
@@ -63,7 +68,7 @@ pub fn document(title: Markup, body: Markup, made_at: &str) -> String {
     page.into_string()
 }
 
-/// What tells failed messages from sent ones where there is no colour.
+/// The hatching that distinguishes failed messages from sent ones without colour.
 fn patterns() -> Markup {
     html! {
         svg.patterns width="0" height="0" aria-hidden="true" focusable="false" {
@@ -77,80 +82,73 @@ fn patterns() -> Markup {
     }
 }
 
-fn head(report: &Report) -> Markup {
-    let (result, place) = (&report.result, &report.place);
+fn head(page: &Page<'_>) -> Markup {
+    let is_good = page.report.result.is_good;
     html! {
         header {
             p.eyebrow { "Stentor · rehearsal report" }
             h1 {
-                span.badge.good[result.is_good].bad[!result.is_good] { (text("result.word", result.word)) }
+                span.badge.good[is_good].bad[!is_good] { (page.text("result.word")) }
                 " "
-                (text("result.sentence", &result.sentence))
+                (page.text("result.sentence"))
             }
             p.place {
-                "Run " code { (text("plan.run", &report.plan.run)) }
-                " · stack " (text("place.stack", &place.stack))
-                " · " (text("place.region", &place.region))
-                " · " (text("place.endpoint", &place.endpoint))
-                " · as of " (timestamp("snapshot.at", Some(&report.snapshot.at)))
+                "Run " code { (page.text("plan.run")) }
+                " · stack " (page.text("place.stack"))
+                " · " (page.text("place.region"))
+                " · " (page.text("place.endpoint"))
+                " · as of " (page.timestamp("snapshot.at"))
             }
         }
     }
 }
 
-/// A figure with its name, and a word about it.
-fn card(name: Markup, figure: Markup, more: Markup) -> Markup {
-    html! { div.card { dt { (name) } dd { span.big { (figure) } @if !more.0.is_empty() { span.more { (more) } } } } }
-}
-
-fn result(report: &Report) -> Markup {
-    let (now, result) = (&report.snapshot, &report.result);
+fn result(page: &Page<'_>) -> Markup {
+    let more = |figure: &Figure, before: &str, after: &str| {
+        let is_known = page.has(figure.path);
+        html! { @if is_known { (before) (page.figure(figure)) (after) } }
+    };
+    let card = |name: Markup, figure: &Figure, more: Markup| {
+        html! {
+            div.card { dt { (name) } dd { span.big { (page.figure(figure)) } @if !more.0.is_empty() { span.more { (more) } } } }
+        }
+    };
+    let outcome = |figure: &Figure| html! { (key(figure.label)) (capitalised(figure.label)) };
+    let named = |figure: &Figure| html! { (capitalised(figure.label)) };
+    let rate_of =
+        if page.report.result.word == "COMPLETE" { "over the whole run" } else { "lately, or so far" };
     html! {
         section aria-labelledby="result" {
             h2 id="result" { "Result" }
-            (bar(report))
+            (bar(page))
             dl.cards {
-                (card(html! { (key("sent")) "Sent" }, figure("snapshot.sent", now.sent, Unit::Count), html! {}))
-                (card(html! { (key("failed")) "Failed" }, figure("snapshot.failed", now.failed, Unit::Count), html! {
-                    @if result.failed_rate.is_some() {
-                        (figure("result.failed_rate", result.failed_rate, Unit::Share)) " of what is concluded"
-                    }
-                }))
-                (card(html! { (key("pending")) "Pending" }, figure("snapshot.pending", now.pending, Unit::Count), html! {}))
-                (card(html! { "Messages a second" }, figure("snapshot.messages_per_second", now.messages_per_second, Unit::Rate), html! {
-                    @if now.complete { "over the whole run" } @else { "lately, or so far" }
-                }))
-                (card(html! { "Delivery, mean" }, figure("snapshot.average_seconds", now.average_seconds, Unit::Seconds), html! {
-                    "p99 " (figure("snapshot.delivery_seconds.p99", now.delivery_seconds.p99, Unit::Seconds))
-                }))
-                (card(html! { "Creation to end, mean" }, figure("snapshot.average_latency_seconds", now.average_latency_seconds, Unit::Seconds), html! {
-                    "p99 " (figure("snapshot.latency_seconds.p99", now.latency_seconds.p99, Unit::Seconds))
-                }))
-                (card(html! { "First to last conclusion" }, figure("result.seconds", result.seconds, Unit::Span), html! {
-                    @if result.seconds.is_some() {
-                        (figure("result.seconds_from_creation", result.seconds_from_creation, Unit::Span)) " from the run’s creation"
-                    }
-                }))
-                (card(html! { "Cost" }, sum("cost.dollars", report.cost.dollars, Unit::Dollars), html! {
-                    @if report.cost.dollars_per_million.amount.is_some() {
-                        (sum("cost.dollars_per_million", report.cost.dollars_per_million, Unit::Dollars)) " a million messages"
-                    }
-                }))
+                (card(outcome(&SENT), &SENT, html! {}))
+                (card(outcome(&FAILED), &FAILED, more(&FAILED_RATE, "", " of all outcomes")))
+                (card(outcome(&PENDING), &PENDING, html! {}))
+                (card(named(&THROUGHPUT), &THROUGHPUT, html! { (rate_of) }))
+                (card(named(&AVERAGE), &AVERAGE, more(&DELIVERY_P99, "p99 ", "")))
+                (card(named(&AVERAGE_LATENCY), &AVERAGE_LATENCY, more(&LATENCY_P99, "p99 ", "")))
+                (card(html! { "First to last outcome" }, &OUTCOME_SECONDS, more(&SECONDS_FROM_CREATION, "", " from the run’s creation")))
+                (card(html! { "Cost" }, &DOLLARS, more(&DOLLARS_PER_MILLION, "", " a million messages")))
             }
         }
     }
 }
 
-/// A sign of what a colour and pattern stands for.
+fn capitalised(label: &str) -> String {
+    let (first, rest) = label.split_at(1);
+    first.to_uppercase() + rest
+}
+
+/// The colour and pattern of an outcome.
 fn key(outcome: &str) -> Markup {
     html! { svg.key viewBox="0 0 16 16" aria-hidden="true" focusable="false" { rect class=(outcome) x="1" y="1" width="14" height="14" {} } }
 }
 
-/// The outcomes side by side; the figures stand below.
-fn bar(report: &Report) -> Markup {
-    let now = &report.snapshot;
-    let share = |count: u64| 1_000.0 * count as f64 / now.total.max(1) as f64;
-    let (sent, failed) = (share(now.sent), share(now.failed));
+/// The outcomes as shares of the total; the figures follow below.
+fn bar(page: &Page<'_>) -> Markup {
+    let width = |path: &str| page.thousandths(path, "snapshot.total");
+    let (sent, failed) = (width(SENT.path), width(FAILED.path));
     html! {
         svg.outcomes viewBox="0 0 1000 28" preserveAspectRatio="none" role="img" aria-label="Messages sent, failed and pending, as shares of the total; the figures follow" {
             rect.pending x="0" y="0" width="1000" height="28" {}
@@ -160,85 +158,76 @@ fn bar(report: &Report) -> Markup {
     }
 }
 
-/// A name and what it is, in a list.
+/// A name and its value in a list.
 fn row(name: &str, value: Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
 }
 
-fn plan(report: &Report) -> Markup {
-    let plan = &report.plan;
+fn plan(page: &Page<'_>) -> Markup {
     html! {
         section aria-labelledby="plan" {
             h2 id="plan" { "Plan" }
             dl.rows {
-                (row("Messages", figure("plan.total", plan.total, Unit::Count)))
+                (row("Messages", page.number("plan.total", Unit::Count)))
                 (row("Length of a text", html! {
-                    @if plan.exact_length { "just " } @else { "at most " }
-                    (figure("plan.length", plan.length, Unit::Count)) " characters"
+                    @if page.report.plan.exact_length { "exactly " } @else { "at most " }
+                    (page.number("plan.length", Unit::Count)) " characters"
                 }))
-                (row("Seed", figure("plan.seed", plan.seed, Unit::Plain)))
-                (row("Created", timestamp("plan.created_at", plan.created_at.as_deref())))
+                (row("Seed", page.number("plan.seed", Unit::Identifier)))
+                (row("Created", page.timestamp("plan.created_at")))
                 (row("Enqueued", html! {
-                    (figure("plan.enqueued", plan.enqueued, Unit::Count))
-                    @if plan.enqueue_seconds.is_some() {
-                        " in " (figure("plan.enqueue_seconds", plan.enqueue_seconds, Unit::Span))
-                    }
+                    (page.number("plan.enqueued", Unit::Count))
+                    @if page.has("plan.enqueue_seconds") { " in " (page.number("plan.enqueue_seconds", Unit::Duration)) }
                 }))
-                (row("All enqueued", timestamp("plan.finished_at", plan.finished_at.as_deref())))
+                (row("All enqueued", page.timestamp("plan.finished_at")))
             }
         }
     }
 }
 
-fn progress(report: &Report) -> Markup {
-    let (progress, result) = (&report.progress, &report.result);
-    let told = "Messages a second over time, in columns: sent below, failed above";
+fn progress(page: &Page<'_>) -> Markup {
+    let progress = &page.report.progress;
     let chart = SvgChart::progress(progress, ChartScale::of_progress(&[progress]));
     html! {
         section aria-labelledby="progress" {
             h2 id="progress" { "Progress" }
             @if progress.columns.is_empty() {
-                p.none { "No message is concluded yet." }
+                p.none { "No message has an outcome yet." }
             } @else {
-                (parts::chart(told, &chart, html! {
-                    "Messages concluded a second: " (key("sent")) " sent, " (key("failed")) " failed. Each column is "
-                    (figure("progress.column_seconds", progress.column_seconds, Unit::Seconds)) "; the highest is "
-                    (figure("progress.peak_per_second", progress.peak_per_second, Unit::Rate)) " a second."
+                (parts::chart("Messages a second over time, in columns: sent below, failed above", &chart, html! {
+                    "Outcomes a second: " (key("sent")) " sent, " (key("failed")) " failed. Each column is "
+                    (page.number("progress.column_seconds", Unit::Seconds)) "; the highest is "
+                    (page.number("progress.peak_per_second", Unit::Rate)) "."
                 }))
             }
             dl.rows {
-                (row("First concluded", timestamp("result.first_concluded_at", result.first_concluded_at.as_deref())))
-                (row("Last concluded", timestamp("result.last_concluded_at", result.last_concluded_at.as_deref())))
+                (row("First outcome", page.timestamp("result.first_concluded_at")))
+                (row("Last outcome", page.timestamp("result.last_concluded_at")))
             }
         }
     }
 }
 
-fn times(report: &Report) -> Markup {
+fn times(page: &Page<'_>) -> Markup {
     let kinds = [
-        ("delivery", "Delivery", "how long a delivery took", &report.delivery),
-        ("latency", "Creation to end", "from a message’s creation to its end", &report.latency),
+        ("delivery", "Delivery", "duration of a delivery", &page.report.delivery),
+        ("latency", "Latency", "time from a message’s creation to its outcome", &page.report.latency),
     ];
     let mut charts = Vec::new();
     for (path, name, what, times) in kinds {
         if !times.columns.is_empty() {
             let chart = SvgChart::distribution(times, ChartScale::of_times(&[times]));
-            let told = format!("{name}: how many messages took how long, with lines at p50, p90 and p99");
-            charts.push(parts::chart(
-                &told,
-                &chart,
-                html! {
-                    strong { (name) } ", " (what) ". Each column is "
-                    (figure(&format!("{path}.column_seconds"), times.column_seconds, Unit::Seconds)) " wide."
-                },
-            ));
+            let label = format!("{name}: number of messages by duration, with lines at p50, p90 and p99");
+            let width = page.number(&format!("{path}.column_seconds"), Unit::Seconds);
+            let caption = html! { strong { (name) } ", " (what) ". Each column is " (width) " wide." };
+            charts.push(parts::chart(&label, &chart, caption));
         }
     }
     html! {
         section aria-labelledby="times" {
             h2 id="times" { "Times" }
             @for chart in charts { (chart) }
-            (parts::percentiles(&kinds.map(|(path, name, _, times)| (path, name, times))))
+            (parts::percentiles(page, &kinds.map(|(path, name, ..)| (path, name))))
         }
     }
 }

@@ -1,24 +1,21 @@
-//! Reports of runs made up, as data and as words.
+//! Reports of made-up runs, as data and as words.
 
 mod costs;
 mod pages;
-
-use std::time::Duration;
+mod schemas;
 
 use scraper::{ElementRef, Html, Node, Selector};
 use serde_json::Value;
-use stentor_core::cost::Prices;
 use stentor_core::delivery::Outcome;
 use stentor_core::tally::{DamagedTally, OutcomeEvent};
 use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
 
 use super::page::page;
 use crate::data::Report;
-use stentor_run_view::fixtures::{beat, reading};
-use stentor_run_view::follow::{Seen, Standing};
-use stentor_run_view::snapshot::Reading;
-use stentor_run_view::throughput::History;
-use stentor_run_view::view::{Data, Place};
+use stentor_run_view::fixtures::{heartbeat, reading, target};
+use stentor_run_view::reading::RunReading;
+use stentor_run_view::status::RunPhase;
+use stentor_run_view::view::RunView;
 
 /// 2026-11-25, 12:00 UTC.
 const NOON: u64 = 1_795_608_000_000;
@@ -26,10 +23,10 @@ const NOON: u64 = 1_795_608_000_000;
 /// Clears a terminal, turns the direction of writing, and would be markup.
 const HOSTILE: &str = "\u{1b}[2J\u{202e}<script>alert(\"x\")</script>&amp;'";
 
-/// A run of 2,000, a hundred a second, of which so many are concluded by two senders; one in ten fails.
-fn run(concluded: u64) -> Reading {
+/// A run of 2,000, a hundred a second, of which two senders have finished the first `outcomes`; one in ten fails.
+fn run(outcomes: u64) -> RunReading {
     let mut run = reading(2_000, 0);
-    for i in 0..concluded {
+    for i in 0..outcomes {
         // A bell between 0.1 and 0.9 s.
         let delivery = 100 + [7, 11, 13, 17].map(|step| i * step % 200).iter().sum::<u64>();
         run.tally.count(&OutcomeEvent {
@@ -40,19 +37,19 @@ fn run(concluded: u64) -> Reading {
         });
     }
     (run.record.created_at, run.record.finished_at) = (NOON - 2_000, Some(NOON - 500));
-    run.at_ms = NOON + 10 * concluded + 60_000;
-    for (name, sent) in [("sender-1", concluded / 2), ("sender-2", concluded - concluded / 2)] {
-        let mut beat = beat(name, NOON - 1_000, run.at_ms - 50_000, sent);
-        beat.ended_at = Some(beat.seen_at);
-        run.beats.push(beat);
-        run.accounts.push(account(name, Some(ProgramKind::Sender), 300));
+    run.at_ms = NOON + 10 * outcomes + 60_000;
+    for (name, sent) in [("sender-1", outcomes / 2), ("sender-2", outcomes - outcomes / 2)] {
+        let mut heartbeat = heartbeat(name, NOON - 1_000, run.at_ms - 50_000, sent);
+        heartbeat.ended_at = Some(heartbeat.seen_at);
+        run.heartbeats.push(heartbeat);
+        run.usage.push(usage(name, Some(ProgramKind::Sender), 300));
     }
-    run.accounts.push(account("producer-1", Some(ProgramKind::Producer), 200));
+    run.usage.push(usage("producer-1", Some(ProgramKind::Producer), 200));
     run.tally_units = vec![1, 2];
     run
 }
 
-fn account(id: &str, program: Option<ProgramKind>, queue_requests: u64) -> UsageRecord {
+fn usage(id: &str, program: Option<ProgramKind>, queue_requests: u64) -> UsageRecord {
     let usage = Usage {
         requests: queue_requests * 2,
         queue_requests,
@@ -62,39 +59,36 @@ fn account(id: &str, program: Option<ProgramKind>, queue_requests: u64) -> Usage
     UsageRecord { id: id.to_owned(), program, usage: Some(usage), has_ended: true }
 }
 
-fn report_at(reading: Reading, standing: Standing, prices: &Prices) -> Report {
-    let place = Place {
-        stack: "drill".to_owned(),
-        region: "eu-central-1".to_owned(),
-        endpoint: "http://127.0.0.1:4566".to_owned(),
-    };
-    let snapshot = History::default().snapshot(&reading);
-    let data = Data::of(Seen { snapshot, reading, standing }, Duration::ZERO);
-    Report::of(&data, &place, prices, NOON + 100_000)
+fn view(reading: RunReading, phase: RunPhase) -> RunView {
+    RunView { phase, ..RunView::first(reading) }
 }
 
-fn report(reading: Reading, standing: Standing) -> Report {
-    report_at(reading, standing, &Prices::default())
+fn report_of(view: &RunView) -> Report {
+    Report::of(view, &target(), NOON + 100_000)
+}
+
+fn report(reading: RunReading, phase: RunPhase) -> Report {
+    report_of(&view(reading, phase))
 }
 
 fn finished() -> Report {
-    report(run(2_000), Standing::Complete)
+    report(run(2_000), RunPhase::Complete)
 }
 
 fn empty() -> Report {
-    report(reading(1_000, 0), Standing::GoesOn)
+    report(reading(1_000, 0), RunPhase::Active)
 }
 
 /// Stalled, damaged, and with hostile names in it.
 fn hostile() -> Report {
     let mut run = run(1_500);
-    run.broken.push(DamagedTally { shard: HOSTILE.to_owned(), why: HOSTILE.to_owned() });
-    run.beats.push(beat(HOSTILE, NOON, run.at_ms, 100));
-    run.accounts[0].usage = None;
-    run.accounts.push(account(HOSTILE, None, 10));
+    run.damaged.push(DamagedTally { shard: HOSTILE.to_owned(), why: HOSTILE.to_owned() });
+    run.heartbeats.push(heartbeat(HOSTILE, NOON, run.at_ms, 100));
+    run.usage[0].usage = None;
+    run.usage.push(usage(HOSTILE, None, 10));
     run.dead_letters = 500;
-    let mut report = report(run, Standing::Stalled);
-    HOSTILE.clone_into(&mut report.place.endpoint);
+    let mut report = report(run, RunPhase::Stalled);
+    HOSTILE.clone_into(&mut report.target.endpoint);
     report
 }
 
@@ -106,20 +100,20 @@ fn all<'a>(html: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
     html.select(&Selector::parse(selector).unwrap()).collect()
 }
 
-/// What the data have at a path.
+/// The value at a path of the data.
 fn at<'a>(data: &'a Value, path: &str) -> &'a Value {
     let pointer = format!("/{}", path.replace('.', "/"));
-    data.pointer(&pointer).unwrap_or_else(|| panic!("the data have no {path}"))
+    data.pointer(&pointer).unwrap_or_else(|| panic!("no {path} in the data"))
 }
 
-/// The words of the page, a line for each part that stands by itself.
+/// The words of the page, a line for each of its parts.
 fn words(report: &Report) -> String {
     let html = parsed(report);
     let lines = all(&html, "h1, h2, h3, p, li, caption, figcaption, tr, dl > div, svg.chart.wide");
     let outermost = lines.into_iter().filter(|line| !line.ancestors().any(|above| is_line(above.value())));
     outermost
         .map(|line| match line.value().attr("aria-label") {
-            Some(told) => format!("[{told}]"),
+            Some(label) => format!("[{label}]"),
             None => line.text().map(str::trim).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" "),
         })
         .collect::<Vec<_>>()

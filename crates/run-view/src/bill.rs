@@ -1,139 +1,155 @@
-//! What a run cost: counted where the programs told, estimated where nobody counts, and never made up.
+//! The bill of a run: counted where the programs reported their usage, estimated where AWS alone could count.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_cli::format;
-use stentor_core::cost::{
-    self, AggregatorModel, AggregatorUsage, BilledUsage, BillingItem, Dollars, Price, Prices,
-};
-use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
+use stentor_core::cost::{self, AggregatorModel, AggregatorUsage, BilledUsage, BillingItem, Dollars, Price};
+use stentor_core::usage::{ProgramKind, UsageRecord};
 
-use super::senders::{Life, Worker, workers};
-use crate::follow::Standing;
-use crate::snapshot::Reading;
+use crate::senders::{SenderRecord, SenderState};
+use crate::status::RunPhase;
+use crate::view::RunView;
 
-/// How the stack's template sets the function (`infra/template.yaml`: `BatchingWindow`, `FunctionMemory`); what an
-/// invocation takes was measured on no AWS, and is a round number above what the function takes of CPU.
+/// The aggregator as the stack's template configures it (`infra/template.yaml`: `BatchingWindow`, `FunctionMemory`). The
+/// duration of an invocation was not measured on AWS: it is a round number above the CPU time of a local one.
 const WINDOW_SECONDS: f64 = 1.0;
 const MEMORY_MB: f64 = 256.0;
 const INVOCATION_MS: f64 = 10.0;
 
-/// A program tells what it spent as soon as it has ended its work; so long after that, ms, it has, or never will.
-const TELLING_MS: u64 = 3_000;
+/// A program reports its usage when it ends; after this time, ms, it has done so or never will.
+const REPORT_MS: u64 = 3_000;
 
 /// What the bill leaves out.
 const LEFT_OUT: [&str; 4] = [
-    "the machines that the programs run on, and what they send over the network",
+    "the machines that the programs run on, and their network traffic",
     "storage of the tables, and CloudWatch's logs",
-    "what monitors ask for, five requests an interval at most",
+    "requests of monitors, at most five a poll",
     "any free tier",
 ];
 
-/// A sum of which a part may not be known.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct AtLeast<T> {
-    /// What is known of it; null where nothing is.
+const ASSUMPTIONS: [&str; 5] = [
+    "each shard of the stream that has a tally had a batch every batching window from the first outcome to the last, and no more batches than messages",
+    "the batching window and the function's memory are those of the stack's template",
+    "an invocation is billed for 10 ms",
+    "each put of a tally took the write units that the tally would take now, at its largest",
+    "the function's reads of its tallies cost nothing: a warm function makes none",
+];
+
+/// A sum of which a part may be unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct LowerBound<T> {
+    /// The known part; null where nothing is known.
     pub amount: Option<T>,
-    /// It is more than that, or may be.
+    /// Whether the true sum is greater, or may be.
     pub at_least: bool,
 }
 
-/// What a run cost, in dollars of the United States.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cost {
-    pub counted: CountedPart,
-    pub estimated: EstimatedPart,
-    pub parts: Vec<Part>,
-    pub dollars: AtLeast<f64>,
-    /// In proportion, for a million messages like those concluded; null while the run goes on, or
-    /// where a tally is damaged.
-    pub dollars_per_million: AtLeast<f64>,
+/// The bill of a run, in US dollars.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Bill {
+    /// Usage that the programs counted.
+    pub counted: CountedUsage,
+    /// Usage of the aggregator, which is estimated.
+    pub estimated: EstimatedUsage,
+    /// One line for each billed item.
+    #[serde(rename = "parts")]
+    pub lines: Vec<CostLine>,
+    /// Sum of the lines; null where no program has reported its usage.
+    pub dollars: LowerBound<f64>,
+    /// The sum in proportion for a million messages; null while the run is active, or where a tally is damaged.
+    pub dollars_per_million: LowerBound<f64>,
+    /// Costs that the bill does not include.
     pub left_out: Vec<&'static str>,
+    /// The prices of the bill.
     pub prices: PriceList,
 }
 
-/// What the programs counted.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CountedPart {
-    pub programs: Vec<Spent>,
-    pub requests: AtLeast<u64>,
-    pub queue_requests: AtLeast<u64>,
-    pub write_units: AtLeast<f64>,
-    pub read_units: AtLeast<f64>,
-    /// Why the sums are too low, in sentences; empty where they are whole.
+/// Usage as the programs counted it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct CountedUsage {
+    /// Each program of the run.
+    pub programs: Vec<ProgramUsage>,
+    /// Requests to SQS and `DynamoDB`.
+    pub requests: LowerBound<u64>,
+    /// Requests to SQS, which bills each.
+    pub queue_requests: LowerBound<u64>,
+    /// Write units of `DynamoDB`.
+    pub write_units: LowerBound<f64>,
+    /// Read units of `DynamoDB`.
+    pub read_units: LowerBound<f64>,
+    /// Why the sums are too low, in sentences; empty where they are final.
     pub missing: Vec<String>,
 }
 
-/// What a program spent on the run; null where it was not told.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Spent {
+/// Usage of one program on the run; null where it is unknown.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ProgramUsage {
+    /// ID of the program; for a sender, its name.
     pub id: String,
+    /// Kind of the program.
     pub program: Option<ProgramKind>,
+    /// Requests to SQS and `DynamoDB`.
     pub requests: Option<u64>,
+    /// Requests to SQS, which bills each.
     pub queue_requests: Option<u64>,
+    /// Write units of `DynamoDB`.
     pub write_units: Option<f64>,
+    /// Read units of `DynamoDB`.
     pub read_units: Option<f64>,
 }
 
-/// The function's part.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EstimatedPart {
+/// Estimated usage of the aggregator.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct EstimatedUsage {
+    /// The estimate.
     #[serde(flatten)]
-    pub takes: AggregatorUsage,
+    pub usage: AggregatorUsage,
+    /// The values that the estimate is made from.
     pub assumed: AggregatorModel,
+    /// The assumptions in words.
     pub assumptions: Vec<&'static str>,
 }
 
-/// A part of the bill.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Part {
+/// A line of the bill.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct CostLine {
+    /// What is billed.
     pub name: &'static str,
+    /// The price that applies.
     pub price: BillingItem,
-    /// Nobody counted it.
+    /// Whether the quantity is estimated rather than counted.
     pub estimated: bool,
-    pub quantity: AtLeast<f64>,
-    pub dollars: AtLeast<f64>,
+    /// Billed units.
+    pub quantity: LowerBound<f64>,
+    /// Quantity times price.
+    pub dollars: LowerBound<f64>,
 }
 
-/// The prices that were reckoned with.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The prices of a bill.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PriceList {
+    /// Region of the list prices.
     pub region: &'static str,
+    /// When they were looked up.
     pub date: &'static str,
+    /// Each price, before any free tier.
     pub list: Vec<Price>,
 }
 
-const ASSUMPTIONS: [&str; 5] = [
-    "each shard of the stream that has a tally had a batch every batching window from the first conclusion to the last, and no more batches than messages",
-    "the batching window and the function's memory are those of the stack's template",
-    "an invocation is billed for 10 ms",
-    "each put of a tally took as many write units as the tally would take now, at its largest",
-    "the function's reads of its tallies, of which a warm one makes none, cost nothing",
-];
-
-impl<T> AtLeast<T> {
-    fn whole(amount: T) -> Self {
+impl<T> LowerBound<T> {
+    /// A sum that is known in full.
+    pub fn exact(amount: T) -> Self {
         Self { amount: Some(amount), at_least: false }
     }
 
-    /// As it is, or more.
-    fn or_more(self, more: bool) -> Self {
-        Self { at_least: self.at_least || more, ..self }
-    }
-
-    /// The same of something else that is counted by it.
-    pub fn with<U>(self, amount: Option<U>) -> AtLeast<U> {
-        AtLeast { amount, at_least: self.at_least }
+    /// Replaces the amount by one that is derived from it.
+    pub fn with<U>(self, amount: Option<U>) -> LowerBound<U> {
+        LowerBound { amount, at_least: self.at_least }
     }
 }
 
-impl AtLeast<u64> {
-    pub fn as_f64(self) -> AtLeast<f64> {
-        self.with(self.amount.map(|amount| amount as f64))
-    }
-}
-
-impl<T: Copy + std::iter::Sum> AtLeast<T> {
-    /// The sum of what is known; of none at all there is none.
+impl<T: Copy + std::iter::Sum> LowerBound<T> {
+    /// Adds up what is known; `None` where nothing is.
     pub fn sum(parts: impl Iterator<Item = Option<T>>) -> Self {
         let parts: Vec<Option<T>> = parts.collect();
         let known = parts.iter().flatten().count();
@@ -142,175 +158,203 @@ impl<T: Copy + std::iter::Sum> AtLeast<T> {
     }
 }
 
-impl Cost {
-    pub fn of(reading: &Reading, standing: Standing, senders: &[Worker], prices: &Prices) -> Self {
-        let counted = CountedPart::of(reading, standing, senders);
-        let estimated = EstimatedPart::of(reading);
-        let takes = estimated.takes;
+impl From<Option<f64>> for LowerBound<f64> {
+    fn from(amount: Option<f64>) -> Self {
+        Self { amount, at_least: false }
+    }
+}
+
+impl From<u64> for LowerBound<f64> {
+    fn from(count: u64) -> Self {
+        Self::exact(count as f64)
+    }
+}
+
+impl From<LowerBound<u64>> for LowerBound<f64> {
+    fn from(sum: LowerBound<u64>) -> Self {
+        sum.with(sum.amount.map(|amount| amount as f64))
+    }
+}
+
+impl Bill {
+    /// The bill as far as the view's usage records go.
+    pub fn of(view: &RunView) -> Self {
+        let (counted, estimated) = (CountedUsage::of(view), EstimatedUsage::of(view));
+        let queue_requests = LowerBound::from(counted.queue_requests);
         let dollars = Dollars::of(
             &BilledUsage {
-                queue_requests: counted.queue_requests.as_f64().amount,
+                queue_requests: queue_requests.amount,
                 write_units: counted.write_units.amount,
                 read_units: counted.read_units.amount,
-                counted: takes,
+                counted: estimated.usage,
             },
-            prices,
+            &view.prices,
         );
-        let queue_requests = counted.queue_requests.as_f64();
-        let parts = vec![
-            Part::counted("requests to the queue", BillingItem::QueueRequests, queue_requests, dollars.queue),
-            Part::counted(
-                "writes of the tables",
-                BillingItem::WriteUnits,
-                counted.write_units,
-                dollars.writes,
-            ),
-            Part::counted("reads of the tables", BillingItem::ReadUnits, counted.read_units, dollars.reads),
-            Part::estimated(
-                "writes of the tallies",
-                BillingItem::WriteUnits,
-                takes.write_units,
-                dollars.tallies,
-            ),
-            Part::estimated(
-                "invocations of the function",
-                BillingItem::Invocations,
-                takes.invocations,
-                dollars.invocations,
-            ),
-            Part::estimated(
-                "time of the function",
-                BillingItem::GbSeconds,
-                takes.gb_seconds,
-                dollars.function_time,
-            ),
-        ];
-        let sum = AtLeast {
-            // An estimate of the function's part alone would be no sum.
+        let lines = lines(&counted, &estimated.usage, &dollars);
+        let sum = LowerBound {
+            // The aggregator's estimate alone would be no sum.
             amount: dollars.queue.is_some().then(|| dollars.known()),
-            at_least: parts.iter().any(|part| part.dollars.at_least),
+            at_least: lines.iter().any(|line| line.dollars.at_least),
         };
-        let concluded = reading.tally.total();
-        // A damaged tally counts too few messages: each would seem to cost too much.
-        let is_over = standing != Standing::GoesOn && concluded > 0 && reading.broken.is_empty();
-        let million = sum.amount.filter(|_| is_over).map(|dollars| dollars * 1e6 / concluded as f64);
+        let outcomes = view.reading.outcomes();
+        // A damaged tally counts too few messages: each would seem too expensive.
+        let is_countable = view.phase.has_ended() && outcomes > 0 && view.reading.damaged.is_empty();
+        let million = sum.amount.filter(|_| is_countable).map(|dollars| dollars * 1e6 / outcomes as f64);
         Self {
-            parts,
-            dollars: sum,
-            dollars_per_million: sum.with(million),
             counted,
             estimated,
+            lines,
+            dollars: sum,
+            dollars_per_million: sum.with(million),
             left_out: LEFT_OUT.to_vec(),
-            prices: PriceList { region: cost::REGION, date: cost::DATE, list: prices.all().to_vec() },
+            prices: PriceList { region: cost::REGION, date: cost::DATE, list: view.prices.all().to_vec() },
         }
     }
 }
 
-impl CountedPart {
-    fn of(reading: &Reading, standing: Standing, senders: &[Worker]) -> Self {
-        let is_told = |name: &str| reading.accounts.iter().any(|account| account.id == name);
-        let without = senders.iter().filter(|sender| !is_told(&sender.sender));
-        let programs: Vec<Spent> = reading
-            .accounts
+fn lines(counted: &CountedUsage, aggregator: &AggregatorUsage, dollars: &Dollars) -> Vec<CostLine> {
+    use BillingItem::{GbSeconds, Invocations, QueueRequests, ReadUnits, WriteUnits};
+    let counted_line = |name, price, quantity: LowerBound<f64>, dollars| {
+        let dollars = quantity.with(dollars);
+        CostLine { name, price, estimated: false, quantity, dollars }
+    };
+    let estimated_line = |name, price, quantity, dollars| {
+        let (quantity, dollars) = (LowerBound::exact(quantity), LowerBound::exact(dollars));
+        CostLine { name, price, estimated: true, quantity, dollars }
+    };
+    let queue_requests = counted.queue_requests.into();
+    vec![
+        counted_line("requests to the queue", QueueRequests, queue_requests, dollars.queue),
+        counted_line("writes of the tables", WriteUnits, counted.write_units, dollars.writes),
+        counted_line("reads of the tables", ReadUnits, counted.read_units, dollars.reads),
+        estimated_line("writes of the tallies", WriteUnits, aggregator.write_units, dollars.tallies),
+        estimated_line(
+            "invocations of the function",
+            Invocations,
+            aggregator.invocations,
+            dollars.invocations,
+        ),
+        estimated_line("time of the function", GbSeconds, aggregator.gb_seconds, dollars.function_time),
+    ]
+}
+
+impl CountedUsage {
+    fn of(view: &RunView) -> Self {
+        let records = &view.reading.usage;
+        let silent = view.run_senders().filter(|sender| !records.iter().any(|usage| usage.id == sender.name));
+        let programs: Vec<ProgramUsage> = records
             .iter()
-            .map(Spent::told)
-            .chain(without.map(|sender| Spent::untold(&sender.sender, ProgramKind::Sender)))
+            .map(ProgramUsage::reported)
+            .chain(silent.map(|sender| ProgramUsage::unknown(&sender.name)))
             .collect();
-        let open = open_accounts(reading, standing, senders);
+        let open = incomplete_records(view);
         let is_open = !open.is_empty();
-        let sum = |of: fn(&Spent) -> Option<f64>| AtLeast::sum(programs.iter().map(of)).or_more(is_open);
-        let count = |of: fn(&Spent) -> Option<u64>| AtLeast::sum(programs.iter().map(of)).or_more(is_open);
-        let (write_units, read_units) = (sum(|spent| spent.write_units), sum(|spent| spent.read_units));
-        let untold = programs.iter().any(|spent| {
-            spent.requests.is_some() && (spent.write_units.is_none() || spent.read_units.is_none())
+        let lacks_units = programs.iter().any(|program| {
+            program.requests.is_some() && (program.write_units.is_none() || program.read_units.is_none())
         });
-        let units = untold.then(|| {
-            "An answer of the tables did not tell what units it took, as an emulator's may not.".to_owned()
+        let lacks_units = lacks_units.then(|| {
+            "A response of DynamoDB did not include its capacity units, as an emulator's may not.".to_owned()
         });
         Self {
-            requests: count(|spent| spent.requests),
-            queue_requests: count(|spent| spent.queue_requests),
-            write_units,
-            read_units,
-            missing: open.into_iter().chain(units).collect(),
+            requests: sum(&programs, is_open, |program| program.requests),
+            queue_requests: sum(&programs, is_open, |program| program.queue_requests),
+            write_units: sum(&programs, is_open, |program| program.write_units),
+            read_units: sum(&programs, is_open, |program| program.read_units),
+            missing: open.into_iter().chain(lacks_units).collect(),
             programs,
         }
     }
 }
 
-/// Why what the programs told is not all that they spent, or will spend.
-fn open_accounts(reading: &Reading, standing: Standing, senders: &[Worker]) -> Vec<String> {
-    let with = |state: Option<Life>| {
-        let open = senders.iter().filter(|sender| sender.state == state && !sender.accounted);
-        open.count() as u64
+fn sum<T: Copy + std::iter::Sum>(
+    programs: &[ProgramUsage],
+    is_open: bool,
+    of: fn(&ProgramUsage) -> Option<T>,
+) -> LowerBound<T> {
+    let sum = LowerBound::sum(programs.iter().map(of));
+    LowerBound { at_least: sum.at_least || is_open, ..sum }
+}
+
+/// Explains why the reported usage is not all of it, or will grow.
+fn incomplete_records(view: &RunView) -> Vec<String> {
+    let reading = &view.reading;
+    let senders = |state: Option<SenderState>| {
+        let is_open = |sender: &&SenderRecord| sender.state == state && !sender.is_accounted;
+        view.run_senders().filter(is_open).count()
     };
-    let producers = reading.accounts.iter().filter(|account| is_open_producer(account)).count() as u64;
-    let named = |count: u64, one: &str, many: &str| {
-        (count > 0).then(|| {
-            if count == 1 { format!("1 {one}") } else { format!("{} {many}", format::thousands(count)) }
-        })
+    let producers = reading.usage.iter().filter(|usage| is_open_producer(usage)).count();
+    let unreadable = reading.usage.iter().filter(|usage| usage.usage.is_none()).count();
+    let counted = |count: usize, singular: &str, plural: &str, rest: &str| {
+        let subject = if count == 1 { singular } else { plural };
+        (count > 0).then(|| format!("{} {subject}{rest}", format::thousands(count as u64)))
     };
-    let unreadable = reading.accounts.iter().filter(|account| account.usage.is_none()).count() as u64;
     [
-        (standing == Standing::GoesOn).then(|| "The run goes on.".to_owned()),
-        (!has_producer(reading)).then(|| "No producer has told what it spent.".to_owned()),
-        named(
+        (view.phase == RunPhase::Active).then(|| "The run goes on.".to_owned()),
+        (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned()),
+        counted(
             producers,
-            "producer goes on, or was killed, or failed: what it spent last is not known.",
-            "producers go on, or were killed, or failed: what they spent last is not known.",
+            "producer goes on, or was",
+            "producers go on, or were",
+            " killed, or failed: the last usage is unknown.",
         ),
-        named(
-            with(Some(Life::Alive)),
-            "sender goes on, and tells what it spent once a minute and when it ends.",
-            "senders go on, and tell what they spent once a minute and when they end.",
+        counted(
+            senders(Some(SenderState::Alive)),
+            "sender goes on",
+            "senders go on",
+            ": usage is reported once a minute and at the end.",
         ),
-        named(
-            with(Some(Life::Silent)),
-            "sender fell silent without an end: what it spent last is not known.",
-            "senders fell silent without an end: what they spent last is not known.",
+        counted(
+            senders(Some(SenderState::Lost)),
+            "sender is",
+            "senders are",
+            " lost: the last usage is unknown.",
         ),
-        named(
-            with(Some(Life::Ended)),
-            "sender ended and has not told all that it spent on this run.",
-            "senders ended and have not told all that they spent on this run.",
+        counted(
+            senders(Some(SenderState::Ended)),
+            "sender",
+            "senders",
+            " ended without reporting all usage on this run.",
         ),
-        named(
-            with(None),
-            "sender had not ended when it last told what it spent, and the table knows no more of it.",
-            "senders had not ended when they last told what they spent, and the table knows no more of them.",
+        counted(
+            senders(None),
+            "sender",
+            "senders",
+            " had not ended at the last report, and the heartbeat has expired since.",
         ),
-        named(unreadable, "account cannot be read.", "accounts cannot be read."),
+        counted(unreadable, "usage record", "usage records", " cannot be read."),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// A program that is there has yet to tell what it spent.
-pub fn is_awaited(reading: &Reading) -> bool {
-    let is_recent = |at: u64| reading.at_ms.saturating_sub(at) < TELLING_MS;
-    let alive = workers(reading).iter().any(|sender| sender.state == Some(Life::Alive));
-    let ended = reading.beats.iter().filter_map(|beat| beat.ended_at).any(is_recent);
-    let producer = !has_producer(reading) || reading.accounts.iter().any(is_open_producer);
-    alive || ended || (producer && reading.record.finished_at.is_some_and(is_recent))
+/// Returns whether every program that is still there has reported its usage.
+pub fn is_final(view: &RunView) -> bool {
+    let reading = &view.reading;
+    let is_recent = |at: u64| reading.at_ms.saturating_sub(at) < REPORT_MS;
+    let is_alive = view.run_senders().any(SenderRecord::is_alive);
+    let has_just_ended = reading.heartbeats.iter().filter_map(|heartbeat| heartbeat.ended_at).any(is_recent);
+    let is_open = !has_producer(view) || reading.usage.iter().any(is_open_producer);
+    let awaits_producer = is_open && reading.record.finished_at.is_some_and(is_recent);
+    !is_alive && !has_just_ended && !awaits_producer
 }
 
-/// An account that does not tell its program may be a producer's.
-fn has_producer(reading: &Reading) -> bool {
-    reading.accounts.iter().any(|account| account.program != Some(ProgramKind::Sender))
+/// A usage record without its program's kind may be a producer's.
+fn has_producer(view: &RunView) -> bool {
+    view.reading.usage.iter().any(|usage| usage.program != Some(ProgramKind::Sender))
 }
 
-/// One that cannot be read is told of by itself.
-fn is_open_producer(account: &UsageRecord) -> bool {
-    account.program != Some(ProgramKind::Sender) && !account.has_ended && account.usage.is_some()
+/// Unreadable records are reported separately.
+fn is_open_producer(usage: &UsageRecord) -> bool {
+    usage.program != Some(ProgramKind::Sender) && !usage.has_ended && usage.usage.is_some()
 }
 
-impl Spent {
-    fn told(account: &UsageRecord) -> Self {
-        let usage: Option<Usage> = account.usage;
+impl ProgramUsage {
+    fn reported(record: &UsageRecord) -> Self {
+        let usage = record.usage;
         Self {
-            id: account.id.clone(),
-            program: account.program,
+            id: record.id.clone(),
+            program: record.program,
             requests: usage.map(|usage| usage.requests),
             queue_requests: usage.map(|usage| usage.queue_requests),
             write_units: usage.and_then(|usage| usage.write_units),
@@ -318,25 +362,20 @@ impl Spent {
         }
     }
 
-    fn untold(id: &str, program: ProgramKind) -> Self {
-        Self {
-            id: id.to_owned(),
-            program: Some(program),
-            requests: None,
-            queue_requests: None,
-            write_units: None,
-            read_units: None,
-        }
+    /// A sender without a usage record.
+    fn unknown(sender: &str) -> Self {
+        let program = Some(ProgramKind::Sender);
+        Self::reported(&UsageRecord { id: sender.to_owned(), program, usage: None, has_ended: false })
     }
 }
 
-impl EstimatedPart {
-    fn of(reading: &Reading) -> Self {
-        let tally = &reading.tally;
-        let ms = tally.first_concluded_at.zip(tally.last_concluded_at);
-        let seconds = ms.map_or(0.0, |(first, last)| last.saturating_sub(first) as f64 / 1_000.0);
-        let shards = reading.tally_units.len() as f64;
-        let units: u64 = reading.tally_units.iter().sum();
+impl EstimatedUsage {
+    fn of(view: &RunView) -> Self {
+        let (tally, tally_units) = (&view.reading.tally, &view.reading.tally_units);
+        let span = tally.first_concluded_at.zip(tally.last_concluded_at);
+        let seconds = span.map_or(0.0, |(first, last)| last.saturating_sub(first) as f64 / 1_000.0);
+        let shards = tally_units.len() as f64;
+        let units: u64 = tally_units.iter().sum();
         let assumed = AggregatorModel {
             shards,
             window_seconds: WINDOW_SECONDS,
@@ -344,17 +383,7 @@ impl EstimatedPart {
             invocation_ms: INVOCATION_MS,
             memory_mb: MEMORY_MB,
         };
-        Self { takes: assumed.of(tally.total() as f64, seconds), assumed, assumptions: ASSUMPTIONS.to_vec() }
-    }
-}
-
-impl Part {
-    fn counted(name: &'static str, price: BillingItem, quantity: AtLeast<f64>, dollars: Option<f64>) -> Self {
-        Self { name, price, estimated: false, quantity, dollars: quantity.with(dollars) }
-    }
-
-    fn estimated(name: &'static str, price: BillingItem, quantity: f64, dollars: f64) -> Self {
-        let (quantity, dollars) = (AtLeast::whole(quantity), AtLeast::whole(dollars));
-        Self { name, price, estimated: true, quantity, dollars }
+        let usage = assumed.of(view.reading.outcomes() as f64, seconds);
+        Self { usage, assumed, assumptions: ASSUMPTIONS.to_vec() }
     }
 }

@@ -1,90 +1,95 @@
-//! A run over time, and how long its deliveries took, in as many columns as there is room for.
+//! Throughput over time and the distribution of durations, in as many columns as a surface has room for.
 
 use stentor_core::tally::{Bin, Bucket, DurationHistogram, Tally};
 
-/// A run that goes on is shown to stand still once nothing was concluded for so long, ms: tallies lag a little.
-const STANDSTILL_MS: u64 = 5_000;
+/// An active run is drawn as idle after this time without an outcome, ms: tallies lag a little.
+const IDLE_MS: u64 = 5_000;
 
-/// A column of a chart, in what the chart counts.
+/// One column of a chart, in the unit of the chart.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Column {
+pub struct ChartBin {
+    /// Height of the sent messages; of a histogram, of all messages.
     pub sent: f64,
+    /// Height of the failed messages.
     pub failed: f64,
 }
 
-/// Messages a second from the first conclusion on.
+/// Messages a second from the first outcome on.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Course {
-    legs: Vec<Leg>,
+pub struct ThroughputChart {
+    segments: Vec<Segment>,
 }
 
-/// Part of a run, and what was concluded in it.
+/// A time span of a run and the outcomes in it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Leg {
+struct Segment {
     from_ms: u64,
     to_ms: u64,
     sent: u64,
     failed: u64,
 }
 
-/// How many deliveries took how long.
+/// Number of messages by duration.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Spread {
-    stretches: Vec<Bin>,
+pub struct Histogram {
+    bins: Vec<Bin>,
 }
 
-impl Column {
-    pub fn whole(&self) -> f64 {
+impl ChartBin {
+    /// Height of the whole column.
+    pub fn total(&self) -> f64 {
         self.sent + self.failed
     }
 }
 
-impl Course {
-    /// Up to the last conclusion; to `now_ms` where the run stands still without being over.
-    pub fn of(tally: &Tally, now_ms: u64, over: bool) -> Self {
+impl ThroughputChart {
+    /// Covers the run up to its last outcome, or to `now_ms` where it is idle and has not ended.
+    pub fn new(tally: &Tally, now_ms: u64, has_ended: bool) -> Self {
         let (Some(first), Some(last)) = (tally.first_concluded_at, tally.last_concluded_at) else {
             return Self::default();
         };
-        let mut legs: Vec<Leg> = Vec::new();
+        let mut segments: Vec<Segment> = Vec::new();
         for bucket in tally.timeline.buckets() {
-            let leg = Leg::of(&bucket, first, last);
-            // The ends of a run fill a bucket in part: too short a piece would tell a wild pace.
-            match legs.last_mut() {
-                Some(before) if before.is_short(&bucket) || leg.is_short(&bucket) => before.take_in(&leg),
-                _ => legs.push(leg),
+            let segment = Segment::new(&bucket, first, last);
+            // The run fills its first and last bucket in part: a short segment would show a rate that never was.
+            match segments.last_mut() {
+                Some(before) if before.is_short(&bucket) || segment.is_short(&bucket) => {
+                    before.extend(&segment);
+                }
+                _ => segments.push(segment),
             }
         }
-        if !over && now_ms.saturating_sub(last) > STANDSTILL_MS {
-            legs.push(Leg { from_ms: last, to_ms: now_ms, sent: 0, failed: 0 });
+        if !has_ended && now_ms.saturating_sub(last) > IDLE_MS {
+            segments.push(Segment { from_ms: last, to_ms: now_ms, sent: 0, failed: 0 });
         }
-        Self { legs }
+        Self { segments }
     }
 
-    /// How long it is, seconds.
+    /// Length of the chart in seconds.
     pub fn seconds(&self) -> f64 {
-        let ends = self.legs.first().zip(self.legs.last());
+        let ends = self.segments.first().zip(self.segments.last());
         ends.map_or(0.0, |(first, last)| last.to_ms.saturating_sub(first.from_ms) as f64 / 1_000.0)
     }
 
-    /// Messages a second in each of so many equal pieces of it.
-    pub fn columns(&self, columns: usize) -> Vec<Column> {
-        let Some(start) = self.legs.first().map(|first| first.from_ms) else { return Vec::new() };
-        let width = self.seconds() * 1_000.0 / columns as f64;
-        let after = |ms: u64| ms.saturating_sub(start) as f64;
-        let mut rates = vec![Column::default(); columns];
-        for leg in &self.legs {
-            for (place, share) in shares(after(leg.from_ms), after(leg.to_ms), width, columns) {
-                rates[place].sent += leg.sent as f64 * share * 1_000.0 / width;
-                rates[place].failed += leg.failed as f64 * share * 1_000.0 / width;
+    /// Splits the chart into `count` bins of messages a second.
+    pub fn bins(&self, count: usize) -> Vec<ChartBin> {
+        let Some(start) = self.segments.first().map(|first| first.from_ms) else { return Vec::new() };
+        let width = self.seconds() * 1_000.0 / count as f64;
+        let offset = |ms: u64| ms.saturating_sub(start) as f64;
+        let mut rates = vec![ChartBin::default(); count];
+        for segment in &self.segments {
+            for (bin, part) in overlaps(offset(segment.from_ms), offset(segment.to_ms), width, count) {
+                rates[bin].sent += segment.sent as f64 * part * 1_000.0 / width;
+                rates[bin].failed += segment.failed as f64 * part * 1_000.0 / width;
             }
         }
         rates
     }
 }
 
-impl Leg {
-    /// The part of the bucket that lies between the first and the last conclusion, and never nothing.
-    fn of(bucket: &Bucket, first: u64, last: u64) -> Self {
+impl Segment {
+    /// The part of the bucket between the first and the last outcome, 1 ms at least.
+    fn new(bucket: &Bucket, first: u64, last: u64) -> Self {
         let end = bucket.starts_at.saturating_add(bucket.width_ms);
         let from_ms = bucket.starts_at.max(first.min(end - 1));
         let to_ms = end.min(last.max(from_ms + 1));
@@ -95,48 +100,49 @@ impl Leg {
         self.to_ms - self.from_ms < bucket.width_ms / 2
     }
 
-    fn take_in(&mut self, next: &Self) {
+    fn extend(&mut self, next: &Self) {
         self.to_ms = next.to_ms;
         self.sent = self.sent.saturating_add(next.sent);
         self.failed = self.failed.saturating_add(next.failed);
     }
 }
 
-impl Spread {
-    pub fn of(times: &DurationHistogram) -> Self {
-        Self { stretches: times.bins().collect() }
+impl Histogram {
+    /// The distribution of recorded durations.
+    pub fn new(times: &DurationHistogram) -> Self {
+        Self { bins: times.bins().collect() }
     }
 
-    /// The shortest and the longest, seconds.
-    pub fn ends(&self) -> Option<(f64, f64)> {
-        let (first, last) = self.stretches.first().zip(self.stretches.last())?;
+    /// Bounds of the histogram in seconds; `None` without a message.
+    pub fn range(&self) -> Option<(f64, f64)> {
+        let (first, last) = self.bins.first().zip(self.bins.last())?;
         Some((first.from_ms as f64 / 1_000.0, last.to_ms as f64 / 1_000.0))
     }
 
-    /// How many deliveries took as long as each of so many equal pieces says.
-    pub fn columns(&self, columns: usize) -> Vec<Column> {
-        let Some((shortest, longest)) = self.ends() else { return Vec::new() };
-        let (start, width) = (shortest * 1_000.0, (longest - shortest) * 1_000.0 / columns as f64);
-        let mut counts = vec![Column::default(); columns];
-        for stretch in &self.stretches {
-            let (from, to) = (stretch.from_ms as f64 - start, stretch.to_ms as f64 - start);
-            for (place, share) in shares(from, to, width, columns) {
-                counts[place].sent += stretch.count as f64 * share;
+    /// Splits the range into `count` bins of equal width, each with its number of messages.
+    pub fn bins(&self, count: usize) -> Vec<ChartBin> {
+        let Some((shortest, longest)) = self.range() else { return Vec::new() };
+        let (start, width) = (shortest * 1_000.0, (longest - shortest) * 1_000.0 / count as f64);
+        let mut counts = vec![ChartBin::default(); count];
+        for recorded in &self.bins {
+            let (from, to) = (recorded.from_ms as f64 - start, recorded.to_ms as f64 - start);
+            for (bin, part) in overlaps(from, to, width, count) {
+                counts[bin].sent += recorded.count as f64 * part;
             }
         }
         counts
     }
 }
 
-/// Which columns of a width the piece from `from` to `to` lies in, and which share of it in each.
+/// Returns the bins that the span overlaps, each with the fraction of the span in it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
-fn shares(from: f64, to: f64, width: f64, columns: usize) -> impl Iterator<Item = (usize, f64)> {
-    let last = columns.saturating_sub(1);
-    let (first, end) = (((from / width) as usize).min(last), ((to / width).ceil() as usize).min(columns));
-    (first..end).map(move |place| {
-        let begin = (place as f64 * width).max(from);
-        let finish = if place == last { to } else { ((place + 1) as f64 * width).min(to) };
-        (place, ((finish - begin) / (to - from)).max(0.0))
+fn overlaps(from: f64, to: f64, width: f64, count: usize) -> impl Iterator<Item = (usize, f64)> {
+    let last = count.saturating_sub(1);
+    let (first, end) = (((from / width) as usize).min(last), ((to / width).ceil() as usize).min(count));
+    (first..end).map(move |bin| {
+        let begin = (bin as f64 * width).max(from);
+        let finish = if bin == last { to } else { ((bin + 1) as f64 * width).min(to) };
+        (bin, ((finish - begin) / (to - from)).max(0.0))
     })
 }
 
@@ -147,9 +153,9 @@ mod tests {
     use stentor_core::delivery::Outcome;
     use stentor_core::tally::OutcomeEvent;
 
-    fn tally(ends: &[(u64, u64)]) -> Tally {
+    fn tally(outcomes: &[(u64, u64)]) -> Tally {
         let mut tally = Tally::default();
-        for (concluded_at, delivery_ms) in ends {
+        for (concluded_at, delivery_ms) in outcomes {
             tally.count(&OutcomeEvent {
                 outcome: Outcome::Sent,
                 created_at: Some(0),
@@ -161,45 +167,45 @@ mod tests {
     }
 
     #[test]
-    fn an_even_run_is_a_level_line_at_any_width() {
-        let even: Vec<_> = (0..1_000).map(|i| (10_300 + 10 * i, 5)).collect();
-        let course = Course::of(&tally(&even), 0, true);
-        for columns in [1, 3, 7, 10, 200] {
-            for column in course.columns(columns) {
-                assert!((90.0..115.0).contains(&column.whole()), "{columns}: {column:?}");
+    fn a_steady_run_is_a_level_line_at_any_width() {
+        let steady: Vec<_> = (0..1_000).map(|i| (10_300 + 10 * i, 5)).collect();
+        let chart = ThroughputChart::new(&tally(&steady), 0, true);
+        for count in [1, 3, 7, 10, 200] {
+            for bin in chart.bins(count) {
+                assert!((90.0..115.0).contains(&bin.total()), "{count}: {bin:?}");
             }
         }
     }
 
     #[test]
-    fn a_run_that_stands_still_is_level_with_the_ground() {
+    fn an_idle_run_is_drawn_at_zero() {
         let run = tally(&[(1_000, 5), (1_500, 5), (2_000, 5)]);
-        let course = Course::of(&run, 100_000, false);
-        assert!((course.seconds() - 99.0).abs() < 1e-9);
-        assert_eq!(course.columns(10).last(), Some(&Column::default()));
-        assert!(Course::of(&run, 100_000, true).seconds() < 2.0);
+        let chart = ThroughputChart::new(&run, 100_000, false);
+        assert!((chart.seconds() - 99.0).abs() < 1e-9);
+        assert_eq!(chart.bins(10).last(), Some(&ChartBin::default()));
+        assert!(ThroughputChart::new(&run, 100_000, true).seconds() < 2.0);
     }
 
     #[test]
-    fn without_a_conclusion_there_is_no_chart() {
+    fn without_an_outcome_there_is_no_chart() {
         let none = Tally::default();
-        assert!(Course::of(&none, 100_000, false).columns(10).is_empty());
-        assert!(Spread::of(&none.delivery).columns(10).is_empty());
+        assert!(ThroughputChart::new(&none, 100_000, false).bins(10).is_empty());
+        assert!(Histogram::new(&none.delivery).bins(10).is_empty());
     }
 
     proptest! {
         #[test]
-        fn columns_have_all_that_was_counted(
-            ends in prop::collection::vec((0..10_000_000_u64, 0..100_000_u64), 1..100),
-            columns in 1..300_usize,
+        fn bins_hold_every_counted_message(
+            outcomes in prop::collection::vec((0..10_000_000_u64, 0..100_000_u64), 1..100),
+            count in 1..300_usize,
         ) {
-            let tally = tally(&ends);
-            let course = Course::of(&tally, 0, true);
-            let width = course.seconds() / columns as f64;
-            let concluded: f64 = course.columns(columns).iter().map(|column| column.whole() * width).sum();
-            prop_assert!((concluded - ends.len() as f64).abs() < 1e-6, "{}", concluded);
-            let spread: f64 = Spread::of(&tally.delivery).columns(columns).iter().map(Column::whole).sum();
-            prop_assert!((spread - ends.len() as f64).abs() < 1e-6, "{}", spread);
+            let tally = tally(&outcomes);
+            let chart = ThroughputChart::new(&tally, 0, true);
+            let width = chart.seconds() / count as f64;
+            let over_time: f64 = chart.bins(count).iter().map(|bin| bin.total() * width).sum();
+            prop_assert!((over_time - outcomes.len() as f64).abs() < 1e-6, "{}", over_time);
+            let histogram: f64 = Histogram::new(&tally.delivery).bins(count).iter().map(ChartBin::total).sum();
+            prop_assert!((histogram - outcomes.len() as f64).abs() < 1e-6, "{}", histogram);
         }
     }
 }

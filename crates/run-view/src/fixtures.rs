@@ -1,20 +1,22 @@
-//! Readings for the tests of this crate and of those that show runs (feature `fixtures`).
+//! Readings for the tests of this crate and of the surfaces (feature `fixtures`).
 
 use std::time::Duration;
 
+use stentor_aws::Error;
 use stentor_aws::metrics::{Heartbeat, RunRecord};
 use stentor_core::delivery::Outcome;
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::tally::{OutcomeEvent, Tally};
 
-use crate::snapshot::Reading;
+use crate::reading::{RunReading, Target};
 
-/// A run of `total` messages, all enqueued, of which the first `concluded` took 100 ms each, one after the other.
-pub fn reading(total: u32, concluded: u32) -> Reading {
+/// A run of `total` messages, all enqueued, of which the first `outcomes` took 100 ms each, one after the other; one in
+/// ten failed.
+pub fn reading(total: u32, outcomes: u32) -> RunReading {
     let plan = Plan::new(RunId::from_parts(1, 1), 7, total, BodyLength { max: 100, exact: false }).unwrap();
     let mut tally = Tally::default();
-    for i in 0..concluded {
+    for i in 0..outcomes {
         tally.count(&OutcomeEvent {
             outcome: if i % 10 == 9 { Outcome::Failed } else { Outcome::Sent },
             created_at: Some(1_000),
@@ -22,22 +24,22 @@ pub fn reading(total: u32, concluded: u32) -> Reading {
             delivery_ms: Some(100),
         });
     }
-    Reading {
+    RunReading {
         record: RunRecord { plan, created_at: 1_000, enqueued: total, finished_at: Some(2_000) },
         tally,
-        broken: Vec::new(),
+        damaged: Vec::new(),
         queue: QueueDepth { visible: 0, in_flight: 0, delayed: 0 },
         visibility: Duration::from_secs(60),
         dead_letters: 0,
-        beats: Vec::new(),
-        accounts: Vec::new(),
+        heartbeats: Vec::new(),
+        usage: Vec::new(),
         tally_units: Vec::new(),
         at_ms: 100_000,
     }
 }
 
-/// A sign of life of a sender that has sent so many.
-pub fn beat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> Heartbeat {
+/// The heartbeat of a sender that has sent `sent` messages.
+pub fn heartbeat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> Heartbeat {
     Heartbeat {
         sender: sender.into(),
         started_at,
@@ -51,4 +53,18 @@ pub fn beat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> Heartbeat
         duplicates: 0,
         released: 0,
     }
+}
+
+/// A stack on an emulator.
+pub fn target() -> Target {
+    Target {
+        stack: "drill".to_owned(),
+        region: "eu-central-1".to_owned(),
+        endpoint: "http://127.0.0.1:4566".to_owned(),
+    }
+}
+
+/// An error of a poll.
+pub fn failure() -> Error {
+    Error::NoSuchRun { run: RunId::from_parts(1, 1) }
 }

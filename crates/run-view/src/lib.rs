@@ -1,17 +1,24 @@
 //! What is shown of a run, whatever shows it.
 //!
-//! `reader → reading → view → figures`.
+//! `reader` polls and sends a [`view::RunView`], made of a [`reading::RunReading`] and the readings before it; `figures`
+//! computes every figure from it.
 
 pub mod bill;
 pub mod charts;
+pub mod comparison;
+pub mod figures;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
-pub mod follow;
+pub mod metric;
 pub mod reader;
 pub mod reading;
+mod sender_figures;
 pub mod senders;
 pub mod snapshot;
-pub mod stall;
+mod stall;
+pub mod state;
+pub mod status;
 pub mod thresholds;
-pub mod throughput;
+mod throughput;
+pub mod unit;
 pub mod view;

@@ -1,85 +1,181 @@
-//! Reads beside a surface that stays open, as often as it is asked to.
+//! The one reader of a run, whichever surface shows it.
 
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stentor_aws::Error;
 use stentor_aws::metrics::RunRecord;
+use stentor_core::run::RunId;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::follow::{Choice, Watch};
-use crate::reading::Sources;
-use crate::view::Answer;
+use crate::reading::RunReader;
+use crate::stall::StallDetector;
+use crate::throughput::Throughput;
+use crate::view::RunView;
 
-/// What is asked of the reader.
+/// Which run is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunSelection {
+    /// A run by its ID.
+    Run(RunId),
+    /// The latest run at the first poll, and no later one.
+    Latest,
+    /// The latest run at each poll.
+    EachLatest,
+}
+
+/// What a surface wants of the reader; it may change at any time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Wish {
-    pub choice: Choice,
+pub struct ReaderCommand {
+    /// The run to read.
+    pub selection: RunSelection,
+    /// Time from one poll to the next.
     pub interval: Duration,
+    /// Whether polls are suspended.
     pub paused: bool,
-    /// How often a list of the runs was asked for.
+    /// Number of lists of the runs requested so far.
     pub lists: u32,
 }
 
-/// What the reader brings.
+/// Result of a poll; `None` where the stack has no run.
+pub type ReadResult = Result<Option<Box<RunView>>, Error>;
+
+/// What the reader sends to its surface.
 #[derive(Debug)]
-pub enum News {
-    Answer(Answer),
+pub enum ReaderEvent {
+    /// A poll succeeded or failed; the reader goes on after an error.
+    Read(ReadResult),
+    /// The requested list of the runs.
     Runs(Vec<RunRecord>),
 }
 
-/// Reads until nobody wants it any more. An error ends it only while nothing was read yet: later, the data that there
-/// are stay, and it goes on asking.
-pub async fn read(
-    sources: &Sources,
-    mut wishes: watch::Receiver<Wish>,
-    news: mpsc::UnboundedSender<News>,
-) -> Result<(), Error> {
-    let mut wish = *wishes.borrow_and_update();
-    let mut run = Watch::new(sources, wish.choice);
-    let mut next = Instant::now();
-    let mut answered = false;
-    loop {
-        // Compared, since a change may have come, and been seen, while a reading was under way.
-        let wanted = *wishes.borrow_and_update();
-        let before = std::mem::replace(&mut wish, wanted);
-        next = (next + wish.interval).checked_sub(before.interval).unwrap_or(next);
-        if wish.choice != before.choice {
-            run = Watch::new(sources, wish.choice);
-            next = Instant::now();
-        }
-        if wish.lists != before.lists {
-            let list = sources.metrics.runs().await;
-            let _ = news.send(list.map_or_else(|error| News::Answer(trouble(&error)), News::Runs));
-        }
-        tokio::select! {
-            () = sleep_until(next), if !wish.paused => {}
-            changed = wishes.changed() => match changed {
-                Ok(()) => continue,
-                Err(_) => return Ok(()),
-            },
-        }
-        let begun = Instant::now();
-        // A hung reading is given up for another run.
-        let looked = tokio::select! {
-            looked = run.look() => looked,
-            _ = async { wishes.wait_for(|wanted| wanted.choice != wish.choice).await.is_ok() } => continue,
-        };
-        let told = match looked {
-            Ok(Some(seen)) => Answer::Seen(Box::new(seen)),
-            Ok(None) => Answer::NoRun,
-            Err(error) if answered => trouble(&error),
-            Err(error) => return Err(error),
-        };
-        answered |= !matches!(told, Answer::Trouble(_));
-        if news.send(News::Answer(told)).is_err() {
-            return Ok(());
-        }
-        next = begun + wish.interval;
+/// A reader that polls while its next event is awaited. No task of the runtime: the futures of the AWS calls hold async
+/// closures, which the compiler cannot prove to be `Send`.
+pub struct Reader {
+    commands: watch::Sender<ReaderCommand>,
+    events: mpsc::UnboundedReceiver<ReaderEvent>,
+    polls: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// Polls one run after the other, and keeps what the views of the present one need.
+#[derive(Debug)]
+struct RunFollower {
+    reader: Arc<RunReader>,
+    selection: RunSelection,
+    run: Option<RunId>,
+    throughput: Throughput,
+    stall: StallDetector,
+    started: Instant,
+}
+
+impl ReaderCommand {
+    /// Reads a run at an interval.
+    pub fn new(selection: RunSelection, interval: Duration) -> Self {
+        Self { selection, interval, paused: false, lists: 0 }
     }
 }
 
-/// The error in one line.
-fn trouble(error: &Error) -> Answer {
-    Answer::Trouble(error.to_string().lines().collect::<Vec<_>>().join("; "))
+impl Reader {
+    /// Creates a reader that polls at once, and then every interval.
+    pub fn new(reader: &Arc<RunReader>, command: ReaderCommand) -> Self {
+        let (commands, wanted) = watch::channel(command);
+        let (sender, events) = mpsc::unbounded_channel();
+        Self { commands, events, polls: Box::pin(poll_until_closed(Arc::clone(reader), wanted, sender)) }
+    }
+
+    /// Waits for the next event; cancel safe.
+    pub async fn next(&mut self) -> ReaderEvent {
+        tokio::select! {
+            Some(event) = self.events.recv() => event,
+            // It ends only with this reader.
+            () = &mut self.polls => std::future::pending().await,
+        }
+    }
+
+    /// Sends a command; one that is in force already changes nothing.
+    pub fn command(&self, command: ReaderCommand) {
+        self.commands.send_if_modified(|present| std::mem::replace(present, command) != command);
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("commands", &self.commands).finish_non_exhaustive()
+    }
+}
+
+async fn poll_until_closed(
+    reader: Arc<RunReader>,
+    mut commands: watch::Receiver<ReaderCommand>,
+    events: mpsc::UnboundedSender<ReaderEvent>,
+) {
+    let mut command = *commands.borrow_and_update();
+    let mut follower = RunFollower::new(&reader, command.selection);
+    let mut due = Instant::now();
+    loop {
+        // Compared, since a change may have come, and been marked as seen, during a poll.
+        let wanted = *commands.borrow_and_update();
+        let before = std::mem::replace(&mut command, wanted);
+        due = (due + command.interval).checked_sub(before.interval).unwrap_or(due);
+        if command.selection != before.selection {
+            follower = RunFollower::new(&reader, command.selection);
+            due = Instant::now();
+        }
+        if command.lists != before.lists {
+            let runs = reader.metrics.runs().await;
+            let _ = events.send(runs.map_or_else(|error| ReaderEvent::Read(Err(error)), ReaderEvent::Runs));
+        }
+        tokio::select! {
+            () = sleep_until(due), if !command.paused => {}
+            changed = commands.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+        }
+        let begun = Instant::now();
+        // A poll that hangs is cancelled when another run is selected.
+        let result = tokio::select! {
+            result = follower.poll() => result,
+            _ = async { commands.wait_for(|wanted| wanted.selection != command.selection).await.is_ok() } => continue,
+        };
+        if events.send(ReaderEvent::Read(result)).is_err() {
+            return;
+        }
+        due = begun + command.interval;
+    }
+}
+
+impl RunFollower {
+    fn new(reader: &Arc<RunReader>, selection: RunSelection) -> Self {
+        Self {
+            reader: Arc::clone(reader),
+            selection,
+            run: None,
+            throughput: Throughput::default(),
+            stall: StallDetector::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Reads the run once, in five requests at most.
+    async fn poll(&mut self) -> ReadResult {
+        let Some(run) = self.selected_run().await? else { return Ok(None) };
+        let reading = self.reader.read(run).await?.ok_or(Error::NoSuchRun { run })?;
+        if self.run != Some(run) {
+            (self.run, self.throughput, self.stall) =
+                (Some(run), Throughput::default(), StallDetector::default());
+        }
+        let is_stalled = self.stall.check(&reading, self.started.elapsed());
+        Ok(Some(Box::new(RunView::next(reading, &mut self.throughput, is_stalled))))
+    }
+
+    async fn selected_run(&self) -> Result<Option<RunId>, Error> {
+        match (self.selection, self.run) {
+            (RunSelection::Run(run), _) | (RunSelection::Latest, Some(run)) => Ok(Some(run)),
+            _ => self.reader.metrics.latest().await,
+        }
+    }
 }

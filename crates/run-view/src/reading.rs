@@ -1,22 +1,64 @@
-//! Reads all that a snapshot needs, with five requests at most.
+//! Reading a run: everything that is shown of it, in five requests at most.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde::Serialize;
 use stentor_aws::clock::now_ms;
+use stentor_aws::metrics::{Heartbeat, RunRecord};
 use stentor_aws::{Error, MetricsTable, Queue, Session};
+use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::RunId;
+use stentor_core::tally::{DamagedTally, Tally};
+use stentor_core::usage::UsageRecord;
 
-use crate::snapshot::Reading;
-
-/// Where the numbers are read.
+/// The tables and queues that runs are read from.
 #[derive(Debug)]
-pub struct Sources {
+pub struct RunReader {
+    /// The metrics table: runs, tallies, heartbeats and usage records.
     pub metrics: MetricsTable,
-    pub queue: Queue,
-    pub dead_letters: Queue,
+    queue: Queue,
+    dead_letters: Queue,
 }
 
-impl Sources {
+/// The stack that is read, and where it is.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct Target {
+    /// Name of the stack.
+    pub stack: String,
+    /// AWS region.
+    pub region: String,
+    /// URL of the services, or `AWS`.
+    pub endpoint: String,
+}
+
+/// What one poll of a run returned.
+#[derive(Debug, Clone)]
+pub struct RunReading {
+    /// Plan of the run and the producer's progress.
+    pub record: RunRecord,
+    /// Sum of the readable shard tallies.
+    pub tally: Tally,
+    /// Shard tallies that cannot be decoded: the counts of `tally` are too low.
+    pub damaged: Vec<DamagedTally>,
+    /// Depth of the queue, all runs together.
+    pub queue: QueueDepth,
+    /// The queue's visibility timeout.
+    pub visibility: Duration,
+    /// Messages on the dead-letter queue, all runs together.
+    pub dead_letters: u64,
+    /// Heartbeats of all senders that the table still keeps.
+    pub heartbeats: Vec<Heartbeat>,
+    /// Usage that the programs reported for this run.
+    pub usage: Vec<UsageRecord>,
+    /// Write units of putting each shard's tally at its present size.
+    pub tally_units: Vec<u64>,
+    /// Time of the reading, ms since the epoch.
+    pub at_ms: u64,
+}
+
+impl RunReader {
+    /// Opens the session's table and queues.
     pub async fn open(session: &Arc<Session>) -> Result<Self, Error> {
         Ok(Self {
             metrics: MetricsTable::new(session),
@@ -25,25 +67,63 @@ impl Sources {
         })
     }
 
-    /// What there is to know of a run now; `None` where there is no such run.
-    pub async fn read(&self, run: RunId) -> Result<Option<Reading>, Error> {
-        let (parts, beats, (queue, visibility), (dead_letters, _)) = tokio::try_join!(
+    /// Reads a run; `None` where the table has no such run.
+    pub async fn read(&self, run: RunId) -> Result<Option<RunReading>, Error> {
+        let (items, heartbeats, (queue, visibility), (dead_letters, _)) = tokio::try_join!(
             self.metrics.run_items(run),
             self.metrics.list_heartbeats(),
             self.queue.attributes(),
             self.dead_letters.attributes(),
         )?;
-        Ok(parts.record.map(|record| Reading {
+        Ok(items.record.map(|record| RunReading {
             record,
-            tally: parts.tally,
-            broken: parts.broken,
+            tally: items.tally,
+            damaged: items.broken,
             queue,
             visibility,
             dead_letters: dead_letters.visible,
-            beats,
-            accounts: parts.accounts,
-            tally_units: parts.tally_units,
+            heartbeats,
+            usage: items.accounts,
+            tally_units: items.tally_units,
             at_ms: now_ms(),
         }))
+    }
+}
+
+impl Target {
+    /// The target of a session.
+    pub fn of(session: &Session) -> Self {
+        Self {
+            stack: session.stack().to_string(),
+            region: session.region().to_owned(),
+            endpoint: session.endpoint().to_owned(),
+        }
+    }
+}
+
+impl RunReading {
+    /// Planned messages.
+    pub fn total(&self) -> u64 {
+        self.record.plan.total().into()
+    }
+
+    /// Messages with an outcome, sent or failed.
+    pub fn outcomes(&self) -> u64 {
+        self.tally.total()
+    }
+
+    /// Planned messages without an outcome.
+    pub fn pending(&self) -> u64 {
+        self.total().saturating_sub(self.outcomes())
+    }
+
+    /// Whether the producer has enqueued every message.
+    pub fn is_enqueued(&self) -> bool {
+        self.record.enqueued == self.record.plan.total()
+    }
+
+    /// Whether every message is enqueued and has an outcome.
+    pub fn is_complete(&self) -> bool {
+        self.is_enqueued() && self.pending() == 0
     }
 }

@@ -1,120 +1,142 @@
-//! The senders that worked on a run.
+//! The senders of a run: heartbeat, usage record and end of each, joined once for every surface.
 
 use serde::Serialize;
 use stentor_aws::metrics::Heartbeat;
 use stentor_core::usage::{ProgramKind, UsageRecord};
 
-use crate::snapshot::{ALIVE_MS, Reading, rate_of_life};
-use stentor_cli::format::try_rfc3339;
+use crate::reading::RunReading;
+use crate::throughput::{Throughput, lifetime_rate};
 
-/// A sender, as its signs of life tell of it; null where the table does not keep them any more. Its counts are those of
-/// all its life.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Worker {
-    pub sender: String,
-    pub state: Option<Life>,
-    pub started_at: Option<String>,
-    pub seen_at: Option<String>,
-    pub wait: Option<f64>,
-    pub failure_rate: Option<f64>,
-    pub concurrency: Option<u32>,
-    pub sent: Option<u64>,
-    pub failed: Option<u64>,
-    pub duplicates: Option<u64>,
-    pub released: Option<u64>,
-    /// Over all its life.
+/// Age below which a heartbeat counts as alive, ms.
+const ALIVE_MS: u64 = 15_000;
+
+/// A sender. The counts of its heartbeat are those of its whole life, all runs together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SenderRecord {
+    /// Name of the sender, which begins with the time of its start.
+    pub name: String,
+    /// Its last heartbeat; `None` where the table no longer keeps it.
+    pub heartbeat: Option<Heartbeat>,
+    /// Whether it works; `None` without a heartbeat.
+    pub state: Option<SenderState>,
+    /// Seconds since its last heartbeat; 0 without one.
+    pub seen_seconds_ago: f64,
+    /// Messages a second between its last two heartbeats, or since its start where only one was read.
     pub messages_per_second: Option<f64>,
-    /// It has told all that it spent on the run, as it ended.
-    pub accounted: bool,
+    /// Whether it worked on this run.
+    pub took_part: bool,
+    /// Whether it ended and reported its whole usage on this run.
+    pub is_accounted: bool,
 }
 
-/// Whether a sender still works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether a sender works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Life {
+pub enum SenderState {
+    /// Its last heartbeat is fresh.
     Alive,
+    /// It reported its end.
     Ended,
-    /// It gave no sign of life for long, and did not status that it ended.
-    Silent,
+    /// Its last heartbeat is old, and it never reported its end.
+    #[serde(rename = "silent")]
+    Lost,
 }
 
-/// Those that told what they spent on the run, and those that were at work during it; in the order of their names, which
-/// is that of their start.
-pub fn workers(reading: &Reading) -> Vec<Worker> {
-    let accounts = reading.accounts.iter().filter(|account| account.program == Some(ProgramKind::Sender));
-    let account = |name: &str| reading.accounts.iter().find(|account| account.id == name);
-    let there =
-        reading.beats.iter().filter(|beat| account(&beat.sender).is_some() || was_at_work(beat, reading));
-    let gone = accounts.filter(|account| !reading.beats.iter().any(|beat| beat.sender == account.id));
-    let mut workers: Vec<Worker> = there
-        .map(|beat| Worker::of(beat, account(&beat.sender).is_some_and(is_whole), reading.at_ms))
-        .chain(gone.map(Worker::gone))
-        .collect();
-    workers.sort_by(|one, other| one.sender.cmp(&other.sender));
-    workers
+/// Joins what a reading has of each sender, sorted by name, which is the order of their start.
+pub fn sender_records(reading: &RunReading, throughput: &Throughput) -> Vec<SenderRecord> {
+    let usage = |name: &str| reading.usage.iter().find(|usage| usage.id == name);
+    let known = reading.heartbeats.iter().map(|heartbeat| {
+        let usage = usage(&heartbeat.sender);
+        let rate = throughput.of_sender(&heartbeat.sender).or_else(|| lifetime_rate(heartbeat));
+        SenderRecord {
+            name: heartbeat.sender.clone(),
+            state: Some(SenderState::of(heartbeat, reading.at_ms)),
+            seen_seconds_ago: reading.at_ms.saturating_sub(heartbeat.seen_at) as f64 / 1_000.0,
+            messages_per_second: rate,
+            took_part: usage.is_some() || worked_during(heartbeat, reading),
+            is_accounted: usage.is_some_and(is_final),
+            heartbeat: Some(heartbeat.clone()),
+        }
+    });
+    let expired = reading.usage.iter().filter(|usage| {
+        usage.program == Some(ProgramKind::Sender)
+            && !reading.heartbeats.iter().any(|heartbeat| heartbeat.sender == usage.id)
+    });
+    let expired = expired.map(|usage| SenderRecord {
+        name: usage.id.clone(),
+        heartbeat: None,
+        state: None,
+        seen_seconds_ago: 0.0,
+        messages_per_second: None,
+        took_part: true,
+        is_accounted: is_final(usage),
+    });
+    let mut records: Vec<SenderRecord> = known.chain(expired).collect();
+    records.sort_by(|one, other| one.name.cmp(&other.name));
+    records
 }
 
-/// It tells all that there is to tell.
-fn is_whole(account: &UsageRecord) -> bool {
-    account.has_ended && account.usage.is_some()
+fn is_final(usage: &UsageRecord) -> bool {
+    usage.has_ended && usage.usage.is_some()
 }
 
-/// Its life and the run's have a time in common, and it did something then, or may have: one that is alive tells its counts
-/// every few seconds.
-fn was_at_work(beat: &Heartbeat, reading: &Reading) -> bool {
-    let total = reading.record.plan.total();
-    let is_over = reading.record.enqueued == total && reading.tally.total() >= u64::from(total);
-    let end = reading.tally.last_concluded_at.filter(|_| is_over).unwrap_or(reading.at_ms);
-    let did = beat.sent > 0 || beat.failed > 0 || beat.duplicates > 0;
-    (did || Life::of(beat, reading.at_ms) == Life::Alive)
-        && beat.started_at <= end
-        && beat.ended_at.unwrap_or(beat.seen_at) >= reading.record.created_at
+/// Whether the sender and the run overlap in time and the sender did something, or may have: a living one reports its
+/// counts every few seconds.
+fn worked_during(heartbeat: &Heartbeat, reading: &RunReading) -> bool {
+    let end = reading.tally.last_concluded_at.filter(|_| reading.is_complete()).unwrap_or(reading.at_ms);
+    let has_worked = heartbeat.sent > 0 || heartbeat.failed > 0 || heartbeat.duplicates > 0;
+    (has_worked || SenderState::of(heartbeat, reading.at_ms) == SenderState::Alive)
+        && heartbeat.started_at <= end
+        && heartbeat.ended_at.unwrap_or(heartbeat.seen_at) >= reading.record.created_at
 }
 
-impl Life {
-    fn of(beat: &Heartbeat, at_ms: u64) -> Self {
-        match beat.ended_at {
+impl SenderRecord {
+    /// Whether it is alive.
+    pub fn is_alive(&self) -> bool {
+        self.state == Some(SenderState::Alive)
+    }
+
+    /// Fraction of its outcomes that are failures; `None` without an outcome.
+    pub fn failed_rate(&self) -> Option<f64> {
+        let heartbeat = self.heartbeat.as_ref()?;
+        let outcomes = heartbeat.sent.saturating_add(heartbeat.failed);
+        (outcomes > 0).then(|| heartbeat.failed as f64 / outcomes as f64)
+    }
+
+    /// Messages a second since its start.
+    pub fn lifetime_rate(&self) -> Option<f64> {
+        lifetime_rate(self.heartbeat.as_ref()?)
+    }
+}
+
+impl SenderState {
+    fn of(heartbeat: &Heartbeat, at_ms: u64) -> Self {
+        match heartbeat.ended_at {
             Some(_) => Self::Ended,
-            None if at_ms.abs_diff(beat.seen_at) < ALIVE_MS => Self::Alive,
-            None => Self::Silent,
+            None if at_ms.abs_diff(heartbeat.seen_at) < ALIVE_MS => Self::Alive,
+            None => Self::Lost,
         }
     }
 }
 
-impl Worker {
-    fn of(beat: &Heartbeat, accounted: bool, at_ms: u64) -> Self {
-        Self {
-            sender: beat.sender.clone(),
-            state: Some(Life::of(beat, at_ms)),
-            started_at: try_rfc3339(beat.started_at),
-            seen_at: try_rfc3339(beat.seen_at),
-            wait: Some(beat.wait),
-            failure_rate: Some(beat.failure_rate),
-            concurrency: Some(beat.concurrency),
-            sent: Some(beat.sent),
-            failed: Some(beat.failed),
-            duplicates: Some(beat.duplicates),
-            released: Some(beat.released),
-            messages_per_second: rate_of_life(beat),
-            accounted,
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{heartbeat, reading};
 
-    fn gone(account: &UsageRecord) -> Self {
-        Self {
-            sender: account.id.clone(),
-            state: None,
-            started_at: None,
-            seen_at: None,
-            wait: None,
-            failure_rate: None,
-            concurrency: None,
-            sent: None,
-            failed: None,
-            duplicates: None,
-            released: None,
-            messages_per_second: None,
-            accounted: is_whole(account),
-        }
+    #[test]
+    fn ended_and_lost_senders_are_not_alive() {
+        let mut reading = reading(10, 0);
+        reading.heartbeats = vec![
+            heartbeat("b", 0, 99_000, 1),
+            heartbeat("a", 0, 110_000, 1),
+            heartbeat("e", 0, 200_000, 1),
+            heartbeat("c", 0, 85_000, 1),
+            Heartbeat { ended_at: Some(99_000), ..heartbeat("d", 0, 99_000, 1) },
+        ];
+        let records = sender_records(&reading, &Throughput::default());
+        let alive = records.iter().filter(|record| record.is_alive());
+        let alive: Vec<_> = alive.map(|record| (record.name.as_str(), record.seen_seconds_ago)).collect();
+        assert_eq!(alive, [("a", 0.0), ("b", 1.0)]);
     }
 }

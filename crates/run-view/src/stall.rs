@@ -1,28 +1,28 @@
-//! When a run will not get any further by itself.
+//! Detection of runs that cannot get any further on their own.
 
 use std::time::Duration;
 
 use stentor_core::queue_depth::{IdleDetector, settle_time};
 
-use crate::snapshot::Snapshot;
+use crate::reading::RunReading;
 
-/// Watches for a run of which all is enqueued, something is pending, and nothing is on the queue for good.
+/// Detects a run of which everything is enqueued and something is pending while the queue stays empty.
 #[derive(Debug, Default)]
-pub struct StallWatch {
+pub struct StallDetector {
     empty: IdleDetector,
-    concluded: u64,
+    outcomes: u64,
 }
 
-impl StallWatch {
-    /// Notes a snapshot taken at `now`, on any steady clock; `visibility` is the queue's visibility timeout.
-    pub fn is_stalled(&mut self, snapshot: &Snapshot, visibility: Duration, now: Duration) -> bool {
-        let concluded = snapshot.sent + snapshot.failed;
-        if concluded != self.concluded || snapshot.enqueued < snapshot.total || snapshot.complete {
-            self.concluded = concluded;
+impl StallDetector {
+    /// Adds a reading taken at `now` of any monotonic clock; returns whether the run is stalled.
+    pub fn check(&mut self, reading: &RunReading, now: Duration) -> bool {
+        let outcomes = reading.outcomes();
+        if outcomes != self.outcomes || !reading.is_enqueued() || reading.is_complete() {
+            self.outcomes = outcomes;
             self.empty.reset();
             return false;
         }
-        self.empty.observe(&snapshot.queue, now).is_some_and(|empty| empty >= settle_time(visibility))
+        self.empty.observe(&reading.queue, now).is_some_and(|empty| empty >= settle_time(reading.visibility))
     }
 }
 
@@ -31,18 +31,15 @@ mod tests {
     use super::*;
     use crate::fixtures::reading;
 
-    const VISIBILITY: Duration = Duration::from_secs(60);
-
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
     #[test]
-    fn a_run_stalls_when_the_queue_stays_empty_with_something_pending() {
-        let snapshot = reading(10, 9).snapshot(None, String::new());
-        let mut watch = StallWatch::default();
+    fn a_run_stalls_when_the_queue_stays_empty_with_messages_pending() {
+        let mut detector = StallDetector::default();
         for (seconds, stalled) in [(0, false), (5, false), (124, false), (125, true)] {
-            assert_eq!(watch.is_stalled(&snapshot, VISIBILITY, at(seconds)), stalled, "{seconds}");
+            assert_eq!(detector.check(&reading(10, 9), at(seconds)), stalled, "{seconds}");
         }
     }
 
@@ -53,14 +50,10 @@ mod tests {
         let mut unfinished = reading(10, 9);
         unfinished.record.enqueued = 9;
         for reading in [busy, unfinished, reading(10, 10)] {
-            let mut watch = StallWatch::default();
-            let snapshot = reading.snapshot(None, String::new());
-            assert!((0..100).all(|i| !watch.is_stalled(&snapshot, VISIBILITY, at(i * 10))));
+            let mut detector = StallDetector::default();
+            assert!((0..100).all(|i| !detector.check(&reading, at(i * 10))));
         }
-        let mut watch = StallWatch::default();
-        assert!((0..10).all(|i| {
-            let snapshot = reading(10, u32::try_from(i).unwrap()).snapshot(None, String::new());
-            !watch.is_stalled(&snapshot, VISIBILITY, at(i * 100))
-        }));
+        let mut detector = StallDetector::default();
+        assert!((0..10).all(|i| !detector.check(&reading(10, i), at(u64::from(i) * 100))));
     }
 }

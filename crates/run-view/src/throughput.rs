@@ -1,68 +1,97 @@
-//! What earlier readings of a run tell about the present one: how fast it goes.
+//! How fast a run and its senders are, from one reading to the next.
 
 use std::collections::{HashMap, VecDeque};
 
 use stentor_aws::metrics::Heartbeat;
 
-use crate::snapshot::{Earlier, Reading, Sender, Snapshot};
-use stentor_cli::format::rfc3339;
+use crate::reading::RunReading;
 
-/// The rate is that of about this long, however often one looks, ms: tallies are written about once a second.
-const LATELY_MS: u64 = 5_000;
+/// The window of the present throughput, ms, whatever the poll interval: tallies are written about once a second.
+const WINDOW_MS: u64 = 5_000;
 
-/// The readings of one run so far.
+/// The earlier readings of one run, as far as rates need them.
 #[derive(Debug, Default)]
-pub struct History {
+pub struct Throughput {
     /// Oldest first.
-    counts: VecDeque<Earlier>,
-    senders: HashMap<String, Pace>,
+    counts: VecDeque<PreviousReading>,
+    senders: HashMap<String, SenderThroughput>,
 }
 
-/// How fast a sender was between its last two signs of life.
+/// The count of outcomes at an earlier reading.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct PreviousReading {
+    outcomes: u64,
+    at_ms: u64,
+}
+
+/// A sender between its last two heartbeats.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+struct SenderThroughput {
     seen_at: u64,
-    concluded: u64,
-    /// Messages a second; `None` from a single sign.
+    outcomes: u64,
+    /// Messages a second; `None` after a single heartbeat.
     rate: Option<f64>,
 }
 
-impl History {
-    /// What a reading comes to, after those before it.
-    pub fn snapshot(&mut self, reading: &Reading) -> Snapshot {
-        let lately = reading.at_ms.saturating_sub(LATELY_MS);
-        while self.counts.len() > 1 && self.counts[1].at_ms <= lately {
+impl Throughput {
+    /// Adds a reading and returns its messages a second: over the last seconds, or over the whole run once it is
+    /// complete or where this is the first reading. `None` where no time has passed.
+    pub fn record(&mut self, reading: &RunReading) -> Option<f64> {
+        let from = reading.at_ms.saturating_sub(WINDOW_MS);
+        while self.counts.len() > 1 && self.counts[1].at_ms <= from {
             self.counts.pop_front();
         }
-        let mut now = reading.snapshot(self.counts.front().copied(), rfc3339(reading.at_ms));
-        self.counts.push_back(reading.count());
+        let previous = self.counts.front().filter(|_| !reading.is_complete());
+        let rate = previous.map_or_else(|| overall_rate(reading), |previous| previous.rate_to(reading));
+        self.counts.push_back(PreviousReading { outcomes: reading.outcomes(), at_ms: reading.at_ms });
         let before = std::mem::take(&mut self.senders);
-        self.senders = reading
-            .beats
-            .iter()
-            .map(|beat| (beat.sender.clone(), Pace::after(before.get(&beat.sender), beat)))
-            .collect();
-        for sender in &mut now.senders {
-            sender.messages_per_second = self.rate_of(sender).or(sender.messages_per_second);
-        }
-        now
+        let rates = reading.heartbeats.iter().map(|heartbeat| {
+            (heartbeat.sender.clone(), SenderThroughput::next(before.get(&heartbeat.sender), heartbeat))
+        });
+        self.senders = rates.collect();
+        rate
     }
 
-    fn rate_of(&self, sender: &Sender) -> Option<f64> {
-        self.senders.get(&sender.name)?.rate
+    /// Messages a second of a sender between its last two heartbeats.
+    pub fn of_sender(&self, name: &str) -> Option<f64> {
+        self.senders.get(name)?.rate
     }
 }
 
-impl Pace {
-    fn after(before: Option<&Self>, beat: &Heartbeat) -> Self {
-        let concluded = beat.sent.saturating_add(beat.failed);
-        let new = Self { seen_at: beat.seen_at, concluded, rate: None };
+/// Messages a second from the first outcome to the last.
+pub fn overall_rate(reading: &RunReading) -> Option<f64> {
+    let tally = &reading.tally;
+    per_second(reading.outcomes(), tally.last_concluded_at?.saturating_sub(tally.first_concluded_at?))
+}
+
+/// Messages a second of a sender since its start.
+pub fn lifetime_rate(heartbeat: &Heartbeat) -> Option<f64> {
+    per_second(outcomes(heartbeat), heartbeat.seen_at.saturating_sub(heartbeat.started_at))
+}
+
+fn outcomes(heartbeat: &Heartbeat) -> u64 {
+    heartbeat.sent.saturating_add(heartbeat.failed)
+}
+
+fn per_second(messages: u64, ms: u64) -> Option<f64> {
+    (ms > 0).then(|| messages as f64 * 1_000.0 / ms as f64)
+}
+
+impl PreviousReading {
+    /// Never below zero, and `None` where the clock went back.
+    fn rate_to(&self, now: &RunReading) -> Option<f64> {
+        per_second(now.outcomes().saturating_sub(self.outcomes), now.at_ms.saturating_sub(self.at_ms))
+    }
+}
+
+impl SenderThroughput {
+    fn next(before: Option<&Self>, heartbeat: &Heartbeat) -> Self {
+        let new = Self { seen_at: heartbeat.seen_at, outcomes: outcomes(heartbeat), rate: None };
         match before {
-            Some(before) if before.seen_at == beat.seen_at => *before,
-            Some(before) if before.seen_at < beat.seen_at => {
-                let more = concluded.saturating_sub(before.concluded) as f64;
-                let ms = (beat.seen_at - before.seen_at) as f64;
-                Self { rate: Some(more * 1_000.0 / ms), ..new }
+            Some(before) if before.seen_at == new.seen_at => *before,
+            Some(before) if before.seen_at < new.seen_at => {
+                let messages = new.outcomes.saturating_sub(before.outcomes);
+                Self { rate: per_second(messages, new.seen_at - before.seen_at), ..new }
             }
             _ => new,
         }
@@ -72,37 +101,47 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{beat, reading};
+    use crate::fixtures::{heartbeat, reading};
+
+    fn at(at_ms: u64, outcomes: u32) -> RunReading {
+        RunReading { at_ms, ..reading(1_000, outcomes) }
+    }
 
     #[test]
-    fn the_rate_is_that_of_the_last_seconds_however_often_one_looks() {
-        let mut history = History::default();
-        let mut rates = Vec::new();
-        for second in 0..8_u32 {
-            let mut reading = reading(1_000, 100 + 10 * second * second);
-            reading.at_ms = 100_000 + u64::from(second) * 1_000;
-            rates.push(history.snapshot(&reading).messages_per_second);
-        }
-        // The first tells the whole run's; the last is (490 − 40) messages in 5 s.
+    fn the_rate_covers_the_last_seconds_at_any_poll_interval() {
+        let mut throughput = Throughput::default();
+        let rates: Vec<_> = (0..8_u32)
+            .map(|second| {
+                throughput.record(&at(100_000 + u64::from(second) * 1_000, 100 + 10 * second * second))
+            })
+            .collect();
+        // The first is the whole run's; the last is (490 − 40) messages in 5 s.
         assert_eq!((rates[1], rates[5], rates[7]), (Some(10.0), Some(50.0), Some(90.0)));
     }
 
     #[test]
-    fn a_sender_is_as_fast_as_between_its_last_two_signs_of_life() {
-        let mut history = History::default();
-        let mut rates = Vec::new();
-        for (at_ms, seen_at, sent) in [
-            (100_000, 100_000, 200),
-            (101_000, 100_000, 200),
-            (105_000, 105_000, 300),
-            (107_000, 105_000, 300),
-        ] {
-            let mut reading = reading(1_000, 100);
-            reading.at_ms = at_ms;
-            reading.beats = vec![beat("a", 80_000, seen_at, sent)];
-            rates.push(history.snapshot(&reading).senders[0].messages_per_second.unwrap());
+    fn clocks_and_counts_that_go_back_give_no_negative_rate() {
+        for (later, rate) in [(at(95_000, 100), None), (at(105_000, 50), Some(0.0))] {
+            let mut throughput = Throughput::default();
+            throughput.record(&at(100_000, 100));
+            assert_eq!(throughput.record(&later), rate);
         }
-        // At first that of its life, 200 messages in 20 s.
-        assert_eq!(rates, [10.0, 10.0, 20.0, 20.0]);
+    }
+
+    #[test]
+    fn a_sender_is_measured_between_its_last_two_heartbeats() {
+        let mut throughput = Throughput::default();
+        let heartbeats = [(100_000, 200), (100_000, 200), (105_000, 300), (105_000, 300)];
+        let rates: Vec<_> = heartbeats
+            .into_iter()
+            .map(|(seen_at, sent)| {
+                let mut reading = reading(1_000, 100);
+                reading.heartbeats = vec![heartbeat("a", 80_000, seen_at, sent)];
+                throughput.record(&reading);
+                throughput.of_sender("a")
+            })
+            .collect();
+        assert_eq!(rates, [None, None, Some(20.0), Some(20.0)]);
+        assert_eq!(lifetime_rate(&heartbeat("a", 80_000, 100_000, 200)), Some(10.0));
     }
 }

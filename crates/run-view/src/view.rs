@@ -1,264 +1,182 @@
-//! What a surface that stays open knows of its run: the data last seen, how old they are, and how the run stands.
+//! A run as it is shown: one reading, and what the readings before it add.
 
-use std::time::Duration;
+use stentor_core::cost::Prices;
+use stentor_core::escape::escape_control;
+use stentor_core::tally::DurationHistogram;
 
-use serde::Serialize;
-use stentor_aws::Session;
-use stentor_cli::format;
+use crate::bill::Bill;
+use crate::charts::{Histogram, ThroughputChart};
+use crate::reading::RunReading;
+use crate::senders::{SenderRecord, sender_records};
+use crate::status::RunPhase;
+use crate::throughput::Throughput;
 
-use crate::charts::{Course, Spread};
-use crate::follow::{Seen, Standing};
-use crate::snapshot::{Reading, Snapshot};
-
-/// How much later than due the next data may come without a word.
-const GRACE: Duration = Duration::from_secs(4);
-
-/// A run without senders stands still once nothing was concluded for so long, seconds: tallies lag a little.
-const IDLE: f64 = 5.0;
-
-/// Where nothing was concluded for so long, seconds, that is worth a word though there are senders.
-const LONG_IDLE: f64 = 15.0;
-
-/// Where the run is.
-#[derive(Debug, Clone, Serialize)]
-pub struct Place {
-    pub stack: String,
-    pub region: String,
-    pub endpoint: String,
+/// A run at a moment. The figures (see [`crate::figures`]) are computed from it, and nothing else is shown.
+#[derive(Debug, Clone)]
+pub struct RunView {
+    /// The reading it shows.
+    pub reading: RunReading,
+    /// Whether the run can get any further.
+    pub phase: RunPhase,
+    /// Messages a second: over the last seconds, or over the whole run once it is complete.
+    pub messages_per_second: Option<f64>,
+    /// All senders of the stack, sorted by name.
+    pub senders: Vec<SenderRecord>,
+    /// Messages a second over time.
+    pub throughput: ThroughputChart,
+    /// Distribution of delivery durations.
+    pub deliveries: Histogram,
+    /// Prices of its bill.
+    pub prices: Prices,
 }
 
-/// What came of a look at the run.
-#[derive(Debug)]
-pub enum Answer {
-    NoRun,
-    Seen(Box<Seen>),
-    /// AWS refused; data stay as they are.
-    Trouble(String),
-}
+impl RunView {
+    /// The view of a run that was never read before.
+    pub fn first(reading: RunReading) -> Self {
+        Self::next(reading, &mut Throughput::default(), false)
+    }
 
-/// All answers so far.
-#[derive(Debug, Default)]
-pub struct Known {
-    pub data: Option<Data>,
-    /// When AWS last answered, since the surface was opened.
-    answered: Option<Duration>,
-    no_run: bool,
-    trouble: Option<String>,
-}
-
-/// The data last seen, with their charts.
-#[derive(Debug)]
-pub struct Data {
-    pub snapshot: Snapshot,
-    pub reading: Reading,
-    pub standing: Standing,
-    pub course: Course,
-    pub spread: Spread,
-    /// How long nothing had been concluded, seconds.
-    pub idle: f64,
-    /// When they came, since the surface was opened.
-    pub at: Duration,
-}
-
-/// How a run stands, in a word and a sentence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct State {
-    pub kind: StateKind,
-    pub word: &'static str,
-    pub why: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StateKind {
-    Waiting,
-    Good,
-    Bad,
-}
-
-impl Place {
-    /// Where the session goes.
-    pub fn of(session: &Session) -> Self {
+    /// The view of a further reading, which is added to the earlier ones.
+    pub fn next(reading: RunReading, earlier: &mut Throughput, is_stalled: bool) -> Self {
+        let phase = match (reading.is_complete(), is_stalled) {
+            (true, _) => RunPhase::Complete,
+            (false, true) => RunPhase::Stalled,
+            (false, false) => RunPhase::Active,
+        };
+        let messages_per_second = earlier.record(&reading);
+        let chart = ThroughputChart::new(&reading.tally, reading.at_ms, phase == RunPhase::Complete);
         Self {
-            stack: session.stack().to_string(),
-            region: session.region().to_owned(),
-            endpoint: session.endpoint().to_owned(),
+            phase,
+            messages_per_second,
+            senders: sender_records(&reading, earlier),
+            throughput: chart,
+            deliveries: Histogram::new(&reading.tally.delivery),
+            prices: Prices::default(),
+            reading,
         }
+    }
+
+    /// The same view with the usage and the senders of a later reading.
+    pub fn with_usage(mut self, later: RunReading) -> Self {
+        let at_ms = std::mem::replace(&mut self.reading.at_ms, later.at_ms);
+        (self.reading.usage, self.reading.heartbeats) = (later.usage, later.heartbeats);
+        self.senders = sender_records(&self.reading, &Throughput::default());
+        self.reading.at_ms = at_ms;
+        self
+    }
+
+    /// ID of the run.
+    pub fn run(&self) -> String {
+        self.reading.record.plan.run().to_string()
+    }
+
+    /// The bill, with the view's prices.
+    pub fn bill(&self) -> Bill {
+        Bill::of(self)
+    }
+
+    /// The senders that are alive.
+    pub fn alive_senders(&self) -> impl Iterator<Item = &SenderRecord> {
+        self.senders.iter().filter(|sender| sender.is_alive())
+    }
+
+    /// The senders that worked on this run.
+    pub fn run_senders(&self) -> impl Iterator<Item = &SenderRecord> {
+        self.senders.iter().filter(|sender| sender.took_part)
+    }
+
+    /// Name of the first damaged shard tally, safe to print.
+    pub fn damaged_shard(&self) -> Option<String> {
+        self.reading.damaged.first().map(|damaged| escape_control(&damaged.shard))
+    }
+
+    /// Seconds left at the present throughput; `None` where it is unknown or zero.
+    pub fn eta_seconds(&self) -> Option<f64> {
+        if self.reading.is_complete() {
+            return Some(0.0);
+        }
+        let rate = self.messages_per_second.filter(|rate| *rate > 0.0)?;
+        Some(self.reading.pending() as f64 / rate)
+    }
+
+    /// Seconds since the last outcome, or since the run was created.
+    pub fn idle_seconds(&self) -> f64 {
+        let last = self.reading.tally.last_concluded_at.unwrap_or(self.reading.record.created_at);
+        seconds(self.reading.at_ms.saturating_sub(last))
+    }
+
+    /// Fraction of the outcomes that are failures.
+    pub fn failed_rate(&self) -> Option<f64> {
+        let outcomes = self.reading.outcomes();
+        (outcomes > 0).then(|| self.reading.tally.failed as f64 / outcomes as f64)
+    }
+
+    /// Seconds from the first outcome to the last.
+    pub fn outcome_seconds(&self) -> Option<f64> {
+        let tally = &self.reading.tally;
+        Some(seconds(tally.last_concluded_at?.saturating_sub(tally.first_concluded_at?)))
+    }
+
+    /// Seconds from the creation of the run to its last outcome.
+    pub fn seconds_from_creation(&self) -> Option<f64> {
+        let last = self.reading.tally.last_concluded_at?;
+        Some(seconds(last.saturating_sub(self.reading.record.created_at)))
     }
 }
 
-impl Known {
-    /// Takes in what came at `now`, since the surface was opened.
-    pub fn learn(&mut self, answer: Answer, now: Duration) {
-        match answer {
-            // A run that was there is gone: the stack was deployed anew, or the emulator started again.
-            Answer::NoRun => *self = Self { no_run: true, answered: Some(now), ..Self::default() },
-            Answer::Seen(seen) => {
-                let data = Some(Data::of(*seen, now));
-                *self = Self { data, answered: Some(now), ..Self::default() };
-            }
-            Answer::Trouble(why) => self.trouble = Some(why),
-        }
-    }
-
-    /// How old the data are.
-    pub fn age(&self, now: Duration) -> Option<Duration> {
-        self.data.as_ref().map(|data| now.saturating_sub(data.at))
-    }
-
-    /// The time left, counted down since the data came.
-    pub fn seconds_left(&self, now: Duration) -> Option<f64> {
-        let data = self.data.as_ref().filter(|data| data.standing == Standing::GoesOn)?;
-        let age = now.saturating_sub(data.at).as_secs_f64();
-        data.snapshot.eta_seconds.map(|left| (left - age).max(0.0))
-    }
-
-    /// How the run stands at `now`, where new data are due every `interval`.
-    pub fn state(&self, now: Duration, interval: Duration) -> State {
-        let silence = self.silence(now, interval);
-        match (&self.data, silence) {
-            (Some(data), Some(why)) if data.standing != Standing::Complete => State::bad("NO ANSWER", why),
-            (Some(data), _) => data.state(),
-            (None, silence) => self.without_data(silence.filter(|_| self.answered.is_some())),
-        }
-    }
-
-    /// Why AWS's last answer is not fresh at `now`, where one is due every `interval`; `None` while it is.
-    pub fn silence(&self, now: Duration, interval: Duration) -> Option<String> {
-        match self.answered {
-            Some(at) if now.saturating_sub(at) <= interval + GRACE => None,
-            Some(_) => {
-                Some(self.trouble.clone().unwrap_or_else(|| "AWS does not answer; still asking".to_owned()))
-            }
-            None => Some("AWS has not answered yet".to_owned()),
-        }
-    }
-
-    fn without_data(&self, silence: Option<String>) -> State {
-        match (self.trouble.clone().or(silence), self.no_run) {
-            (Some(why), _) => State::bad("NO ANSWER", why),
-            (None, true) => State::waiting("WAITING", "no run in this stack yet; make one: producer -m 1000"),
-            (None, false) => State::waiting("READING", "asking for the run"),
-        }
-    }
+/// Mean of recorded durations in seconds, exact.
+pub fn mean_seconds(times: &DurationHistogram) -> Option<f64> {
+    times.mean_ms().map(|ms| ms / 1_000.0)
 }
 
-impl Data {
-    pub fn of(seen: Seen, now: Duration) -> Self {
-        let Seen { snapshot, reading, standing } = seen;
-        let course = Course::of(&reading.tally, reading.at_ms, standing == Standing::Complete);
-        let spread = Spread::of(&reading.tally.delivery);
-        let last = reading.tally.last_concluded_at.unwrap_or(reading.record.created_at);
-        let idle = reading.at_ms.saturating_sub(last) as f64 / 1_000.0;
-        Self { snapshot, reading, standing, course, spread, idle, at: now }
-    }
-
-    pub fn state(&self) -> State {
-        let run = &self.snapshot;
-        if let Some(broken) = run.broken.first() {
-            let why = format!(
-                "counts are too low, a tally is damaged; when all is sent or failed: monitor repair --run {} (shard {})",
-                run.run,
-                broken.shard()
-            );
-            return State::bad("DAMAGED", why);
-        }
-        match self.standing {
-            Standing::Complete => State::good(
-                "COMPLETE",
-                format!(
-                    "{} messages in {}",
-                    format::thousands(run.total),
-                    format::duration(self.course.seconds())
-                ),
-            ),
-            Standing::Stalled => State::bad(
-                "STALLED",
-                format!(
-                    "{} pending, queue empty: producer requeue {}",
-                    format::thousands(run.pending),
-                    run.run
-                ),
-            ),
-            Standing::GoesOn if run.senders.is_empty() && self.idle > IDLE => {
-                State::bad("STALLED", "no sender is alive; start one: sender -c 20".to_owned())
-            }
-            Standing::GoesOn => State::good("RUNNING", self.progress()),
-        }
-    }
-
-    fn progress(&self) -> String {
-        let run = &self.snapshot;
-        if self.idle > LONG_IDLE {
-            format!("nothing has been concluded for {}", format::duration(self.idle))
-        } else if run.enqueued < run.total {
-            format!(
-                "the producer has queued {} of {}",
-                format::thousands(run.enqueued),
-                format::thousands(run.total)
-            )
-        } else {
-            "all messages are queued".to_owned()
-        }
-    }
+/// A quantile of recorded durations in seconds; quantile 1 is the maximum.
+pub fn quantile_seconds(times: &DurationHistogram, quantile: f64) -> Option<f64> {
+    let ms = if quantile < 1.0 { times.quantile_ms(quantile) } else { times.max_ms() };
+    ms.map(seconds)
 }
 
-impl State {
-    pub fn waiting(word: &'static str, why: &str) -> Self {
-        Self { kind: StateKind::Waiting, word, why: why.to_owned() }
-    }
-
-    fn good(word: &'static str, why: String) -> Self {
-        Self { kind: StateKind::Good, word, why }
-    }
-
-    fn bad(word: &'static str, why: String) -> Self {
-        Self { kind: StateKind::Bad, word, why }
-    }
+/// Converts milliseconds.
+pub fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1_000.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixtures::reading;
-    use crate::throughput::History;
+    use stentor_core::delivery::Outcome;
+    use stentor_core::tally::OutcomeEvent;
 
-    const EVERY: Duration = Duration::from_secs(5);
-
-    fn at(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
+    #[test]
+    fn a_run_is_complete_when_everything_is_enqueued_and_nothing_is_pending() {
+        assert_eq!(RunView::first(reading(10, 10)).phase, RunPhase::Complete);
+        assert_eq!(RunView::first(reading(10, 9)).phase, RunPhase::Active);
+        let mut half = reading(10, 10);
+        half.record.enqueued = 5;
+        assert_eq!(RunView::first(half).phase, RunPhase::Active);
     }
 
     #[test]
-    fn an_answer_is_fresh_until_the_next_is_long_due() {
-        let mut known = Known::default();
-        assert!(known.silence(at(0), EVERY).is_some(), "nothing was heard yet");
-        known.learn(Answer::NoRun, at(1));
-        assert_eq!(known.silence(at(10), EVERY), None);
-        assert_eq!(known.state(at(10), EVERY).word, "WAITING");
-        assert!(known.silence(at(11), EVERY).is_some());
-        assert_eq!(known.state(at(11), EVERY).word, "NO ANSWER");
-        known.learn(Answer::NoRun, at(12));
-        assert_eq!(known.silence(at(12), EVERY), None);
+    fn the_time_left_follows_from_the_throughput() {
+        let mut view = RunView::first(reading(1_000, 100));
+        assert_eq!(view.eta_seconds().map(f64::round), Some(89.0), "900 messages at 100 in 9.9 s");
+        view.messages_per_second = Some(0.0);
+        assert_eq!(view.eta_seconds(), None);
     }
 
     #[test]
-    fn a_run_that_is_gone_is_shown_no_longer() {
-        let mut known = Known::default();
-        let reading = reading(2_000, 1_500);
-        let snapshot = History::default().snapshot(&reading);
-        known.learn(Answer::Seen(Box::new(Seen { snapshot, reading, standing: Standing::GoesOn })), at(1));
-        assert!(known.data.is_some());
-        known.learn(Answer::NoRun, at(2));
-        assert_eq!((known.state(at(2), EVERY).word, known.age(at(2))), ("WAITING", None));
-        assert_eq!(known.silence(at(2), EVERY), None);
-    }
-
-    #[test]
-    fn a_refusal_is_no_answer_and_says_why() {
-        let mut known = Known::default();
-        known.learn(Answer::NoRun, at(1));
-        known.learn(Answer::Trouble("the table is gone".to_owned()), at(8));
-        assert_eq!(known.silence(at(11), EVERY).as_deref(), Some("the table is gone"));
+    fn clocks_that_differ_give_no_negative_duration() {
+        let mut ahead = reading(2, 0);
+        for concluded_at in [700_000, 400_000] {
+            ahead.tally.count(&OutcomeEvent {
+                outcome: Outcome::Sent,
+                created_at: Some(900_000),
+                concluded_at: Some(concluded_at),
+                delivery_ms: Some(5),
+            });
+        }
+        let view = RunView::first(ahead);
+        assert_eq!(mean_seconds(&view.reading.tally.latency), Some(0.0));
+        assert!(view.messages_per_second.is_some_and(|rate| rate > 0.0), "{view:?}");
     }
 }

@@ -1,98 +1,102 @@
-//! What all viewers share: one memory of the run, and each update written once for them all.
+//! What all viewers share: one state of the run, and each update serialised once for all of them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
 use stentor_cli::format;
+use stentor_run_view::reader::ReadResult;
+use stentor_run_view::reading::Target;
+use stentor_run_view::snapshot::Snapshot;
+use stentor_run_view::state::RunState;
+use stentor_run_view::status::RunStatus;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::prometheus;
-use crate::update::Update;
-use stentor_run_view::view::{Answer, Known, Place, State};
+use crate::update::PageUpdate;
 
-/// The broadcast that the reader writes on, and every viewer reads.
+/// The broadcast that the reader writes, and every viewer reads.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
-    place: Place,
-    every: Duration,
+    target: Target,
+    interval: Duration,
     began: Instant,
-    known: Mutex<Known>,
-    /// The present view as an event of the stream.
+    state: Mutex<RunState>,
+    /// The present update as an event of the stream.
     update: watch::Sender<Bytes>,
 }
 
 impl Broadcast {
-    pub(crate) fn new(place: Place, every: Duration) -> Self {
+    pub(crate) fn new(target: Target, interval: Duration) -> Self {
         let broadcast = Self {
-            place,
-            every,
+            target,
+            interval,
             began: Instant::now(),
-            known: Mutex::default(),
+            state: Mutex::default(),
             update: watch::Sender::new(Bytes::new()),
         };
-        broadcast.tell(&broadcast.known());
+        broadcast.republish();
         broadcast
     }
 
-    /// Takes in what came, and tells every viewer.
-    pub(crate) fn learn(&self, answer: Answer) {
-        let mut known = self.known();
-        known.learn(answer, self.now());
-        self.tell(&known);
+    /// Takes in the result of a poll, and sends it to every viewer.
+    pub(crate) fn publish(&self, result: ReadResult) {
+        self.state().update(result, self.now());
+        self.republish();
     }
 
-    /// How the run stands now.
-    pub(crate) fn state(&self) -> State {
-        self.known().state(self.now(), self.every)
-    }
-
-    /// Tells every viewer once more, since time alone has changed how the run stands.
+    /// Sends the state again, for time alone may change the status.
     pub(crate) fn republish(&self) {
-        self.tell(&self.known());
-    }
-
-    fn tell(&self, known: &Known) {
-        let update = Update::of(known, &self.place, self.now(), self.every);
+        let state = self.state();
+        let update = PageUpdate::of(&state, &self.target, self.now(), self.interval);
         self.update.send_replace(format!("event: update\ndata: {}\n\n", format::json_line(&update)).into());
     }
 
-    /// The present view, and each later one.
+    /// Returns whether AWS has ever answered.
+    pub(crate) fn has_answer(&self) -> bool {
+        self.state().has_answer()
+    }
+
+    /// The status now.
+    pub(crate) fn status(&self) -> RunStatus {
+        self.state().status(self.now(), self.interval)
+    }
+
+    /// The present update, and each later one.
     pub(crate) fn updates(&self) -> watch::Receiver<Bytes> {
         self.update.subscribe()
     }
 
-    /// The time by this broadcast's clock, by which updates tell when their data came, as an event of the stream.
-    pub(crate) fn clock(&self) -> Bytes {
+    /// The time on this broadcast's clock, which updates refer to, as an event of the stream.
+    pub(crate) fn tick(&self) -> Bytes {
         format!("event: clock\ndata: {:.3}\n\n", self.now().as_secs_f64()).into()
     }
 
-    /// The last snapshot as JSON; while there is none, why.
+    /// The last snapshot as JSON; the reason where there is none.
     pub(crate) fn snapshot(&self) -> Result<String, String> {
-        let known = self.known();
-        match &known.data {
-            Some(data) => Ok(format::json_line(&data.snapshot)),
-            None => Err(known.state(self.now(), self.every).why),
+        let state = self.state();
+        match &state.view {
+            Some(view) => Ok(format::json_line(&Snapshot::of(view))),
+            None => Err(state.status(self.now(), self.interval).sentence),
         }
     }
 
-    /// Why the answers are not fresh; `None` while they are.
-    pub(crate) fn silence(&self) -> Option<String> {
-        self.known().silence(self.now(), self.every)
+    /// Why the last answer is too old; `None` while it is fresh.
+    pub(crate) fn stale_reason(&self) -> Option<String> {
+        self.state().stale_reason(self.now(), self.interval)
     }
 
     /// All figures in Prometheus' text format.
     pub(crate) fn metrics(&self) -> String {
-        prometheus::render(&self.known(), &self.place, self.now(), self.every)
+        prometheus::render(&self.state(), &self.target, self.now(), self.interval)
     }
 
-    /// Since the broadcast was put up.
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, RunState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,4 @@
 //! The live page: one reader of AWS, and any number of viewers.
-//!
-//! `broadcast` holds what all viewers share, `update` is the page's data, `prometheus` the metrics. `server` has the routes,
-//! `hosts` checks the `Host` header, `connections` limits the clients, and `listen` parses and binds the address.
 
 mod broadcast;
 mod connections;
@@ -18,51 +15,41 @@ use std::time::Duration;
 use anyhow::Context;
 use broadcast::Broadcast;
 use connections::MAX_CONNECTIONS;
+pub use listen::{ListenAddress, bind};
 use stentor_cli::status;
+use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
+use stentor_run_view::reading::{RunReader, Target};
+use stentor_run_view::view::RunView;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-pub use listen::{ListenAddress, bind};
-
-use stentor_run_view::follow::{Choice, Seen, Standing};
-use stentor_run_view::reader::{self, News, Wish};
-use stentor_run_view::reading::Sources;
-use stentor_run_view::view::{Answer, Place};
-
-/// How often it is judged whether time alone has changed how the run stands.
+/// Interval of the check whether time alone has changed the status.
 const TICK: Duration = Duration::from_millis(500);
 
 /// How long the server stays up after the run's end, for the last update to reach the viewers.
 const LAST_UPDATE: Duration = Duration::from_secs(1);
 
 /// Serves the page for as long as it is polled, or until the first reading fails. With `until_complete` it also ends with
-/// the run, complete or stalled, and returns the last observation.
+/// the run, complete or stalled, and returns the last view.
 pub async fn serve(
     listener: TcpListener,
-    sources: &Sources,
-    place: Place,
-    choice: Choice,
-    every: Duration,
+    reader: &Arc<RunReader>,
+    target: Target,
+    command: ReaderCommand,
     until_complete: bool,
-) -> anyhow::Result<Option<Seen>> {
-    let broadcast = Arc::new(Broadcast::new(place, every));
-    let wish = Wish { choice, interval: every, paused: false, lists: 0 };
-    // The wish never changes, and the reader reads for as long as it is held.
-    let (_wishes, wanted) = watch::channel(wish);
-    let (news, arrivals) = mpsc::unbounded_channel();
+) -> anyhow::Result<Option<RunView>> {
+    let broadcast = Arc::new(Broadcast::new(target, command.interval));
+    let reader = Reader::new(reader, command);
     let routes = server::routes(Arc::clone(&broadcast));
     tokio::select! {
-        read = reader::read(sources, wanted, news) => read?,
-        last = follow(&broadcast, arrivals, until_complete) => return Ok(last),
-        () = connections::serve(listener, routes, MAX_CONNECTIONS) => {}
+        last = publish(&broadcast, reader, until_complete) => last.map(Some),
+        () = connections::serve(listener, routes, MAX_CONNECTIONS) => Ok(None),
     }
-    Ok(None)
 }
 
-/// Prints the address of the page unless `quiet`, and always a warning if other machines may reach it.
+/// Prints the address of the page, unless `quiet`, and always who can reach it beyond this machine.
 pub fn announce(listener: &TcpListener, quiet: bool) -> anyhow::Result<()> {
-    let address = listener.local_addr().context("cannot read the address of the page")?;
+    let address = listener.local_addr().context("cannot determine the address of the page")?;
     if !quiet {
         status(&format!("watching on http://{address}/ (Ctrl-C ends it)"));
     }
@@ -72,42 +59,39 @@ pub fn announce(listener: &TcpListener, quiet: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns a warning if other machines may reach `address`.
+/// The warning for an address that other machines may reach.
 fn warning(address: SocketAddr) -> Option<String> {
     let is_open = !address.ip().to_canonical().is_loopback();
     is_open.then(|| format!("warning: anyone who can reach {address} can view this page"))
 }
 
-/// Publishes what the reader brings, until the reader ends; with `until_complete` until the run ends, which it returns.
-async fn follow(
-    broadcast: &Broadcast,
-    mut arrivals: mpsc::UnboundedReceiver<News>,
-    until_complete: bool,
-) -> Option<Seen> {
+/// Publishes every view, and the status when time alone changes it; with `until_complete` until the run ends. An error
+/// ends it while nothing was read yet.
+async fn publish(broadcast: &Broadcast, mut reader: Reader, until_complete: bool) -> anyhow::Result<RunView> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = broadcast.state();
+    let mut published = broadcast.status();
     loop {
         tokio::select! {
-            news = arrivals.recv() => match news {
-                Some(News::Answer(Answer::Seen(seen))) if until_complete && seen.standing != Standing::GoesOn => {
-                    broadcast.learn(Answer::Seen(seen.clone()));
+            event = reader.next() => match event {
+                ReaderEvent::Read(Err(error)) if !broadcast.has_answer() => return Err(error.into()),
+                ReaderEvent::Read(Ok(Some(view))) if until_complete && view.phase.has_ended() => {
+                    broadcast.publish(Ok(Some(view.clone())));
                     sleep(LAST_UPDATE).await;
-                    return Some(*seen);
+                    return Ok(*view);
                 }
-                Some(News::Answer(answer)) => broadcast.learn(answer),
-                // Nobody asks for a list.
-                Some(News::Runs(_)) => continue,
-                None => return None,
+                ReaderEvent::Read(result) => broadcast.publish(result),
+                // The page has no list of the runs.
+                ReaderEvent::Runs(_) => continue,
             },
             _ = ticks.tick() => {
-                if broadcast.state() == told {
+                if broadcast.status() == published {
                     continue;
                 }
                 broadcast.republish();
             }
         }
-        told = broadcast.state();
+        published = broadcast.status();
     }
 }
 
@@ -116,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_address_beyond_loopback_is_warned_of() {
+    fn an_address_that_other_machines_reach_gets_a_warning() {
         for open in ["0.0.0.0:80", "[::]:80", "192.168.1.5:80", "[::ffff:10.0.0.1]:80"] {
             assert!(warning(open.parse().unwrap()).is_some_and(|warning| warning.contains(open)), "{open}");
         }

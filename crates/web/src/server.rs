@@ -110,7 +110,7 @@ async fn events(State(broadcast): State<Arc<Broadcast>>) -> Response {
             Ok(changed) => changed.ok().map(|()| Some(updates.borrow_and_update().clone()))?,
             Err(_) => None,
         };
-        let chunks = [Some(broadcast.clock()), update].into_iter().flatten().map(Ok::<_, Infallible>);
+        let chunks = [Some(broadcast.tick()), update].into_iter().flatten().map(Ok::<_, Infallible>);
         Some((stream::iter(chunks), (broadcast, updates)))
     });
     typed("text/event-stream", Body::from_stream(events.flatten()))
@@ -131,7 +131,7 @@ async fn metrics(State(broadcast): State<Arc<Broadcast>>) -> Response {
 }
 
 async fn health(State(broadcast): State<Arc<Broadcast>>) -> Response {
-    match broadcast.silence() {
+    match broadcast.stale_reason() {
         None => "ok\n".into_response(),
         Some(why) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", escape::escape_control(&why))).into_response()

@@ -1,174 +1,161 @@
-//! What the page is told: all that it shows at a moment, in numbers.
+//! What the page shows at a moment, as numbers.
 
 use std::time::Duration;
 
 use serde::Serialize;
-use stentor_core::escape;
-
-use stentor_run_view::charts::{Column, Course, Spread};
-use stentor_run_view::follow::Standing;
+use stentor_core::escape::escape_control;
+use stentor_run_view::charts::{self, ChartBin, Histogram};
+use stentor_run_view::reading::Target;
 use stentor_run_view::snapshot::Snapshot;
-use stentor_run_view::view::{Data, Known, Place, State};
+use stentor_run_view::state::RunState;
+use stentor_run_view::status::{RunPhase, RunStatus};
+use stentor_run_view::view::RunView;
 
-/// Columns of a run over time: a pixel or more each on the smallest screen, fine on the largest.
-const COURSE_COLUMNS: usize = 120;
+/// Columns of throughput: a pixel or more each on the smallest screen, fine on the largest.
+const THROUGHPUT_COLUMNS: usize = 120;
 
-/// The number of bars for delivery times, whose bins are 4 % wide.
-const SPREAD_BARS: usize = 48;
+/// Bars of the delivery durations, whose bins are 4 % wide.
+const HISTOGRAM_BARS: usize = 48;
 
-/// The present view.
+/// What the page shows.
 #[derive(Debug, Serialize)]
-pub(crate) struct Update<'a> {
-    place: &'a Place,
-    state: State,
-    /// How often the monitor looks.
+pub(crate) struct PageUpdate<'a> {
+    #[serde(rename = "place")]
+    target: &'a Target,
+    #[serde(rename = "state")]
+    status: RunStatus,
+    /// The poll interval.
     every_seconds: f64,
-    run: Option<Run>,
+    run: Option<RunUpdate>,
 }
 
-/// A run, where there is one.
+/// The run, where there is one.
 #[derive(Debug, Serialize)]
-struct Run {
-    /// When the data came, by the broadcast's clock.
+struct RunUpdate {
+    /// When the view was read, on the broadcast's clock.
     came_at: f64,
-    goes_on: bool,
+    #[serde(rename = "goes_on")]
+    is_active: bool,
     snapshot: Snapshot,
-    course: CourseChart,
-    spread: Option<SpreadChart>,
+    #[serde(rename = "course")]
+    throughput: ThroughputChart,
+    #[serde(rename = "spread")]
+    histogram: Option<HistogramChart>,
 }
 
-/// Messages a second from the first conclusion on.
+/// Messages a second from the first outcome on.
 #[derive(Debug, Serialize)]
-struct CourseChart {
+struct ThroughputChart {
     seconds: f64,
     sent: Vec<f64>,
     failed: Vec<f64>,
 }
 
-/// How many deliveries took how long, seconds.
+/// Number of deliveries by duration, seconds.
 #[derive(Debug, Serialize)]
-struct SpreadChart {
+struct HistogramChart {
     shortest: f64,
     longest: f64,
     counts: Vec<f64>,
 }
 
-impl<'a> Update<'a> {
-    /// What is known at `now`, where new data are due every `interval`.
-    pub(crate) fn of(known: &Known, place: &'a Place, now: Duration, interval: Duration) -> Self {
-        let state = known.state(now, interval);
+impl<'a> PageUpdate<'a> {
+    /// The state at `now`, where a poll is due every `interval`.
+    pub(crate) fn of(state: &RunState, target: &'a Target, now: Duration, interval: Duration) -> Self {
+        let status = state.status(now, interval);
+        let run = state.view.as_ref().zip(state.read_at());
         Self {
-            place,
-            state: State { why: escape::escape_control(&state.why), ..state },
+            target,
+            status: RunStatus { sentence: escape_control(&status.sentence), ..status },
             every_seconds: interval.as_secs_f64(),
-            run: known.data.as_ref().map(Run::of),
+            run: run.map(|(view, read_at)| RunUpdate::of(view, read_at)),
         }
     }
 }
 
-impl Run {
-    fn of(data: &Data) -> Self {
+impl RunUpdate {
+    fn of(view: &RunView, read_at: Duration) -> Self {
         Self {
-            came_at: data.at.as_secs_f64(),
-            goes_on: data.standing == Standing::GoesOn,
-            snapshot: printable_snapshot(&data.snapshot),
-            course: CourseChart::of(&data.course),
-            spread: SpreadChart::of(&data.spread),
+            came_at: read_at.as_secs_f64(),
+            is_active: view.phase == RunPhase::Active,
+            snapshot: Snapshot::escaped(view),
+            throughput: ThroughputChart::of(&view.throughput),
+            histogram: HistogramChart::of(&view.deliveries),
         }
     }
 }
 
-impl CourseChart {
-    fn of(course: &Course) -> Self {
-        let columns = course.columns(COURSE_COLUMNS);
-        let of = |part: fn(&Column) -> f64| columns.iter().map(|column| rounded(part(column))).collect();
-        Self { seconds: course.seconds(), sent: of(|column| column.sent), failed: of(|column| column.failed) }
+impl ThroughputChart {
+    fn of(chart: &charts::ThroughputChart) -> Self {
+        let bins = chart.bins(THROUGHPUT_COLUMNS);
+        let heights = |of: fn(&ChartBin) -> f64| bins.iter().map(|bin| rounded(of(bin))).collect();
+        Self { seconds: chart.seconds(), sent: heights(|bin| bin.sent), failed: heights(|bin| bin.failed) }
     }
 }
 
-impl SpreadChart {
-    fn of(spread: &Spread) -> Option<Self> {
-        let (shortest, longest) = spread.ends()?;
-        let counts = spread.columns(SPREAD_BARS).iter().map(|bar| rounded(bar.sent)).collect();
+impl HistogramChart {
+    fn of(histogram: &Histogram) -> Option<Self> {
+        let (shortest, longest) = histogram.range()?;
+        let counts = histogram.bins(HISTOGRAM_BARS).iter().map(|bin| rounded(bin.total())).collect();
         Some(Self { shortest, longest, counts })
     }
 }
 
-/// To four digits: more nobody sees, and every viewer pays for.
+/// To four digits: more are not visible, and every viewer's connection carries them.
 fn rounded(number: f64) -> f64 {
     format!("{number:.3e}").parse().unwrap_or(number)
-}
-
-/// The snapshot with texts from elsewhere as a person reads them.
-fn printable_snapshot(snapshot: &Snapshot) -> Snapshot {
-    let mut snapshot = snapshot.clone();
-    for sender in &mut snapshot.senders {
-        sender.name = escape::escape_control(&sender.name);
-    }
-    for broken in &mut snapshot.broken {
-        (broken.shard, broken.why) =
-            (escape::escape_control(&broken.shard), escape::escape_control(&broken.why));
-    }
-    snapshot
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_run_view::fixtures::{beat, reading};
-    use stentor_run_view::follow::Seen;
-    use stentor_run_view::snapshot::BrokenTally;
-    use stentor_run_view::throughput::History;
-    use stentor_run_view::view::Answer;
+    use stentor_core::tally::DamagedTally;
+    use stentor_run_view::fixtures::{heartbeat, reading, target};
+    use stentor_run_view::reading::RunReading;
 
-    fn seen() -> Seen {
-        let mut reading = reading(2_000, 1_500);
-        reading.beats = vec![beat("a\u{1b}[2J", 0, 99_000, 1)];
-        let snapshot = History::default().snapshot(&reading);
-        Seen { snapshot, reading, standing: Standing::GoesOn }
-    }
-
-    fn told(answer: Answer) -> serde_json::Value {
-        let mut known = Known::default();
-        known.learn(answer, Duration::from_secs(3));
-        let place = Place { stack: "drill".into(), region: "r".into(), endpoint: "http://e".into() };
-        let update = Update::of(&known, &place, Duration::from_secs(4), Duration::from_secs(5));
+    fn update(reading: Option<RunReading>) -> serde_json::Value {
+        let mut state = RunState::default();
+        let view = reading.map(|reading| Box::new(RunView::first(reading)));
+        state.update(Ok(view), Duration::from_secs(3));
+        let target = target();
+        let update = PageUpdate::of(&state, &target, Duration::from_secs(4), Duration::from_secs(5));
         serde_json::to_value(&update).unwrap()
     }
 
     #[test]
-    fn before_a_run_there_is_the_place_and_the_state() {
-        let none = told(Answer::NoRun);
+    fn before_a_run_there_is_the_target_and_the_status() {
+        let none = update(None);
         assert_eq!(none["state"]["kind"], "waiting");
         assert_eq!(none["place"]["stack"], "drill");
         assert!(none["run"].is_null());
     }
 
     #[test]
-    fn a_run_comes_with_its_charts_and_the_time_that_its_data_came() {
-        let update = told(Answer::Seen(Box::new(seen())));
+    fn a_run_comes_with_its_charts_and_the_time_of_its_reading() {
+        let update = update(Some(reading(2_000, 1_500)));
         let run = &update["run"];
         assert_eq!((&run["came_at"], &run["snapshot"]["sent"]), (&3.0.into(), &1_350.into()));
-        assert_eq!(run["course"]["sent"].as_array().map(Vec::len), Some(COURSE_COLUMNS));
+        assert_eq!(run["course"]["sent"].as_array().map(Vec::len), Some(THROUGHPUT_COLUMNS));
         let counts = run["spread"]["counts"].as_array().unwrap();
         let all: f64 = counts.iter().filter_map(serde_json::Value::as_f64).sum();
         assert!((all - 1_500.0).abs() < 1.0, "{all}");
     }
 
     #[test]
-    fn a_slow_pace_is_not_rounded_away() {
-        for (number, told) in
+    fn a_low_rate_is_not_rounded_to_zero() {
+        for (number, expected) in
             [(0.0, 0.0), (0.001_234_56, 0.001_235), (12.345_6, 12.35), (1_234_567.0, 1_235_000.0)]
         {
-            assert_eq!(rounded(number).to_string(), told.to_string());
+            assert_eq!(rounded(number).to_string(), expected.to_string());
         }
     }
 
     #[test]
-    fn text_from_elsewhere_is_what_a_person_can_read() {
-        let mut seen = seen();
-        seen.snapshot.broken.push(BrokenTally { shard: "\u{202e}s".into(), why: "\u{7}".into() });
-        let update = told(Answer::Seen(Box::new(seen)));
+    fn foreign_text_is_escaped() {
+        let mut reading = reading(2_000, 1_500);
+        reading.heartbeats = vec![heartbeat("a\u{1b}[2J", 0, 99_000, 1)];
+        reading.damaged.push(DamagedTally { shard: "\u{202e}s".into(), why: "\u{7}".into() });
+        let update = update(Some(reading));
         let snapshot = &update["run"]["snapshot"];
         assert_eq!(snapshot["senders"][0]["sender"], "a\\u{1b}[2J");
         assert_eq!(snapshot["broken"][0], serde_json::json!({"shard": "\\u{202e}s", "why": "\\u{7}"}));

@@ -247,7 +247,7 @@ fn hostile_names_are_data_in_the_data_and_harmless_in_the_page() {
     assert_eq!(report["faults"]["damaged_tallies"], json!([{"shard": HOSTILE, "why": HOSTILE}]));
     assert_eq!(amount(&report["faults"]["duplicates"]), Some(2));
     let missing = report["cost"]["counted"]["missing"].to_string();
-    assert!(missing.contains("1 account cannot be read"), "{missing}");
+    assert!(missing.contains("1 usage record cannot be read"), "{missing}");
     let words = text_of(page.root_element());
     assert!(words.contains("\\u{1b}[2J\\u{202e}</title><script>"), "a person reads what it is");
 }
@@ -288,6 +288,9 @@ fn prices_can_be_set_and_units_that_nobody_told_make_no_sum() {
     assert_eq!(unknown["counted"]["write_units"]["at_least"], true, "{unknown}");
     assert_eq!(unknown["counted"]["write_units"]["amount"], list["counted"]["write_units"]["amount"]);
     assert_eq!(unknown["dollars"]["at_least"], true);
-    assert!(unknown["counted"]["missing"].to_string().contains("did not tell what units"), "{unknown}");
+    assert!(
+        unknown["counted"]["missing"].to_string().contains("did not include its capacity units"),
+        "{unknown}"
+    );
     assert!(unknown["dollars"]["amount"].as_f64() > list["dollars"]["amount"].as_f64(), "{unknown}");
 }

@@ -1,4 +1,4 @@
-//! The view as cells of a terminal: which parts there is room for, and where.
+//! Rendering of the view: which panels fit, and where.
 
 mod charts;
 mod overlay;
@@ -12,41 +12,44 @@ use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Widget};
 use stentor_cli::format;
+use stentor_run_view::figures::{
+    AVERAGE, DEAD_LETTERS, ETA, FAILED, Figure, PENDING, SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
+};
+use stentor_run_view::status::{RunStatus, StatusLevel};
+use stentor_run_view::unit::UNKNOWN;
+use stentor_run_view::view::RunView;
 
 use super::model::Model;
 use crate::live::theme::{FAINT, STRONG, Theme};
-use stentor_cli::format::{percent_of, seconds};
-use stentor_run_view::snapshot::Snapshot;
-use stentor_run_view::view::{Data, State, StateKind};
 
-/// How much of the width the left one of two panels has, percent.
+/// Width of the left one of two panels, percent.
 const LEFT: u16 = 60;
 
-/// Below this there are lines in place of panels.
-const NARROWEST: u16 = 60;
+/// Minimum width of panels; below it the view is a list of lines.
+const MIN_WIDTH: u16 = 60;
 
-/// Heights of what does not stretch.
+/// Heights of the panels that do not stretch, and minimum heights of those that do.
 const PROGRESS: u16 = 4;
 const FIGURES: u16 = 5;
-const LOWEST_CHARTS: u16 = 5;
-const LOWEST_SENDERS: u16 = 4;
+const MIN_CHARTS: u16 = 5;
+const MIN_SENDERS: u16 = 4;
 
-/// What stays behind is no higher than this, and leaves room for the last words and a prompt.
-const HIGHEST_SUMMARY: u16 = 24;
+/// Maximum height of the summary that stays on the terminal, and the rows that it leaves for messages and a prompt.
+const MAX_SUMMARY: u16 = 24;
 const BELOW_SUMMARY: u16 = 4;
 
-/// The model at a moment, and how to draw it.
+/// The model at a moment, and the theme to draw it with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Picture<'a> {
+pub(crate) struct Frame<'a> {
     pub model: &'a Model,
     /// Since the view began.
     pub now: Duration,
-    pub look: Theme,
+    pub theme: Theme,
 }
 
-impl Widget for Picture<'_> {
+impl Widget for Frame<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
-        if area.width < NARROWEST || area.height < 2 + PROGRESS + 1 {
+        if area.width < MIN_WIDTH || area.height < 2 + PROGRESS + 1 {
             return self.lines(area, buf);
         }
         let [view, keys] = Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(area);
@@ -56,17 +59,13 @@ impl Widget for Picture<'_> {
     }
 }
 
-impl Picture<'_> {
-    /// The last picture without what only serves while it is live, for a terminal of that size.
+impl Frame<'_> {
+    /// The last frame without keys and overlays, for a terminal of this size.
     pub(crate) fn summary(&self, terminal: Size) -> Buffer {
-        let area = Rect::new(
-            0,
-            0,
-            terminal.width,
-            terminal.height.saturating_sub(BELOW_SUMMARY).min(HIGHEST_SUMMARY),
-        );
+        let area =
+            Rect::new(0, 0, terminal.width, terminal.height.saturating_sub(BELOW_SUMMARY).min(MAX_SUMMARY));
         let mut buffer = Buffer::empty(area);
-        if area.width < NARROWEST || area.height < 2 + PROGRESS {
+        if area.width < MIN_WIDTH || area.height < 2 + PROGRESS {
             self.lines(area, &mut buffer);
         } else {
             self.panels(area, &mut buffer);
@@ -75,20 +74,20 @@ impl Picture<'_> {
     }
 
     fn panels(&self, area: Rect, buf: &mut Buffer) {
-        let senders = self.model.data().map_or(0, |data| data.snapshot.senders.len());
-        let mut room = area.height.saturating_sub(2 + PROGRESS);
+        let senders = self.view().map_or(0, |view| view.alive_senders().count());
+        let mut free = area.height.saturating_sub(2 + PROGRESS);
         let mut take = |height: u16| {
-            let taken = if room >= height { height } else { 0 };
-            room -= taken;
+            let taken = if free >= height { height } else { 0 };
+            free -= taken;
             taken
         };
-        let (figures, charts, least) = (take(FIGURES), take(LOWEST_CHARTS), take(LOWEST_SENDERS));
-        // A head line, a line each, and the frame; most of what is left goes to the charts.
+        let (figures, charts, least) = (take(FIGURES), take(MIN_CHARTS), take(MIN_SENDERS));
+        // A heading, a row each, and the border; the charts get most of the rest.
         let wanted = u16::try_from(senders).unwrap_or(u16::MAX).saturating_add(3);
-        let more = wanted.saturating_sub(least).min((room / 3).max(room.min(2)));
+        let more = wanted.saturating_sub(least).min((free / 3).max(free.min(2)));
         let senders = if least == 0 { 0 } else { least + more };
-        let charts = if charts == 0 { 0 } else { charts + room - (senders - least) };
-        let [head, why, progress, figures, charts, senders] = Layout::vertical([
+        let charts = if charts == 0 { 0 } else { charts + free - (senders - least) };
+        let [head, sentence, progress, figures, charts, senders] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Length(1),
             Constraint::Length(PROGRESS),
@@ -97,26 +96,28 @@ impl Picture<'_> {
             Constraint::Length(senders),
         ])
         .areas(area);
-        let state = self.model.state(self.now);
-        self.head(&state, head, buf);
-        self.why(&state, why, buf);
+        let status = self.model.status(self.now);
+        self.head(&status, head, buf);
+        self.sentence(&status, sentence, buf);
         self.progress(progress, buf);
         self.figures(figures, buf);
         self.charts(charts, buf);
         self.senders(senders, buf);
     }
 
-    /// Which run where, as far as there is room, and how it stands.
-    fn head(&self, state: &State, area: Rect, buf: &mut Buffer) {
-        let (place, look) = (&self.model.place, self.look);
-        let badge = Span::styled(format!(" {} ", state.word), look.badge(badge_colour(state.kind)));
-        let run = self.data().map_or("no run", |data| data.snapshot.run.as_str());
-        let mut line =
-            Line::from(vec![Span::styled(" Stentor ", look.title()), Span::styled(look.text(run), STRONG)]);
-        let host = place.endpoint.split_once("://").map(|(_, host)| format!(" at {host}"));
-        let parts = [format!("  stack {}", place.stack), format!(", {}", place.region)];
+    /// The run, its target as far as it fits, and the status.
+    fn head(&self, status: &RunStatus, area: Rect, buf: &mut Buffer) {
+        let (target, theme) = (&self.model.target, self.theme);
+        let badge = Span::styled(format!(" {} ", status.word), theme.badge(badge_colour(status.level)));
+        let run = self.view().map_or_else(|| "no run".to_owned(), RunView::run);
+        let mut line = Line::from(vec![
+            Span::styled(" Stentor ", theme.title()),
+            Span::styled(theme.text(&run), STRONG),
+        ]);
+        let host = target.endpoint.split_once("://").map(|(_, host)| format!(" at {host}"));
+        let parts = [format!("  stack {}", target.stack), format!(", {}", target.region)];
         for part in parts.into_iter().chain(host) {
-            let part = Span::styled(look.text(&part), FAINT);
+            let part = Span::styled(theme.text(&part), FAINT);
             if line.width() + part.width() + badge.width() < usize::from(area.width) {
                 line.push_span(part);
             }
@@ -124,15 +125,15 @@ impl Picture<'_> {
         split(area, &line, badge, buf);
     }
 
-    /// What there is to status to that.
-    fn why(&self, state: &State, area: Rect, buf: &mut Buffer) {
-        let style = if state.kind == StateKind::Bad { STRONG } else { FAINT };
-        Line::from(Span::styled(format!(" {}", self.look.text(&state.why)), style)).render(area, buf);
+    /// What the status is based on.
+    fn sentence(&self, status: &RunStatus, area: Rect, buf: &mut Buffer) {
+        let style = if status.level == StatusLevel::Bad { STRONG } else { FAINT };
+        Line::from(Span::styled(format!(" {}", self.theme.text(&status.sentence)), style)).render(area, buf);
     }
 
     fn age(&self) -> String {
-        let every = self.model.wish.interval.as_secs_f64();
-        match self.model.known.age(self.now) {
+        let every = self.model.command.interval.as_secs_f64();
+        match self.model.state.data_age(self.now) {
             Some(age) if age.as_secs() < 1 => format!("data now, every {every} s"),
             Some(age) => format!("data {} s old, every {every} s", format::thousands(age.as_secs())),
             None => format!("every {every} s"),
@@ -140,48 +141,48 @@ impl Picture<'_> {
     }
 
     fn progress(&self, area: Rect, buf: &mut Buffer) {
-        let left = self.model.known.seconds_left(self.now);
+        let left = self.model.state.seconds_left(self.now);
         let title = left.map_or_else(
             || " Progress ".to_owned(),
             |left| format!(" Progress: {} left ", format::duration(left)),
         );
-        let inner = self.frame(&title, area, buf);
+        let inner = self.block(&title, area, buf);
         let [bar, legend] = Layout::vertical([Constraint::Length(1); 2]).areas(inner);
-        let [bar, told] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(8)]).areas(bar);
-        let Some(now) = self.data().map(|data| &data.snapshot) else {
-            let nothing = self.look.pending_sign().repeat(usize::from(bar.width));
+        let [bar, percentage] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(8)]).areas(bar);
+        let Some(view) = self.view() else {
+            let nothing = self.theme.pending_symbol().repeat(usize::from(bar.width));
             return Line::from(Span::styled(nothing, FAINT)).render(bar, buf);
         };
-        let whole = percent_down(now.sent.saturating_add(now.failed), now.total);
-        self.bar(now, bar, buf);
-        Line::from(Span::styled(whole, STRONG)).right_aligned().render(told, buf);
-        self.legend(now, legend.width).render(legend, buf);
+        self.bar(view, bar, buf);
+        Line::from(Span::styled(done(view), STRONG)).right_aligned().render(percentage, buf);
+        self.legend(view, legend.width).render(legend, buf);
     }
 
-    fn bar(&self, now: &Snapshot, area: Rect, buf: &mut Buffer) {
+    fn bar(&self, view: &RunView, area: Rect, buf: &mut Buffer) {
         let width = usize::from(area.width);
-        let cells = |count: u64| share_of(count, now.total, width);
-        let (sent, done) = (cells(now.sent), cells(now.sent.saturating_add(now.failed)));
-        let look = self.look;
+        let cells = |count: u64| cells_of(count, view.reading.total(), width);
+        let (sent, done) = (cells(view.reading.tally.sent), cells(view.reading.outcomes()));
+        let theme = self.theme;
         Line::from(vec![
-            Span::styled(look.sent_sign().repeat(sent), look.sent()),
-            Span::styled(look.failed_sign().repeat(done - sent), look.failed()),
-            Span::styled(look.pending_sign().repeat(width - done), FAINT),
+            Span::styled(theme.sent_symbol().repeat(sent), theme.sent()),
+            Span::styled(theme.failed_symbol().repeat(done - sent), theme.failed()),
+            Span::styled(theme.pending_symbol().repeat(width - done), FAINT),
         ])
         .render(area, buf);
     }
 
-    fn legend(&self, now: &Snapshot, width: u16) -> Line<'static> {
-        let look = self.look;
-        let part = |sign: &'static str, style, name: &str, count: u64| {
-            let told = format!(" {name} {} ({})   ", format::thousands(count), percent_of(count, now.total));
-            [Span::styled(sign, style), Span::raw(told)]
+    fn legend(&self, view: &RunView, width: u16) -> Line<'static> {
+        let theme = self.theme;
+        let part = |symbol: &'static str, style, figure: &Figure| {
+            let (label, text, percentage) =
+                (figure.label, figure.text(view), figure.percentage_of_total(view));
+            [Span::styled(symbol, style), Span::raw(format!(" {label} {text} ({percentage})   "))]
         };
         let mut spans: Vec<Span<'static>> = Vec::new();
-        spans.extend(part(look.sent_sign(), look.sent(), "sent", now.sent));
-        spans.extend(part(look.failed_sign(), look.failed(), "failed", now.failed));
-        spans.extend(part(look.pending_sign(), FAINT, "pending", now.pending));
-        let total = format!("of {}", format::thousands(now.total));
+        spans.extend(part(theme.sent_symbol(), theme.sent(), &SENT));
+        spans.extend(part(theme.failed_symbol(), theme.failed(), &FAILED));
+        spans.extend(part(theme.pending_symbol(), FAINT, &PENDING));
+        let total = format!("{} {}", TOTAL.short(), TOTAL.text(view));
         if spans.iter().map(Span::width).sum::<usize>() + total.len() <= usize::from(width) {
             spans.push(Span::raw(total));
         }
@@ -190,9 +191,9 @@ impl Picture<'_> {
 
     fn keys(&self, area: Rect, buf: &mut Buffer) {
         let mut spans = Vec::new();
-        let pause = if self.model.wish.paused { "go on" } else { "pause" };
+        let pause = if self.model.command.paused { "resume" } else { "pause" };
         for (key, does) in [("q", "quit"), ("p", pause), ("+ -", "interval"), ("r", "runs"), ("?", "help")] {
-            spans.push(Span::styled(format!(" {key}"), self.look.title()));
+            spans.push(Span::styled(format!(" {key}"), self.theme.title()));
             spans.push(Span::styled(format!(" {does}  "), FAINT));
         }
         let keys = Line::from(spans);
@@ -200,65 +201,45 @@ impl Picture<'_> {
         split(area, &keys, age, buf);
     }
 
-    /// A terminal too small for panels: what matters most, a line each.
+    /// Renders the main figures, a line each, on a terminal too small for panels.
     fn lines(&self, area: Rect, buf: &mut Buffer) {
-        let state = self.model.state(self.now);
-        let mut lines = vec![Line::from(Span::styled(
-            format!("{} {}", state.word, self.done()),
-            self.look.badge(badge_colour(state.kind)),
-        ))];
-        match self.data().map(|data| &data.snapshot) {
-            Some(now) => {
-                let left = self.model.known.seconds_left(self.now).map_or("-".to_owned(), format::duration);
-                lines.extend([
-                    Line::raw(format!("sent {}", format::thousands(now.sent))),
-                    Line::raw(format!("failed {}", format::thousands(now.failed))),
-                    Line::raw(format!("pending {}", format::thousands(now.pending))),
-                    Line::raw(format!("left {left}")),
-                    Line::raw(format!("average {}", seconds(now.average_seconds))),
-                    Line::raw(format!(
-                        "rate {}/s",
-                        now.messages_per_second.map_or("-".to_owned(), format::rate)
-                    )),
-                    Line::raw(format!("senders {}", now.senders.len())),
-                    Line::raw(format!("dead letters {}", format::thousands(now.dead_letters))),
-                    Line::raw(self.age()),
-                ]);
-            }
-            None => lines.push(Line::raw(self.look.text(&state.why))),
+        let status = self.model.status(self.now);
+        let done = self.view().map_or_else(String::new, done);
+        let badge = self.theme.badge(badge_colour(status.level));
+        let mut lines = vec![Line::from(Span::styled(format!("{} {done}", status.word), badge))];
+        if let Some(view) = self.view() {
+            let line = |figure: &Figure| Line::raw(format!("{} {}", figure.short(), figure.text(view)));
+            let left = self.model.state.seconds_left(self.now);
+            let left = format!("{} {}", ETA.short(), ETA.unit.format_or(left, UNKNOWN));
+            lines.extend([&SENT, &FAILED, &PENDING].map(line));
+            lines.push(Line::raw(left));
+            lines.extend([&AVERAGE, &THROUGHPUT, &SENDERS_ALIVE].map(line));
+            lines.push(Line::raw(format!("{} {}", DEAD_LETTERS.label, DEAD_LETTERS.text(view))));
+            lines.push(Line::raw(self.age()));
         }
-        if self.data().is_some() && !state.why.is_empty() {
-            lines.push(Line::raw(self.look.text(&state.why)));
-        }
+        lines.push(Line::raw(self.theme.text(&status.sentence)));
         for (line, row) in lines.into_iter().zip(area.rows()) {
             line.render(row, buf);
         }
     }
 
-    fn done(&self) -> String {
-        self.data().map_or_else(String::new, |data| {
-            let now = &data.snapshot;
-            percent_down(now.sent.saturating_add(now.failed), now.total)
-        })
+    fn view(&self) -> Option<&RunView> {
+        self.model.view()
     }
 
-    fn data(&self) -> Option<&Data> {
-        self.model.data()
-    }
-
-    /// Draws a frame with its title, and returns the room in it.
-    fn frame(&self, title: &str, area: Rect, buf: &mut Buffer) -> Rect {
+    /// Draws a border with a title, and returns the area in it.
+    fn block(&self, title: &str, area: Rect, buf: &mut Buffer) -> Rect {
         let block = Block::bordered()
-            .border_set(self.look.border())
+            .border_set(self.theme.border())
             .border_style(FAINT)
-            .title(Span::styled(title.to_owned(), self.look.title()));
+            .title(Span::styled(title.to_owned(), self.theme.title()));
         let inner = block.inner(area);
         block.render(area, buf);
         inner
     }
 }
 
-/// A line, and something at its right end that is never cut for it.
+/// Renders a line, and a span at the right end that is never cut.
 fn split(area: Rect, left: &Line, right: Span, buf: &mut Buffer) {
     let width = u16::try_from(right.width()).unwrap_or(u16::MAX);
     let [left_area, _, right_area] =
@@ -268,22 +249,22 @@ fn split(area: Rect, left: &Line, right: Span, buf: &mut Buffer) {
     right.render(right_area, buf);
 }
 
-fn badge_colour(kind: StateKind) -> Color {
-    match kind {
-        StateKind::Waiting => Color::Blue,
-        StateKind::Good => Color::Green,
-        StateKind::Bad => Color::Red,
+fn badge_colour(level: StatusLevel) -> Color {
+    match level {
+        StatusLevel::Waiting => Color::Blue,
+        StatusLevel::Good => Color::Green,
+        StatusLevel::Bad => Color::Red,
     }
 }
 
-/// So many cells of a bar; all of them only for the whole.
-fn share_of(part: u64, whole: u64, cells: usize) -> usize {
+/// Cells of a bar for a part; all of them only for the whole.
+fn cells_of(part: u64, whole: u64, cells: usize) -> usize {
     let cell = u128::from(part.min(whole)) * cells as u128 / u128::from(whole.max(1));
     usize::try_from(cell).unwrap_or(cells)
 }
 
-/// A share in percent, rounded down: 100.0% is the whole.
-fn percent_down(part: u64, whole: u64) -> String {
-    let tenths = u128::from(part) * 1_000 / u128::from(whole.max(1));
+/// The percentage of messages with an outcome, rounded down: only a complete run has 100.0%.
+fn done(view: &RunView) -> String {
+    let tenths = u128::from(view.reading.outcomes()) * 1_000 / u128::from(view.reading.total().max(1));
     format!("{}.{}%", tenths / 10, tenths % 10)
 }

@@ -1,4 +1,4 @@
-//! Frames of the view as they are drawn, and what keys make of them.
+//! Frames of the view as they are drawn, and the effects of keys.
 
 use std::time::Duration;
 
@@ -10,15 +10,14 @@ use stentor_core::delivery::Outcome;
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::tally::{DamagedTally, OutcomeEvent, Tally};
 
-use super::draw::Picture;
+use super::draw::Frame;
 use super::model::{Key, Model};
 use crate::live::theme::Theme;
-use stentor_run_view::fixtures::{beat, reading};
-use stentor_run_view::follow::{Choice, Seen, Standing};
-use stentor_run_view::reader::{News, Wish};
-use stentor_run_view::snapshot::Reading;
-use stentor_run_view::throughput::History;
-use stentor_run_view::view::{Answer, Place};
+use stentor_run_view::fixtures::{failure, heartbeat, reading, target};
+use stentor_run_view::reader::{ReaderCommand, ReaderEvent, RunSelection};
+use stentor_run_view::reading::RunReading;
+use stentor_run_view::status::RunPhase;
+use stentor_run_view::view::RunView;
 
 const PLAIN: Theme = Theme { ascii: false, colour: true };
 const ASCII: Theme = Theme { ascii: true, colour: false };
@@ -27,23 +26,17 @@ const ASCII: Theme = Theme { ascii: true, colour: false };
 const NOON: u64 = 1_795_608_000_000;
 
 fn model() -> Model {
-    let place = Place {
-        stack: "drill".to_owned(),
-        region: "eu-central-1".to_owned(),
-        endpoint: "http://127.0.0.1:4566".to_owned(),
-    };
-    let wish = Wish { choice: Choice::Latest, interval: secs(5), paused: false, lists: 0 };
-    Model::new(place, wish)
+    Model::new(target(), ReaderCommand::new(RunSelection::Latest, secs(5)))
 }
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A run of 20,000, a hundred a second, of which so many are concluded; one in `one_in` fails.
-fn run(concluded: u64, one_in: u64) -> Reading {
+/// A run of 20,000, a hundred a second, of which the first `outcomes` are done; one in `one_in` fails.
+fn run(outcomes: u64, one_in: u64) -> RunReading {
     let mut tally = Tally::default();
-    for i in 0..concluded {
+    for i in 0..outcomes {
         // A bell between 0.1 and 0.9 s.
         let delivery = 100 + [7, 11, 13, 17].map(|step| i * step % 200).iter().sum::<u64>();
         let concluded_at = NOON + 10 * i + 3 * (i % 100);
@@ -56,66 +49,66 @@ fn run(concluded: u64, one_in: u64) -> Reading {
     }
     let mut run = reading(20_000, 0);
     run.record.created_at = NOON - 2_000;
-    run.at_ms = NOON + 10 * concluded + 500;
-    run.beats = ["sender-1", "sender-2", "sender-3"]
+    run.at_ms = NOON + 10 * outcomes + 500;
+    run.heartbeats = ["sender-1", "sender-2", "sender-3"]
         .into_iter()
         .zip(1..)
-        .map(|(name, i)| beat(name, NOON, run.at_ms - 1_000 * i, concluded / (i + 1)))
+        .map(|(name, i)| heartbeat(name, NOON, run.at_ms - 1_000 * i, outcomes / (i + 1)))
         .collect();
     run.queue.visible = 4_000;
     run.queue.in_flight = 60;
-    Reading { tally, ..run }
+    RunReading { tally, ..run }
 }
 
-fn seen(reading: Reading, standing: Standing) -> Seen {
-    Seen { snapshot: History::default().snapshot(&reading), reading, standing }
+fn read(reading: RunReading, phase: RunPhase) -> ReaderEvent {
+    ReaderEvent::Read(Ok(Some(Box::new(RunView { phase, ..RunView::first(reading) }))))
 }
 
-/// The view one second after that came.
-fn showing(seen: Seen) -> Model {
+/// The view one second after this was read.
+fn showing(event: ReaderEvent) -> Model {
     let mut model = model();
-    model.learn(News::Answer(Answer::Seen(Box::new(seen))), secs(1));
+    model.update(event, secs(1));
     model
 }
 
-fn draw(model: &Model, now: u64, look: Theme, width: u16, height: u16) -> TestBackend {
+fn draw(model: &Model, now: u64, theme: Theme, width: u16, height: u16) -> TestBackend {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    let picture = Picture { model, now: secs(now), look };
-    terminal.draw(|frame| frame.render_widget(picture, frame.area())).unwrap();
+    let frame = Frame { model, now: secs(now), theme };
+    terminal.draw(|canvas| canvas.render_widget(frame, canvas.area())).unwrap();
     terminal.backend().clone()
 }
 
 fn empty() -> Model {
     let mut model = model();
-    model.learn(News::Answer(Answer::NoRun), secs(0));
+    model.update(ReaderEvent::Read(Ok(None)), secs(0));
     model
 }
 
 fn running() -> Model {
     let mut run = run(15_000, 10);
     run.record.enqueued = 19_500;
-    showing(seen(run, Standing::GoesOn))
+    showing(read(run, RunPhase::Active))
 }
 
 fn stalled() -> Model {
     let mut run = run(12_000, 10);
-    (run.beats, run.queue.visible, run.queue.in_flight) = (Vec::new(), 0, 0);
+    (run.heartbeats, run.queue.visible, run.queue.in_flight) = (Vec::new(), 0, 0);
     run.dead_letters = 8_000;
     run.at_ms += 130_000;
-    showing(seen(run, Standing::Stalled))
+    showing(read(run, RunPhase::Stalled))
 }
 
 fn finished() -> Model {
     let mut run = run(20_000, 10);
     (run.queue.visible, run.queue.in_flight) = (0, 0);
-    showing(seen(run, Standing::Complete))
+    showing(read(run, RunPhase::Complete))
 }
 
 fn failing() -> Model {
     let mut run = run(9_000, 2);
     run.dead_letters = 12;
-    run.beats.extend((0..30).map(|i| beat(&format!("failing-{i:02}"), NOON, run.at_ms, 10)));
-    showing(seen(run, Standing::GoesOn))
+    run.heartbeats.extend((0..30).map(|i| heartbeat(&format!("failing-{i:02}"), NOON, run.at_ms, 10)));
+    showing(read(run, RunPhase::Active))
 }
 
 #[test]
@@ -155,16 +148,16 @@ fn no_size_breaks_it() {
         for width in [0, 1, 2, 20, 59, 60, 61, 100] {
             for height in (0..13).chain([18, 24, 50]) {
                 draw(&model, 3, PLAIN, width, height);
-                Picture { model: &model, now: secs(3), look: PLAIN }.summary(Size::new(width, height));
+                Frame { model: &model, now: secs(3), theme: PLAIN }.summary(Size::new(width, height));
             }
         }
     }
 }
 
 #[test]
-fn what_stays_behind_has_no_keys_and_leaves_room_for_a_prompt() {
+fn the_summary_has_no_keys_and_leaves_rows_for_a_prompt() {
     let model = finished();
-    let summary = Picture { model: &model, now: secs(3), look: PLAIN }.summary(Size::new(80, 24));
+    let summary = Frame { model: &model, now: secs(3), theme: PLAIN }.summary(Size::new(80, 24));
     assert_eq!(summary.area.height, 20);
     let text: String = summary.content.iter().map(ratatui::buffer::Cell::symbol).collect();
     assert!(text.contains("COMPLETE") && !text.contains("quit"), "{text}");
@@ -173,8 +166,8 @@ fn what_stays_behind_has_no_keys_and_leaves_room_for_a_prompt() {
 #[test]
 fn colour_is_left_out_where_it_is_not_wanted() {
     use ratatui::style::Color::Reset;
-    let coloured = |look: Theme| {
-        let drawn = draw(&failing(), 3, look, 80, 24);
+    let coloured = |theme: Theme| {
+        let drawn = draw(&failing(), 3, theme, 80, 24);
         drawn.buffer().content.iter().any(|cell| cell.fg != Reset || cell.bg != Reset)
     };
     assert!(coloured(PLAIN) && !coloured(Theme { colour: false, ..PLAIN }));
@@ -183,80 +176,80 @@ fn colour_is_left_out_where_it_is_not_wanted() {
 #[test]
 fn hostile_names_and_reasons_are_escaped() {
     let mut run = run(100, 10);
-    run.beats = vec![beat("\u{1b}[2J\u{202e}evil", NOON, run.at_ms, 1)];
-    run.broken = vec![DamagedTally { shard: "\u{1b}]0;x\u{7}".into(), why: String::new() }];
-    let drawn = draw(&showing(seen(run, Standing::GoesOn)), 3, PLAIN, 160, 40).to_string();
+    run.heartbeats = vec![heartbeat("\u{1b}[2J\u{202e}evil", NOON, run.at_ms, 1)];
+    run.damaged = vec![DamagedTally { shard: "\u{1b}]0;x\u{7}".into(), why: String::new() }];
+    let drawn = draw(&showing(read(run, RunPhase::Active)), 3, PLAIN, 160, 40).to_string();
     assert!(!drawn.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{drawn}");
     assert!(drawn.contains("\\u{1b}[2J\\u{202e}evil") && drawn.contains("\\u{1b}]0;x\\u{7}"), "{drawn}");
 }
 
 #[test]
-fn late_data_stay_with_their_age_and_the_reason() {
+fn old_data_stay_with_their_age_and_the_reason() {
     let mut model = running();
-    assert_eq!(model.state(secs(9)).word, "RUNNING");
-    model.learn(News::Answer(Answer::Trouble("the service is down".to_owned())), secs(20));
+    assert_eq!(model.status(secs(9)).word, "RUNNING");
+    model.update(ReaderEvent::Read(Err(failure())), secs(20));
     let drawn = draw(&model, 41, PLAIN, 80, 24).to_string();
-    for words in ["NO ANSWER", "the service is down", "data 40 s old", "sent 13,500"] {
+    for words in ["NO ANSWER", "no run 0000", "data 40 s old", "sent 13,500"] {
         assert!(drawn.contains(words), "{words}: {drawn}");
     }
-    model.learn(News::Answer(Answer::Seen(Box::new(seen(run(16_000, 10), Standing::GoesOn)))), secs(42));
-    assert_eq!(model.state(secs(43)).word, "RUNNING");
+    model.update(read(run(16_000, 10), RunPhase::Active), secs(42));
+    assert_eq!(model.status(secs(43)).word, "RUNNING");
 }
 
 #[test]
 fn the_time_left_counts_down() {
     let model = running();
-    let left = |now: u64| model.known.seconds_left(secs(now)).unwrap();
+    let left = |now: u64| model.state.seconds_left(secs(now)).unwrap();
     assert!((left(1) - left(4) - 3.0).abs() < 1e-9);
     assert!(left(1_000_000).abs() < 1e-9);
 }
 
 #[test]
-fn a_run_without_senders_is_stalled_and_says_why() {
+fn a_run_without_senders_is_stalled_with_the_reason() {
     let mut run = run(12_000, 10);
-    run.beats.clear();
-    let state = |run: &Reading| showing(seen(run.clone(), Standing::GoesOn)).state(secs(3));
-    assert_eq!(state(&run).word, "RUNNING");
+    run.heartbeats.clear();
+    let status = |run: &RunReading| showing(read(run.clone(), RunPhase::Active)).status(secs(3));
+    assert_eq!(status(&run).word, "RUNNING");
     run.at_ms += 30_000;
-    let state = state(&run);
-    assert!(state.word == "STALLED" && state.why.contains("no sender is alive"), "{state:?}");
+    let status = status(&run);
+    assert!(status.word == "STALLED" && status.sentence.contains("no sender is alive"), "{status:?}");
 }
 
 #[test]
 fn keys_pause_and_change_the_interval() {
     let mut model = running();
     for (key, interval, paused) in [
-        (Key::Longer, 10, false),
-        (Key::Longer, 20, false),
-        (Key::Shorter, 10, false),
+        (Key::IncreaseInterval, 10, false),
+        (Key::IncreaseInterval, 20, false),
+        (Key::DecreaseInterval, 10, false),
         (Key::Pause, 10, true),
         (Key::Pause, 10, false),
         (Key::Up, 10, false),
     ] {
-        assert!(model.press(key));
-        assert_eq!((model.wish.interval, model.wish.paused), (secs(interval), paused), "{key:?}");
+        assert!(model.handle_key(key));
+        assert_eq!((model.command.interval, model.command.paused), (secs(interval), paused), "{key:?}");
     }
-    assert!(!model.press(Key::Quit));
+    assert!(!model.handle_key(Key::Quit));
 }
 
 #[test]
 fn the_ends_of_the_intervals_hold() {
     let mut model = running();
-    (0..30).for_each(|_| assert!(model.press(Key::Longer)));
-    assert_eq!(model.wish.interval, secs(3_600));
-    (0..30).for_each(|_| assert!(model.press(Key::Shorter)));
-    assert_eq!(model.wish.interval, Duration::from_millis(100));
+    (0..30).for_each(|_| assert!(model.handle_key(Key::IncreaseInterval)));
+    assert_eq!(model.command.interval, secs(3_600));
+    (0..30).for_each(|_| assert!(model.handle_key(Key::DecreaseInterval)));
+    assert_eq!(model.command.interval, Duration::from_millis(100));
 }
 
 fn helped() -> Model {
     let mut model = running();
-    model.press(Key::Help);
+    model.handle_key(Key::Help);
     model
 }
 
 fn choosing() -> Model {
     let mut model = running();
-    model.press(Key::Runs);
+    model.handle_key(Key::Runs);
     let record = |minute: u64, total| RunRecord {
         plan: Plan::new(
             RunId::from_parts(NOON - 60_000 * minute, 7),
@@ -269,28 +262,28 @@ fn choosing() -> Model {
         enqueued: 0,
         finished_at: None,
     };
-    model.learn(News::Runs(vec![record(1, 20_000), record(75, 1_000_000)]), secs(2));
+    model.update(ReaderEvent::Runs(vec![record(1, 20_000), record(75, 1_000_000)]), secs(2));
     model
 }
 
 #[test]
-fn help_and_the_choice_of_a_run_lie_over_the_view() {
+fn help_and_the_list_of_runs_lie_over_the_view() {
     insta::assert_snapshot!("help_80x24", draw(&helped(), 3, PLAIN, 80, 24));
     insta::assert_snapshot!("runs_80x24", draw(&choosing(), 3, PLAIN, 80, 24));
     let mut model = helped();
-    assert!(model.press(Key::Quit), "q closes the help first");
-    assert!(!model.press(Key::Quit));
+    assert!(model.handle_key(Key::Quit), "q closes the help first");
+    assert!(!model.handle_key(Key::Quit));
 }
 
 #[test]
-fn a_chosen_run_is_watched_until_somebody_leaves() {
+fn a_selected_run_is_watched_until_the_user_quits() {
     let mut model = choosing();
     for key in [Key::Down, Key::Down, Key::Down, Key::Up, Key::Enter] {
-        assert!(model.press(key));
+        assert!(model.handle_key(key));
     }
-    assert_eq!(model.wish.choice, Choice::This(RunId::from_parts(NOON - 60_000, 7)));
-    assert!(model.data().is_none(), "the other run's data are gone");
-    model.learn(News::Answer(Answer::Seen(Box::new(seen(run(20_000, 10), Standing::Complete)))), secs(4));
-    assert!(!model.is_over());
-    assert!(finished().is_over() && stalled().is_over() && !running().is_over());
+    assert_eq!(model.command.selection, RunSelection::Run(RunId::from_parts(NOON - 60_000, 7)));
+    assert!(model.view().is_none(), "the other run's data are gone");
+    model.update(read(run(20_000, 10), RunPhase::Complete), secs(4));
+    assert!(!model.has_ended());
+    assert!(finished().has_ended() && stalled().has_ended() && !running().has_ended());
 }

@@ -1,23 +1,24 @@
-//! All that the view shows at a moment. Nothing here asks AWS or draws.
+//! What the view shows at a moment. Nothing here calls AWS or draws.
 
 use std::time::Duration;
 
 use stentor_aws::metrics::RunRecord;
-
-use stentor_run_view::follow::{Choice, Standing};
-use stentor_run_view::reader::{News, Wish};
-use stentor_run_view::view::{Data, Known, Place, State};
+use stentor_run_view::reader::{ReaderCommand, ReaderEvent, RunSelection};
+use stentor_run_view::reading::Target;
+use stentor_run_view::state::RunState;
+use stentor_run_view::status::RunStatus;
+use stentor_run_view::view::RunView;
 
 /// Intervals that the keys step through, seconds.
 const STEPS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 300.0, 900.0, 3_600.0];
 
-/// A key that means something.
+/// A key with a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
     Quit,
     Pause,
-    Longer,
-    Shorter,
+    IncreaseInterval,
+    DecreaseInterval,
     Runs,
     Help,
     Up,
@@ -26,19 +27,19 @@ pub(crate) enum Key {
     Back,
 }
 
-/// What lies over the view.
+/// The window over the view.
 #[derive(Debug, Default)]
-pub(crate) enum Over {
+pub(crate) enum Overlay {
     #[default]
-    Nothing,
+    None,
     Help,
-    Runs(Chooser),
+    Runs(RunList),
 }
 
-/// The choice of a run: the latest, and then each that there is.
+/// The list to select a run from: the latest, and then each run of the stack.
 #[derive(Debug, Default)]
-pub(crate) struct Chooser {
-    /// `None` until the list is there.
+pub(crate) struct RunList {
+    /// `None` until the list was read.
     pub runs: Option<Vec<RunRecord>>,
     pub selected: usize,
 }
@@ -46,55 +47,60 @@ pub(crate) struct Chooser {
 /// The view.
 #[derive(Debug)]
 pub(crate) struct Model {
-    pub place: Place,
-    pub wish: Wish,
-    pub known: Known,
-    pub over: Over,
-    /// Somebody chose a run by hand, and looks at it until they leave.
-    chosen: bool,
+    pub target: Target,
+    pub command: ReaderCommand,
+    pub state: RunState,
+    pub overlay: Overlay,
+    /// Whether the user selected the run, and so watches it until they quit.
+    is_selected: bool,
 }
 
 impl Model {
-    pub(crate) fn new(place: Place, wish: Wish) -> Self {
-        Self { place, wish, known: Known::default(), over: Over::Nothing, chosen: false }
+    pub(crate) fn new(target: Target, command: ReaderCommand) -> Self {
+        Self { target, command, state: RunState::default(), overlay: Overlay::None, is_selected: false }
     }
 
-    /// Takes in what came at `now`, since the view began.
-    pub(crate) fn learn(&mut self, news: News, now: Duration) {
-        match news {
-            News::Answer(answer) => self.known.learn(answer, now),
-            News::Runs(runs) => {
-                if let Over::Runs(chooser) = &mut self.over {
-                    chooser.runs = Some(runs);
+    /// Takes in an event at `now`, since the view began.
+    pub(crate) fn update(&mut self, event: ReaderEvent, now: Duration) {
+        match event {
+            ReaderEvent::Read(result) => self.state.update(result, now),
+            ReaderEvent::Runs(runs) => {
+                if let Overlay::Runs(list) = &mut self.overlay {
+                    list.runs = Some(runs);
                 }
             }
         }
     }
 
-    pub(crate) fn data(&self) -> Option<&Data> {
-        self.known.data.as_ref()
+    /// Whether AWS has ever answered.
+    pub(crate) fn has_answer(&self) -> bool {
+        self.state.has_answer()
     }
 
-    /// Does what a key says; `false` where it says to leave.
-    pub(crate) fn press(&mut self, key: Key) -> bool {
-        if let Over::Runs(chooser) = &mut self.over
-            && let Some(chosen) = chooser.press(key)
+    pub(crate) fn view(&self) -> Option<&RunView> {
+        self.state.view.as_ref()
+    }
+
+    /// Applies a key; returns `false` if it quits the view.
+    pub(crate) fn handle_key(&mut self, key: Key) -> bool {
+        if let Overlay::Runs(list) = &mut self.overlay
+            && let Some(selection) = list.handle_key(key)
         {
-            self.watch(chosen);
+            self.watch(selection);
             return true;
         }
-        match (key, &self.over) {
-            (Key::Quit, Over::Nothing) => return false,
-            (Key::Quit | Key::Back, _) | (Key::Help, Over::Help) | (Key::Runs, Over::Runs(_)) => {
-                self.over = Over::Nothing;
+        match (key, &self.overlay) {
+            (Key::Quit, Overlay::None) => return false,
+            (Key::Quit | Key::Back, _) | (Key::Help, Overlay::Help) | (Key::Runs, Overlay::Runs(_)) => {
+                self.overlay = Overlay::None;
             }
-            (Key::Pause, _) => self.wish.paused = !self.wish.paused,
-            (Key::Longer, _) => self.step(|step, now| step > now, STEPS.iter()),
-            (Key::Shorter, _) => self.step(|step, now| step < now, STEPS.iter().rev()),
-            (Key::Help, _) => self.over = Over::Help,
+            (Key::Pause, _) => self.command.paused = !self.command.paused,
+            (Key::IncreaseInterval, _) => self.step(|step, now| step > now, STEPS.iter()),
+            (Key::DecreaseInterval, _) => self.step(|step, now| step < now, STEPS.iter().rev()),
+            (Key::Help, _) => self.overlay = Overlay::Help,
             (Key::Runs, _) => {
-                self.wish.lists += 1;
-                self.over = Over::Runs(Chooser::default());
+                self.command.lists += 1;
+                self.overlay = Overlay::Runs(RunList::default());
             }
             (Key::Up | Key::Down | Key::Enter, _) => {}
         }
@@ -102,42 +108,42 @@ impl Model {
     }
 
     fn step<'a>(&mut self, fits: fn(f64, f64) -> bool, mut steps: impl Iterator<Item = &'a f64>) {
-        let now = self.wish.interval.as_secs_f64();
+        let now = self.command.interval.as_secs_f64();
         if let Some(step) = steps.find(|step| fits(**step, now)) {
-            self.wish.interval = Duration::from_secs_f64(*step);
+            self.command.interval = Duration::from_secs_f64(*step);
         }
     }
 
-    fn watch(&mut self, choice: Choice) {
-        self.wish.choice = choice;
-        self.wish.paused = false;
-        (self.over, self.known, self.chosen) = (Over::Nothing, Known::default(), true);
+    fn watch(&mut self, selection: RunSelection) {
+        self.command.selection = selection;
+        self.command.paused = false;
+        (self.overlay, self.state, self.is_selected) = (Overlay::None, RunState::default(), true);
     }
 
-    /// The view ends by itself with a run that it was begun for.
-    pub(crate) fn is_over(&self) -> bool {
-        let ends = self.data().is_some_and(|data| data.standing != Standing::GoesOn);
-        ends && !self.chosen && self.wish.choice != Choice::EachLatest
+    /// Whether the view ends with the run that it was started for.
+    pub(crate) fn has_ended(&self) -> bool {
+        let has_ended = self.view().is_some_and(|view| view.phase.has_ended());
+        has_ended && !self.is_selected && self.command.selection != RunSelection::EachLatest
     }
 
-    pub(crate) fn state(&self, now: Duration) -> State {
-        if self.wish.paused && self.data().is_some() {
-            return State::waiting("PAUSED", "p goes on");
+    pub(crate) fn status(&self, now: Duration) -> RunStatus {
+        if self.command.paused && self.view().is_some() {
+            return RunStatus::paused();
         }
-        self.known.state(now, self.wish.interval)
+        self.state.status(now, self.command.interval)
     }
 }
 
-impl Chooser {
-    /// What the key chooses.
-    fn press(&mut self, key: Key) -> Option<Choice> {
+impl RunList {
+    /// Applies a key; returns the run that it selects.
+    fn handle_key(&mut self, key: Key) -> Option<RunSelection> {
         let runs = self.runs.as_ref()?;
         match key {
             Key::Up => self.selected = self.selected.saturating_sub(1),
             Key::Down => self.selected = (self.selected + 1).min(runs.len()),
             Key::Enter => {
                 let run = self.selected.checked_sub(1).map(|place| runs[place].plan.run());
-                return Some(run.map_or(Choice::EachLatest, Choice::This));
+                return Some(run.map_or(RunSelection::EachLatest, RunSelection::Run));
             }
             _ => {}
         }

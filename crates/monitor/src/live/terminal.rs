@@ -1,4 +1,4 @@
-//! The terminal while the view is on it, and as it was before.
+//! The terminal while the view is on it, and its restoration.
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::sync::Once;
@@ -17,28 +17,28 @@ use stentor_cli::StderrHold;
 /// The view is on the terminal.
 static OPEN: AtomicBool = AtomicBool::new(false);
 
-/// The terminal, taken over. It is given back when this goes, and by a panic.
+/// The terminal in raw mode on the alternate screen. Dropping this restores it, and so does a panic.
 #[derive(Debug)]
-pub(crate) struct Canvas {
+pub(crate) struct TerminalGuard {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
-    /// Told once the terminal is given back: fields go after their owner.
-    _silence: StderrHold,
+    /// Messages for stderr, which are written once the terminal is restored: fields are dropped after their owner.
+    _messages: StderrHold,
 }
 
-impl Canvas {
-    /// Takes the terminal over; an error leaves it as it was.
+impl TerminalGuard {
+    /// Takes over the terminal; an error leaves it as it was.
     pub(crate) fn open() -> io::Result<Self> {
-        give_back_on_panic();
+        restore_on_panic();
         enable_raw_mode()?;
         OPEN.store(true, Ordering::SeqCst);
         let opened = execute!(io::stdout(), EnterAlternateScreen, Hide).and_then(|()| {
-            // A frame leaves as one write.
+            // A frame is one write.
             Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(256 * 1024, io::stdout())))
         });
         match opened {
-            Ok(terminal) => Ok(Self { terminal, _silence: StderrHold::begin() }),
+            Ok(terminal) => Ok(Self { terminal, _messages: StderrHold::begin() }),
             Err(error) => {
-                give_back();
+                restore();
                 Err(error)
             }
         }
@@ -48,42 +48,42 @@ impl Canvas {
         self.terminal.backend().size()
     }
 
-    pub(crate) fn draw(&mut self, picture: impl Widget) -> io::Result<()> {
-        self.terminal.draw(|frame| frame.render_widget(picture, frame.area())).map(drop)
+    pub(crate) fn draw(&mut self, widget: impl Widget) -> io::Result<()> {
+        self.terminal.draw(|frame| frame.render_widget(widget, frame.area())).map(drop)
     }
 }
 
-impl Drop for Canvas {
+impl Drop for TerminalGuard {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
-/// Restores what the terminal was, once.
-fn give_back() {
+/// Restores the terminal, once.
+fn restore() {
     if OPEN.swap(false, Ordering::SeqCst) {
         let _ = disable_raw_mode();
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     }
 }
 
-/// Else the panic's message would go down with the view.
-fn give_back_on_panic() {
+/// Restores the terminal before a panic prints its message, which would be lost with the alternate screen.
+fn restore_on_panic() {
     static HOOKED: Once = Once::new();
     HOOKED.call_once(|| {
-        let told = std::panic::take_hook();
+        let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            give_back();
-            told(panic);
+            restore();
+            hook(panic);
         }));
     });
 }
 
-/// Writes a picture as lines, as it was drawn.
-pub(crate) fn print(picture: &Buffer) -> io::Result<()> {
+/// Prints a frame as lines, as it was drawn.
+pub(crate) fn print(buffer: &Buffer) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    for row in picture.area.rows() {
-        let mut cells: Vec<_> = row.columns().map(|cell| &picture[cell.as_position()]).collect();
+    for row in buffer.area.rows() {
+        let mut cells: Vec<_> = row.columns().map(|cell| &buffer[cell.as_position()]).collect();
         while cells.last().is_some_and(|cell| cell.symbol() == " ") {
             cells.pop();
         }
@@ -103,15 +103,15 @@ mod tests {
 
     #[test]
     #[ignore = "it panics on purpose, on the terminal that the next test gives it"]
-    fn panics_on_the_canvas() {
-        let _canvas = Canvas::open().unwrap();
+    fn panics_on_the_terminal() {
+        let _terminal = TerminalGuard::open().unwrap();
         panic!("the view fell over");
     }
 
     #[test]
-    fn a_panic_gives_the_terminal_back_and_is_told() {
+    fn a_panic_restores_the_terminal_and_prints_its_message() {
         let this = std::env::current_exe().unwrap();
-        let line = "--ignored --nocapture --exact live::terminal::tests::panics_on_the_canvas";
+        let line = "--ignored --nocapture --exact live::terminal::tests::panics_on_the_terminal";
         let left = Program::new(&this, line).start_on_terminal(80, 24).finish();
         assert!(left.restored && left.text.contains("the view fell over"), "{left:?}");
         assert_eq!(left.code, Some(101), "{left:?}");

@@ -1,20 +1,20 @@
-//! With which signs and colours the view is drawn. Colour is never all that tells things apart.
+//! Symbols and colours of the view. Nothing is distinguished by colour alone.
 
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 use stentor_core::escape;
 
-/// What the terminal can show.
+/// What the terminal can display.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Theme {
-    /// Nothing beyond ASCII.
+    /// ASCII characters only.
     pub ascii: bool,
     pub colour: bool,
 }
 
-/// How tall a part of a cell is, in eighths.
-const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
-const ASCII_EIGHTHS: [&str; 9] = [" ", ".", ".", ".", ":", ":", ":", "#", "#"];
+/// Bars by their height in eighths of a cell.
+const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+const ASCII_BARS: [&str; 9] = [" ", ".", ".", ".", ":", ":", ":", "#", "#"];
 
 const ASCII_BORDER: border::Set<'static> = border::Set {
     top_left: "+",
@@ -27,28 +27,28 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
     horizontal_bottom: "-",
 };
 
-/// What only serves the rest.
+/// Secondary text.
 pub(crate) const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
 
-/// What must not be missed.
+/// Text that must not be missed.
 pub(crate) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
 
 impl Theme {
-    pub(crate) fn sent_sign(self) -> &'static str {
+    pub(crate) fn sent_symbol(self) -> &'static str {
         if self.ascii { "#" } else { "█" }
     }
 
-    pub(crate) fn failed_sign(self) -> &'static str {
+    pub(crate) fn failed_symbol(self) -> &'static str {
         if self.ascii { "x" } else { "▓" }
     }
 
-    pub(crate) fn pending_sign(self) -> &'static str {
+    pub(crate) fn pending_symbol(self) -> &'static str {
         if self.ascii { "." } else { "░" }
     }
 
-    pub(crate) fn eighths(self, eighths: usize) -> &'static str {
-        let signs = if self.ascii { ASCII_EIGHTHS } else { EIGHTHS };
-        signs[eighths.min(8)]
+    pub(crate) fn bar_symbol(self, eighths: usize) -> &'static str {
+        let symbols = if self.ascii { ASCII_BARS } else { BARS };
+        symbols[eighths.min(8)]
     }
 
     pub(crate) fn border(self) -> border::Set<'static> {
@@ -71,7 +71,7 @@ impl Theme {
     }
 
     pub(crate) fn title(self) -> Style {
-        // A title stands in a faint border, and must not be faint itself.
+        // The border around a title is dim; the title is not.
         self.coloured(Color::Cyan).add_modifier(Modifier::BOLD).remove_modifier(Modifier::DIM)
     }
 
@@ -83,16 +83,16 @@ impl Theme {
         if self.colour { Style::new().fg(colour) } else { Style::new() }
     }
 
-    /// Text from elsewhere, fit to be shown.
+    /// Foreign text, safe to display.
     pub(crate) fn text(self, text: &str) -> String {
-        let escape_control = escape::escape_control(text);
+        let escaped = escape::escape_control(text);
         if self.ascii {
-            escape_control
+            escaped
                 .chars()
                 .flat_map(|c| if c.is_ascii() { vec![c] } else { c.escape_unicode().collect() })
                 .collect()
         } else {
-            escape_control
+            escaped
         }
     }
 }
@@ -102,9 +102,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ascii_is_ascii_whatever_comes() {
-        let look = Theme { ascii: true, colour: false };
-        assert_eq!(look.text("Grü\u{1b}"), "Gr\\u{fc}\\u{1b}");
-        assert!((0..9).all(|eighths| look.eighths(eighths).is_ascii()));
+    fn ascii_themes_only_draw_ascii() {
+        let theme = Theme { ascii: true, colour: false };
+        assert_eq!(theme.text("Grü\u{1b}"), "Gr\\u{fc}\\u{1b}");
+        assert!((0..9).all(|eighths| theme.bar_symbol(eighths).is_ascii()));
     }
 }

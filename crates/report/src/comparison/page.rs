@@ -1,20 +1,20 @@
-//! Two runs side by side as a page.
+//! A comparison of two runs as a page.
 
 use maud::{Markup, html};
 use stentor_core::escape;
 
 use super::Comparison;
-use super::figures::{Figure, Section, Value};
 use crate::Report;
 use crate::page::document;
 use crate::page::figures::timestamp;
 use crate::page::parts::{chart, heads, table};
 use crate::svg::{ChartScale, SvgChart};
+use stentor_run_view::comparison::{FigureGroup, Pair, PairValue};
 
-/// What the runs are called beside their names.
+/// Short names of the runs.
 const NAMES: [&str; 2] = ["A", "B"];
 
-/// The page, as text.
+/// The page as HTML.
 pub fn page(comparison: &Comparison) -> String {
     let [first, second] = comparison.runs.each_ref().map(|run| escape::escape_control(&run.plan.run));
     let title = html! { "Rehearsals " (first) " and " (second) };
@@ -58,45 +58,45 @@ fn run_of(place: usize, run: &Report) -> Markup {
 fn figures(comparison: &Comparison) -> Markup {
     let rows = html! {
         (heads("figure", &[], &["A", "B", "change"]))
-        @for (place, section) in comparison.sections.iter().enumerate() { (section_rows(place, section)) }
+        @for (place, group) in comparison.groups.iter().enumerate() { (group_rows(place, group)) }
     };
     html! {
         section aria-labelledby="figures" {
             h2 id="figures" { "Figures" }
             (table("Figures of both runs, and how B differs from A", rows))
-            p.more { "≥ stands before a sum of which a part is not known; it is compared with nothing." }
+            p.more { "≥ marks a sum of which a part is unknown; it is not compared." }
         }
     }
 }
 
-fn section_rows(place: usize, section: &Section) -> Markup {
+fn group_rows(place: usize, group: &FigureGroup) -> Markup {
     html! {
         tbody {
-            tr.group { th scope="rowgroup" colspan="4" { (section.title) } }
-            @for (row, figure) in section.figures.iter().enumerate() {
+            tr.group { th scope="rowgroup" colspan="4" { (group.title) } }
+            @for (row, pair) in group.figures.iter().enumerate() {
                 tr {
-                    th scope="row" { (figure.name) }
-                    @for run in 0..NAMES.len() { td { (cell(figure, run, &format!("sections.{place}.figures.{row}.values.{run}"))) } }
-                    td { (figure.change()) }
+                    th scope="row" { (pair.name) }
+                    @for run in 0..NAMES.len() { td { (cell(pair, run, &format!("sections.{place}.figures.{row}.values.{run}"))) } }
+                    td.worse[pair.is_better() == Some(false)] { (pair.change()) }
                 }
             }
         }
     }
 }
 
-/// A run's part of a figure, at `path` in the data.
-fn cell(figure: &Figure, run: usize, path: &str) -> Markup {
-    let text = figure.texts()[run].replace(">=", "≥");
+/// A run's value of a figure, at `path` in the data.
+fn cell(pair: &Pair, run: usize, path: &str) -> Markup {
+    let text = pair.texts()[run].replace(">=", "≥");
     html! {
-        @match &figure.values[run] {
-            Value::Text(told) => bdi data-text=(path) { (escape::escape_control(told)) },
-            Value::Number(Some(number)) => data.number data-figure=(path) value=(number) { (text) },
-            Value::Number(None) => span data-figure=(path) { "–" },
+        @match &pair.values[run] {
+            PairValue::Text(text) => bdi data-text=(path) { (escape::escape_control(text)) },
+            PairValue::Number(Some(number)) => data.number data-figure=(path) value=(number) { (text) },
+            PairValue::Number(None) => span data-figure=(path) { "–" },
         }
     }
 }
 
-/// Charts of both runs, those of a kind on the same axes.
+/// Charts of both runs on the same scales.
 fn charts(comparison: &Comparison) -> Markup {
     let runs = comparison.runs.each_ref();
     let progress = ChartScale::of_progress(&runs.map(|run| &run.progress));
@@ -104,8 +104,8 @@ fn charts(comparison: &Comparison) -> Markup {
     let latency = ChartScale::of_times(&runs.map(|run| &run.latency));
     html! {
         (beside("progress", "Progress", "messages a second over time, sent below, failed above", &runs.map(|run| SvgChart::progress(&run.progress, progress))))
-        (beside("delivery", "Delivery", "how many deliveries took how long", &runs.map(|run| SvgChart::distribution(&run.delivery, delivery))))
-        (beside("latency", "Creation to end", "how many messages took how long from creation to end", &runs.map(|run| SvgChart::distribution(&run.latency, latency))))
+        (beside("delivery", "Delivery", "number of deliveries by duration", &runs.map(|run| SvgChart::distribution(&run.delivery, delivery))))
+        (beside("latency", "Creation to end", "number of messages by time from creation to outcome", &runs.map(|run| SvgChart::distribution(&run.latency, latency))))
     }
 }
 
@@ -126,19 +126,20 @@ fn beside(id: &str, heading: &str, label: &str, charts: &[SvgChart; 2]) -> Marku
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{compared, report};
+    use crate::fixtures::compared;
     use scraper::{ElementRef, Html, Selector};
-    use stentor_run_view::fixtures::{beat, reading};
+    use stentor_run_view::fixtures::{heartbeat, reading, target};
+    use stentor_run_view::view::RunView;
 
     fn all<'h>(html: &'h Html, selector: &str) -> Vec<ElementRef<'h>> {
         html.select(&Selector::parse(selector).unwrap()).collect()
     }
 
-    /// A comparison with a run of which nothing is known yet.
+    /// A comparison with a run that has no outcome yet.
     fn with_nothing() -> Comparison {
         let mut begun = reading(10, 10);
-        begun.beats = vec![beat("</td><script>", 1_000, 99_000, 10)];
-        Comparison::of([report(&reading(10, 0)), report(&begun)], 0)
+        begun.heartbeats = vec![heartbeat("</td><script>", 1_000, 99_000, 10)];
+        Comparison::of([&RunView::first(reading(10, 0)), &RunView::first(begun)], &target(), 0)
     }
 
     #[test]
@@ -147,8 +148,8 @@ mod tests {
             let data = serde_json::to_value(&comparison).unwrap();
             let html = Html::parse_document(&page(&comparison));
             let figures = all(&html, "[data-figure], [data-text]");
-            let told: usize = comparison.sections.iter().map(|section| 2 * section.figures.len()).sum();
-            assert_eq!(figures.len(), told);
+            let expected: usize = comparison.groups.iter().map(|group| 2 * group.figures.len()).sum();
+            assert_eq!(figures.len(), expected);
             for figure in figures {
                 let path = figure.attr("data-figure").or(figure.attr("data-text")).unwrap();
                 let value = data.pointer(&format!("/{}", path.replace('.', "/"))).expect(path);

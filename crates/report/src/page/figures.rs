@@ -1,125 +1,93 @@
-//! Figures of a report as they stand in its page: each names its place in the data, and has its value as it is there.
+//! Figures, texts and times of a report's data in its page: each element names its path in the data.
 
 use maud::{Markup, html};
-use serde::Serialize;
 use serde_json::Value;
-use stentor_cli::format;
 use stentor_core::escape;
+use stentor_run_view::figures::Figure;
+use stentor_run_view::unit::Unit;
 
-use stentor_run_view::bill::AtLeast;
+use crate::data::Report;
 
-/// In what a figure is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    Count,
-    /// A number that is a name, as a seed is.
-    Plain,
-    /// A quantity that need not be whole.
-    Amount,
-    /// Seconds, to the millisecond.
-    Seconds,
-    /// Seconds, as a person tells them.
-    Span,
-    /// Messages a second.
-    Rate,
-    /// A share from 0 to 1.
-    Share,
-    Dollars,
-    /// Dollars to a millionth, so that those of a bill stand below each other.
-    Bill,
-    /// Dollars with all their digits.
-    Price,
-}
-
-/// What stands for what is not known.
+/// Text of an unknown value.
 const UNKNOWN: &str = "–";
 
-impl Unit {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::Plain => "plain",
-            Self::Amount => "amount",
-            Self::Seconds => "seconds",
-            Self::Span => "span",
-            Self::Rate => "rate",
-            Self::Share => "share",
-            Self::Dollars => "dollars",
-            Self::Bill => "bill",
-            Self::Price => "price",
+/// A report and its data, from which the page takes every value by its path: names and indices, joined by dots.
+#[derive(Debug)]
+pub struct Page<'r> {
+    /// The report.
+    pub report: &'r Report,
+    data: Value,
+}
+
+impl<'r> Page<'r> {
+    /// Serialises the report.
+    pub fn of(report: &'r Report) -> Self {
+        let data =
+            serde_json::to_value(report).expect("a report is numbers and texts, which are always JSON");
+        Self { report, data }
+    }
+
+    fn at(&self, path: &str) -> &Value {
+        self.data.pointer(&format!("/{}", path.replace('.', "/"))).unwrap_or(&Value::Null)
+    }
+
+    /// Whether there is a value at the path: a number, or a sum of which something is known.
+    pub fn has(&self, path: &str) -> bool {
+        let value = self.at(path);
+        !value.get("amount").unwrap_or(value).is_null()
+    }
+
+    /// The number at the path, or the sum there, which may be a lower bound.
+    pub fn number(&self, path: &str, unit: Unit) -> Markup {
+        let value = self.at(path);
+        let Some(amount) = value.get("amount") else { return number(path, value, unit) };
+        html! {
+            @if value["at_least"] == true && !amount.is_null() { span.least { "at least " } }
+            (number(&format!("{path}.amount"), amount, unit))
         }
     }
 
-    /// The unit of that name.
-    #[cfg(test)]
-    pub fn named(name: &str) -> Option<Self> {
-        [
-            Self::Count,
-            Self::Plain,
-            Self::Amount,
-            Self::Seconds,
-            Self::Span,
-            Self::Rate,
-            Self::Share,
-            Self::Dollars,
-            Self::Bill,
-            Self::Price,
-        ]
-        .into_iter()
-        .find(|unit| unit.name() == name)
+    /// The count at the path in thousandths of a total.
+    pub fn thousandths(&self, path: &str, total: &str) -> f64 {
+        let count = |path| self.at(path).as_f64().unwrap_or(0.0);
+        1_000.0 * count(path) / count(total).max(1.0)
     }
 
-    /// A number as every surface shows it.
-    pub fn text(self, value: &Value) -> String {
-        let Some(number) = value.as_f64() else { return UNKNOWN.to_owned() };
-        match self {
-            Self::Count => value.as_u64().map_or_else(|| format::quantity(number), format::thousands),
-            Self::Plain => value.to_string(),
-            Self::Amount => format::quantity(number),
-            Self::Seconds => format::seconds(Some(number)),
-            Self::Span => format::duration(number),
-            Self::Rate => format::rate(number),
-            Self::Share => format::percent(number),
-            Self::Dollars => format::dollars(number),
-            Self::Bill => format!("${number:.6}"),
-            Self::Price => price(number),
-        }
+    /// A figure of the registry.
+    pub fn figure(&self, figure: &Figure) -> Markup {
+        self.number(figure.path, figure.unit)
+    }
+
+    /// The text at the path, which may come from anywhere.
+    pub fn text(&self, path: &str) -> Markup {
+        html! { bdi data-text=(path) { (escape::escape_control(self.at(path).as_str().unwrap_or_default())) } }
+    }
+
+    /// The timestamp at the path.
+    pub fn timestamp(&self, path: &str) -> Markup {
+        timestamp(path, self.at(path).as_str())
     }
 }
 
-/// All digits, and cents at least.
-fn price(dollars: f64) -> String {
-    let digits = dollars.to_string();
-    let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    if decimals < 2 { format!("${dollars:.2}") } else { format!("${digits}") }
+fn number(path: &str, value: &Value, unit: Unit) -> Markup {
+    html! { data.number data-figure=(path) data-unit=(unit.name()) value=(value) { (number_text(value, unit)) } }
 }
 
-/// A number, at `path` in the data: names and places, joined by dots.
-pub fn figure(path: &str, value: impl Serialize, unit: Unit) -> Markup {
-    // Numbers are always JSON, and null is what stands for those that none can tell.
-    let value = serde_json::to_value(value).unwrap_or_default();
-    html! { data.number data-figure=(path) data-unit=(unit.name()) value=(value) { (unit.text(&value)) } }
-}
-
-/// A sum, and whether it may be more.
-pub fn sum<T: Serialize + Copy>(path: &str, sum: AtLeast<T>, unit: Unit) -> Markup {
-    html! {
-        @if sum.at_least && sum.amount.is_some() { span.least { "at least " } }
-        (figure(&format!("{path}.amount"), sum.amount, unit))
+/// A number of the data as every surface shows it.
+pub fn number_text(value: &Value, unit: Unit) -> String {
+    match value.as_u64() {
+        // A seed needs all its digits.
+        Some(number) if unit == Unit::Identifier => number.to_string(),
+        _ => unit.format_or(value.as_f64(), UNKNOWN),
     }
-}
-
-/// A text, at `path` in the data, which may come from anywhere.
-pub fn text(path: &str, text: &str) -> Markup {
-    html! { bdi data-text=(path) { (escape::escape_control(text)) } }
 }
 
 /// A timestamp, at `path` in the data.
 pub fn timestamp(path: &str, rfc3339: Option<&str>) -> Markup {
-    let told = rfc3339.and_then(|at| Some(format!("{} {} UTC", at.get(..10)?, at.get(11..19)?)));
+    let text = rfc3339.and_then(|at| Some(format!("{} {} UTC", at.get(..10)?, at.get(11..19)?)));
     html! {
-        @if let Some((at, told)) = rfc3339.zip(told) {
-            time.number data-time=(path) datetime=(at) { (told) }
+        @if let Some((at, text)) = rfc3339.zip(text) {
+            time.number data-time=(path) datetime=(at) { (text) }
         } @else {
             span data-time=(path) { (UNKNOWN) }
         }

@@ -2,23 +2,24 @@
 
 use maud::{Markup, html};
 
-use super::figures::{Unit, figure, sum, text};
+use super::figures::Page;
 use super::row;
-use crate::data::{Distribution, Report};
 use crate::svg::SvgChart;
-use stentor_run_view::senders::{Life, Worker};
+use stentor_run_view::figures::{DEAD_LETTERS, DUPLICATES, NOT_ENQUEUED, RELEASED, SENDER_FIGURES};
+use stentor_run_view::senders::SenderState;
+use stentor_run_view::unit::Unit;
 
 /// A chart with its caption; `label` describes it to a screen reader.
 pub fn chart(label: &str, chart: &SvgChart, caption: Markup) -> Markup {
     html! { figure { (chart.render(label)) figcaption { (caption) } } }
 }
 
-/// A table with what it is; where there is too little room for it, it can be moved within.
+/// A table with its caption, which scrolls on a narrow screen.
 pub fn table(caption: &str, rows: Markup) -> Markup {
     html! { div.table role="region" aria-label=(caption) tabindex="0" { table { caption { (caption) } (rows) } } }
 }
 
-/// The columns' names: the first, those of words, and those of numbers.
+/// The column headings: the first, those of words, and those of numbers.
 pub fn heads(first: &str, words: &[&str], numbers: &[&str]) -> Markup {
     html! {
         thead {
@@ -31,20 +32,18 @@ pub fn heads(first: &str, words: &[&str], numbers: &[&str]) -> Markup {
     }
 }
 
-pub fn percentiles(kinds: &[(&str, &str, &Distribution)]) -> Markup {
+/// The percentiles of each distribution, named by its path in the data.
+pub fn percentiles(page: &Page<'_>, kinds: &[(&str, &str)]) -> Markup {
     table(
         "Percentiles",
         html! {
-            (heads("time", &[], &["mean", "p50", "p75", "p90", "p95", "p99", "p99.9", "longest"]))
+            (heads("time", &[], &["mean", "p50", "p75", "p90", "p95", "p99", "p99.9", "max"]))
             tbody {
-                @for (path, name, times) in kinds {
+                @for (path, name) in kinds {
                     tr {
                         th scope="row" { (name) }
-                        @for (field, value) in [
-                            ("mean", times.mean), ("p50", times.p50), ("p75", times.p75), ("p90", times.p90), ("p95", times.p95),
-                            ("p99", times.p99), ("p999", times.p999), ("max", times.max),
-                        ] {
-                            td { (figure(&format!("{path}.{field}"), value, Unit::Seconds)) }
+                        @for field in ["mean", "p50", "p75", "p90", "p95", "p99", "p999", "max"] {
+                            td { (page.number(&format!("{path}.{field}"), Unit::Seconds)) }
                         }
                     }
                 }
@@ -53,96 +52,97 @@ pub fn percentiles(kinds: &[(&str, &str, &Distribution)]) -> Markup {
     )
 }
 
-pub fn senders(report: &Report) -> Markup {
-    let numbers = ["mean wait", "fails", "at once", "sent", "failed", "duplicates", "given back", "a second"];
+/// The senders that worked on the run.
+pub fn senders(page: &Page<'_>) -> Markup {
+    let figures = SENDER_FIGURES.iter().filter_map(|figure| {
+        let field = figure.key_below("sender").filter(|field| *field != "seen_seconds_ago")?;
+        Some((field, figure.label, figure.unit))
+    });
+    let figures: Vec<(&str, &str, Unit)> = figures.collect();
+    let labels: Vec<&str> = figures.iter().map(|(_, label, _)| *label).collect();
     html! {
         section aria-labelledby="senders" {
             h2 id="senders" { "Senders" }
-            @if report.senders.is_empty() {
-                p.none { "No sender has worked on this run, as far as the table tells." }
+            @if page.report.senders.is_empty() {
+                p.none { "No sender has worked on this run, as far as the table shows." }
             } @else {
                 p.lead {
-                    "Those that told what they spent on this run, and those that were at work during it. Counts and rate are of a sender’s "
+                    "Senders that reported usage on this run, and those that worked during it. Counts and rate are those of a sender’s "
                     strong { "whole life" } ", not of this run alone."
                 }
                 (table("Senders that worked on this run", html! {
-                    (heads("sender", &["state"], &numbers))
-                    tbody { @for (place, sender) in report.senders.iter().enumerate() { (sender_row(place, sender)) } }
+                    (heads("sender", &["state"], &labels))
+                    tbody {
+                        @for (place, sender) in page.report.senders.iter().enumerate() {
+                            tr {
+                                th scope="row" { code { (page.text(&format!("senders.{place}.sender"))) } }
+                                td.words { (state(sender.state)) }
+                                @for (field, _, unit) in &figures {
+                                    td { (page.number(&format!("senders.{place}.{field}"), *unit)) }
+                                }
+                            }
+                        }
+                    }
                 }))
             }
         }
     }
 }
 
-fn sender_row(place: usize, sender: &Worker) -> Markup {
-    let at = |field: &str| format!("senders.{place}.{field}");
-    let state = match sender.state {
-        Some(Life::Alive) => "alive",
-        Some(Life::Ended) => "ended",
-        Some(Life::Silent) => "fell silent",
-        None => "not kept",
-    };
-    html! {
-        tr {
-            th scope="row" { code { (text(&at("sender"), &sender.sender)) } }
-            td.words { (state) }
-            td { (figure(&at("wait"), sender.wait, Unit::Seconds)) }
-            td { (figure(&at("failure_rate"), sender.failure_rate, Unit::Share)) }
-            td { (figure(&at("concurrency"), sender.concurrency, Unit::Count)) }
-            td { (figure(&at("sent"), sender.sent, Unit::Count)) }
-            td { (figure(&at("failed"), sender.failed, Unit::Count)) }
-            td { (figure(&at("duplicates"), sender.duplicates, Unit::Count)) }
-            td { (figure(&at("released"), sender.released, Unit::Count)) }
-            td { (figure(&at("messages_per_second"), sender.messages_per_second, Unit::Rate)) }
-        }
+fn state(state: Option<SenderState>) -> &'static str {
+    match state {
+        Some(SenderState::Alive) => "alive",
+        Some(SenderState::Ended) => "ended",
+        Some(SenderState::Lost) => "lost",
+        None => "expired",
     }
 }
 
-pub fn faults(report: &Report) -> Markup {
-    let faults = &report.faults;
+/// What went wrong on the way, and what to do about it.
+pub fn faults(page: &Page<'_>) -> Markup {
+    let idle = "faults.idle_seconds";
     html! {
         section aria-labelledby="faults" {
             h2 id="faults" { "Faults met" }
             dl.rows.single {
-                (row("Duplicates", html! {
-                    span { (sum("faults.duplicates", faults.duplicates, Unit::Count)) }
-                    span.more { "messages that a sender found concluded by another; they count once" }
+                (row(DUPLICATES.short, html! {
+                    span { (page.figure(&DUPLICATES)) }
+                    span.more { "messages that a sender received after their outcome was recorded; they count once" }
                 }))
-                (row("Given back", html! {
-                    span { (sum("faults.released", faults.released, Unit::Count)) }
-                    span.more { "messages that a sender did not finish, which others took over" }
+                (row(RELEASED.short, html! {
+                    span { (page.figure(&RELEASED)) }
+                    span.more { "messages that a sender did not finish, and others received again" }
                 }))
                 (row("Dead letters", html! {
-                    (figure("faults.dead_letters", faults.dead_letters, Unit::Count))
-                    span.more { "on the queue of the whole stack; " code.command { "producer requeue " (report.plan.run) } " brings them back" }
+                    (page.number("faults.dead_letters", DEAD_LETTERS.unit))
+                    span.more { "on the queue of the whole stack; " code.command { "producer requeue " (page.text("plan.run")) } " brings them back" }
                 }))
                 (row("Not enqueued", html! {
-                    (figure("faults.not_enqueued", faults.not_enqueued, Unit::Count))
-                    span.more { "messages of the plan; " code.command { "producer resume " (report.plan.run) } " goes on with them" }
+                    (page.figure(&NOT_ENQUEUED))
+                    span.more { "messages of the plan; " code.command { "producer resume " (page.text("plan.run")) } " enqueues them" }
                 }))
-                @if faults.idle_seconds.is_some() {
-                    (row("Nothing for", html! {
-                        (figure("faults.idle_seconds", faults.idle_seconds, Unit::Span))
-                        span.more { "since the last message was concluded, or the run was created" }
+                @if page.has(idle) {
+                    (row("Idle for", html! {
+                        (page.number(idle, Unit::Duration))
+                        span.more { "since the last outcome, or since the run was created" }
                     }))
                 }
                 div {
                     dt { "Damaged tallies" }
-                    dd.whole {
-                        @if faults.damaged_tallies.is_empty() { "none" } @else {
-                            ul.plain {
-                                @for (place, tally) in faults.damaged_tallies.iter().enumerate() {
-                                    li {
-                                        "shard " code { (text(&format!("faults.damaged_tallies.{place}.shard"), &tally.shard)) } ": "
-                                        (text(&format!("faults.damaged_tallies.{place}.why"), &tally.why))
-                                    }
-                                }
-                            }
-                            span.more { "The counts are too low; " code.command { "monitor repair --run " (report.plan.run) } " counts a finished run from the table." }
-                        }
-                    }
+                    dd.whole { (damaged_tallies(page)) }
                 }
             }
+        }
+    }
+}
+
+fn damaged_tallies(page: &Page<'_>) -> Markup {
+    let count = page.report.faults.damaged_tallies.len();
+    let field = |place: usize, field: &str| page.text(&format!("faults.damaged_tallies.{place}.{field}"));
+    html! {
+        @if count == 0 { "none" } @else {
+            ul.plain { @for place in 0..count { li { "shard " code { (field(place, "shard")) } ": " (field(place, "why")) } } }
+            span.more { "The counts are too low; " code.command { "monitor repair --run " (page.text("plan.run")) } " counts a finished run from the table." }
         }
     }
 }

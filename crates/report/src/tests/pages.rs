@@ -6,8 +6,10 @@ use stentor_core::escape;
 use stentor_core::tally::OutcomeEvent;
 
 use super::{NOON, all, at, empty, finished, hostile, parsed, report, run};
-use crate::page::{Unit, page};
-use stentor_run_view::follow::Standing;
+use crate::page::figures::number_text;
+use crate::page::page;
+use stentor_run_view::status::RunPhase;
+use stentor_run_view::unit::Unit;
 
 /// All the text in an element.
 fn text_of(element: ElementRef<'_>) -> String {
@@ -24,12 +26,13 @@ fn every_figure_of_the_page_is_that_of_the_data() {
             let attribute = |name: &str| figure.attr(name).unwrap_or_default();
             let value = at(&data, attribute("data-figure"));
             assert_eq!(attribute("value"), value.to_string(), "{}", attribute("data-figure"));
-            let unit = Unit::named(attribute("data-unit")).expect("a unit");
-            assert_eq!(text_of(figure), unit.text(value), "{}", attribute("data-figure"));
+            let unit =
+                Unit::ALL.into_iter().find(|unit| unit.name() == attribute("data-unit")).expect("a unit");
+            assert_eq!(text_of(figure), number_text(value, unit), "{}", attribute("data-figure"));
         }
-        for told in all(&html, "[data-text]") {
-            let value = at(&data, told.attr("data-text").unwrap()).as_str().expect("a text");
-            assert_eq!(text_of(told), escape::escape_control(value));
+        for text in all(&html, "[data-text]") {
+            let value = at(&data, text.attr("data-text").unwrap()).as_str().expect("a text");
+            assert_eq!(text_of(text), escape::escape_control(value));
         }
         for moment in all(&html, "[data-time]") {
             let value = at(&data, moment.attr("data-time").unwrap());
@@ -81,7 +84,7 @@ fn the_page_is_sound_and_stands_alone_whatever_is_in_it() {
         assert!(references.is_empty() && !page.contains("@import"), "{references:?}");
         for drawing in all(&html, "svg:not([aria-hidden])") {
             assert_eq!(drawing.attr("role"), Some("img"));
-            assert!(drawing.attr("aria-label").is_some_and(|told| told.len() > 20));
+            assert!(drawing.attr("aria-label").is_some_and(|label| label.len() > 20));
         }
     }
 }
@@ -104,7 +107,7 @@ fn a_chart_has_classes_instead_of_colours_and_takes_any_numbers() {
         concluded_at: Some(NOON),
         delivery_ms: Some(0),
     });
-    for report in [finished(), report(worst, Standing::GoesOn), report(single, Standing::GoesOn)] {
+    for report in [finished(), report(worst, RunPhase::Active), report(single, RunPhase::Active)] {
         let html = parsed(&report);
         let charts = all(&html, "svg.chart");
         assert_eq!(charts.len(), 6, "three, at two sizes");

@@ -1,4 +1,4 @@
-//! What lies over the view: the help, and the choice of a run.
+//! The windows over the view: the help, and the list of the runs.
 
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -8,28 +8,28 @@ use ratatui::widgets::{Clear, Widget};
 use stentor_aws::metrics::RunRecord;
 use stentor_cli::format;
 
-use super::Picture;
-use crate::live::model::{Chooser, Over};
+use super::Frame;
+use crate::live::model::{Overlay, RunList};
 use crate::live::theme::{FAINT, STRONG};
 
 const HELP: [(&str, &str); 9] = [
-    ("q, Ctrl-C", "leave; what is on the screen stays behind"),
-    ("p, space", "pause, and go on"),
-    ("+", "look less often"),
-    ("-", "look more often"),
-    ("r", "choose a run"),
+    ("q, Ctrl-C", "quit; the last frame stays on the screen"),
+    ("p, space", "pause or resume"),
+    ("+", "increase the refresh interval"),
+    ("-", "decrease the refresh interval"),
+    ("r", "select a run"),
     ("?, h", "this help"),
-    ("Esc", "close what lies over the view"),
+    ("Esc", "close this window"),
     ("", ""),
-    ("", "Counts come by the table's stream: they lag a little, and are never too high."),
+    ("", "Counts come from the table's stream: they lag a little and are never too high."),
 ];
 
-impl Picture<'_> {
+impl Frame<'_> {
     pub(super) fn overlay(&self, area: Rect, buf: &mut Buffer) {
-        match &self.model.over {
-            Over::Nothing => {}
-            Over::Help => self.help(area, buf),
-            Over::Runs(chooser) => self.chooser(chooser, area, buf),
+        match &self.model.overlay {
+            Overlay::None => {}
+            Overlay::Help => self.help(area, buf),
+            Overlay::Runs(list) => self.run_list(list, area, buf),
         }
     }
 
@@ -39,36 +39,36 @@ impl Picture<'_> {
             let line = if key.is_empty() {
                 Line::from(Span::styled(*does, FAINT))
             } else {
-                Line::from(vec![Span::styled(format!("{key:<11}"), self.look.title()), Span::raw(*does)])
+                Line::from(vec![Span::styled(format!("{key:<11}"), self.theme.title()), Span::raw(*does)])
             };
             line.render(row, buf);
         }
     }
 
-    fn chooser(&self, chooser: &Chooser, area: Rect, buf: &mut Buffer) {
-        let Some(runs) = &chooser.runs else {
+    fn run_list(&self, list: &RunList, area: Rect, buf: &mut Buffer) {
+        let Some(runs) = &list.runs else {
             let inner = self.window(" Runs ", 60, 1, area, buf);
-            return Line::raw("asking for the runs ...").render(inner, buf);
+            return Line::raw("reading the runs ...").render(inner, buf);
         };
-        let inner = self.window(" Runs: up, down, Enter; Esc goes back ", 78, runs.len() + 1, area, buf);
+        let inner = self.window(" Runs: up, down, Enter; Esc closes ", 78, runs.len() + 1, area, buf);
         let room = usize::from(inner.height);
-        let first = (chooser.selected + 1).saturating_sub(room);
+        let first = (list.selected + 1).saturating_sub(room);
         let lines =
             std::iter::once("the latest run, and each later one".to_owned()).chain(runs.iter().map(run_line));
         for ((place, line), row) in lines.enumerate().skip(first).zip(inner.rows()) {
-            let chosen = place == chooser.selected;
-            let mark = if chosen { "> " } else { "  " };
-            let style = if chosen { STRONG } else { FAINT };
+            let is_selected = place == list.selected;
+            let mark = if is_selected { "> " } else { "  " };
+            let style = if is_selected { STRONG } else { FAINT };
             Line::from(Span::styled(format!("{mark}{line}"), style)).render(row, buf);
         }
     }
 
-    /// An empty window in the middle, for so many lines.
+    /// Draws an empty window in the middle, and returns the area in it.
     fn window(&self, title: &str, width: u16, lines: usize, area: Rect, buf: &mut Buffer) -> Rect {
         let height = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2).min(area.height);
         let window = area.centered(Constraint::Length(width.min(area.width)), Constraint::Length(height));
         Clear.render(window, buf);
-        self.frame(title, window, buf)
+        self.block(title, window, buf)
     }
 }
 

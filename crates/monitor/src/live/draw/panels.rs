@@ -5,17 +5,29 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row, Table, Widget};
 use stentor_cli::format;
+use stentor_run_view::figures::{
+    DEAD_LETTERS, DELIVERY_TABLE, ENQUEUED, Figure, LATENCY_TABLE, QUEUE_DELAYED, QUEUE_IN_FLIGHT,
+    QUEUE_VISIBLE, SENDER_CONCURRENCY, SENDER_FAILED, SENDER_FAILED_RATE, SENDER_SEEN, SENDER_SENT,
+    SENDER_THROUGHPUT, SENDERS_ALIVE, TOTAL,
+};
+use stentor_run_view::senders::SenderRecord;
+use stentor_run_view::unit::UNKNOWN;
+use stentor_run_view::view::RunView;
 
-use super::{LEFT, Picture};
+use super::{Frame, LEFT};
 use crate::live::theme::{FAINT, STRONG};
-use stentor_cli::format::percent_of;
-use stentor_run_view::snapshot::{Percentiles, Sender, Snapshot};
 
-/// Beside the name, which is a ULID of 26 letters: all of it fits into 80 columns.
-const SENDER_COLUMNS: [(&str, u16); 6] =
-    [("rate/s", 7), ("sent", 9), ("failed", 8), ("share", 6), ("at once", 7), ("last sign", 9)];
+/// Columns beside the name, which is a ULID of 26 letters: all of it fits into 80 columns.
+static SENDER_COLUMNS: [(&Figure<SenderRecord>, u16); 6] = [
+    (&SENDER_THROUGHPUT, 7),
+    (&SENDER_SENT, 9),
+    (&SENDER_FAILED, 8),
+    (&SENDER_FAILED_RATE, 6),
+    (&SENDER_CONCURRENCY, 7),
+    (&SENDER_SEEN, 9),
+];
 
-impl Picture<'_> {
+impl Frame<'_> {
     pub(super) fn figures(&self, area: Rect, buf: &mut Buffer) {
         if area.height < 5 {
             return;
@@ -27,126 +39,87 @@ impl Picture<'_> {
     }
 
     fn times(&self, area: Rect, buf: &mut Buffer) {
-        let inner = self.frame(" Time per message, seconds ", area, buf);
-        let now = self.data().map(|data| &data.snapshot);
-        let row = |name: &'static str, average: Option<f64>, of: Percentiles| {
-            let times = [average, of.p50, of.p90, of.p99, of.max].map(short);
-            Row::new([Cell::from(name)].into_iter().chain(times.map(right)))
+        let inner = self.block(" Time per message, seconds ", area, buf);
+        let row = |name: &'static str, figures: [&Figure; 5]| {
+            let text = |figure: &Figure| match self.view() {
+                Some(view) => figure.compact_text(view),
+                None => UNKNOWN.to_owned(),
+            };
+            Row::new([Cell::from(name)].into_iter().chain(figures.map(text).map(right)))
         };
-        let none = Percentiles::default();
-        let rows = [
-            row(
-                "delivery",
-                now.and_then(|now| now.average_seconds),
-                now.map_or(none, |now| now.delivery_seconds),
-            ),
-            row(
-                "end to end",
-                now.and_then(|now| now.average_latency_seconds),
-                now.map_or(none, |now| now.latency_seconds),
-            ),
-        ];
-        let head = ["", "average", "p50", "p90", "p99", "max"].map(|name| right(name.to_owned()));
+        let rows = [row("delivery", DELIVERY_TABLE), row("latency", LATENCY_TABLE)];
+        let head = DELIVERY_TABLE.map(|figure| right(figure.short().to_owned()));
+        let head = Row::new([Cell::default()].into_iter().chain(head)).style(FAINT);
         let average = Constraint::Length(7.max(inner.width.saturating_sub(14) / 5));
         let widths = [Constraint::Length(10), average].into_iter().chain([Constraint::Fill(1); 4]);
-        Table::new(rows, widths).header(Row::new(head).style(FAINT)).render(inner, buf);
+        Table::new(rows, widths).header(head).render(inner, buf);
     }
 
     fn queue(&self, area: Rect, buf: &mut Buffer) {
-        let inner = self.frame(" Queue ", area, buf);
-        let Some(now) = self.data().map(|data| &data.snapshot) else { return };
-        let dead = if now.dead_letters > 0 { self.look.failed().patch(STRONG) } else { FAINT };
-        let [waiting, beside] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(2).areas(inner);
-        let figures = |figures: &[(&'static str, u64)], area: Rect, buf: &mut Buffer| {
-            for ((name, count), row) in figures.iter().zip(area.rows()) {
-                let style = if name.starts_with("dead") { dead } else { FAINT };
-                Line::from(Span::styled(*name, style)).render(row, buf);
-                Line::from(format::thousands(*count)).right_aligned().render(row, buf);
+        let inner = self.block(" Queue ", area, buf);
+        let Some(view) = self.view() else { return };
+        let [queue, run] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(2).areas(inner);
+        let figures = |figures: [(&Figure, &'static str); 3], area: Rect, buf: &mut Buffer| {
+            for ((figure, label), row) in figures.into_iter().zip(area.rows()) {
+                let is_alarming = figure.path == DEAD_LETTERS.path && figure.value(view) > Some(0.0);
+                let style = if is_alarming { self.theme.failed().patch(STRONG) } else { FAINT };
+                Line::from(Span::styled(label, style)).render(row, buf);
+                Line::from(figure.text(view)).right_aligned().render(row, buf);
             }
         };
-        let queue = now.queue;
-        let dead_letters = if beside.width >= 22 { "dead letters" } else { "dead" };
-        figures(
-            &[("visible", queue.visible), ("in flight", queue.in_flight), ("delayed", queue.delayed)],
-            waiting,
-            buf,
-        );
-        figures(
-            &[("queued", now.enqueued), ("of", now.total), (dead_letters, now.dead_letters)],
-            beside,
-            buf,
-        );
+        let short = |figure: &'static Figure| (figure, figure.short());
+        let dead_letters = if run.width >= 22 { DEAD_LETTERS.label } else { DEAD_LETTERS.short };
+        figures([&QUEUE_VISIBLE, &QUEUE_IN_FLIGHT, &QUEUE_DELAYED].map(short), queue, buf);
+        figures([short(&ENQUEUED), short(&TOTAL), (&DEAD_LETTERS, dead_letters)], run, buf);
     }
 
     pub(super) fn senders(&self, area: Rect, buf: &mut Buffer) {
         if area.height < 4 {
             return;
         }
-        let now = self.data().map(|data| &data.snapshot);
-        let alive = now.map_or(0, |now| now.senders.len());
-        let inner = self.frame(&format!(" Senders alive: {alive} "), area, buf);
-        let Some(now) = now else { return };
-        if now.senders.is_empty() {
+        let alive = self.view().map_or_else(|| "0".to_owned(), |view| SENDERS_ALIVE.text(view));
+        let inner = self.block(&format!(" Senders alive: {alive} "), area, buf);
+        let Some(view) = self.view() else { return };
+        if alive == "0" {
             return Line::from(Span::styled("none", FAINT)).render(inner, buf);
         }
-        // On a wide terminal the figures do not run away from the names.
-        let wider = inner.width.saturating_sub(80) / 10;
+        // On a wide terminal the figures stay near the names.
+        let extra = inner.width.saturating_sub(80) / 10;
         let widths = [Constraint::Fill(1)]
             .into_iter()
-            .chain(SENDER_COLUMNS.map(|(_, width)| Constraint::Length(width + wider)));
-        let head =
-            [Cell::from("sender")].into_iter().chain(SENDER_COLUMNS.map(|(name, _)| right(name.to_owned())));
-        let rows = self.sender_rows(now, usize::from(inner.height.saturating_sub(1)));
-        Table::new(rows, widths).header(Row::new(head).style(FAINT)).render(inner, buf);
+            .chain(SENDER_COLUMNS.iter().map(|(_, width)| Constraint::Length(width + extra)));
+        let labels = SENDER_COLUMNS.iter().map(|(figure, _)| right(figure.label.to_owned()));
+        let head = Row::new([Cell::from("sender")].into_iter().chain(labels)).style(FAINT);
+        let rows = self.sender_rows(view, usize::from(inner.height.saturating_sub(1)));
+        Table::new(rows, widths).header(head).render(inner, buf);
     }
 
-    /// A row for each; where there is no room for all, the last says how many more there are.
-    fn sender_rows(&self, now: &Snapshot, room: usize) -> Vec<Row<'static>> {
-        let all = &now.senders;
-        let shown = if all.len() <= room { all.len() } else { room.saturating_sub(1) };
-        let mut rows: Vec<Row<'static>> = all[..shown].iter().map(|sender| self.sender_row(sender)).collect();
-        if shown < all.len() {
-            rows.push(rest(&all[shown..]));
+    /// A row for each sender; where they do not all fit, the last row sums up the rest.
+    fn sender_rows(&self, view: &RunView, height: usize) -> Vec<Row<'static>> {
+        let senders: Vec<&SenderRecord> = view.alive_senders().collect();
+        let shown = if senders.len() <= height { senders.len() } else { height.saturating_sub(1) };
+        let row = |sender: &&SenderRecord| {
+            let figures = SENDER_COLUMNS.iter().map(|(figure, _)| right(figure.text(sender)));
+            Row::new([Cell::from(self.theme.text(&sender.name))].into_iter().chain(figures))
+        };
+        let mut rows: Vec<Row<'static>> = senders[..shown].iter().map(row).collect();
+        if shown < senders.len() {
+            rows.push(rest(&senders[shown..]));
         }
         rows
     }
-
-    fn sender_row(&self, sender: &Sender) -> Row<'static> {
-        let concluded = sender.sent.saturating_add(sender.failed);
-        let share = if concluded == 0 { "-".to_owned() } else { percent_of(sender.failed, concluded) };
-        let figures = [
-            sender.messages_per_second.map_or("-".to_owned(), format::rate),
-            format::thousands(sender.sent),
-            format::thousands(sender.failed),
-            share,
-            format::thousands(sender.concurrency.into()),
-            format!("{:.0} s ago", sender.seen_seconds_ago),
-        ];
-        let name = Cell::from(self.look.text(&sender.name));
-        Row::new([name].into_iter().chain(figures.map(right)))
-    }
 }
 
-/// Senders that there is no room for, in one row.
-fn rest(senders: &[Sender]) -> Row<'static> {
-    let rate: f64 = senders.iter().filter_map(|sender| sender.messages_per_second).sum();
-    let sum = |of: fn(&Sender) -> u64| senders.iter().map(of).fold(0, u64::saturating_add);
-    let (sent, failed) = (sum(|sender| sender.sent), sum(|sender| sender.failed));
-    let figures = [format::rate(rate), format::thousands(sent), format::thousands(failed)];
+/// The senders without a row, in one.
+fn rest(senders: &[&SenderRecord]) -> Row<'static> {
+    let sum = |figure: &Figure<SenderRecord>| {
+        figure.unit.format(senders.iter().filter_map(|sender| figure.value(sender)).sum())
+    };
+    let figures = [&SENDER_THROUGHPUT, &SENDER_SENT, &SENDER_FAILED].map(|figure| right(sum(figure)));
     let name = Cell::from(format!("and {} more", format::thousands(senders.len() as u64)));
-    Row::new([name].into_iter().chain(figures.map(right))).style(FAINT)
+    Row::new([name].into_iter().chain(figures)).style(FAINT)
 }
 
 fn right(text: String) -> Cell<'static> {
     Cell::from(Line::from(text).right_aligned())
-}
-
-/// Seconds that fit a narrow column.
-fn short(time: Option<f64>) -> String {
-    match time {
-        Some(long) if long >= 1_000.0 => format::rate(long),
-        Some(long) if long >= 100.0 => format!("{long:.1}"),
-        Some(time) => format!("{time:.3}"),
-        None => "-".to_owned(),
-    }
 }

@@ -1,0 +1,399 @@
+//! The registry of figures: name, label, unit, help and computation of each, once for every surface.
+//!
+//! A surface chooses and orders figures. To add one, write its computation in [`crate::view`] and one entry here: JSON,
+//! schema, `--fail-if` and Prometheus read the registry.
+
+use stentor_core::tally::DurationHistogram;
+
+use crate::bill::{Bill, CountedUsage, LowerBound};
+use crate::metric::{Metric, Scope, gauge};
+pub use crate::sender_figures::*;
+use crate::senders::SenderRecord;
+use crate::throughput::overall_rate;
+use crate::unit::{UNKNOWN, Unit};
+use crate::view::{RunView, mean_seconds, quantile_seconds, seconds};
+
+/// A figure of a run, or of something else that has figures.
+#[derive(Debug)]
+pub struct Figure<S: 'static = RunView> {
+    /// Its place in the JSON of a report, joined by dots; what is below `snapshot` is printed by `--json` too. Empty where
+    /// the JSON does not have it.
+    pub path: &'static str,
+    /// What people read.
+    pub label: &'static str,
+    /// A shorter label for tables of related figures; empty where `label` is short enough.
+    pub short: &'static str,
+    /// Unit of its value, which decides how it is formatted.
+    pub unit: Unit,
+    /// Which direction is an improvement.
+    pub better: Better,
+    /// Name in `--fail-if`; empty where it cannot be a threshold.
+    pub threshold: &'static str,
+    /// Its sample for Prometheus.
+    pub metric: Option<Metric>,
+    /// Explanation for help texts, the JSON schema and Prometheus.
+    pub help: &'static str,
+    /// Computes it.
+    pub value: fn(&S) -> LowerBound<f64>,
+}
+
+/// Which direction of a figure is an improvement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// A higher value.
+    Higher,
+    /// A lower value.
+    Lower,
+    /// Neither: it describes the run.
+    Neither,
+}
+
+impl<S> Figure<S> {
+    pub(crate) const DEFAULT: Self = Self {
+        path: "",
+        label: "",
+        short: "",
+        unit: Unit::Count,
+        better: Better::Neither,
+        threshold: "",
+        metric: None,
+        help: "",
+        value: |_| LowerBound { amount: None, at_least: false },
+    };
+
+    /// The value as far as it is known.
+    pub fn value(&self, subject: &S) -> Option<f64> {
+        (self.value)(subject).amount
+    }
+
+    /// The value as text; `-` where it is unknown.
+    pub fn text(&self, subject: &S) -> String {
+        self.unit.format_or(self.value(subject), UNKNOWN)
+    }
+
+    /// The value as text without a unit, for a narrow column whose heading names it.
+    pub fn compact_text(&self, subject: &S) -> String {
+        self.value(subject).map_or_else(|| UNKNOWN.to_owned(), |value| self.unit.format_compact(value))
+    }
+
+    /// The label in a table of related figures.
+    pub fn short(&self) -> &'static str {
+        if self.short.is_empty() { self.label } else { self.short }
+    }
+
+    /// The label in a comparison, which groups the durations.
+    pub fn in_comparison(&self) -> &'static str {
+        if self.unit == Unit::Seconds { self.short() } else { self.label }
+    }
+
+    /// Its key in a JSON object at `parent`; `None` where it is not in there.
+    pub fn key_below(&self, parent: &str) -> Option<&'static str> {
+        self.path.strip_prefix(parent)?.strip_prefix('.')
+    }
+}
+
+impl Figure {
+    /// A count as a percentage of the planned messages.
+    pub fn percentage_of_total(&self, view: &RunView) -> String {
+        let total = view.reading.total().max(1) as f64;
+        Unit::Fraction.format_or(self.value(view).map(|count| count / total), UNKNOWN)
+    }
+}
+
+/// Defines each figure as a static, and the list of all.
+macro_rules! figures {
+    ($(#[$about:meta])* $list:ident of $subject:ty: $($name:ident { help: $help:literal, $($field:ident: $value:expr,)* })*) => {
+        $(
+            #[doc = $help]
+            #[allow(clippy::needless_update, reason = "some figures set every field")]
+            pub static $name: Figure<$subject> = Figure { help: $help, $($field: $value,)* ..Figure::DEFAULT };
+        )*
+        $(#[$about])*
+        pub static $list: &[&Figure<$subject>] = &[$(&$name),*];
+    };
+}
+pub(crate) use figures;
+
+const MESSAGES: Metric = Metric::gauge("stentor_messages", "Messages by outcome.", Scope::Run);
+const QUEUE: Metric = Metric::gauge(
+    "stentor_queue_messages",
+    "Messages on the queue, of all runs; approximate on AWS.",
+    Scope::Stack,
+);
+const DELIVERY: Metric = Metric::summary("stentor_delivery_seconds", "Duration of a delivery.");
+const LATENCY: Metric =
+    Metric::summary("stentor_latency_seconds", "Time from a message's creation to its outcome.");
+
+figures! {
+    /// All figures of a run. Those of the snapshot's JSON stand in its order.
+    FIGURES of RunView:
+    FAILED_RATE {
+        help: "Fraction of the outcomes that are failures, from 0 to 1.",
+        path: "result.failed_rate", label: "failed of concluded", unit: Unit::Fraction, better: Better::Lower,
+        threshold: "failed_rate", value: |view| view.failed_rate().into(),
+    }
+    TOTAL {
+        help: "Messages of the run's plan.",
+        path: "snapshot.total", label: "messages", short: "of",
+        metric: gauge("stentor_planned_messages", Scope::Run), value: |view| view.reading.total().into(),
+    }
+    ENQUEUED {
+        help: "Messages in the table and on the queue so far.",
+        path: "snapshot.enqueued", label: "enqueued", short: "queued",
+        metric: gauge("stentor_enqueued_messages", Scope::Run), value: |view| u64::from(view.reading.record.enqueued).into(),
+    }
+    SENT {
+        help: "Messages with the outcome SENT, as the tallies count them.",
+        path: "snapshot.sent", label: "sent", better: Better::Higher, threshold: "sent",
+        metric: MESSAGES.labelled("outcome", "sent"), value: |view| view.reading.tally.sent.into(),
+    }
+    FAILED {
+        help: "Messages with the outcome FAILED.",
+        path: "snapshot.failed", label: "failed", better: Better::Lower, threshold: "failed",
+        metric: MESSAGES.labelled("outcome", "failed"), value: |view| view.reading.tally.failed.into(),
+    }
+    PENDING {
+        help: "Messages without an outcome: total less sent less failed.",
+        path: "snapshot.pending", label: "pending", better: Better::Lower, threshold: "pending",
+        metric: MESSAGES.labelled("outcome", "pending"), value: |view| view.reading.pending().into(),
+    }
+    AVERAGE {
+        help: "Mean duration of a delivery, sent or failed; exact.",
+        path: "snapshot.average_seconds", label: "delivery average", short: "average", unit: Unit::Seconds,
+        better: Better::Lower, threshold: "average", value: |view| mean_seconds(deliveries(view)).into(),
+    }
+    AVERAGE_LATENCY {
+        help: "Mean time from a message's creation to its outcome; exact.",
+        path: "snapshot.average_latency_seconds", label: "latency average", short: "average", unit: Unit::Seconds,
+        better: Better::Lower, threshold: "average_latency", value: |view| mean_seconds(latencies(view)).into(),
+    }
+    DELIVERY_P50 {
+        help: "Median duration of a delivery.",
+        path: "snapshot.delivery_seconds.p50", label: "delivery p50", short: "p50", unit: Unit::Seconds,
+        better: Better::Lower, threshold: "p50", metric: DELIVERY.labelled("quantile", "0.5"),
+        value: |view| quantile_seconds(deliveries(view), 0.5).into(),
+    }
+    DELIVERY_P90 {
+        help: "90 % of the deliveries took at most this time.",
+        path: "snapshot.delivery_seconds.p90", label: "delivery p90", short: "p90", unit: Unit::Seconds,
+        better: Better::Lower, threshold: "p90", metric: DELIVERY.labelled("quantile", "0.9"),
+        value: |view| quantile_seconds(deliveries(view), 0.9).into(),
+    }
+    DELIVERY_P99 {
+        help: "99 % of the deliveries took at most this time.",
+        path: "snapshot.delivery_seconds.p99", label: "delivery p99", short: "p99", unit: Unit::Seconds,
+        better: Better::Lower, threshold: "p99", metric: DELIVERY.labelled("quantile", "0.99"),
+        value: |view| quantile_seconds(deliveries(view), 0.99).into(),
+    }
+    DELIVERY_MAX {
+        help: "Longest duration of a delivery.",
+        path: "snapshot.delivery_seconds.max", label: "delivery max", short: "max", unit: Unit::Seconds,
+        better: Better::Lower, threshold: "max", metric: DELIVERY.labelled("quantile", "1"),
+        value: |view| quantile_seconds(deliveries(view), 1.0).into(),
+    }
+    DELIVERY_SUM {
+        help: "Sum of the durations of all deliveries.",
+        label: "delivery sum", unit: Unit::Seconds, metric: DELIVERY.suffixed("_sum"),
+        value: |view| Some(seconds(deliveries(view).sum_ms())).into(),
+    }
+    DELIVERY_COUNT {
+        help: "Deliveries with a known duration.",
+        label: "deliveries", metric: DELIVERY.suffixed("_count"), value: |view| deliveries(view).count().into(),
+    }
+    LATENCY_P50 {
+        help: "Median time from a message's creation to its outcome.",
+        path: "snapshot.latency_seconds.p50", label: "latency p50", short: "p50", unit: Unit::Seconds,
+        better: Better::Lower, threshold: "p50_latency", metric: LATENCY.labelled("quantile", "0.5"),
+        value: |view| quantile_seconds(latencies(view), 0.5).into(),
+    }
+    LATENCY_P90 {
+        help: "90 % of the outcomes were recorded within this time of the message's creation.",
+        path: "snapshot.latency_seconds.p90", label: "latency p90", short: "p90", unit: Unit::Seconds,
+        better: Better::Lower, threshold: "p90_latency", metric: LATENCY.labelled("quantile", "0.9"),
+        value: |view| quantile_seconds(latencies(view), 0.9).into(),
+    }
+    LATENCY_P99 {
+        help: "99 % of the outcomes were recorded within this time of the message's creation.",
+        path: "snapshot.latency_seconds.p99", label: "latency p99", short: "p99", unit: Unit::Seconds,
+        better: Better::Lower, threshold: "p99_latency", metric: LATENCY.labelled("quantile", "0.99"),
+        value: |view| quantile_seconds(latencies(view), 0.99).into(),
+    }
+    LATENCY_MAX {
+        help: "Longest time from a message's creation to its outcome.",
+        path: "snapshot.latency_seconds.max", label: "latency max", short: "max", unit: Unit::Seconds,
+        better: Better::Lower, threshold: "max_latency", metric: LATENCY.labelled("quantile", "1"),
+        value: |view| quantile_seconds(latencies(view), 1.0).into(),
+    }
+    LATENCY_SUM {
+        help: "Sum of the times from creation to outcome.",
+        label: "latency sum", unit: Unit::Seconds, metric: LATENCY.suffixed("_sum"),
+        value: |view| Some(seconds(latencies(view).sum_ms())).into(),
+    }
+    LATENCY_COUNT {
+        help: "Outcomes with a known latency.",
+        label: "latencies", metric: LATENCY.suffixed("_count"), value: |view| latencies(view).count().into(),
+    }
+    THROUGHPUT {
+        help: "Outcomes a second over the last seconds; over the whole run once it is complete.",
+        path: "snapshot.messages_per_second", label: "throughput", short: "rate", unit: Unit::Rate,
+        better: Better::Higher, threshold: "messages_per_second",
+        metric: gauge("stentor_messages_per_second", Scope::Run), value: |view| view.messages_per_second.into(),
+    }
+    ETA {
+        help: "Time left at the present throughput.",
+        path: "snapshot.eta_seconds", label: "time left", short: "left", unit: Unit::Duration, better: Better::Lower,
+        metric: gauge("stentor_eta_seconds", Scope::Run), value: |view| view.eta_seconds().into(),
+    }
+    COMPLETE {
+        help: "Whether every message is enqueued and has an outcome.",
+        path: "snapshot.complete", label: "complete", unit: Unit::Flag, better: Better::Higher,
+        metric: gauge("stentor_complete", Scope::Run), value: |view| u64::from(view.reading.is_complete()).into(),
+    }
+    QUEUE_VISIBLE {
+        help: "Messages on the queue that can be received.",
+        path: "snapshot.queue.visible", label: "visible",
+        metric: QUEUE.labelled("state", "visible"), value: |view| view.reading.queue.visible.into(),
+    }
+    QUEUE_IN_FLIGHT {
+        help: "Messages of the queue that senders have received and not deleted.",
+        path: "snapshot.queue.in_flight", label: "in flight",
+        metric: QUEUE.labelled("state", "in_flight"), value: |view| view.reading.queue.in_flight.into(),
+    }
+    QUEUE_DELAYED {
+        help: "Messages on the queue that cannot be received yet.",
+        path: "snapshot.queue.delayed", label: "delayed",
+        metric: QUEUE.labelled("state", "delayed"), value: |view| view.reading.queue.delayed.into(),
+    }
+    DEAD_LETTERS {
+        help: "Messages on the dead-letter queue, of all runs.",
+        path: "snapshot.dead_letters", label: "dead letters", short: "dead", better: Better::Lower, threshold: "dead_letters",
+        metric: gauge("stentor_dead_letters", Scope::Stack), value: |view| view.reading.dead_letters.into(),
+    }
+    DAMAGED_TALLIES {
+        help: "Tallies that cannot be read: where there is one, the counts are too low.",
+        label: "damaged tallies", better: Better::Lower,
+        metric: gauge("stentor_broken_tallies", Scope::Run), value: |view| (view.reading.damaged.len() as u64).into(),
+    }
+    SENDERS_ALIVE {
+        help: "Senders alive.",
+        label: "senders", metric: gauge("stentor_senders", Scope::Stack),
+        value: |view| (view.alive_senders().count() as u64).into(),
+    }
+    SENDERS_OF_RUN {
+        help: "Senders that worked on the run.",
+        label: "senders", value: |view| (view.run_senders().count() as u64).into(),
+    }
+    OUTCOME_SECONDS {
+        help: "Time from the first outcome to the last.",
+        path: "result.seconds", label: "first to last conclusion", unit: Unit::Duration, better: Better::Lower,
+        value: |view| view.outcome_seconds().into(),
+    }
+    SECONDS_FROM_CREATION {
+        help: "Time from the run's creation to the last outcome.",
+        path: "result.seconds_from_creation", label: "creation to last conclusion", unit: Unit::Duration,
+        better: Better::Lower, value: |view| view.seconds_from_creation().into(),
+    }
+    OVERALL_THROUGHPUT {
+        help: "Outcomes a second from the first to the last.",
+        label: "messages a second", unit: Unit::Rate, better: Better::Higher,
+        value: |view| overall_rate(&view.reading).into(),
+    }
+    DUPLICATES {
+        help: "Messages that the run's senders received after their outcome was recorded, in all their life.",
+        path: "faults.duplicates", label: "duplicates of these senders", short: "Duplicates", better: Better::Lower,
+        value: |view| of_senders(view, &SENDER_DUPLICATES),
+    }
+    RELEASED {
+        help: "Messages that the run's senders released unfinished, in all their life.",
+        path: "faults.released", label: "given back by these senders", short: "Released", better: Better::Lower,
+        value: |view| of_senders(view, &SENDER_RELEASED),
+    }
+    NOT_ENQUEUED {
+        help: "Messages of the plan that no producer has enqueued.",
+        path: "faults.not_enqueued", label: "not enqueued", better: Better::Lower,
+        value: |view| view.reading.total().saturating_sub(view.reading.record.enqueued.into()).into(),
+    }
+    REQUESTS_PER_MESSAGE {
+        help: "Requests to SQS and DynamoDB for each message, once the run is complete.",
+        label: "requests a message", unit: Unit::PerMessage, better: Better::Lower,
+        value: |view| per_message(view, |counted| counted.requests.into()),
+    }
+    QUEUE_REQUESTS_PER_MESSAGE {
+        help: "Requests to SQS for each message, once the run is complete.",
+        label: "queue requests a message", unit: Unit::PerMessage, better: Better::Lower,
+        value: |view| per_message(view, |counted| counted.queue_requests.into()),
+    }
+    WRITE_UNITS_PER_MESSAGE {
+        help: "Write units of DynamoDB for each message, once the run is complete.",
+        label: "write units a message", unit: Unit::PerMessage, better: Better::Lower,
+        value: |view| per_message(view, |counted| counted.write_units),
+    }
+    DOLLARS {
+        help: "Cost of the run in US dollars.",
+        path: "cost.dollars", label: "dollars", unit: Unit::Dollars, better: Better::Lower,
+        value: |view| Bill::of(view).dollars,
+    }
+    DOLLARS_PER_MILLION {
+        help: "Cost in proportion for a million messages.",
+        path: "cost.dollars_per_million", label: "dollars a million messages", unit: Unit::Dollars, better: Better::Lower,
+        value: |view| Bill::of(view).dollars_per_million,
+    }
+}
+
+/// Delivery durations, as tables show them.
+pub static DELIVERY_TABLE: [&Figure; 5] =
+    [&AVERAGE, &DELIVERY_P50, &DELIVERY_P90, &DELIVERY_P99, &DELIVERY_MAX];
+
+/// Times from creation to outcome, as tables show them.
+pub static LATENCY_TABLE: [&Figure; 5] =
+    [&AVERAGE_LATENCY, &LATENCY_P50, &LATENCY_P90, &LATENCY_P99, &LATENCY_MAX];
+
+fn deliveries(view: &RunView) -> &DurationHistogram {
+    &view.reading.tally.delivery
+}
+
+fn latencies(view: &RunView) -> &DurationHistogram {
+    &view.reading.tally.latency
+}
+
+/// Sum over the run's senders; a sender without a heartbeat makes it a lower bound.
+fn of_senders(view: &RunView, figure: &Figure<SenderRecord>) -> LowerBound<f64> {
+    LowerBound::sum(view.run_senders().map(|sender| figure.value(sender)))
+}
+
+/// Usage divided by messages. While a run is active much of it belongs to messages without an outcome, and a damaged
+/// tally counts too few: then it is unknown.
+fn per_message(view: &RunView, usage: fn(&CountedUsage) -> LowerBound<f64>) -> LowerBound<f64> {
+    let sum = usage(&view.bill().counted);
+    let is_countable = view.reading.is_complete() && view.reading.damaged.is_empty();
+    let per_message = |amount| amount / view.reading.outcomes() as f64;
+    sum.with(sum.amount.filter(|_| is_countable).map(per_message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::reading;
+
+    #[test]
+    fn names_are_unique_on_every_surface() {
+        let unique = |names: Vec<&str>| {
+            let mut sorted: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+            let count = sorted.len();
+            sorted.sort_unstable();
+            sorted.dedup();
+            assert_eq!(sorted.len(), count, "{sorted:?}");
+        };
+        unique(FIGURES.iter().map(|figure| figure.path).collect());
+        unique(FIGURES.iter().map(|figure| figure.threshold).collect());
+        assert!(FIGURES.iter().all(|figure| !figure.help.is_empty() && !figure.label.is_empty()));
+    }
+
+    #[test]
+    fn without_an_outcome_nothing_is_made_up() {
+        let none = RunView::first(reading(1_000, 0));
+        for figure in [&AVERAGE, &DELIVERY_P99, &THROUGHPUT, &ETA, &FAILED_RATE, &OUTCOME_SECONDS] {
+            assert_eq!((figure.value(&none), figure.text(&none).as_str()), (None, "-"), "{}", figure.label);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Units of figures, and how a value of each is formatted.
+
+use schemars::{Schema, json_schema};
+use serde_json::Value;
+use stentor_cli::format;
+
+/// Text of an unknown value.
+pub const UNKNOWN: &str = "-";
+
+/// Unit of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A whole number, with thousands separators.
+    Count,
+    /// A number that identifies something, such as a seed.
+    Identifier,
+    /// A quantity with fractions.
+    Quantity,
+    /// Seconds to the millisecond.
+    Seconds,
+    /// Seconds as a person says them, such as `3 min 20 s`.
+    Duration,
+    /// Seconds since an event.
+    Age,
+    /// Messages a second.
+    Rate,
+    /// A fraction from 0 to 1, formatted in percent.
+    Fraction,
+    /// Units for each message.
+    PerMessage,
+    /// US dollars, in as many digits as matter.
+    Dollars,
+    /// US dollars to a millionth, so that the lines of a bill align.
+    BillDollars,
+    /// US dollars with all their digits.
+    Price,
+    /// 0 or 1.
+    Flag,
+    /// Words; only comparisons have them.
+    Text,
+}
+
+impl Unit {
+    /// All units.
+    pub const ALL: [Self; 14] = [
+        Self::Count,
+        Self::Identifier,
+        Self::Quantity,
+        Self::Seconds,
+        Self::Duration,
+        Self::Age,
+        Self::Rate,
+        Self::Fraction,
+        Self::PerMessage,
+        Self::Dollars,
+        Self::BillDollars,
+        Self::Price,
+        Self::Flag,
+        Self::Text,
+    ];
+
+    /// Name of the unit in pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Identifier => "identifier",
+            Self::Quantity => "quantity",
+            Self::Seconds => "seconds",
+            Self::Duration => "duration",
+            Self::Age => "age",
+            Self::Rate => "rate",
+            Self::Fraction => "fraction",
+            Self::PerMessage => "per_message",
+            Self::Dollars => "dollars",
+            Self::BillDollars => "bill_dollars",
+            Self::Price => "price",
+            Self::Flag => "flag",
+            Self::Text => "text",
+        }
+    }
+
+    /// A value as every surface shows it.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float-to-int cast saturates"
+    )]
+    pub fn format(self, value: f64) -> String {
+        match self {
+            Self::Count => format::thousands(value.round() as u64),
+            Self::Identifier | Self::Flag | Self::Text => value.to_string(),
+            Self::Quantity => format::quantity(value),
+            Self::Seconds => format::seconds(Some(value)),
+            Self::Duration => format::duration(value),
+            Self::Age => format!("{value:.0} s ago"),
+            Self::Rate => format!("{}/s", format::rate(value)),
+            Self::Fraction => format::percent(value),
+            Self::PerMessage => format!("{value:.3}"),
+            Self::Dollars => format::dollars(value),
+            Self::BillDollars => format!("${value:.6}"),
+            Self::Price => price(value),
+        }
+    }
+
+    /// Formats a value, or returns the text for an unknown one.
+    pub fn format_or(self, value: Option<f64>, unknown: &str) -> String {
+        value.map_or_else(|| unknown.to_owned(), |value| self.format(value))
+    }
+
+    /// A value beside the limit that it crossed: fractions as the user writes them.
+    pub fn format_exact(self, value: f64) -> String {
+        match self {
+            Self::Fraction => format!("{value:.4}"),
+            Self::Rate => format::rate(value),
+            _ => self.format(value),
+        }
+    }
+
+    /// A value for a narrow column whose heading names the unit.
+    pub fn format_compact(self, value: f64) -> String {
+        match self {
+            Self::Seconds if value >= 1_000.0 => format::rate(value),
+            Self::Seconds if value >= 100.0 => format!("{value:.1}"),
+            Self::Seconds => format!("{value:.3}"),
+            Self::Rate => format::rate(value),
+            _ => self.format(value),
+        }
+    }
+
+    /// A value of this unit in JSON; null where it is unknown.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float-to-int cast saturates"
+    )]
+    pub fn json(self, value: Option<f64>) -> Value {
+        match (self, value) {
+            (_, None) => Value::Null,
+            (Self::Flag, Some(value)) => (value > 0.0).into(),
+            (Self::Count, Some(value)) => (value as u64).into(),
+            (_, Some(value)) => value.into(),
+        }
+    }
+
+    /// The JSON schema of a value of this unit.
+    pub fn schema(self, help: &str) -> Schema {
+        match self {
+            Self::Flag => json_schema!({ "description": help, "type": "boolean" }),
+            Self::Count => json_schema!({ "description": help, "type": "integer", "minimum": 0 }),
+            Self::Fraction => {
+                json_schema!({ "description": help, "type": ["number", "null"], "minimum": 0, "maximum": 1 })
+            }
+            _ => json_schema!({ "description": help, "type": ["number", "null"], "minimum": 0 }),
+        }
+    }
+}
+
+/// All digits, and cents at least.
+fn price(dollars: f64) -> String {
+    let digits = dollars.to_string();
+    let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    if decimals < 2 { format!("${dollars:.2}") } else { format!("${digits}") }
+}
