@@ -124,7 +124,7 @@ fn result(report: &Report) -> Markup {
                 (card(html! { "Delivery, mean" }, figure("snapshot.average_seconds", now.average_seconds, Unit::Seconds), html! {
                     "p99 " (figure("snapshot.delivery_seconds.p99", now.delivery_seconds.p99, Unit::Seconds))
                 }))
-                (card(html! { "CreateRunResult to end, mean" }, figure("snapshot.average_latency_seconds", now.average_latency_seconds, Unit::Seconds), html! {
+                (card(html! { "Creation to end, mean" }, figure("snapshot.average_latency_seconds", now.average_latency_seconds, Unit::Seconds), html! {
                     "p99 " (figure("snapshot.latency_seconds.p99", now.latency_seconds.p99, Unit::Seconds))
                 }))
                 (card(html! { "First to last conclusion" }, figure("result.seconds", result.seconds, Unit::Span), html! {
@@ -218,7 +218,7 @@ fn progress(report: &Report) -> anyhow::Result<Markup> {
 fn times(report: &Report) -> anyhow::Result<Markup> {
     let kinds = [
         ("delivery", "Delivery", "how long a delivery took", &report.delivery),
-        ("latency", "CreateRunResult to end", "from a message’s creation to its end", &report.latency),
+        ("latency", "Creation to end", "from a message’s creation to its end", &report.latency),
     ];
     let mut charts = Vec::new();
     for (path, name, what, times) in kinds {

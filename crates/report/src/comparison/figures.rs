@@ -63,7 +63,7 @@ pub fn sections(runs: &[Report; 2]) -> Vec<Section> {
         section("Settings", settings(both)),
         section("Result", results(both)),
         section("Delivery", times(both, |run| &run.delivery)),
-        section("CreateRunResult to end", times(both, |run| &run.latency)),
+        section("Creation to end", times(both, |run| &run.latency)),
         section("Faults", faults(both)),
         section("Cost", costs(both)),
     ]

@@ -105,7 +105,7 @@ fn charts(comparison: &Comparison) -> anyhow::Result<Markup> {
     Ok(html! {
         (beside("progress", "Progress", "messages a second over time, sent below, failed above", runs.map(|run| progress(&run.progress, along)))?)
         (beside("delivery", "Delivery", "how many deliveries took how long", runs.map(|run| distribution(&run.delivery, deliveries)))?)
-        (beside("latency", "CreateRunResult to end", "how many messages took how long from creation to end", runs.map(|run| distribution(&run.latency, latencies)))?)
+        (beside("latency", "Creation to end", "how many messages took how long from creation to end", runs.map(|run| distribution(&run.latency, latencies)))?)
     })
 }
 

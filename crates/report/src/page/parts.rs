@@ -123,11 +123,11 @@ pub fn faults(report: &Report) -> Markup {
                 }))
                 (row("Dead letters", html! {
                     (figure("faults.dead_letters", faults.dead_letters, Unit::Count))
-                    span.more { "on the queue of the whole stack; " code.command { "producer requeue " (report.plan.run) } " brings them back" }
+                    span.more { "on the queue of the whole stack; " code.command { "producer requeue " (text("plan.run", &report.plan.run)) } " brings them back" }
                 }))
                 (row("Not enqueued", html! {
                     (figure("faults.not_enqueued", faults.not_enqueued, Unit::Count))
-                    span.more { "messages of the plan; " code.command { "producer resume " (report.plan.run) } " goes on with them" }
+                    span.more { "messages of the plan; " code.command { "producer resume " (text("plan.run", &report.plan.run)) } " goes on with them" }
                 }))
                 @if faults.idle_seconds.is_some() {
                     (row("Nothing for", html! {
@@ -147,7 +147,7 @@ pub fn faults(report: &Report) -> Markup {
                                     }
                                 }
                             }
-                            span.more { "The counts are too low; " code.command { "monitor repair --run " (report.plan.run) } " counts a finished run from the table." }
+                            span.more { "The counts are too low; " code.command { "monitor repair --run " (text("plan.run", &report.plan.run)) } " counts a finished run from the table." }
                         }
                     }
                 }
