@@ -87,8 +87,8 @@ fn a_former_flag_is_a_usage_error_that_names_its_subcommand_in_full() {
         (&built.monitor, "--once --report a.html", "--report a.html", "monitor report a.html"),
         (&built.monitor, "--report=a.html -q", "--report a.html", "monitor report a.html"),
         (&built.monitor, "--compare RUN RUN --json", "--compare RUN RUN", "monitor compare RUN RUN"),
-        (&built.monitor, "--run RUN --audit", "audit", "monitor audit"),
-        (&built.monitor, "--repair --local", "repair", "monitor repair"),
+        (&built.monitor, "--run RUN --audit", "--audit", "monitor audit"),
+        (&built.monitor, "--repair --local", "--repair", "monitor repair"),
     ] {
         let words = format!("error: '{flag}' is now a subcommand: {subcommand}").replace("RUN", RUN);
         let ended = Program::new(program, &line.replace("RUN", RUN)).run();

@@ -40,7 +40,7 @@ fn a_function_that_fails_and_is_mended_counts_each_message_once() {
     assert_counted_once(&stack, &before);
     stack.configure_function("nowhere-metrics");
     let run = concluded(&stack, 60);
-    wait_until("the function has failed", || stack.function_log().contains("the batch will come again"));
+    wait_until("the function has failed", || stack.function_log().contains("Lambda repeats the batch"));
     let snapshot = stack.snapshot(&run);
     assert_eq!((snapshot["sent"].as_u64(), snapshot["failed"].as_u64()), (Some(0), Some(0)), "{snapshot}");
     stack.configure_function(&format!("{}-metrics", stack.name()));

@@ -105,7 +105,7 @@ fn a_run_that_is_not_over_is_not_repaired_and_told_why() {
     assert_eq!([&table["pending"], &table["missing"], &table["unreadable"]], [8, 1, 1], "{json}");
     assert_eq!(part(&stack, &run, "final"), None);
     let unknown = stack.monitor("repair --run 01JDD0QYJ8000000000000000A").run().exits(1);
-    assert!(unknown.stderr.contains("there is no run 01JDD0QYJ8000000000000000A"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("no run 01JDD0QYJ8000000000000000A in this stack"), "{}", unknown.stderr);
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn an_outage_of_thirty_seconds_is_survived_without_a_restart() {
     monitor.kill();
     sender.signal("TERM");
     let sender = sender.finish().exits(143);
-    assert_eq!(sender.stderr.matches("trying for up to").count(), 1, "told once: {}", sender.stderr);
+    assert_eq!(sender.stderr.matches("retrying for up to").count(), 1, "told once: {}", sender.stderr);
 }
 
 #[test]

@@ -93,13 +93,13 @@ fn while_aws_is_away_the_last_data_stay_with_their_age() {
     view.shows("NO ANSWER");
     view.shows("pending 40");
     let text = view.text();
-    assert!(text.contains("s old") && !text.contains("trying for up to"), "{text}");
+    assert!(text.contains("s old") && !text.contains("retrying for up to"), "{text}");
     view.shows_no_more("NO ANSWER");
     view.shows("data now");
     view.press("q");
     let left = view.finish();
     assert_eq!(left.code, Some(0), "{}", left.text);
-    assert!(left.text.contains("trying for up to"), "what was said meanwhile comes out: {}", left.text);
+    assert!(left.text.contains("retrying for up to"), "what was said meanwhile comes out: {}", left.text);
 }
 
 #[test]
