@@ -220,7 +220,7 @@ impl<'a> Stage<'a> {
 
     /// A producer that died before it wrote its plan left nothing to resume; begun again, the run may be there.
     fn produce_on(&mut self) {
-        let nothing_begun = self.ended.last().is_some_and(|ended| ended.stderr.contains("there is no run"));
+        let nothing_begun = self.ended.last().is_some_and(|ended| ended.stderr.contains("no run "));
         let line = if nothing_begun { &self.begin } else { &self.resume };
         self.producers.push(self.way.producer(line).start());
     }

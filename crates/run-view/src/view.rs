@@ -22,6 +22,8 @@ pub struct RunView {
     pub messages_per_second: Option<f64>,
     /// All senders of the stack, sorted by name.
     pub senders: Vec<SenderRecord>,
+    /// Those that were alive when the reading was taken, whatever [`RunView::with_usage`] adds later.
+    pub alive: Vec<SenderRecord>,
     /// Messages a second over time.
     pub throughput: ThroughputChart,
     /// Distribution of delivery durations.
@@ -45,10 +47,12 @@ impl RunView {
         };
         let messages_per_second = earlier.record(&reading);
         let chart = ThroughputChart::new(&reading.tally, reading.at_ms, phase == RunPhase::Complete);
+        let senders = sender_records(&reading, earlier);
         Self {
             phase,
             messages_per_second,
-            senders: sender_records(&reading, earlier),
+            alive: senders.iter().filter(|sender| sender.is_alive()).cloned().collect(),
+            senders,
             throughput: chart,
             deliveries: Histogram::new(&reading.tally.delivery),
             prices: Prices::default(),
@@ -75,9 +79,9 @@ impl RunView {
         Bill::of(self)
     }
 
-    /// The senders that are alive.
+    /// The senders that were alive when the reading was taken.
     pub fn alive_senders(&self) -> impl Iterator<Item = &SenderRecord> {
-        self.senders.iter().filter(|sender| sender.is_alive())
+        self.alive.iter()
     }
 
     /// The senders that worked on this run.

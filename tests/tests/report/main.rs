@@ -160,7 +160,7 @@ fn a_path_that_cannot_be_written_is_told_before_anything_is_asked() {
     ] {
         let file = path(&folder, name);
         let refused = stack.at_port(proxy.port()).monitor(&format!("report {file}")).run().exits(1);
-        for words in [file.as_str(), why, "Give a file in a folder"] {
+        for words in [file.as_str(), why, "Give a file in an existing folder"] {
             assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
         }
     }
@@ -184,7 +184,7 @@ fn a_full_disk_leaves_the_old_report_whole_and_nothing_beside_it() {
         let file = path(&folder, name);
         fs::write(&file, "old").expect("there is room");
         let full = stack.monitor(&format!("report {file} --once")).with_files_of(1_000).run().exits(1);
-        assert!(full.stderr.contains(&file) && full.stderr.contains("has room"), "{}", full.stderr);
+        assert!(full.stderr.contains(&file) && full.stderr.contains("free space"), "{}", full.stderr);
         assert_eq!(read(&file), "old");
     }
     assert_eq!(names(folder.path()), ["old.html", "old.json"]);
