@@ -18,28 +18,22 @@ fn git(folder: &Path, arguments: &str) -> String {
     ended_well("git", &arguments, folder).unwrap_or_else(|| panic!("git {arguments:?} fails"))
 }
 
-/// A workspace with only the package that knows the version, and a program that prints it.
+/// Writes a workspace with a program that prints the version, made from the files that make it in stentor-cli.
 fn small_checkout(folder: &Path) {
-    let package = folder.join("crates/version");
+    let package = folder.join("crates/cli");
+    let write = |path: &str, text: &str| std::fs::write(folder.join(path), text).expect("the folder is ours");
     std::fs::create_dir_all(package.join("src")).expect("the folder is ours");
-    for file in ["Cargo.toml", "build.rs", "src/lib.rs"] {
-        std::fs::copy(checkout().join("crates/version").join(file), package.join(file)).expect("it is there");
+    for file in ["build.rs", "src/version.rs"] {
+        std::fs::copy(checkout().join("crates/cli").join(file), package.join(file)).expect("it is there");
     }
-    std::fs::write(
-        package.join("src/main.rs"),
-        "//! Prints it.\nfn main() { println!(\"{}\", stentor_cli::VERSION) }\n",
-    )
-    .expect("the folder is ours");
-    let root = std::fs::read_to_string(checkout().join("Cargo.toml")).expect("it is there");
-    let part = |title: &str| {
-        let part = root.split("\n[").find(|part| part.starts_with(title)).expect("the workspace has it");
-        format!("[{part}\n")
-    };
-    let workspace = "[workspace]\nresolver = \"3\"\nmembers = [\"crates/version\"]\n";
-    let parts = [workspace.to_owned(), part("workspace.package]"), part("workspace.lints.rust]")].concat();
-    std::fs::write(folder.join("Cargo.toml"), parts + "[workspace.lints.clippy]\n")
-        .expect("the folder is ours");
-    std::fs::write(folder.join(".gitignore"), "/target\n").expect("the folder is ours");
+    write("crates/cli/src/main.rs", "mod version;\nfn main() { println!(\"{}\", version::VERSION) }\n");
+    let number = env!("CARGO_PKG_VERSION");
+    write(
+        "crates/cli/Cargo.toml",
+        &format!("[package]\nname = \"stentor-cli\"\nversion = \"{number}\"\nedition = \"2024\"\n"),
+    );
+    write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"crates/cli\"]\n");
+    write(".gitignore", "/target\n");
 }
 
 fn shown(folder: &Path) -> String {
