@@ -72,13 +72,13 @@ impl Queue {
     }
 
     /// Sends up to [`BATCH`] messages. An entry that may have been sent before is marked as possibly repeated.
-    pub async fn send(&self, envelopes: Vec<QueueMessage>) -> Result<(), Error> {
+    pub async fn send(&self, messages: Vec<QueueMessage>) -> Result<(), Error> {
         const CALL: &str = "SendMessageBatch";
         let send = async |open: &[QueueMessage], repeated: PriorAttempt| {
-            let entries = (0..).zip(open).map(|(place, envelope): (usize, _)| {
+            let entries = (0..).zip(open).map(|(place, message): (usize, _)| {
                 let marked = QueueMessage {
-                    possibly_repeated: envelope.possibly_repeated || repeated.0,
-                    ..envelope.clone()
+                    possibly_repeated: message.possibly_repeated || repeated.0,
+                    ..message.clone()
                 };
                 SendMessageBatchRequestEntry::builder()
                     .id(place.to_string())
@@ -96,7 +96,7 @@ impl Queue {
                 &answer.failed,
             )
         };
-        self.session.call_batch(CALL, &self.name, envelopes, send).await.map(drop)
+        self.session.call_batch(CALL, &self.name, messages, send).await.map(drop)
     }
 
     /// Receives up to `max` (1 to [`BATCH`]) messages, waiting up to `wait` (whole seconds, at most 20) for the first.

@@ -39,7 +39,8 @@ fn former_flag(program: &str, words: &[OsString]) -> Option<String> {
         let (.., subcommand, names) =
             FORMER_FLAGS.iter().find(|(of, former, ..)| *of == program && *former == flag)?;
         let rest = words[at + 1..].iter().map(|word| &**word).take_while(|word| !word.starts_with('-'));
-        let values: Vec<&str> = value.into_iter().chain(rest).take(names.len()).collect();
+        let values: Vec<&str> =
+            value.into_iter().filter(|value| !value.is_empty()).chain(rest).take(names.len()).collect();
         let missing = names[values.len()..].iter().filter(|name| !name.starts_with('[')).copied();
         let given = [&[flag], &values[..]].concat().join(" ");
         let call: Vec<&str> = [program, subcommand].into_iter().chain(values).chain(missing).collect();
@@ -57,8 +58,16 @@ fn misplaced_flag(command: &Command, matches: &ArgMatches) -> Option<String> {
     let flag = command
         .get_arguments()
         .find(|arg| is_given(arg.get_id()) && (!arg.is_global_set() || is_hidden(arg.get_id())))?;
+    let is_taken = subcommand.get_arguments().any(|arg| arg.get_id() == flag.get_id() && !arg.is_hide_set());
     let flag = flag.get_long().unwrap_or_default();
-    Some(format!("the argument '--{flag}' cannot be used with the subcommand '{name}'"))
+    Some(if is_taken {
+        format!(
+            "the argument '--{flag}' belongs after the subcommand: {} {name} --{flag} ...",
+            command.get_name()
+        )
+    } else {
+        format!("the argument '--{flag}' cannot be used with the subcommand '{name}'")
+    })
 }
 
 /// Shortens clap's text to three lines: the error, a tip or the possible values, and where to read more.
@@ -101,6 +110,10 @@ mod tests {
         Runs {
             #[arg(long, hide = true)]
             run: Option<String>,
+        },
+        Send {
+            #[arg(short, long)]
+            messages: Option<u32>,
         },
     }
 
@@ -174,6 +187,13 @@ mod tests {
             assert_eq!(former_flag(program, &words), None);
         }
         assert!(refusal(&["--audit"]).starts_with("error: '--audit' is now a subcommand: monitor audit\n"));
+    }
+
+    #[test]
+    fn a_flag_before_the_subcommand_that_takes_it_is_refused_with_its_place() {
+        let refusal = refusal(&["-m", "1", "send"]);
+        let place = "the argument '--messages' belongs after the subcommand: monitor send --messages ...";
+        assert!(refusal.contains(place), "{refusal}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn hint(error: &Error) -> Option<String> {
              ./infra/setup.sh local --stack {stack}"
         ),
         Error::NoSuchRun { .. } => {
-            "The producer prints a run's ID when it starts; list the runs with: monitor runs".to_owned()
+            "The producer prints a run's ID when it starts; check --stack, and list its runs with: monitor runs".to_owned()
         }
         Error::Rejected { .. } | Error::RetriesExhausted { .. } | Error::InvalidData { .. } => return None,
     })

@@ -18,15 +18,15 @@ pub(crate) async fn count_table(plan: &Plan, messages: &MessagesTable) -> Result
         stream::iter(plan.chunks(KEYS))
             .map(async |indices| {
                 let ids: Vec<MessageId> = plan.ids(indices).collect();
-                messages.get_messages(&ids).await.map(|standings| (ids, standings))
+                messages.get_messages(&ids).await.map(|records| (ids, records))
             })
             .buffer_unordered(AT_ONCE)
     );
     let mut table_count = TableCount::default();
     while let Some(batch) = batches.next().await {
-        let (ids, standings) = batch?;
-        for (id, standing) in ids.into_iter().zip(standings) {
-            table_count.add(id, standing.as_ref());
+        let (ids, records) = batch?;
+        for (id, record) in ids.into_iter().zip(records) {
+            table_count.add(id, record.as_ref());
         }
     }
     Ok(table_count)

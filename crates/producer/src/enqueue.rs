@@ -34,7 +34,7 @@ pub(crate) struct Backends {
 
 /// The rest of a run, to be enqueued.
 #[derive(Debug)]
-pub(crate) struct EnqueueProgress<'a> {
+pub(crate) struct EnqueueJob<'a> {
     pub plan: &'a Plan,
     /// All indices below it are enqueued.
     pub from: u32,
@@ -49,7 +49,7 @@ pub(crate) struct EnqueueProgress<'a> {
 /// Enqueues the run until its end or a shutdown, and returns the number of messages that this call enqueued.
 /// `progress` gets the size of each finished batch.
 pub(crate) async fn enqueue_run(
-    work: &EnqueueProgress<'_>,
+    work: &EnqueueJob<'_>,
     backends: &Backends,
     shutdown: &Shutdown,
     progress: impl Fn(u32),
@@ -96,7 +96,7 @@ const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Stores a batch in the table, then sends it to the queue: the queue never has a message that the table lacks.
 async fn enqueue_batch(
-    work: &EnqueueProgress<'_>,
+    work: &EnqueueJob<'_>,
     backends: &Backends,
     batch: Range<u32>,
 ) -> Result<Range<u32>, Error> {
@@ -106,7 +106,7 @@ async fn enqueue_batch(
         messages.chunks(STATEMENTS).map(|some| backends.messages.insert_pending(some, created_at)),
     );
     let created = stored.await?.into_iter().flatten();
-    let envelopes: Vec<QueueMessage> = messages
+    let queue_messages: Vec<QueueMessage> = messages
         .into_iter()
         .zip(created)
         .map(|(message, created)| QueueMessage {
@@ -114,7 +114,7 @@ async fn enqueue_batch(
             possibly_repeated: work.possibly_repeated || created == InsertResult::AlreadyExists,
         })
         .collect();
-    try_join_all(envelopes.chunks(queue::BATCH).map(|some| backends.queue.send(some.to_vec()))).await?;
+    try_join_all(queue_messages.chunks(queue::BATCH).map(|some| backends.queue.send(some.to_vec()))).await?;
     Ok(batch)
 }
 

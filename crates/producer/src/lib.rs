@@ -18,7 +18,7 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 pub use args::Args;
 use args::{Command, SpeedArgs};
-use enqueue::{Backends, EnqueueProgress, enqueue_run};
+use enqueue::{Backends, EnqueueJob, enqueue_run};
 use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::{CreateRunResult, RunRecord};
 use stentor_aws::session::Destination;
@@ -112,7 +112,7 @@ impl Call<'_> {
             status(&format!("run {}: {total} messages, seed {}", plan.run(), plan.seed()));
         }
         let progress_line = ProgressLine::bar("enqueuing", plan.total(), record.enqueued, quiet);
-        let work = EnqueueProgress {
+        let work = EnqueueJob {
             plan,
             from: record.enqueued,
             possibly_repeated,

@@ -88,12 +88,12 @@ async fn requeue(
 
 async fn requeue_batch(plan: &Plan, backends: &Backends, indices: Range<u32>) -> Result<Requeued, Error> {
     let ids: Vec<MessageId> = plan.ids(indices).collect();
-    let standings = backends.messages.get_messages(&ids).await?;
-    let missing = standings.iter().filter(|standing| standing.is_none()).count();
+    let records = backends.messages.get_messages(&ids).await?;
+    let missing = records.iter().filter(|record| record.is_none()).count();
     let pending: Vec<QueueMessage> = ids
         .iter()
-        .zip(&standings)
-        .filter(|(_, standing)| standing.is_some_and(|standing| standing.status == Some(Status::Pending)))
+        .zip(&records)
+        .filter(|(_, record)| record.is_some_and(|record| record.status == Some(Status::Pending)))
         .map(|(id, _)| QueueMessage { message: plan.message(*id), possibly_repeated: true })
         .collect();
     // One request after another: the flag bounds the concurrency.

@@ -29,7 +29,7 @@ const USAGE_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Waits until the programs that still run have reported their usage, up to a timeout. Everything else in the view stays
-/// that of the run's end; where AWS does not answer, so does the usage.
+/// that of the run's end; where AWS does not answer, the usage read so far is used.
 pub async fn await_usage(reader: &RunReader, mut view: RunView, quiet: bool) -> RunView {
     let start = Instant::now();
     while !is_final(&view) && start.elapsed() < USAGE_TIMEOUT {

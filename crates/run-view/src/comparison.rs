@@ -125,7 +125,8 @@ impl Pair {
         let both = first.zip(second);
         Self {
             name: figure.in_comparison(),
-            kind: figure.unit,
+            // A duration as a person reads it would hide changes below a second.
+            kind: if figure.unit == Unit::Duration { Unit::Seconds } else { figure.unit },
             values: sums.map(|sum| PairValue::Number(sum.amount)),
             at_least: sums.map(|sum| sum.amount.is_some() && sum.at_least),
             difference: both.map(|(first, second)| second - first),
@@ -219,5 +220,16 @@ mod tests {
         assert_eq!((failed.change().as_str(), failed.is_better()), ("+100.0%", Some(false)));
         let rate = pair([&small, &large], "failed of concluded");
         assert_eq!((rate.change().as_str(), rate.is_better()), ("=", None));
+    }
+
+    #[test]
+    fn a_change_below_a_second_is_a_change() {
+        let (shorter, longer) =
+            (RunView::first(reading(1_000, 1_000)), RunView::first(reading(1_003, 1_003)));
+        let duration = pair([&shorter, &longer], "first to last conclusion");
+        assert_eq!(
+            (duration.texts(), duration.change()),
+            (["99.900 s".into(), "100.200 s".into()], "+0.3%".into())
+        );
     }
 }

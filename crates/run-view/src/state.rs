@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stentor_cli::hints::with_hint;
+
 use crate::reader::ReadResult;
 use crate::status::{RunPhase, RunStatus};
 use crate::view::RunView;
@@ -30,7 +32,7 @@ impl RunState {
                 let has_no_run = view.is_none();
                 *self = Self { view, read_at: now, answered_at: Some(now), has_no_run, error: None };
             }
-            Err(error) => self.error = Some(error.to_string().lines().collect::<Vec<_>>().join("; ")),
+            Err(error) => self.error = Some(with_hint(&error).lines().collect::<Vec<_>>().join("; ")),
         }
     }
 
@@ -122,6 +124,6 @@ mod tests {
         let mut state = RunState::default();
         state.update(Ok(None), at(1));
         state.update(Err(failure()), at(8));
-        assert_eq!(state.stale_reason(at(11), EVERY), Some(failure().to_string().replace('\n', "; ")));
+        assert_eq!(state.stale_reason(at(11), EVERY), Some(with_hint(&failure()).replace('\n', "; ")));
     }
 }

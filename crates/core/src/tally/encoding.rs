@@ -139,7 +139,7 @@ mod tests {
         tally
     }
 
-    /// The other attributes and the key of a tally item take less than 250 bytes (see `aws::metrics::tallies`); 100
+    /// The other attributes and the key of a tally item take less than 250 bytes (see the metrics table in stentor-aws); 100
     /// bytes are reserved for further content.
     const REST_OF_ITEM: usize = 250 + 100;
 

@@ -53,17 +53,29 @@ pub(crate) struct Model {
     pub overlay: Overlay,
     /// Whether the user selected the run, and so watches it until they quit.
     is_selected: bool,
+    /// AWS has answered at least once, whichever run was watched then.
+    has_answer: bool,
 }
 
 impl Model {
     pub(crate) fn new(target: Target, command: ReaderCommand) -> Self {
-        Self { target, command, state: RunState::default(), overlay: Overlay::None, is_selected: false }
+        Self {
+            target,
+            command,
+            state: RunState::default(),
+            overlay: Overlay::None,
+            is_selected: false,
+            has_answer: false,
+        }
     }
 
     /// Takes in an event at `now`, since the view began.
     pub(crate) fn update(&mut self, event: ReaderEvent, now: Duration) {
         match event {
-            ReaderEvent::Read(result) => self.state.update(result, now),
+            ReaderEvent::Read(result) => {
+                self.has_answer |= result.is_ok();
+                self.state.update(result, now);
+            }
             ReaderEvent::Runs(runs) => {
                 if let Overlay::Runs(list) = &mut self.overlay {
                     list.runs = Some(runs);
@@ -72,9 +84,9 @@ impl Model {
         }
     }
 
-    /// Whether AWS has ever answered.
+    /// Whether AWS has ever answered, for this or an earlier selected run.
     pub(crate) fn has_answer(&self) -> bool {
-        self.state.has_answer()
+        self.has_answer
     }
 
     pub(crate) fn view(&self) -> Option<&RunView> {
@@ -148,5 +160,28 @@ impl RunList {
             _ => {}
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stentor_run_view::fixtures::failure;
+
+    #[test]
+    fn an_error_after_another_run_was_selected_does_not_count_as_the_first_answer() {
+        let target = Target { stack: "stentor".into(), region: "us-east-1".into(), endpoint: "AWS".into() };
+        let command = ReaderCommand {
+            selection: RunSelection::Latest,
+            interval: Duration::from_secs(5),
+            paused: false,
+            lists: 0,
+        };
+        let mut model = Model::new(target, command);
+        assert!(!model.has_answer());
+        model.update(ReaderEvent::Read(Ok(None)), Duration::ZERO);
+        model.watch(RunSelection::EachLatest);
+        model.update(ReaderEvent::Read(Err(failure())), Duration::ZERO);
+        assert!(model.has_answer());
     }
 }

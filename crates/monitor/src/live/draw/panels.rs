@@ -11,7 +11,7 @@ use stentor_run_view::figures::{
     SENDER_THROUGHPUT, SENDERS_ALIVE, TOTAL,
 };
 use stentor_run_view::senders::SenderRecord;
-use stentor_run_view::unit::UNKNOWN;
+use stentor_run_view::unit::{UNKNOWN, Unit};
 use stentor_run_view::view::RunView;
 
 use super::{Frame, LEFT};
@@ -88,7 +88,7 @@ impl Frame<'_> {
         let widths = [Constraint::Fill(1)]
             .into_iter()
             .chain(SENDER_COLUMNS.iter().map(|(_, width)| Constraint::Length(width + extra)));
-        let labels = SENDER_COLUMNS.iter().map(|(figure, _)| right(figure.label.to_owned()));
+        let labels = SENDER_COLUMNS.iter().map(|(figure, _)| right(heading(figure)));
         let head = Row::new([Cell::from("sender")].into_iter().chain(labels)).style(FAINT);
         let rows = self.sender_rows(view, usize::from(inner.height.saturating_sub(1)));
         Table::new(rows, widths).header(head).render(inner, buf);
@@ -99,7 +99,8 @@ impl Frame<'_> {
         let senders: Vec<&SenderRecord> = view.alive_senders().collect();
         let shown = if senders.len() <= height { senders.len() } else { height.saturating_sub(1) };
         let row = |sender: &&SenderRecord| {
-            let figures = SENDER_COLUMNS.iter().map(|(figure, _)| right(figure.text(sender)));
+            let figures =
+                SENDER_COLUMNS.iter().map(|(figure, _)| right(column_text(figure, figure.value(sender))));
             Row::new([Cell::from(self.theme.text(&sender.name))].into_iter().chain(figures))
         };
         let mut rows: Vec<Row<'static>> = senders[..shown].iter().map(row).collect();
@@ -113,13 +114,40 @@ impl Frame<'_> {
 /// The senders without a row, in one.
 fn rest(senders: &[&SenderRecord]) -> Row<'static> {
     let sum = |figure: &Figure<SenderRecord>| {
-        figure.unit.format(senders.iter().filter_map(|sender| figure.value(sender)).sum())
+        column_text(figure, Some(senders.iter().filter_map(|sender| figure.value(sender)).sum()))
     };
     let figures = [&SENDER_THROUGHPUT, &SENDER_SENT, &SENDER_FAILED].map(|figure| right(sum(figure)));
     let name = Cell::from(format!("and {} more", format::thousands(senders.len() as u64)));
     Row::new([name].into_iter().chain(figures)).style(FAINT)
 }
 
+/// The heading of a column; that of a rate names its unit, which its cells leave out.
+fn heading(figure: &Figure<SenderRecord>) -> String {
+    if figure.unit == Unit::Rate { format!("{}/s", figure.label) } else { figure.label.to_owned() }
+}
+
+/// A value as a cell. A rate goes without its unit, or it would be cut from 10,000 a second on.
+fn column_text(figure: &Figure<SenderRecord>, value: Option<f64>) -> String {
+    match value {
+        Some(rate) if figure.unit == Unit::Rate => figure.unit.format_compact(rate),
+        value => figure.unit.format_or(value, UNKNOWN),
+    }
+}
+
 fn right(text: String) -> Cell<'static> {
     Cell::from(Line::from(text).right_aligned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_of_millions_fits_its_column() {
+        assert_eq!(heading(&SENDER_THROUGHPUT), "rate/s");
+        let (figure, width) = SENDER_COLUMNS[0];
+        for rate in [27_000.0, 999_999.0] {
+            assert!(column_text(figure, Some(rate)).len() <= usize::from(width));
+        }
+    }
 }
