@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Make the README's pictures anew, in this folder: the live view, the web page and the report of a real run.
+# Make the pictures of the README and the guide, in this folder: the live view, the web page and the report of a real run.
 #
 #   docs/pictures.sh
 #
-# Needs what the tests need (see the README), Chromium and Node.js among it, and takes a minute once all is built.
+# Needs what the tests need (see the README), including Chromium and Node.js, and takes a minute once all is built.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
