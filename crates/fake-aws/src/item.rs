@@ -26,7 +26,7 @@ pub enum AttributeValue<'a> {
 }
 
 impl AttributeValue<'_> {
-    /// Its share of the item's size, bytes (Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats", which
+    /// Returns its contribution to the item's size, bytes (Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats", which
     /// gives an estimate for numbers).
     fn size(&self) -> usize {
         /// Overhead of a list or map, and of each of its elements.
