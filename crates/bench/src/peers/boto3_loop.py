@@ -3,8 +3,8 @@
     boto3_loop.py produce --endpoint URL --stack NAME --messages N --length L
     boto3_loop.py send --endpoint URL --stack NAME
 
-One client each for SQS and DynamoDB, with boto3's defaults. Prints one line of JSON. The time is measured from the first
-request to the last response that concerns a message. The request for the queue's URL is not counted.
+One client each for SQS and DynamoDB, with boto3's defaults. Prints one line of JSON. The time is measured from the
+first request to the last response that concerns a message. The request for the queue's URL is not counted.
 """
 
 from __future__ import annotations
