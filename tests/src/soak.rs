@@ -218,7 +218,7 @@ impl<'a> Rehearsal<'a> {
         self.check_exit(program).map(drop)
     }
 
-    /// Starts a producer. If the last one was killed before it wrote its plan, this one starts the run anew.
+    /// Starts a producer. If the last one was killed before it wrote its plan, this one starts the run again.
     fn restart_producer(&mut self) {
         let has_no_plan = self.ended.last().is_some_and(|ended| ended.stderr.contains("no run "));
         let line = if has_no_plan { &self.begin } else { &self.resume };
@@ -253,7 +253,7 @@ impl<'a> Rehearsal<'a> {
         while !self.producer_done || !self.producers.is_empty() {
             self.restart_ended()?;
             if Instant::now() > deadline {
-                return Err("the producer does not come to its end".to_owned());
+                return Err("the producer does not finish".to_owned());
             }
             std::thread::sleep(TICK);
         }

@@ -35,7 +35,7 @@ fn offered(folder: &TempDir, line: &str) -> Vec<String> {
     let program = line.split(' ').next().unwrap_or_default();
     let script = r#"
         source "$1"
-        compopt() { :; } # bash takes it only while somebody presses Tab
+        compopt() { :; } # bash allows it only during a completion
         read -ra COMP_WORDS <<<"$2"
         [[ $2 != *' ' ]] || COMP_WORDS+=('')
         COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
