@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stentor's one door to infrastructure: AWS, the local emulator, the demo, and the user's shell. See --help.
+# Stentor's infrastructure: AWS, the local emulator, the demo, and the user's shell. See --help.
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -22,7 +22,7 @@ Usage: infra/setup.sh COMMAND [OPTIONS]
 
 On this machine (needs Rust, Python 3.10 or newer, and a C compiler):
   demo [--backend B] [PRODUCER ARGUMENTS]
-                              A whole run, start to end, on an emulator of its own: build, deploy,
+                              Run a complete rehearsal on a separate emulator: build, deploy,
                               produce [-m 1000 -l 100], deliver with four senders, watch, audit,
                               stop everything. For example: demo -m 5000
   local [--backend B] [--port P] [--stack NAME]
@@ -57,7 +57,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 and 143 after SIGINT and SIGTERM.
 USAGE
 }
 
-# What the options of a command set; each command takes some of them.
+# Variables that the options set; each command accepts some of the options.
 stack=stentor
 port=${STENTOR_PORT:-4566}
 backend=${STENTOR_BACKEND:-ministack}
@@ -68,7 +68,7 @@ all=
 force=
 overrides=()
 
-# Read the options of a command; those it takes stand first: parse '--stack --region' "$@"
+# Parse the options of a command; the first argument lists the accepted ones: parse '--stack --region' "$@"
 parse() {
     local known=" $1 "
     shift

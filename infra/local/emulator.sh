@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install (once) what an emulator of AWS needs, and become that emulator. See --help.
+# Install the dependencies of an AWS emulator (once), and exec the emulator. See --help.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -14,14 +14,14 @@ Usage: infra/local/emulator.sh [--backend BACKEND] [--no-docker] [--prepare | --
   --no-docker        localstack as processes even where a Docker engine answers.
   --prepare          Only install, and print where functions run: in a process or in a container.
 
-What else it takes, and what it prints, stands in infra/local/emulator/__main__.py.
+See infra/local/emulator/__main__.py for the other options and the output.
 USAGE
 }
 
-# The last release that runs without an account; later images end at once without a token.
+# The last release that runs without an account; later images exit at once without a token.
 image=localstack/localstack:4.14.0
 
-# Amazon's licence forbids passing DynamoDB Local on; this package of theirs brings it.
+# Amazon's licence forbids redistributing DynamoDB Local; this package of Amazon contains it.
 dynamodb_local_package=amplify-dynamodb-simulator@2.9.30
 dynamodb_local_sha256=3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9
 dynamodb_local=$root/.local/dynamodb-local-${dynamodb_local_sha256:0:16}
@@ -84,7 +84,7 @@ fetch_dynamodb_local() {
     : >"$dynamodb_local/complete"
 }
 
-# Set $functions_in and the words of the $emulator command.
+# Set $functions_in and the $emulator command.
 prepare() {
     local venv
     functions_in=process

@@ -4,9 +4,9 @@
 #
 #   infra/local/install.sh [REQUIREMENTS [PYTHON]]      [infra/local/requirements.txt, 3.10 or newer]
 #
-# PYTHON is a version like 3.13, for requirements that were pinned for just that one.
-# Safe to run at once from several processes, and after an interrupted run: an environment counts
-# only when its mark, written last, is there. Another set of pins makes another environment.
+# PYTHON is a version like 3.13, for requirements that are pinned for only that version.
+# Safe to run concurrently from several processes, and after an interrupted run: an environment is used
+# only if its marker file, written last, exists. Each set of pins has a separate environment.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -17,10 +17,10 @@ fail() {
     exit 1
 }
 
-# The first Python that really runs and is the right one: a shim may be on PATH and fail.
+# Print the first Python of the right version that runs: a shim on PATH may fail.
 find_python() { # [VERSION]
-    local name path wanted='>= (3, 10)' told='3.10 or newer' package=python3
-    [[ -z ${1:-} ]] || wanted="[:2] == (${1/./, })" told=$1 package=python$1
+    local name path wanted='>= (3, 10)' label='3.10 or newer' package=python3
+    [[ -z ${1:-} ]] || wanted="[:2] == (${1/./, })" label=$1 package=python$1
     for name in python3 python3.13 python3.12 python3.11 python3.10 python3.14 python \
         "${PYENV_ROOT:-$HOME/.pyenv}/versions/${1:-3}".*/bin/python; do
         path=$(command -v "$name") || continue
@@ -29,7 +29,7 @@ find_python() { # [VERSION]
             return
         fi
     done
-    fail "Python $told is missing: install it (Debian, Ubuntu: apt-get install $package $package-venv) and run this again"
+    fail "Python $label is missing: install it (Debian, Ubuntu: apt-get install $package $package-venv) and run this again"
 }
 
 is_complete() { # ENVIRONMENT
@@ -64,7 +64,7 @@ main() {
         mkdir -p -- "$root/.local"
         exec 9>"$root/.local/venv-$hash.lock"
         flock -n 9 || { printf 'waiting for another installation ...\n' >&2 && flock 9; }
-        if ! is_complete "$environment"; then # whoever held the lock may have done it
+        if ! is_complete "$environment"; then # another process may have installed it meanwhile
             install_into "$environment" "$requirements" "$root/.local/venv-$hash.log" "${2:-}" 9>&-
         fi
     fi

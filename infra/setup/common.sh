@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
-# What every command needs: words to the user, prerequisites, folders, and leaving nothing behind.
+# Shared by all commands: messages, prerequisites, folders and cleanup.
 
-# Where everything goes that is made here and not built by cargo.
+# The folder for all files except cargo's.
 state=$root/.local
 
 # Progress goes to stderr; stdout is for results.
@@ -28,24 +28,24 @@ need_build_tools() {
     need flock 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
 }
 
-# Install what the local deployment needs (once) and set $venv to its folder.
+# Install the packages for local deployments (once), and set $venv to their folder.
 install_tools() {
     [[ -z ${venv:-} ]] || return 0
     venv=$("$root/infra/local/install.sh") || exit 1
 }
 
-# A folder of this run, gone when it ends.
+# Create a temporary folder, which is removed at the exit.
 make_work_folder() {
     [[ -z ${work:-} ]] || return 0
     mkdir -p -- "$state"
-    # A killed run cannot tidy up after itself; a later one does.
+    # Remove the folders of killed runs.
     find "$state" -maxdepth 1 -name 'work.*' -mtime +0 -exec rm -rf -- {} +
     work=$(mktemp -d "$state/work.XXXXXX")
 }
 
-# --- Ending -----------------------------------------------------------------------------------
-# Whatever ends this script - success, a failure, Ctrl-C, SIGTERM - passes through `leave`, which
-# undoes what was put down with `at_end`, newest first.
+# --- Exit -------------------------------------------------------------------------------------
+# Every exit of this script - success, failure, Ctrl-C, SIGTERM - runs `leave`, which calls the functions
+# registered with `at_end`, newest first.
 
 cleanups=()
 child= # process group that `run` waits for
@@ -68,16 +68,16 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
-# Start a command as a process group of its own, so that a Ctrl-C in the terminal reaches only this
-# script, which then ends the group in good order. Its id is in $group afterwards.
+# Start a command as a new process group, so that a Ctrl-C in the terminal reaches only this script, which
+# then ends the group. Its ID is in $group afterwards.
 start_group() { # COMMAND...
     set -m
-    "$@" </dev/null 8>&- & # 8 is the demo's hold on its emulator
+    "$@" </dev/null 8>&- & # 8 is the pipe to the demo's emulator
     group=$!
     set +m
 }
 
-# Run a command and wait for it; unlike a plain call this can be interrupted at once.
+# Run a command and wait for it; unlike a plain call this can be interrupted immediately.
 run() { # COMMAND...
     local status=0
     start_group "$@"

@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
-# The demo: one whole run on an emulator of its own, from nothing to the audit.
+# The demo: a complete rehearsal on a separate emulator, from deployment to audit.
 
 demo_senders=4
 demo_sender_flags=(-w 0.05 -f 0.1 -c 8)
-# DynamoDB is slow in LocalStack: fewer take as long there as the others in MiniStack.
+# DynamoDB is slow in LocalStack, so there are fewer messages for about the same duration.
 demo_messages_ministack=1000
 demo_messages_localstack=200
 senders=() # process groups
@@ -38,8 +38,8 @@ demo() { # [--backend BACKEND] PRODUCER ARGUMENTS...
     program monitor audit
 }
 
-# An emulator on a free port that lives by a pipe only this script holds open: however the script
-# ends, be it by kill -9, the emulator and its functions end too.
+# Start an emulator on a free port that exits when a pipe from this script is closed. So the emulator and its
+# functions end with the script, even after SIGKILL.
 start_demo_emulator() {
     port=0
     say "starting $backend ..."
@@ -60,14 +60,14 @@ end_demo_emulator() {
     drop_logs
 }
 
-# The programs find the emulator by these two, and nothing else of the user's settings.
+# The programs get only these two variables for the emulator, and none of the user's settings.
 use_demo_programs() {
     local name
     for name in "${!STENTOR_@}"; do unset "$name"; done
     export STENTOR_LOCAL=1 STENTOR_PORT=$port
 }
 
-# Run one of the programs; where it fails the demo ends with its exit status.
+# Run one of the programs; if it fails, the demo exits with its status.
 program() { # NAME ARGUMENTS...
     local name=$1 status=0
     shift
@@ -76,8 +76,8 @@ program() { # NAME ARGUMENTS...
     ((status == 0)) || stop_demo "$name $*" "$status"
 }
 
-# Become one of the programs. Where the system can arrange it, it is killed where this script is:
-# its emulator is gone then, so there is nothing to give back.
+# Exec one of the programs. If the system supports it, the program is killed with this script: the emulator
+# is gone then, so there are no messages to release.
 program_of_demo() { # NAME ARGUMENTS...
     local program=$target/release/$1
     shift
@@ -104,7 +104,7 @@ sender_to_log() { # NUMBER
     program_of_demo sender "${demo_sender_flags[@]}" >"$state/$port/sender-$1.log" 2>&1
 }
 
-# They give back what they hold, and write a summary to their logs.
+# They release their messages, and write a summary to their logs.
 end_senders() {
     local sender
     for sender in ${senders[@]+"${senders[@]}"}; do kill -TERM -- "-$sender" 2>/dev/null || true; done
@@ -112,7 +112,7 @@ end_senders() {
     senders=()
 }
 
-# Show the run until it is complete, as long as there is a sender to complete it.
+# Show the run until it is complete, as long as a sender is running.
 watch() {
     local status=0
     say 'monitor -t 1'
@@ -133,7 +133,7 @@ any_sender_alive() {
     return 1
 }
 
-# Senders end by themselves once a run is complete. Where all have, and one badly, it never will be.
+# Senders exit once a run is complete. If all have exited and one failed, the run cannot complete.
 sender_failed() {
     local number status
     for ((number = 1; number <= ${#senders[@]}; number++)); do

@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
 # The local emulator: start it, find it, stop it.
 #
-# An emulator holds the lock on .local/PORT/pid as long as it lives, so a process id found there is
-# never that of a stranger; its backend stands beside it. Those that `demo` and the tests start live by their stdin instead, and
-# leave the file empty.
+# An emulator holds the lock on .local/PORT/pid while it runs, so the process ID in that file is valid. The
+# file also contains the backend. It is empty for the emulators of `demo` and the tests, which exit when
+# their stdin is closed.
 
-# Everything that follows talks to the emulator on $port, whatever the user's AWS settings are.
+# Use the emulator on $port from now on, independently of the user's AWS settings.
 use_emulator() {
     local name
     for name in "${!AWS_@}"; do unset "$name"; done
@@ -22,7 +22,7 @@ emulator_on() { # PORT
     [[ -s $file ]] && ! flock --shared -n "$file" true && cat -- "$file" 2>/dev/null
 }
 
-# Install what the backend needs, and build what runs in it and against it.
+# Install the backend's dependencies, and build the function and the programs.
 prepare_emulator() {
     functions_in=$("$root/infra/local/emulator.sh" --backend "$backend" --prepare) || exit 1
     build_here producer sender monitor
@@ -33,7 +33,7 @@ prepare_emulator() {
     fi
 }
 
-# Wait for the emulator's ready line in $work/ready, and set $port by it.
+# Wait for the emulator's ready line in $work/ready, and set $port from it.
 wait_until_ready() { # PROCESS
     local deadline=$((SECONDS + 60)) line=
     until line=$(grep -m 1 '^ready on ' "$work/ready" 2>/dev/null); do
@@ -42,7 +42,7 @@ wait_until_ready() { # PROCESS
         sleep 0.02
     done
     port=${line##*:}
-    # From here on its log is found by its port.
+    # From here on the log is named after the port.
     mv -- "$work/log" "$state/$port/log"
 }
 
@@ -52,14 +52,14 @@ last_line() { # LOG
     printf '%s\n' "${line:-its log is empty}"
 }
 
-# The end of a log, where it explains a failed start.
+# Print the end of a log, which explains a failed start.
 last_lines() { # LOG
     local lines
     lines=$(grep -v '^[[:space:]]*$' "$1" 2>/dev/null | tail -n 5)
     printf '%s\n' "${lines:-its log is empty}"
 }
 
-# Start an emulator that outlives this script; a failure from here on until `keep_emulator` ends it.
+# Start an emulator that outlives this script; a failure before `keep_emulator` ends it.
 start_emulator() {
     say "starting $backend ..."
     setsid "$root/infra/local/emulator.sh" --backend "$backend" --port "$port" \
@@ -76,7 +76,7 @@ end_started_emulator() {
     }
 }
 
-# Remove the logs of an emulator that has ended, unless they explain a failure. For `leave`.
+# Remove the logs of an emulator that has exited, unless they explain a failure. Called by `leave`.
 drop_logs() {
     [[ -e $state/$port/log ]] || return 0
     case $status in
@@ -87,7 +87,7 @@ drop_logs() {
 
 keep_emulator() { started=; }
 
-# End an emulator that is not this script's child, and the functions it has started.
+# End an emulator that is not a child of this script, and its functions.
 end_emulator() { # PROCESS PORT
     local deadline=$((SECONDS + 20)) # a container takes up to 10 s
     kill -TERM "$1" 2>/dev/null || true
@@ -143,10 +143,10 @@ At the end:
 NEXT
 }
 
-# A path as a user would type it.
+# Print a path relative to the current folder if it is below it.
 short() { printf '%s\n' "${1#"$PWD"/}"; } # PATH
 
-# Ports of the emulators that run in the background.
+# Print the ports of the emulators that run in the background.
 running_ports() {
     local file number
     for file in "$state"/[0-9]*/pid; do

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
-# Building: the programs, the function, and the zip that the function is deployed as.
+# Builds the programs, the function, and the function's zip file.
 
-# Set $target to cargo's target folder, wherever its settings put it.
+# Set $target to cargo's target folder.
 find_target() {
     [[ -z ${target:-} ]] || return 0
     [[ ${CARGO_TARGET_DIR:-/} == /* ]] || CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR
@@ -9,7 +9,7 @@ find_target() {
     [[ -n $target ]] || fail 'cargo metadata does not say where the target folder is: see its message above'
 }
 
-# The release folder as a user would type it: short where the current folder allows.
+# Print the release folder, relative to the current folder if it is below it.
 release_folder() {
     find_target
     local folder=$target/release
@@ -26,7 +26,7 @@ build_here() {
         fail "cargo could not build $*: see its message above"
 }
 
-# Build the function for this machine, where an emulator runs it as a process, and set $bootstrap.
+# Build the function for this machine, for an emulator that runs it as a process, and set $bootstrap.
 build_function_here() {
     find_target
     say 'building stentor-aggregator (profile function) ...'
@@ -35,8 +35,8 @@ build_function_here() {
     bootstrap=$target/function/bootstrap
 }
 
-# Build the function for Lambda's own system, on AWS or in a container, and set $bootstrap. Cross-compiled
-# by cargo-lambda: this machine's C library may be newer than Lambda's.
+# Build the function for Lambda's system, on AWS or in a container, and set $bootstrap. cargo-lambda
+# cross-compiles it, since this machine's C library may be newer than Lambda's.
 build_for_lambda() { # ARCHITECTURE
     find_target
     local tools
@@ -68,10 +68,10 @@ architecture_here() {
     esac
 }
 
-# Pack a bootstrap as the function's zip, always the same bytes for the same program, and print its
-# SHA-256: the zip's key, so that an update takes new code and only new code.
+# Pack a bootstrap as the function's zip, with the same bytes for the same program, and print its SHA-256.
+# It is the zip's key in S3, so that an update deploys exactly the changed code.
 pack() { # BOOTSTRAP ZIP
-    trap '' INT # it takes a moment, and Python would end with a traceback
+    trap '' INT # packing is short, and Python would print a traceback
     "$venv/bin/python" - "$1" "$2" <<'PYTHON'
 import hashlib, pathlib, sys, zipfile
 

@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
-# Installing the programs for a user's shell, and taking them away again.
+# Installs the programs for a user's shell, and removes them.
 #
-# A list below the prefix says what is Stentor's own there: `file SHA256 PATH` for each file as it was put there, and
-# `folder PATH` for each folder that was made for them, paths below the prefix. A file that is not as in the list is
-# somebody else's, whatever its name.
+# A list below the prefix records the installed files: `file SHA256 PATH` for each file, and `folder PATH` for each
+# created folder, with paths relative to the prefix. A file that differs from the list belongs to the user,
+# whatever its name.
 
 list=share/stentor/installed
 
-# What the name of a file ends in until all of it is there.
+# Suffix of a file until it is completely written.
 half=.stentor-new
 
 install_programs() {
@@ -19,7 +19,7 @@ install_programs() {
     stage_files
     mapfile -t files < <(cd -- "$staged" && find . -type f -printf '%P\n' | sort)
     refuse_foreign "${files[@]}"
-    # Until all is there, both what was and what will be are Stentor's: an interrupted installation goes on later.
+    # Until the installation is complete, the list has both old and new files, so that it can be repeated.
     note_files "${files[@]}"
     place_files "${files[@]}"
     forget_old_files "${files[@]}"
@@ -37,20 +37,20 @@ uninstall_programs() {
     remove_own_files
     remove_own_folders
     ((${#kept[@]} == 0)) || say "left alone, since they changed after they were installed: ${kept[*]}"
-    say "took Stentor's programs, completions and man pages out of $prefix"
+    say "removed Stentor's programs, completions and man pages from $prefix"
 }
 
 # Set $prefix to an absolute path.
 find_prefix() {
     if [[ -z $prefix ]]; then
-        [[ -n ${HOME:-} ]] || fail 'HOME is not set: say where to with --prefix'
+        [[ -n ${HOME:-} ]] || fail 'HOME is not set: set the folder with --prefix'
         prefix=$HOME/.local
     fi
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
     [[ $prefix == / ]] || prefix=${prefix%/}
 }
 
-# Set $staged to a folder with all files as they are to lie below the prefix.
+# Set $staged to a folder with all files in the layout of the prefix.
 stage_files() {
     local program
     staged=$work/staged
@@ -59,19 +59,19 @@ stage_files() {
     for program in producer sender monitor; do cp -- "$target/release/$program" "$staged/bin/$program"; done
 }
 
-# --- What is there ----------------------------------------------------------------------------
+# --- Existing files ---------------------------------------------------------------------------
 
 hash_of() { sha256sum <"$1" | cut -d ' ' -f 1; } # FILE
 
 exists() { [[ -e $1 || -L $1 ]]; } # PATH
 
-# Whether a file below the prefix is as it was put there.
+# Whether a file below the prefix is unchanged since its installation.
 is_own() { # PATH
     [[ -f $prefix/$1 && ! -L $prefix/$1 && -f $prefix/$list ]] &&
         grep -qxF -- "file $(hash_of "$prefix/$1") $1" "$prefix/$list"
 }
 
-# Fail where a file would be overwritten that is not Stentor's, before anything is changed.
+# Fail before any change if a file would be overwritten that is not Stentor's.
 refuse_foreign() { # PATHS...
     local path foreign=()
     for path; do
@@ -82,9 +82,9 @@ refuse_foreign() { # PATHS...
         fail "not Stentor's own, and left as they are, in $prefix: ${foreign[*]} (--force overwrites them, --prefix goes elsewhere)"
 }
 
-# --- Putting them there -------------------------------------------------------------------------
+# --- Install --------------------------------------------------------------------------------------
 
-# Add files, and the folders that they need and that are not there, to the list.
+# Add files and their missing folders to the list.
 note_files() { # PATHS...
     local path folder
     make_folder "$prefix/$(dirname -- "$list")"
@@ -94,7 +94,7 @@ note_files() { # PATHS...
     done
 }
 
-# Make a folder and those above it, each noted in the list.
+# Create a folder and its missing parents, and add each to the list.
 make_folder() { # FOLDER
     local folder=$1 made=()
     while [[ ! -d $folder ]]; do
@@ -104,7 +104,7 @@ make_folder() { # FOLDER
     ((${#made[@]})) || return 0
     mkdir -p -- "$1" || fail "$1 cannot be made: choose another --prefix"
     for folder in "${made[@]}"; do
-        # The prefix itself is `.`; what lies above it is no business of an uninstallation.
+        # The prefix itself is `.`; an uninstallation does not remove folders above it.
         case $folder in
             "$prefix") printf 'folder .\n' ;;
             "$prefix"/*) printf 'folder %s\n' "${folder#"$prefix"/}" ;;
@@ -112,7 +112,7 @@ make_folder() { # FOLDER
     done >>"$prefix/$list"
 }
 
-# Each file is there as a whole or not at all, and a program that runs goes on running.
+# Each file is replaced atomically, and a running program continues.
 place_files() { # PATHS...
     local path mode
     for path; do
@@ -124,7 +124,7 @@ place_files() { # PATHS...
     done
 }
 
-# Remove what an earlier installation put there and this one does not have, and leave it out of the list.
+# Remove the files of an earlier installation that this one does not have, also from the list.
 forget_old_files() { # PATHS...
     local path kind hash
     while read -r kind hash path; do
@@ -138,7 +138,7 @@ forget_old_files() { # PATHS...
     mv -f -- "$work/list" "$prefix/$list"
 }
 
-# --- Taking them away ---------------------------------------------------------------------------
+# --- Uninstall ------------------------------------------------------------------------------------
 
 remove_own_files() {
     local path kind hash
@@ -153,7 +153,7 @@ remove_own_files() {
     done <"$prefix/$list"
 }
 
-# The folders that were made for the files go, deepest first, where nothing else has come into them.
+# Remove the created folders, deepest first, unless they contain other files.
 remove_own_folders() {
     local folders=() folder
     mapfile -t folders < <(sed -n 's/^folder //p' "$prefix/$list" | sort -ur)
@@ -164,7 +164,7 @@ remove_own_folders() {
     [[ " ${folders[*]} " != *' . '* ]] || rmdir -- "$prefix" 2>/dev/null || true
 }
 
-# --- What is left to the user -------------------------------------------------------------------
+# --- Hints for the user ---------------------------------------------------------------------------
 
 tell_of_shell() {
     local name found data=${XDG_DATA_HOME:-${HOME:-}/.local/share}:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}
@@ -191,8 +191,7 @@ is_among() { [[ :$2: == *":$1:"* || :$2: == *":$1/:"* ]]; } # FOLDER LIST
 
 quoted() { printf '%q' "$1"; } # TEXT
 
-# Whether zsh finds completions below the prefix, as far as can be told without running the user's interactive settings,
-# or nobody uses it here.
+# Whether zsh is unused, or finds completions below the prefix. The user's interactive settings are not run.
 zsh_looks_there() {
     local folder=$prefix/share/zsh/site-functions settings=${ZDOTDIR:-${HOME:-}}/.zshrc
     command -v zsh >/dev/null || return 0

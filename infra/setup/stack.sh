@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
-# The stack on AWS or on an emulator: create, update, delete, by CloudFormation.
+# Creates, updates and deletes the stack on AWS or an emulator with CloudFormation.
 
 template=$root/infra/template.yaml
 parameters_set_here=(CodeBucket CodeKey Architecture SingleShard)
@@ -10,23 +10,23 @@ cloud() {
     "$aws" ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} --cli-connect-timeout 5 "$@"
 }
 
-# The same, where a failure ends the script: must WHAT COMMAND... says what failed, and why.
+# The same, but a failure ends the script with an error: must WHAT COMMAND...
 must() {
     local what=$1
     shift
     cloud "$@" 2>"$work/error" || fail "$what failed: $(reason)"
 }
 
-# The last message of the AWS command line, in one line.
+# Print the last message of the AWS CLI, in one line.
 reason() {
     local text
     text=$(grep -v '^[[:space:]]*$' "$work/error" | tail -n 1 || true)
     printf '%s\n' "${text:-it gave no reason}"
 }
 
-# --- Who and where ------------------------------------------------------------------------------
+# --- Account and region -------------------------------------------------------------------------
 
-# Set $aws: the user's own command line knows all their ways to sign in; an emulator gets the pinned one.
+# Set $aws: the user's AWS CLI, with their ways to sign in; or the pinned one for an emulator.
 find_aws() {
     export AWS_PAGER=''
     if [[ -z ${AWS_ENDPOINT_URL:-} ]] && aws --version >/dev/null 2>&1; then
@@ -44,14 +44,14 @@ choose_region() {
     export AWS_REGION=$region AWS_DEFAULT_REGION=$region
 }
 
-# Set $account, which also shows that there are credentials and that somebody answers.
+# Set $account. This also checks the credentials and the endpoint.
 find_account() {
     account=$(AWS_MAX_ATTEMPTS=2 cloud sts get-caller-identity --query Account --output text 2>"$work/error") && return
     if grep -qi 'credential' "$work/error"; then
         fail "no AWS credentials: $(reason)
 Sign in (aws configure, aws sso login, or AWS_PROFILE), then run this again."
     fi
-    fail "${AWS_ENDPOINT_URL:-AWS in $region} does not say whose account this is: $(reason)
+    fail "${AWS_ENDPOINT_URL:-AWS in $region} did not return the account: $(reason)
 Check AWS_ENDPOINT_URL, the region, the credentials and the network."
 }
 
@@ -83,7 +83,7 @@ deploy() {
     say_how_to_use_it
 }
 
-# Bring code and stack up to date: deploy_stack BOOTSTRAP ARCHITECTURE SINGLE-SHARD
+# Update the code and the stack: deploy_stack BOOTSTRAP ARCHITECTURE SINGLE-SHARD
 deploy_stack() {
     local hash
     hash=$(pack "$1" "$work/aggregator.zip") || fail "$1 could not be packed: see the message above"
@@ -109,7 +109,7 @@ upload() { # KEY
         must "uploading the function to $bucket" s3api put-object --bucket "$bucket" --key "$1" --body "$work/aggregator.zip" >/dev/null
 }
 
-# Names of the template's parameters.
+# Print the names of the template's parameters.
 template_parameters() {
     sed -n '/^Parameters:/,/^[B-OQ-Z]/s/^  \([A-Za-z0-9]*\):.*/\1/p' "$template"
 }
@@ -134,7 +134,7 @@ set_stack() {
                 --query 'Stacks[0].Parameters[].ParameterKey' --output text) || exit 1
             ;;
         *_IN_PROGRESS) fail "stack $stack ($(place)) is being changed, its status is $status: wait for that, then run this again" ;;
-        *) fail "stack $stack ($(place)) is in status $status and cannot be updated: take it away with
+        *) fail "stack $stack ($(place)) is in status $status and cannot be updated: delete it with
 infra/setup.sh destroy --stack $stack --region $region
 and run this again." ;;
     esac
@@ -152,7 +152,7 @@ and run this again." ;;
 $(failed_resources "$id" | head -n 2)"
 }
 
-# The parameters as the command line takes them, one a line: stack_parameters KEPT KEY=VALUE...
+# Print the parameters for the AWS CLI, one per line: stack_parameters KEPT KEY=VALUE...
 stack_parameters() {
     local kept=" ${1//[[:space:]]/ } " key pair value
     shift
@@ -178,7 +178,7 @@ stack_status() { # NAME-OR-ID
     fi
 }
 
-# Wait until nothing more happens to the stack, then print its status.
+# Wait until the stack's operation has ended, and print its status.
 settled_status() { # ID
     local status pause=3
     [[ -z ${AWS_ENDPOINT_URL:-} ]] || pause=0.1
@@ -189,7 +189,7 @@ settled_status() { # ID
     printf '%s\n' "$status"
 }
 
-# What failed in the operation just done, the first cause first.
+# Print the failures of the last operation, the first cause first.
 failed_resources() { # ID
     cloud cloudformation describe-stack-events --stack-name "$1" --output text --query \
         "reverse(StackEvents[?ClientRequestToken=='$token' && ends_with(ResourceStatus, '_FAILED')].[LogicalResourceId, ResourceStatusReason])" \
@@ -260,7 +260,7 @@ delete_stack() {
 $(failed_resources "$id" | head -n 2)"
 }
 
-# CloudFormation refuses to delete a policy that is attached to someone.
+# CloudFormation does not delete a policy that is attached to an identity.
 detach_policies() { # ID
     local policies policy kind name
     policies=$(must "reading the policies of stack $stack" cloudformation describe-stack-resources --stack-name "$1" \
@@ -277,7 +277,7 @@ detach_policies() { # ID
     done
 }
 
-# Names of the users, groups or roles that a policy is attached to.
+# Print the users, groups or roles that a policy is attached to.
 attached_names() { # POLICY KIND
     local member
     member=$(tr '[:lower:]' '[:upper:]' <<<"${2:0:1}")${2:1}

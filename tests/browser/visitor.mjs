@@ -1,4 +1,4 @@
-// A browser that a test drives: a command a line on stdin, an answer a line on stdout, both JSON.
+// A browser controlled by a test: one JSON command per line on stdin, one JSON response per line on stdout.
 //
 //     node visitor.mjs CHROMIUM [OPTION...]
 
@@ -12,7 +12,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const [executablePath, ...args] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath, args });
 let page;
-// What the page has complained of, and which requests went elsewhere, since somebody asked.
+// Console messages, errors, dialogs and requests to other hosts since the last `complaints` command.
 let complaints = [];
 
 const commands = {
@@ -34,21 +34,21 @@ const commands = {
     });
     await page.goto(url, { waitUntil: "load" });
   },
-  // The value of an expression on the page.
+  // Evaluates an expression on the page.
   async evaluate({ expression }) {
     return page.evaluate(expression);
   },
-  // What hinders people from using the page, and how much.
+  // Finds accessibility violations and their impact.
   async audit() {
-    // By the debugger's way: the page's own policy lets no script in.
+    // Through the debugger, since the page's content security policy blocks scripts.
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => window.axe.run());
     return violations.map(({ id, impact, help, nodes }) => ({ id, impact, help, at: nodes.map((node) => node.target.join(" ")) }));
   },
   async complaints() {
-    const told = complaints;
+    const collected = complaints;
     complaints = [];
-    return told;
+    return collected;
   },
   async screenshot({ path }) {
     await page.screenshot({ path });

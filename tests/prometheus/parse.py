@@ -1,4 +1,4 @@
-"""Reads Prometheus' text format on stdin by the client library's own parser; prints its families as JSON."""
+"""Parse Prometheus' text format on stdin with the client library's parser, and print the families as JSON."""
 
 import json
 import sys

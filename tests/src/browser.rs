@@ -1,4 +1,4 @@
-//! A real browser without a window, and a page open in it.
+//! A headless browser with one open page.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -13,25 +13,25 @@ use serde_json::{Value, json};
 use crate::build::checkout;
 use crate::{PATIENCE, npm};
 
-/// The program that drives the browser.
+/// The program that controls the browser.
 const VISITOR: &str = "visitor.mjs";
 
-/// The names that Chromium goes by, most of all in Debian and Ubuntu.
+/// Names of Chromium's executable, mainly in Debian and Ubuntu.
 const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// How long a browser may take to clear away what it has written.
+/// Maximum time until the browser has removed its files.
 const LEAVE: Duration = Duration::from_secs(5);
 
-/// A browser at work, until it is dropped.
+/// A running browser. Dropping it ends the browser.
 #[derive(Debug)]
 pub struct Browser {
     process: Child,
-    /// Its driver ends with them.
+    /// The driver exits when this is closed.
     commands: Option<ChildStdin>,
     answers: Receiver<String>,
 }
 
-/// What a page is looked at on.
+/// The screen a page is shown on.
 #[derive(Debug, Clone, Copy)]
 pub struct Screen {
     /// In CSS pixels.
@@ -43,10 +43,10 @@ pub struct Screen {
 }
 
 impl Browser {
-    /// Starts Chromium; `None` where `STENTOR_NO_BROWSER=1` says to leave it out.
+    /// Starts Chromium. Returns `None` if `STENTOR_NO_BROWSER=1` is set.
     ///
     /// # Panics
-    /// Where there is no Chromium or no Node.js: the message says what to install.
+    /// If Chromium or Node.js is missing: the message says what to install.
     #[track_caller]
     pub fn start() -> Option<Self> {
         if std::env::var("STENTOR_NO_BROWSER").is_ok_and(|value| value == "1") {
@@ -62,7 +62,7 @@ impl Browser {
         let mut command = Command::new("node");
         command.arg(folder.join(VISITOR)).arg(chromium);
         if is_root() {
-            // Chromium does not set its sandbox up for root.
+            // Chromium's sandbox does not work for root.
             command.arg("--no-sandbox");
         }
         let mut process = command
@@ -78,7 +78,7 @@ impl Browser {
         Some(Self { process, commands, answers })
     }
 
-    /// Opens a page, as a user does who comes for the first time.
+    /// Opens a page without any earlier state.
     #[track_caller]
     pub fn open(&mut self, url: &str, screen: Screen) {
         let scheme = if screen.dark { "dark" } else { "light" };
@@ -87,20 +87,20 @@ impl Browser {
         }));
     }
 
-    /// The value of a JavaScript expression on the page.
+    /// Evaluates a JavaScript expression on the page.
     #[track_caller]
     pub fn evaluate(&mut self, expression: &str) -> Value {
         self.ask(&json!({"command": "evaluate", "expression": expression}))
     }
 
-    /// The text of the element of that id.
+    /// Returns the text of the element with that ID.
     #[track_caller]
     pub fn text(&mut self, id: &str) -> String {
         let text = self.evaluate(&format!("document.getElementById('{id}').innerText"));
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until the element of that id says something that is so; returns it.
+    /// Waits until the text of the element with that ID satisfies the condition, and returns the text.
     #[track_caller]
     pub fn shows(&mut self, id: &str, is_so: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();
@@ -114,26 +114,27 @@ impl Browser {
         }
     }
 
-    /// What hinders people from using the page, as axe-core finds it: `id, impact, help, at`.
+    /// Returns the accessibility violations that axe-core finds: `id, impact, help, at`.
     #[track_caller]
     pub fn audit(&mut self) -> Vec<Value> {
         let found = self.ask(&json!({"command": "audit"}));
         found.as_array().expect("a list").clone()
     }
 
-    /// What the page has complained of on the console, errors that nothing caught, dialogs, and requests to elsewhere, since
-    /// the last time.
+    /// Returns console warnings and errors, uncaught exceptions, dialogs and requests to other hosts since the
+    /// last call.
     #[track_caller]
     pub fn complaints(&mut self) -> Vec<String> {
-        let told = self.ask(&json!({"command": "complaints"}));
-        told.as_array()
+        let complaints = self.ask(&json!({"command": "complaints"}));
+        complaints
+            .as_array()
             .expect("a list")
             .iter()
-            .map(|told| told.as_str().unwrap_or_default().to_owned())
+            .map(|complaint| complaint.as_str().unwrap_or_default().to_owned())
             .collect()
     }
 
-    /// Takes a picture of what is on the screen.
+    /// Takes a screenshot of the visible part of the page.
     #[track_caller]
     pub fn screenshot(&mut self, path: &Path) {
         self.ask(&json!({"command": "screenshot", "path": path}));
@@ -141,8 +142,8 @@ impl Browser {
 
     #[track_caller]
     fn ask(&mut self, command: &Value) -> Value {
-        let commands = self.commands.as_mut().expect("they are there until the end");
-        writeln!(commands, "{command}").expect("the browser's driver is there");
+        let commands = self.commands.as_mut().expect("stdin is open until the browser is dropped");
+        writeln!(commands, "{command}").expect("the browser's driver runs");
         let answer = self.answers.recv_timeout(PATIENCE);
         let answer = answer.unwrap_or_else(|_| panic!("the browser does not answer {command}"));
         let mut answer: Value = serde_json::from_str(&answer).expect("it answers in JSON");
@@ -158,7 +159,7 @@ impl Drop for Browser {
         while matches!(self.process.try_wait(), Ok(None)) && start.elapsed() < LEAVE {
             std::thread::sleep(Duration::from_millis(20));
         }
-        // Chromium ends with its driver, however that ends.
+        // Chromium exits with its driver, however that exits.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,5 +1,5 @@
-//! The parts of the tests of whole programs that only tests need: fault injection, a browser, the setup script, the
-//! soak, and the generated streams of [`stream`]. `stentor-test-support` has the rest.
+//! Support for tests of whole programs: fault injection, a browser, the setup script, the soak test, and the
+//! generated streams of [`stream`]. `stentor-test-support` has what measurements need too.
 
 mod browser;
 pub mod proxy;

@@ -62,7 +62,7 @@ struct Injection {
 /// What the proxy sends to the program.
 enum Reply {
     Respond(u16, String),
-    /// Its bytes are spread over that time.
+    /// The response's bytes are spread over that time.
     Drip(u16, String, Duration),
     /// The connection is reset.
     Reset,
@@ -93,7 +93,7 @@ impl Proxy {
         Self { address, shared }
     }
 
-    /// Where it listens.
+    /// Returns the port that the proxy listens on.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
@@ -118,8 +118,8 @@ impl Proxy {
         self.injected().get(&fault).copied().unwrap_or(0)
     }
 
-    /// Returns every distinct call: service, operation, and table or queue. A PartiQL batch includes its first verb, as
-    /// `BatchExecuteStatement/INSERT`.
+    /// Returns every distinct call: service, operation, and table or queue. A PartiQL batch includes its first
+    /// verb, as in `BatchExecuteStatement/INSERT`.
     pub fn calls(&self) -> BTreeSet<(Service, String, String)> {
         lock(&self.shared.calls).keys().cloned().collect()
     }
@@ -139,7 +139,7 @@ impl Drop for Proxy {
 impl Shared {
     /// Accepts connections. During an outage there is no listener, so that they are refused.
     fn listen(self: Arc<Self>, mut listener: TcpListener, address: SocketAddr) {
-        listener.set_nonblocking(true).expect("a socket can be so");
+        listener.set_nonblocking(true).expect("a socket has this mode");
         while !self.ended.load(Ordering::Relaxed) {
             if let Some(until) = lock(&self.outage).take() {
                 drop(listener);
@@ -154,13 +154,13 @@ impl Shared {
                         Err(_) => sleep(Duration::from_millis(20)),
                     }
                 };
-                listener.set_nonblocking(true).expect("a socket can be so");
+                listener.set_nonblocking(true).expect("a socket has this mode");
             }
             let Ok((connection, client)) = listener.accept() else {
                 sleep(Duration::from_millis(2));
                 continue;
             };
-            connection.set_nonblocking(false).expect("a socket can be so");
+            connection.set_nonblocking(false).expect("a socket has this mode");
             let _ = connection.set_nodelay(true);
             let Ok(held) = connection.try_clone() else { continue };
             lock(&self.connections).insert(client, held);
@@ -181,7 +181,8 @@ impl Shared {
         *lock(&self.outage) = Some(Instant::now() + lasting);
     }
 
-    /// Responds until the client or a fault closes the connection. Returns `None` if the connection is to be reset.
+    /// Responds until the client or a fault closes the connection. Returns `None` if the connection is to be
+    /// reset.
     fn converse(&self, connection: &mut Connection) -> Option<()> {
         const HEADERS: [(&str, &str); 1] = [("Content-Type", "application/x-amz-json-1.0")];
         while let Some(request) = connection.request() {

@@ -1,4 +1,4 @@
-//! `infra/setup.sh` as a user calls it, but for the compiling: a stand-in for cargo finds everything built.
+//! Runs `infra/setup.sh` as a user does, but without compiling: a stub of cargo returns the built programs.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::build::{ProgramPaths, checkout};
 use crate::{Backend, Program};
 
-/// A folder with the stand-in, and a target folder with the programs of this test run.
+/// A folder with the stub, and a target folder with the programs of this test run.
 #[derive(Debug)]
 pub struct Setup {
     folder: TempDir,
@@ -18,19 +18,19 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Local<'a> {
     setup: &'a Setup,
-    /// Its port.
+    /// Port of its endpoint.
     pub port: String,
 }
 
 impl Drop for Local<'_> {
     fn drop(&mut self) {
-        // It may have been stopped before, which is no error.
+        // It may have been stopped already, which is not an error.
         let stopped = self.setup.run(&format!("stop --port {}", self.port)).run();
         assert!(stopped.code == Some(0) || std::thread::panicking(), "{}", stopped.stderr);
     }
 }
 
-/// Building is done already; where the target folder is, the real one would say the same way.
+/// The stub of cargo. Builds succeed at once, and `metadata` prints the target folder as cargo does.
 const CARGO: &str = r#"#!/usr/bin/env bash
 case $1 in
     build) exit 0 ;;
@@ -64,7 +64,7 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// The script, with its arguments as typed.
+    /// Returns the script with these arguments, separated by blanks.
     pub fn run(&self, line: &str) -> Program {
         let path = std::env::var("PATH").unwrap_or_default();
         let bin = self.folder.path().join("bin");
@@ -74,17 +74,17 @@ impl Setup {
             .env("CARGO_TARGET_DIR", &self.folder.path().join("target").display().to_string())
     }
 
-    /// `setup.sh local` with these options, on a free port; what it started is stopped when the test lets go of it.
+    /// Runs `setup.sh local` with these options on a free port. Dropping the result stops the emulator.
     #[track_caller]
     pub fn local(&self, options: &str) -> Local<'_> {
         let started = self.run(&format!("local --port 0 {options}")).run().exits(0);
         let port =
             started.stdout.split("STENTOR_PORT=").nth(1).and_then(|rest| rest.split_whitespace().next());
-        Local { setup: self, port: port.expect("it says how to use it").to_owned() }
+        Local { setup: self, port: port.expect("it prints the port").to_owned() }
     }
 
-    /// Puts a script of the test's own where the script finds that command. In it `$STAND_IN` is a folder
-    /// to write into, and `$EMULATOR` is `emulator.sh`.
+    /// Replaces a command by a script. In it `$STAND_IN` is a folder for its output, and `$EMULATOR` is
+    /// `emulator.sh`.
     pub fn stand_in(&self, command: &str, script: &str) {
         let script = script
             .replace("$STAND_IN", &self.folder.path().display().to_string())
@@ -92,13 +92,13 @@ impl Setup {
         write_program(&self.folder.path().join("bin").join(command), &script);
     }
 
-    /// What a stand-in has written into its folder, `$STAND_IN`.
+    /// Reads a file that a stub has written into `$STAND_IN`.
     #[track_caller]
     pub fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(name)).expect("the stand-in has written it")
+        std::fs::read_to_string(self.folder.path().join(name)).expect("the stub has written it")
     }
 
-    /// A checkout's `infra/local/` elsewhere, with nothing installed.
+    /// Copies `infra/local/` into a new checkout in which nothing is installed.
     pub fn fresh_checkout(&self) -> PathBuf {
         let fresh = self.folder.path().join("fresh");
         let local = fresh.join("infra/local");
@@ -111,7 +111,7 @@ impl Setup {
         fresh
     }
 
-    /// A folder with nothing in it but links to some of this machine's commands, for use as PATH.
+    /// Creates a folder with links to only these commands of this machine, for use as PATH.
     pub fn path_with_only(&self, commands: &[&str]) -> String {
         let folder = self.folder.path().join("few");
         let path = std::env::var("PATH").unwrap_or_default();
@@ -124,7 +124,7 @@ impl Setup {
         folder.display().to_string()
     }
 
-    /// Puts a script of the test's own among the commands of [`Self::path_with_only`].
+    /// Adds a script to the commands of [`Self::path_with_only`].
     pub fn few(&self, command: &str, script: &str) {
         write_program(&self.folder.path().join("few").join(command), script);
     }

@@ -1,7 +1,7 @@
-//! The soak: one rehearsal under a mix of all faults and deaths, judged by an independent count.
+//! The soak test: one rehearsal under a mix of all faults and kills, checked by an independent count.
 //!
-//! A seed decides the faults and the deaths. What the scheduler makes of them differs from run to run all the
-//! same, so a seed that failed is played again, not replayed to the letter.
+//! A seed decides the faults and the kills. Scheduling still differs from run to run, so repeating a failed
+//! seed does not reproduce it exactly.
 
 mod deaths;
 mod report;
@@ -22,16 +22,16 @@ use verdict::{Witness, judge};
 /// Fraction of the calls that fail.
 const FAULT_RATE: f64 = 0.15;
 const SENDERS: usize = 3;
-/// Something dies about this often.
+/// Mean interval between kills.
 const DEATH_EVERY: Duration = Duration::from_millis(1_200);
-/// How long a program that wakes up may act on what it believes.
-const AWAKE: Duration = Duration::from_secs(1);
+/// How long a stopped program runs on its stale state before it is terminated.
+const CONTINUED_FOR: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
-/// What a soak is to do.
+/// The settings of a soak test.
 #[derive(Debug, Clone, Copy)]
 pub struct Soak {
-    /// Decides what goes wrong.
+    /// Seed of the faults and kills.
     pub seed: u64,
     /// How long faults and kills are injected, before the rehearsal finishes without them.
     pub duration: Duration,
@@ -40,73 +40,73 @@ pub struct Soak {
 }
 
 impl Soak {
-    /// Plays it. An error says which promise was broken.
+    /// Runs it. The error names the violated guarantee.
     pub fn play(&self) -> Result<Report, String> {
         let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
         let proxy = Proxy::start(self.seed);
         let run = Ulid::generate().to_string();
-        let mut stage = Stage::set(self, &run, stack.at_port(proxy.port()));
+        let mut rehearsal = Rehearsal::start(self, &run, stack.at_port(proxy.port()));
         let mut witness = Witness::new(&stack, &run, self.messages);
         proxy.inject(FaultPlan::mix(FAULT_RATE));
         let end = Instant::now() + self.duration;
         while Instant::now() < end {
-            stage.inject_death(&stack);
-            stage.keep_going()?;
+            rehearsal.inject_death(&stack);
+            rehearsal.restart_ended()?;
             witness.look()?;
             std::thread::sleep(TICK);
         }
         proxy.inject(FaultPlan::none());
-        let (deaths, senders) = stage.wind_up()?;
+        let (deaths, senders) = rehearsal.finish()?;
         stack.sender("-w 0 -f 0.1 -c 10 --idle-timeout 2").run().exits(0);
         let verdict = judge(&stack, &run, self.messages)?;
         Ok(Report { runs: 1, messages: self.messages, faults: proxy.injected(), deaths, verdict, senders })
     }
 }
 
-/// The programs at work.
-struct Stage<'a> {
-    way: StackEndpoint<'a>,
+/// The running programs of the rehearsal.
+struct Rehearsal<'a> {
+    endpoint: StackEndpoint<'a>,
     chance: ChaCha8Rng,
     begin: String,
     resume: String,
     producers: Vec<Process>,
     producer_done: bool,
     senders: Vec<Process>,
-    /// Programs that were stopped, and when each goes on.
-    sleeping: Vec<(Process, Instant)>,
+    /// Stopped programs, and when each continues.
+    stopped: Vec<(Process, Instant)>,
     next_death: Instant,
     deaths: Deaths,
     ended: Vec<ProcessOutput>,
 }
 
-impl<'a> Stage<'a> {
-    fn set(soak: &Soak, run: &str, way: StackEndpoint<'a>) -> Self {
+impl<'a> Rehearsal<'a> {
+    fn start(soak: &Soak, run: &str, endpoint: StackEndpoint<'a>) -> Self {
         let rate = soak.messages as f64 / soak.duration.as_secs_f64() * 2.0;
-        let mut stage = Self {
-            way,
+        let mut rehearsal = Self {
+            endpoint,
             chance: ChaCha8Rng::seed_from_u64(soak.seed),
             begin: format!("-m {} --run {run} --rate {rate} --concurrency 4", soak.messages),
             resume: format!("resume {run} --rate {rate} --concurrency 4"),
             producers: Vec::new(),
             producer_done: false,
             senders: Vec::new(),
-            sleeping: Vec::new(),
+            stopped: Vec::new(),
             next_death: Instant::now() + DEATH_EVERY,
             deaths: Deaths::default(),
             ended: Vec::new(),
         };
-        stage.producers.push(way.producer(&stage.begin).start());
-        (0..SENDERS).for_each(|_| stage.start_sender());
-        stage
+        rehearsal.producers.push(endpoint.producer(&rehearsal.begin).start());
+        (0..SENDERS).for_each(|_| rehearsal.start_sender());
+        rehearsal
     }
 
     fn start_sender(&mut self) {
         let wait = self.chance.random_range(0.0..0.2);
         let line = format!("-w {wait:.3} -f 0.1 -c 5 --max-attempts 2 --forever --json");
-        self.senders.push(self.way.sender(&line).start());
+        self.senders.push(self.endpoint.sender(&line).start());
     }
 
-    /// Lets something die, when it is time.
+    /// Injects the next kill when it is due.
     fn inject_death(&mut self, stack: &Stack) {
         if Instant::now() < self.next_death {
             return;
@@ -150,12 +150,12 @@ impl<'a> Stage<'a> {
     fn double_producer(&mut self) -> bool {
         let running = self.producers.len() == 1 && self.producers[0].is_running();
         if running {
-            self.producers.push(self.way.producer(&self.resume).start());
+            self.producers.push(self.endpoint.producer(&self.resume).start());
         }
         running
     }
 
-    /// Longer than what it holds stays invisible to others.
+    /// Stops a sender for longer than the visibility timeout.
     fn stop_sender(&mut self) -> bool {
         let one = self.chance.random_range(0..self.senders.len());
         if !self.senders[one].is_running() {
@@ -163,7 +163,7 @@ impl<'a> Stage<'a> {
         }
         let sender = self.senders.swap_remove(one);
         sender.signal("STOP");
-        self.sleeping.push((sender, Instant::now() + Duration::from_secs(12)));
+        self.stopped.push((sender, Instant::now() + Duration::from_secs(12)));
         self.start_sender();
         true
     }
@@ -174,24 +174,24 @@ impl<'a> Stage<'a> {
         }
         let producer = self.producers.remove(0);
         producer.signal("STOP");
-        self.sleeping.push((producer, Instant::now() + Duration::from_secs(4)));
+        self.stopped.push((producer, Instant::now() + Duration::from_secs(4)));
         true
     }
 
-    /// Starts anew what has ended, and wakes what has slept long enough.
-    fn keep_going(&mut self) -> Result<(), String> {
-        for (sleeper, until) in std::mem::take(&mut self.sleeping) {
+    /// Restarts programs that have exited, and continues stopped programs that are due.
+    fn restart_ended(&mut self) -> Result<(), String> {
+        for (program, until) in std::mem::take(&mut self.stopped) {
             if Instant::now() < until {
-                self.sleeping.push((sleeper, until));
+                self.stopped.push((program, until));
             } else {
-                self.wake(sleeper)?;
+                self.continue_stopped(program)?;
             }
         }
         for mut sender in std::mem::take(&mut self.senders) {
             if sender.is_running() {
                 self.senders.push(sender);
             } else {
-                self.bury(sender)?;
+                self.check_exit(sender)?;
             }
         }
         while self.senders.len() < SENDERS {
@@ -200,66 +200,66 @@ impl<'a> Stage<'a> {
         for mut producer in std::mem::take(&mut self.producers) {
             if producer.is_running() {
                 self.producers.push(producer);
-            } else if self.bury(producer)? {
+            } else if self.check_exit(producer)? {
                 self.producer_done = true;
             }
         }
         if self.producers.is_empty() && !self.producer_done {
-            self.produce_on();
+            self.restart_producer();
         }
         Ok(())
     }
 
-    /// Lets a program that was stopped go on with what it had begun, and then end.
-    fn wake(&mut self, sleeper: Process) -> Result<(), String> {
-        sleeper.signal("CONT");
-        std::thread::sleep(AWAKE);
-        sleeper.signal("TERM");
-        self.bury(sleeper).map(drop)
+    /// Continues a stopped program for a while, and then terminates it.
+    fn continue_stopped(&mut self, program: Process) -> Result<(), String> {
+        program.signal("CONT");
+        std::thread::sleep(CONTINUED_FOR);
+        program.signal("TERM");
+        self.check_exit(program).map(drop)
     }
 
-    /// A producer that died before it wrote its plan left nothing to resume; begun again, the run may be there.
-    fn produce_on(&mut self) {
-        let nothing_begun = self.ended.last().is_some_and(|ended| ended.stderr.contains("no run "));
-        let line = if nothing_begun { &self.begin } else { &self.resume };
-        self.producers.push(self.way.producer(line).start());
+    /// Starts a producer. If the last one was killed before it wrote its plan, this one starts the run again.
+    fn restart_producer(&mut self) {
+        let has_no_plan = self.ended.last().is_some_and(|ended| ended.stderr.contains("no run "));
+        let line = if has_no_plan { &self.begin } else { &self.resume };
+        self.producers.push(self.endpoint.producer(line).start());
     }
 
-    /// A program that has ended did so by its own will, by a signal, or with a clear error.
-    /// Returns whether it did all it was to do.
-    fn bury(&mut self, program: Process) -> Result<bool, String> {
+    /// Checks that a program exited with success, by a signal or with an error message, and returns whether it
+    /// succeeded.
+    fn check_exit(&mut self, program: Process) -> Result<bool, String> {
         let ended = program.finish();
-        let told = format!("{} ended with {:?}:\n{}", ended.line, ended.code, ended.stderr);
+        let failure = format!("{} ended with {:?}:\n{}", ended.line, ended.code, ended.stderr);
         let clear = match ended.code {
             None | Some(0 | 130 | 143) => true,
             Some(1) => ended.stderr.lines().any(|line| line.starts_with("error: ")),
             Some(_) => false,
         };
         if !clear || ended.stderr.contains("panicked") {
-            return Err(told);
+            return Err(failure);
         }
         let done = ended.code == Some(0);
         self.ended.push(ended);
         Ok(done)
     }
 
-    /// Without faults: the producer comes to its end, and all others are told to stop.
-    fn wind_up(mut self) -> Result<(Deaths, report::SenderCounts), String> {
-        for (sleeper, until) in std::mem::take(&mut self.sleeping) {
+    /// Waits for the producer to complete without faults, and then terminates the senders.
+    fn finish(mut self) -> Result<(Deaths, report::SenderCounts), String> {
+        for (program, until) in std::mem::take(&mut self.stopped) {
             std::thread::sleep(until.saturating_duration_since(Instant::now()));
-            self.wake(sleeper)?;
+            self.continue_stopped(program)?;
         }
         let deadline = Instant::now() + Duration::from_secs(90);
         while !self.producer_done || !self.producers.is_empty() {
-            self.keep_going()?;
+            self.restart_ended()?;
             if Instant::now() > deadline {
-                return Err("the producer does not come to its end".to_owned());
+                return Err("the producer does not finish".to_owned());
             }
             std::thread::sleep(TICK);
         }
         for sender in std::mem::take(&mut self.senders) {
             sender.signal("TERM");
-            self.bury(sender)?;
+            self.check_exit(sender)?;
         }
         Ok((self.deaths, report::SenderCounts::of(&self.ended)))
     }

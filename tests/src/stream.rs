@@ -1,9 +1,9 @@
-//! A stream as Lambda really delivers it: what happened ([`Truth`]), in which deliveries it comes
-//! ([`Script`]), and how far they have come ([`Progress`]).
+//! A stream as Lambda delivers it: its contents ([`Truth`]), its deliveries ([`Script`]), and their progress
+//! ([`Progress`]).
 //!
-//! Lambda begins a shard's later records only after the earlier ones were answered; so every delivery
-//! starts at a record below which all is answered. Beyond that everything goes: again, from an earlier or a
-//! later start, in halves, grown, hours late, and to several instances at once.
+//! Lambda delivers a shard's later records only after the earlier ones were processed. So every delivery starts
+//! at a record before which all were processed. Otherwise deliveries may be repeated, start earlier or later,
+//! be halved or extended, come hours late, and go to several instances at once.
 
 mod cases;
 mod event;

@@ -1,4 +1,4 @@
-//! Bad input and a world that is not ready: a clear word, and nothing half done.
+//! Invalid input and missing prerequisites: a clear error, and no partial work.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 use stentor_tests::build::ProgramPaths;
 use stentor_tests::{ProcessOutput, Program, Stack, scaled};
 
-/// Ended with that code, in three lines at most, without a panic or debug dump; the first line has all `words`.
+/// Asserts that exit code and at most three lines of stderr, without a panic or debug output. The first line
+/// has all `words`.
 #[track_caller]
 fn assert_clear(ended: &ProcessOutput, code: i32, words: &[&str]) {
-    let told = format!("{}: exit {:?}\n{}", ended.line, ended.code, ended.stderr);
-    assert_eq!(ended.code, Some(code), "{told}");
+    let output = format!("{}: exit {:?}\n{}", ended.line, ended.code, ended.stderr);
+    assert_eq!(ended.code, Some(code), "{output}");
     let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
-    assert!((1..=3).contains(&lines.len()), "{told}");
-    assert!(words.iter().all(|word| lines[0].contains(word)), "{words:?} in the first line of: {told}");
+    assert!((1..=3).contains(&lines.len()), "{output}");
+    assert!(words.iter().all(|word| lines[0].contains(word)), "{words:?} in the first line of: {output}");
     for noise in ["panicked", "backtrace", "Some(", "Err(", "SdkError", "DispatchFailure"] {
-        assert!(!ended.stderr.contains(noise), "{told}");
+        assert!(!ended.stderr.contains(noise), "{output}");
     }
-    assert!(ended.stdout.is_empty(), "{told}{}", ended.stdout);
+    assert!(ended.stdout.is_empty(), "{output}{}", ended.stdout);
 }
 
 fn programs() -> [&'static Path; 3] {
@@ -27,7 +28,7 @@ fn programs() -> [&'static Path; 3] {
 }
 
 #[test]
-fn a_bad_value_is_a_usage_error_that_names_flag_and_value() {
+fn an_invalid_value_is_a_usage_error_that_names_flag_and_value() {
     let built = ProgramPaths::get();
     let cases: [(&Path, &str, &[&str]); 36] = [
         (&built.producer, "-m 0", &["'0'", "--messages"]),
@@ -75,7 +76,7 @@ fn a_bad_value_is_a_usage_error_that_names_flag_and_value() {
 }
 
 #[test]
-fn a_former_flag_is_a_usage_error_that_names_its_subcommand_in_full() {
+fn a_removed_flag_is_a_usage_error_that_names_its_subcommand() {
     const RUN: &str = "01JDD0QYJ8000000000000000A";
     let built = ProgramPaths::get();
     for (program, line, flag, subcommand) in [
@@ -108,7 +109,7 @@ fn help_shows_an_example_and_version_a_number() {
 }
 
 #[test]
-fn without_credentials_or_region_a_program_says_which() {
+fn missing_credentials_or_region_are_named_in_the_error() {
     for program in programs() {
         let start = Instant::now();
         let none = Program::new(program, "--region us-east-1").run();
@@ -123,7 +124,7 @@ fn without_credentials_or_region_a_program_says_which() {
 }
 
 #[test]
-fn an_endpoint_that_refuses_or_stays_silent_is_named_within_five_seconds() {
+fn an_unreachable_endpoint_is_named_within_five_seconds() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
     let silent_url = format!("http://{}", silent.local_addr().expect("it is bound"));
     let refusing = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
@@ -142,7 +143,7 @@ fn an_endpoint_that_refuses_or_stays_silent_is_named_within_five_seconds() {
 }
 
 #[test]
-fn a_stack_that_is_not_deployed_is_named_with_the_command_that_deploys_it() {
+fn the_error_for_a_missing_stack_names_the_deploy_command() {
     let stack = Stack::deploy();
     for program in [
         stack.producer("--stack nowhere"),
@@ -171,7 +172,7 @@ fn an_unknown_run_is_named() {
         assert_clear(&program.run(), 1, &[run]);
     }
     assert_clear(&stack.monitor("--once").run(), 1, &["no run"]);
-    assert!(stack.items(run).is_empty(), "nothing came into being");
+    assert!(stack.items(run).is_empty(), "an item was created");
 }
 
 #[test]
@@ -189,7 +190,7 @@ fn a_run_is_never_overwritten_or_resumed_with_another_plan() {
 }
 
 #[test]
-fn programs_that_run_out_of_file_descriptors_get_their_work_done() {
+fn programs_complete_with_few_file_descriptors() {
     let stack = Stack::deploy();
     let messages = scaled(2_000);
     let line = format!("-m {messages} --concurrency 64 --json");

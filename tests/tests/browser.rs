@@ -8,7 +8,7 @@ const PHONE: Screen = Screen { width: 360, height: 740, dark: false };
 const TABLET: Screen = Screen { width: 800, height: 1100, dark: false };
 const DESK: Screen = Screen { width: 1280, height: 800, dark: false };
 
-/// Would run a script, end the table, and is one long word.
+/// A name that would run a script and close the table, and that has no place to wrap.
 const HOSTILE: &str =
     "<img/src=x/onerror=alert(1)></table><script>alert(2)</script>aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -23,7 +23,7 @@ fn numbers_arrive_and_change_without_a_reload() {
     browser.evaluate("window.isTheSame = true");
     let run = stack.produce("-m 200");
     browser.shows("run", |shown| shown == run);
-    // So slow that the run is not over before it was looked at.
+    // Slow enough that the browser sees the run before it ends.
     let slow = stack.sender("-w 1 -f 0.2 -c 2 --forever").start();
     let first = browser.shows("sent", |sent| !["–", "0"].contains(&sent));
     browser.shows("sent", |sent| sent != first);
@@ -35,26 +35,26 @@ fn numbers_arrive_and_change_without_a_reload() {
     browser.shows("badge", |word| word == "COMPLETE");
     drop((slow, fast));
 
-    let told = stack.snapshot(&run);
+    let snapshot = stack.snapshot(&run);
     for outcome in ["sent", "failed", "pending"] {
-        assert_eq!(browser.text(outcome), told[outcome].to_string());
+        assert_eq!(browser.text(outcome), snapshot[outcome].to_string());
     }
     assert_eq!(browser.text("spoken").split(':').next(), Some("complete"));
     assert!(browser.text("age").starts_with("data "));
-    for (chart, shape, told) in
+    for (chart, shape, prefix) in
         [("course", "path", "Messages a second over "), ("spread", "rect", "How long deliveries take: from ")]
     {
         let shapes = browser.evaluate(&format!("document.querySelectorAll('#{chart} {shape}').length"));
         assert!(shapes.as_u64() > Some(0), "{chart} is drawn");
         let label = browser.evaluate(&format!("document.getElementById('{chart}').ariaLabel"));
-        assert!(label.as_str().is_some_and(|label| label.starts_with(told)), "{label}");
+        assert!(label.as_str().is_some_and(|label| label.starts_with(prefix)), "{label}");
     }
-    assert_eq!(browser.evaluate("window.isTheSame"), true, "it was never loaded again");
+    assert_eq!(browser.evaluate("window.isTheSame"), true, "the page was reloaded");
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 #[test]
-fn the_page_finds_a_monitor_again_that_was_killed_and_started_anew() {
+fn the_page_reconnects_to_a_restarted_monitor() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
     stack.produce("-m 7");
@@ -69,21 +69,21 @@ fn the_page_finds_a_monitor_again_that_was_killed_and_started_anew() {
     browser.shows("badge", |word| word == "NO CONNECTION");
     let why = browser.shows("why", |why| why.contains(" s old"));
     assert!(why.starts_with("no connection to the monitor, last data ") && why.ends_with("; trying again"));
-    assert_eq!(browser.text("pending"), "7", "what was last known stays");
+    assert_eq!(browser.text("pending"), "7", "the last data were cleared");
     assert!(browser.text("spoken").starts_with("no connection"));
 
     stack.produce("-m 9");
     let _again = stack.monitor(&format!("serve {address} -t 0.2")).start_page();
     browser.shows("pending", |pending| pending == "9");
     browser.shows("badge", |word| word != "NO CONNECTION");
-    assert_eq!(browser.evaluate("window.isTheSame"), true, "it was never loaded again");
-    // Each vain try is on the console, and nothing else.
+    assert_eq!(browser.evaluate("window.isTheSame"), true, "the page was reloaded");
+    // Only the failed connection attempts are on the console.
     let complaints = browser.complaints();
-    assert!(complaints.iter().all(|told| told.contains("net::ERR_")), "{complaints:?}");
+    assert!(complaints.iter().all(|complaint| complaint.contains("net::ERR_")), "{complaints:?}");
 }
 
 #[test]
-fn everybody_can_use_it_on_a_phone_a_tablet_and_at_a_desk_in_light_and_dark() {
+fn the_page_is_accessible_on_every_screen_size_in_light_and_dark() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
     let mut page = stack.monitor("serve 0 -t 0.2").start_page();
@@ -94,17 +94,17 @@ fn everybody_can_use_it_on_a_phone_a_tablet_and_at_a_desk_in_light_and_dark() {
         assert_usable(&mut browser);
     }
     stack.produce("-m 3000");
-    // Not over for five minutes.
+    // This run takes five minutes.
     let _sender = stack.sender("-w 0.4 -f 0.2 -c 4 --forever").start();
     page.listen().wait_for("some progress", |update| update["run"]["snapshot"]["sent"].as_u64() > Some(0));
     for screen in screens() {
-        // Its row is there for a while only.
+        // The sender's row disappears after a while.
         stack.put_beat(HOSTILE, now_ms() + 10_000);
         browser.open(&page.url(), screen);
         browser.shows("badge", |word| word == "RUNNING");
         browser.shows("senders", |rows| rows.contains(HOSTILE));
         assert_usable(&mut browser);
-        assert!(browser.text("senders").contains(HOSTILE), "it was there all the time");
+        assert!(browser.text("senders").contains(HOSTILE), "the sender's row disappeared during the checks");
     }
     assert!(browser.complaints().is_empty());
     page.program().kill();
@@ -113,12 +113,12 @@ fn everybody_can_use_it_on_a_phone_a_tablet_and_at_a_desk_in_light_and_dark() {
     assert_usable(&mut browser);
 }
 
-/// Each screen in light and dark.
+/// Returns each screen in light and dark mode.
 fn screens() -> impl Iterator<Item = Screen> {
     [PHONE, TABLET, DESK].into_iter().flat_map(|screen| [false, true].map(|dark| Screen { dark, ..screen }))
 }
 
-/// No fault that axe-core calls serious or critical, and nothing beyond the right edge.
+/// Asserts that axe-core finds no serious or critical violation, and that the page does not scroll sideways.
 #[track_caller]
 fn assert_usable(browser: &mut Browser) {
     let grave =
@@ -135,7 +135,7 @@ fn assert_usable(browser: &mut Browser) {
 }
 
 #[test]
-fn a_run_that_is_gone_leaves_the_page_as_it_was_before() {
+fn the_page_returns_to_its_initial_state_when_the_run_expires() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
     let page = stack.monitor("serve 0 -t 0.2").start_page();
@@ -158,7 +158,7 @@ fn a_run_that_is_gone_leaves_the_page_as_it_was_before() {
 }
 
 #[test]
-fn a_chart_of_nothing_but_zeros_is_drawn() {
+fn a_chart_of_zeros_is_drawn() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
     let page = stack.monitor("serve 0").start_page();
@@ -175,7 +175,7 @@ fn a_chart_of_nothing_but_zeros_is_drawn() {
 }
 
 #[test]
-fn a_hostile_name_shows_as_text_and_does_nothing() {
+fn a_hostile_name_is_shown_as_text() {
     let Some(mut browser) = Browser::start() else { return };
     let stack = Stack::deploy();
     stack.produce("-m 3");

@@ -1,24 +1,24 @@
-//! What a rehearsal is billed by: requests and units, as the programs tell them and keep them with the run.
+//! Billed usage of a rehearsal: requests and units, as the programs report and store them.
 
 use serde_json::Value;
 use stentor_tests::{Backend, Proxy, Stack, scaled};
 
-fn number(told: &Value, name: &str) -> u64 {
-    told[name].as_u64().unwrap_or_else(|| panic!("{name} of {told}"))
+fn number(summary: &Value, name: &str) -> u64 {
+    summary[name].as_u64().unwrap_or_else(|| panic!("{name} of {summary}"))
 }
 
-/// Write units: `DynamoDB` Local does not tell what a batch of statements took.
-fn assert_write_units(told: &Value, at_least: u64, below: u64) {
+/// Checks the write units. `DynamoDB` Local does not report those of a batch of statements.
+fn assert_write_units(summary: &Value, at_least: u64, below: u64) {
     if Backend::of_these_tests() == Backend::LocalStack {
-        assert_eq!(told["write_units"], Value::Null, "{told}");
+        assert_eq!(summary["write_units"], Value::Null, "{summary}");
     } else {
-        let units = told["write_units"].as_f64().unwrap_or_else(|| panic!("write_units of {told}"));
-        assert!((at_least as f64..below as f64).contains(&units), "{told}");
+        let units = summary["write_units"].as_f64().unwrap_or_else(|| panic!("write_units of {summary}"));
+        assert!((at_least as f64..below as f64).contains(&units), "{summary}");
     }
 }
 
 #[test]
-fn what_is_asked_is_counted_told_and_kept_with_the_run() {
+fn requests_are_counted_reported_and_stored_with_the_run() {
     let stack = Stack::deploy();
     let messages = scaled(1_000);
     let (by_producer, by_sender) = (Proxy::start(1), Proxy::start(2));
@@ -27,13 +27,13 @@ fn what_is_asked_is_counted_told_and_kept_with_the_run() {
     let sender = stack.at_port(by_sender.port()).sender("-w 0 -c 100 --idle-timeout 1 --json");
     let sent = sender.run().exits(0).json();
 
-    // The producer's word is its account, which is written afterwards; the sender's comes after that.
+    // The producer prints its usage before it stores it; the sender prints it afterwards.
     assert_eq!(number(&produced, "requests") + 1, by_producer.requests(), "{produced}");
     assert_eq!(number(&sent, "requests"), by_sender.requests(), "{sent}");
-    for told in [&produced, &sent] {
-        // Each writes a message once; a few items of the run come on top.
-        assert_write_units(told, messages, messages * 6 / 5);
-        assert!(number(told, "queue_requests") < number(told, "requests"), "{told}");
+    for summary in [&produced, &sent] {
+        // Each program writes a message once; a few items of the run are added.
+        assert_write_units(summary, messages, messages * 6 / 5);
+        assert!(number(summary, "queue_requests") < number(summary, "requests"), "{summary}");
     }
 
     let run = produced["run"].as_str().expect("a run id");

@@ -1,11 +1,11 @@
-//! Installing, starting and finding the emulators of both backends; a stand-in plays the Docker engine.
+//! Installing, starting and finding the emulators of both backends. A stub replaces the Docker engine.
 
 use std::net::TcpStream;
 
 use stentor_tests::build::ProgramPaths;
 use stentor_tests::{Backend, Emulator, Program, Setup, wait_until};
 
-/// An engine that has the image: its containers are `MiniStack`, and each call is written down.
+/// A stub engine that has the image: its containers run `MiniStack`, and it logs each call.
 const ENGINE: &str = r#"#!/usr/bin/env bash
 printf '%s\n' "$*" >>"$STAND_IN/calls"
 case $1 in
@@ -38,7 +38,7 @@ esac
 ";
 
 #[test]
-fn localstack_is_a_container_where_a_docker_engine_answers() {
+fn localstack_runs_in_a_container_with_a_docker_engine() {
     let setup = Setup::default();
     setup.stand_in("docker", ENGINE);
     let local = setup.local("--backend localstack");
@@ -69,11 +69,11 @@ fn localstack_is_a_container_where_a_docker_engine_answers() {
     }
     assert!(calls.lines().rev().take(2).any(|call| call.starts_with("stop ")), "{calls}");
     let container: u32 = setup.read("container").trim().parse().expect("a process id");
-    wait_until("the container is gone", || !std::path::Path::new(&format!("/proc/{container}")).exists());
+    wait_until("the container has stopped", || !std::path::Path::new(&format!("/proc/{container}")).exists());
 }
 
 #[test]
-fn an_engine_without_the_image_and_without_a_network_says_so() {
+fn a_missing_image_without_a_network_is_reported() {
     let setup = Setup::default();
     setup.stand_in("docker", ENGINE_WITHOUT_IMAGE);
     for command in ["local --backend localstack --port 0", "demo --backend localstack"] {
@@ -84,7 +84,7 @@ fn an_engine_without_the_image_and_without_a_network_says_so() {
 }
 
 #[test]
-fn an_emulator_that_dies_at_the_start_shows_its_last_words() {
+fn the_error_of_a_failed_start_includes_the_end_of_the_log() {
     let setup = Setup::default();
     setup.stand_in("docker", ENGINE_WHOSE_CONTAINER_DIES);
     let died = setup.run("local --backend localstack --port 0").run().exits(1);
@@ -93,7 +93,7 @@ fn an_emulator_that_dies_at_the_start_shows_its_last_words() {
 }
 
 #[test]
-fn a_port_with_the_other_backend_is_not_taken_for_this_one() {
+fn a_port_with_the_other_backend_is_rejected() {
     let setup = Setup::default();
     let local = setup.local("");
     let port = &local.port;
@@ -105,11 +105,11 @@ fn a_port_with_the_other_backend_is_not_taken_for_this_one() {
 }
 
 #[test]
-fn an_emulator_is_reached_by_127_0_0_1_alone() {
+fn an_emulator_listens_on_127_0_0_1_only() {
     let port = Emulator::shared().port();
     assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
-    // Another address of this machine, as good as its network card's.
-    let refused = TcpStream::connect(("127.0.0.2", port)).expect_err("nobody listens there");
+    // Another address of this machine, like that of its network card.
+    let refused = TcpStream::connect(("127.0.0.2", port)).expect_err("connection refused");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 }
 
@@ -132,7 +132,7 @@ const BASICS: [&str; 14] = [
 ];
 
 #[test]
-fn what_localstack_needs_without_docker_is_named_in_one_line() {
+fn missing_dependencies_of_localstack_are_named_in_one_line() {
     let setup = Setup::default();
     let checkout = setup.fresh_checkout();
     let path = setup.path_with_only(&BASICS);
@@ -141,27 +141,27 @@ fn what_localstack_needs_without_docker_is_named_in_one_line() {
             Program::new(&checkout.join("infra/local/emulator.sh"), "--backend localstack --prepare");
         script.env("PATH", &path).env("PYENV_ROOT", "/nowhere").run().exits(1).stderr
     };
-    let missing = |told: &str, what: &str| {
-        let last = told.lines().last().unwrap_or_default();
-        assert!(last.contains(what) && last.contains("install it"), "{told}");
-        assert!(told.lines().count() <= 2, "{told}");
+    let missing = |output: &str, what: &str| {
+        let last = output.lines().last().unwrap_or_default();
+        assert!(last.contains(what) && last.contains("install it"), "{output}");
+        assert!(output.lines().count() <= 2, "{output}");
     };
     missing(&prepare(), "Java 17");
     setup.few("java", "#!/usr/bin/env bash\necho 'openjdk version \"11.0.2\"' >&2\n");
     missing(&prepare(), "Java 17");
     setup.few("java", "#!/usr/bin/env bash\necho 'openjdk version \"17.0.1\"' >&2\n");
     missing(&prepare(), "npm");
-    // What was fetched is another package than the one whose hash is known.
+    // The fetched package does not have the pinned hash.
     setup.few("npm", "#!/usr/bin/env bash\necho no archive >package.tgz\necho package.tgz\n");
-    let told = prepare();
-    assert!(told.contains("SHA-256 differs"), "{told}");
+    let output = prepare();
+    assert!(output.contains("SHA-256 differs"), "{output}");
     setup.few("npm", "#!/usr/bin/env bash\necho 'npm error network' >&2\nexit 1\n");
-    let told = prepare();
-    assert!(told.contains("npm error network") && told.contains("check the network"), "{told}");
+    let output = prepare();
+    assert!(output.contains("npm error network") && output.contains("check the network"), "{output}");
 }
 
 #[test]
-fn an_interrupted_installation_is_begun_anew() {
+fn an_interrupted_installation_is_repeated() {
     let setup = Setup::default();
     let checkout = setup.fresh_checkout();
     let path = setup.path_with_only(&BASICS);
@@ -176,10 +176,10 @@ fn an_interrupted_installation_is_begun_anew() {
         folders.map(|folder| folder.path().join("half-a-package")).find(|file| file.exists())
     };
     let mut killed = prepare().start();
-    wait_until("it is in the middle", || left_over().is_some());
+    wait_until("the installation is under way", || left_over().is_some());
     killed.kill();
     setup.few("npm", "#!/usr/bin/env bash\necho 'npm error network' >&2\nexit 1\n");
     let again = prepare().run().exits(1);
-    assert!(again.stderr.contains("npm error network"), "it tries again: {}", again.stderr);
-    assert_eq!(left_over(), None, "and nothing of the first attempt is left");
+    assert!(again.stderr.contains("npm error network"), "it does not try again: {}", again.stderr);
+    assert_eq!(left_over(), None, "files of the first attempt are left");
 }

@@ -1,4 +1,4 @@
-//! What a user may meet in a rehearsal: garbage, interruptions, killed programs, an emptied queue.
+//! Faults that a user can cause: invalid messages, interruptions, killed programs, a purged queue.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use serde_json::json;
 use stentor_tests::{Stack, wait_at_most, wait_until};
 
 #[test]
-fn a_garbage_body_ends_with_the_dead_letters_and_harms_nothing() {
+fn an_invalid_body_moves_to_the_dead_letter_queue() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 20");
     for body in ["not a message", "{}", "{\"id\":\"x\",\"phone\":\"\",\"body\":\"\"}"] {
         stack.put_on_queue(body);
     }
     let mut sender = stack.sender("-w 0 -f 0 --forever").start();
-    wait_until("the garbage lies with the dead letters", || stack.backlog("dlq") == (3, 0));
+    wait_until("the invalid messages are in the dead-letter queue", || stack.backlog("dlq") == (3, 0));
     assert!(sender.is_running());
     let snapshot = stack.completed(&run);
     assert_eq!((snapshot["sent"].as_u64(), snapshot["dead_letters"].as_u64()), (Some(20), Some(3)));
@@ -23,29 +23,29 @@ fn a_garbage_body_ends_with_the_dead_letters_and_harms_nothing() {
 }
 
 #[test]
-fn a_message_without_an_item_ends_with_the_dead_letters_and_counts_nowhere() {
+fn a_message_without_an_item_moves_to_the_dead_letter_queue_uncounted() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 3");
     for index in [3, 4] {
         stack.put_on_queue(&format!(r#"{{"id":"{run}#{index:09}","phone":"+12125550100","body":"Hi"}}"#));
     }
     let sender = stack.sender("-w 0 -f 0 --forever --json").start();
-    wait_until("both lie with the dead letters", || stack.backlog("dlq") == (2, 0));
+    wait_until("both are in the dead-letter queue", || stack.backlog("dlq") == (2, 0));
     assert_eq!(stack.completed(&run)["sent"], 3);
     sender.signal("INT");
     let ended = sender.finish().exits(130);
     let summary = ended.json();
     assert_eq!((summary["sent"].as_u64(), summary["duplicates"].as_u64()), (Some(3), Some(0)));
     assert_eq!(ended.stderr.matches("not in the table").count(), 1, "{}", ended.stderr);
-    assert_eq!(stack.count(&run).total(), 3, "no item came into being");
+    assert_eq!(stack.count(&run).total(), 3, "an item was created");
 }
 
 #[test]
-fn an_interrupted_sender_gives_its_messages_back_at_once() {
+fn an_interrupted_sender_releases_its_messages_at_once() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 8");
     let sender = stack.sender("-w 600 -c 5 --json").start();
-    wait_until("five messages are held", || stack.backlog("queue") == (3, 5));
+    wait_until("five messages are in flight", || stack.backlog("queue") == (3, 5));
     sender.signal("INT");
     let ended = sender.finish().exits(130);
     assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
@@ -57,11 +57,11 @@ fn an_interrupted_sender_gives_its_messages_back_at_once() {
 }
 
 #[test]
-fn a_terminated_sender_has_written_what_it_concluded() {
+fn a_terminated_sender_has_written_its_outcomes() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 300");
     let sender = stack.sender("-w 0.05 -f 0.2 -c 10 --json").start();
-    wait_until("it is in the middle of its work", || stack.count(&run).sent > 20);
+    wait_until("the sender has sent some messages", || stack.count(&run).sent > 20);
     sender.signal("TERM");
     let summary = sender.finish().exits(143).json();
     let count = stack.count(&run);
@@ -77,7 +77,7 @@ fn a_killed_sender_loses_nothing() {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let run = stack.produce("-m 120");
     let mut killed = stack.sender("-w 0.2 -f 0.1 -c 20").start();
-    wait_until("it is in the middle of its work", || stack.count(&run).sent > 10);
+    wait_until("the sender has sent some messages", || stack.count(&run).sent > 10);
     killed.kill();
     let other = stack.sender("-w 0 -f 0.1 -c 10 --json").run().exits(0).json();
     assert_eq!(other["reason"], "drained");
@@ -91,11 +91,11 @@ fn a_killed_sender_loses_nothing() {
 }
 
 #[test]
-fn a_long_delivery_keeps_its_message_for_itself() {
+fn a_long_delivery_keeps_its_message_invisible() {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let run = stack.produce("-m 1");
     let first = stack.sender("-w 25 --distribution constant -f 0 --idle-timeout 1 --json").start();
-    wait_until("the first sender holds it", || stack.backlog("queue") == (0, 1));
+    wait_until("the first sender has received it", || stack.backlog("queue") == (0, 1));
     let second = stack.sender("-w 0 -f 0 --idle-timeout 1 --json").start();
     let (first, second) = (first.finish().exits(0).json(), second.finish().exits(0).json());
     assert_eq!((first["sent"].as_u64(), second["sent"].as_u64()), (Some(1), Some(0)));
@@ -108,10 +108,10 @@ fn a_killed_producer_resumes() {
     let stack = Stack::deploy();
     let run = "01JDD0QYJ8000000000000000A";
     let mut killed = stack.producer(&format!("-m 2000 --rate 400 --run {run}")).start();
-    wait_until("some of it is enqueued", || stack.items(run).len() > 200);
+    wait_until("some messages are enqueued", || stack.items(run).len() > 200);
     killed.kill();
     let before = stack.items(run).len();
-    assert!(before < 2_000, "it was killed in the middle");
+    assert!(before < 2_000, "the producer finished before it was killed");
     let sender = stack.sender("-w 0 -f 0 -c 50 --idle-timeout 3 --json").start();
     let resumed = stack.producer(&format!("resume {run} --json")).run().exits(0).json();
     assert!(resumed["messages"].as_u64().unwrap() < 2_000, "{resumed}");
@@ -119,17 +119,17 @@ fn a_killed_producer_resumes() {
     assert_eq!(sender.finish().exits(0).json()["sent"], 2_000);
     let count = stack.count(run);
     assert_eq!((count.sent, count.total()), (2_000, 2_000));
-    // Once more: there is nothing left to do, and nothing changes.
+    // A second resume has no work left and changes nothing.
     assert_eq!(stack.producer(&format!("resume {run} --json")).run().exits(0).json()["messages"], 0);
     assert_eq!(stack.count(run), count);
 }
 
 #[test]
-fn an_interrupted_producer_says_how_to_go_on() {
+fn an_interrupted_producer_prints_the_resume_command() {
     let stack = Stack::deploy();
     let producer = stack.producer("-m 5000 --rate 100").start();
     let latest = || stack.monitor("--once --json").run();
-    wait_until("some of it is enqueued", || {
+    wait_until("some messages are enqueued", || {
         latest().stdout.contains("\"enqueued\":") && latest().json()["enqueued"] != 0
     });
     producer.signal("INT");
@@ -138,11 +138,15 @@ fn an_interrupted_producer_says_how_to_go_on() {
     assert!(ended.stderr.contains(&format!("producer resume {run}")), "{}", ended.stderr);
     let snapshot = stack.snapshot(&run);
     let items = stack.items(&run).len() as u64;
-    assert_eq!(snapshot["enqueued"].as_u64(), Some(items), "all that is in the table is enqueued and marked");
+    assert_eq!(
+        snapshot["enqueued"].as_u64(),
+        Some(items),
+        "the watermark does not cover every stored message"
+    );
 }
 
 #[test]
-fn requeue_brings_back_just_what_is_pending_after_a_purge() {
+fn requeue_sends_only_the_pending_messages_after_a_purge() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 150");
     let sender = stack.sender("-w 0.02 -f 0 -c 2").start();
@@ -159,7 +163,7 @@ fn requeue_brings_back_just_what_is_pending_after_a_purge() {
 }
 
 #[test]
-fn a_message_queued_twice_is_delivered_once() {
+fn a_message_enqueued_twice_is_delivered_once() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 8");
     let requeued = stack.producer(&format!("requeue {run} --json")).run().exits(0).json();
@@ -167,14 +171,14 @@ fn a_message_queued_twice_is_delivered_once() {
     assert_eq!(stack.backlog("queue"), (16, 0));
     let sender = stack.sender("-w 1 --distribution constant -f 0 --idle-timeout 1 --json").run().exits(0);
     assert_eq!(sender.json()["sent"], 8);
-    // Eight deliveries of a second, not sixteen: the second copies are looked up, not delivered.
+    // Eight deliveries of a second, not sixteen: duplicates are looked up, not delivered.
     assert!(sender.took < Duration::from_secs(16), "{:?}", sender.took);
     assert_eq!(stack.completed(&run)["sent"], 8);
     assert_eq!(stack.backlog("queue"), (0, 0));
 }
 
 #[test]
-fn a_stalled_run_says_so_and_names_the_remedy() {
+fn a_stalled_run_is_reported_with_its_remedy() {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let run = stack.produce("-m 5");
     stack.purge_queue();
@@ -184,12 +188,16 @@ fn a_stalled_run_says_so_and_names_the_remedy() {
     let page = stack.monitor("serve 0 -t 1 --until-complete").start();
     let stalled = monitor.finish().exits(1);
     assert!(page.finish().exits(1).stderr.contains(&format!("producer requeue {run}")));
-    assert!(stalled.took >= Duration::from_secs(70), "the counts must be believed: {:?}", stalled.took);
+    assert!(
+        stalled.took >= Duration::from_secs(70),
+        "it did not wait for the queue counts to settle: {:?}",
+        stalled.took
+    );
     assert!(stalled.stderr.contains("5 messages are pending"), "{}", stalled.stderr);
     assert!(stalled.stderr.contains(&format!("producer requeue {run}")), "{}", stalled.stderr);
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
-    let told = (&report["result"]["word"], &report["snapshot"]["pending"]);
-    assert_eq!(told, (&json!("STALLED"), &json!(5)), "{report}");
+    let actual = (&report["result"]["word"], &report["snapshot"]["pending"]);
+    assert_eq!(actual, (&json!("STALLED"), &json!(5)), "{report}");
 }
 
 #[test]
@@ -203,7 +211,7 @@ fn a_monitor_started_first_waits_for_the_run() {
 }
 
 #[test]
-fn a_closed_pipe_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 1");
     let reader = std::process::Command::new("true").stdin(std::process::Stdio::piped()).spawn();
@@ -215,7 +223,7 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn the_audit_names_what_differs() {
+fn the_audit_names_the_differences() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 10");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
@@ -242,21 +250,21 @@ fn the_audit_names_what_differs() {
 }
 
 #[test]
-fn a_tally_that_does_not_decode_is_left_alone_and_stops_no_other_run() {
+fn a_damaged_tally_is_kept_and_does_not_affect_other_runs() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 60");
     let metrics = format!("{}-metrics", stack.name());
-    // A tally that does not decode: the run is marked, and what is there is left as it is.
+    // A tally that does not decode: the run is marked as damaged, and the item is not changed.
     let shard = serde_json::json!({"run": {"S": run}, "part": {"S": "shard#single"}, "version": {"N": "99"}});
     stack.aws().dynamodb("PutItem", &serde_json::json!({"TableName": metrics, "Item": shard}));
     stack.sender("-w 0 -f 0 -c 5 --idle-timeout 1").run().exits(0);
-    wait_at_most(Duration::from_secs(30), "the run is marked", || {
+    wait_at_most(Duration::from_secs(30), "the run is marked as damaged", || {
         let broken = stack.snapshot(&run)["broken"].clone();
         broken.as_array().is_some_and(|broken| !broken.is_empty())
     });
     let kept = stack.aws().scan(&metrics).into_iter().filter(|item| item["version"]["N"] == "99").count();
-    assert_eq!(kept, 1, "what cannot be read is never overwritten");
-    // Another run is counted all the same.
+    assert_eq!(kept, 1, "the damaged tally was overwritten");
+    // Another run is still counted.
     let other = stack.produce("-m 10");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
     assert_eq!(stack.completed(&other)["sent"], 10);

@@ -1,5 +1,5 @@
-//! The aggregator under events as Lambda delivers them, which no emulator does: with shard ids and tumbling
-//! windows, again, from a later start, grown, late, and to several instances at once.
+//! The aggregator with events as Lambda delivers them and no emulator does: with shard IDs and tumbling
+//! windows, repeated, from a later start, extended, late, and to several instances at once.
 
 use serde_json::{Value, json};
 use stentor_tests::{Function, Stack};
@@ -7,12 +7,12 @@ use stentor_tests::{Function, Stack};
 const RUN: &str = "01JDD0QYJ8000000000000000A";
 const OTHER_RUN: &str = "01JDD0QYJ8000000000000000B";
 
-/// The `number`-th record of a shard: one in four failed, each took as many ms as its number says.
+/// Returns record `number` of a shard. One in four failed; the delivery took `number` ms.
 fn record(run: &str, number: usize) -> Value {
     json!({
         "eventName": "MODIFY",
         "dynamodb": {
-            // From 4 digits to 40, and the first with leading zeros.
+            // From 4 to 40 digits; the first has leading zeros.
             "SequenceNumber": format!("{}{number:04}", "1".repeat(number.min(36))),
             "OldImage": {"status": {"S": "PENDING"}},
             "NewImage": {
@@ -26,7 +26,7 @@ fn record(run: &str, number: usize) -> Value {
     })
 }
 
-/// An event of a shard with records of one run.
+/// Returns an event of a shard with records of one run.
 fn event(shard: &str, run: &str, records: std::ops::Range<usize>) -> Value {
     json!({
         "Records": records.map(|number| record(run, number)).collect::<Vec<_>>(),
@@ -37,7 +37,7 @@ fn event(shard: &str, run: &str, records: std::ops::Range<usize>) -> Value {
     })
 }
 
-/// A stack with the runs in its table, so that the monitor can show them.
+/// Deploys a stack with the runs in its table, so that the monitor can show them.
 fn stack_with_runs() -> Stack {
     let stack = Stack::deploy();
     for run in [RUN, OTHER_RUN] {
@@ -58,7 +58,7 @@ fn assert_counts(stack: &Stack, run: &str, numbers: impl Iterator<Item = usize> 
 }
 
 #[test]
-fn repeated_late_and_grown_batches_count_once() {
+fn repeated_late_and_extended_batches_count_once() {
     let stack = stack_with_runs();
     let function = Function::start(&stack);
     for records in [0..10, 0..10, 5..10, 5..25, 0..40, 20..30, 39..60, 0..1] {
@@ -66,14 +66,14 @@ fn repeated_late_and_grown_batches_count_once() {
         assert_eq!(answer, json!({"batchItemFailures": [], "state": {}}));
     }
     assert_counts(&stack, RUN, 0..60);
-    // A new instance remembers nothing, and reads where the old one stopped.
+    // A new instance has no state, and reads the checkpoint of the old one.
     let restarted = Function::start(&stack);
     restarted.invoke(&event("shard-1", RUN, 0..70)).unwrap();
     assert_counts(&stack, RUN, 0..70);
 }
 
 #[test]
-fn shards_and_runs_are_counted_apart_and_added_up() {
+fn shards_and_runs_are_counted_separately_and_summed() {
     let stack = stack_with_runs();
     let function = Function::start(&stack);
     // The child shard begins with lower numbers than its parent ended with.
@@ -88,11 +88,11 @@ fn shards_and_runs_are_counted_apart_and_added_up() {
 }
 
 #[test]
-fn two_instances_on_one_shard_never_count_a_record_twice() {
+fn two_instances_on_one_shard_count_each_record_once() {
     let stack = stack_with_runs();
     let (one, other) = (Function::start(&stack), Function::start(&stack));
     one.invoke(&event("shard", RUN, 0..10)).unwrap();
-    // The other writes on; what the first remembers is stale now.
+    // The second instance writes, so the cached tally of the first is stale.
     other.invoke(&event("shard", RUN, 0..30)).unwrap();
     one.invoke(&event("shard", RUN, 10..40)).unwrap();
     other.invoke(&event("shard", RUN, 20..50)).unwrap();
@@ -100,7 +100,7 @@ fn two_instances_on_one_shard_never_count_a_record_twice() {
 }
 
 #[test]
-fn events_without_records_are_answered_and_those_without_a_shard_refused() {
+fn events_without_records_succeed_and_events_without_a_shard_fail() {
     let stack = stack_with_runs();
     let function = Function::start(&stack);
     for empty in [
@@ -114,7 +114,7 @@ fn events_without_records_are_answered_and_those_without_a_shard_refused() {
     nameless["shardId"] = Value::Null;
     let refused = function.invoke(&nameless).unwrap_err();
     assert!(refused["errorMessage"].as_str().unwrap().contains("tumbling window"), "{refused}");
-    // It goes on all the same.
+    // The instance continues after the error.
     function.invoke(&event("shard", RUN, 0..1)).unwrap();
     assert_counts(&stack, RUN, 0..1);
 }

@@ -1,16 +1,16 @@
-//! What others may have put on the queue and into the tables, clocks that differ, and secrets in the environment.
+//! Hostile data on the queue and in the tables, clocks that differ, and secrets in the environment.
 
 use serde_json::{Value, json};
 use stentor_aws::clock::now_ms;
 use stentor_tests::{Emulator, ProcessOutput, Program, Stack, wait_until};
 
-/// Clears a terminal, sets its title, and begins lines of its own, by C0 and C1 controls.
+/// C0 and C1 control characters that clear a terminal, set its title and begin new lines.
 const ATTACK: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\r\u{9b}31m\u{7f}";
 
-/// How far the clocks are apart, ms.
+/// Difference of the clocks, ms.
 const FIVE_MINUTES: u64 = 300_000;
 
-/// A terminal finds nothing to obey in what the program said.
+/// Asserts that the output contains no control character that a terminal would obey, and no panic.
 #[track_caller]
 fn assert_harmless(ended: &ProcessOutput) {
     for text in [&ended.stdout, &ended.stderr] {
@@ -21,7 +21,7 @@ fn assert_harmless(ended: &ProcessOutput) {
 }
 
 #[test]
-fn bodies_on_the_queue_cannot_attack_a_terminal() {
+fn message_bodies_cannot_inject_terminal_controls() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 3");
     let bodies = [
@@ -29,14 +29,14 @@ fn bodies_on_the_queue_cannot_attack_a_terminal() {
         json!({"id": format!("{run}#000000001{ATTACK}"), "phone": ATTACK, "body": ATTACK}),
         json!({"id": "x", "phone": "", "body": "", "repeated": ATTACK}),
         json!({ATTACK: 1}),
-        // No such message: its name is told, its text is not.
+        // No such message: its ID is printed, its body is not.
         json!({"id": format!("{run}#000000009"), "phone": ATTACK, "body": ATTACK}),
     ];
     for body in &bodies {
         stack.put_on_queue(&body.to_string());
     }
     let sender = stack.sender("-vv -w 0 -f 0 --forever").start();
-    wait_until("all of it lies with the dead letters", || stack.backlog("dlq") == (5, 0));
+    wait_until("all of them are in the dead-letter queue", || stack.backlog("dlq") == (5, 0));
     sender.signal("TERM");
     let ended = sender.finish().exits(143);
     assert!(ended.stderr.contains("invalid message body"), "{}", ended.stderr);
@@ -48,7 +48,7 @@ fn bodies_on_the_queue_cannot_attack_a_terminal() {
 }
 
 #[test]
-fn items_in_the_tables_cannot_attack_a_terminal() {
+fn table_items_cannot_inject_terminal_controls() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 3");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
@@ -59,11 +59,11 @@ fn items_in_the_tables_cannot_attack_a_terminal() {
     let id = format!("{run}#000000001");
     stack.put("messages", &json!({"id": {"S": id}, "run": {"S": ATTACK}, "status": {"S": ATTACK}}));
     let shown = stack.monitor("--once -vv --json").run().exits(0);
-    assert_eq!(shown.json()["senders"][0]["sender"], ATTACK, "a program reads what is there");
+    assert_eq!(shown.json()["senders"][0]["sender"], ATTACK, "JSON contains the stored value");
     assert_eq!(shown.json()["broken"][0]["why"], ATTACK);
     assert_harmless(&shown);
     let line = stack.monitor("--once -vv").run().exits(0);
-    assert!(line.stdout.contains("\\u{1b}[2J"), "a person reads what it is: {}", line.stdout);
+    assert!(line.stdout.contains("\\u{1b}[2J"), "text contains the escaped value: {}", line.stdout);
     assert_harmless(&line);
     for flags in ["audit -vv", "audit -vv --json", "repair -vv", "repair -vv --json"] {
         assert_harmless(&stack.monitor(flags).run().exits(1));
@@ -72,7 +72,7 @@ fn items_in_the_tables_cannot_attack_a_terminal() {
 }
 
 #[test]
-fn a_run_whose_plan_cannot_be_read_is_named_and_cannot_attack_a_terminal() {
+fn an_unreadable_plan_is_named_and_cannot_inject_terminal_controls() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 3");
     let odd = json!({
@@ -98,7 +98,7 @@ fn a_run_whose_plan_cannot_be_read_is_named_and_cannot_attack_a_terminal() {
 }
 
 #[test]
-fn items_of_another_version_are_unreadable_and_never_counted() {
+fn items_of_another_version_are_reported_as_unreadable() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 8");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
@@ -125,7 +125,7 @@ fn items_of_another_version_are_unreadable_and_never_counted() {
     assert_eq!(json["table"]["unreadable_example"], format!("{run}#000000003"), "{json}");
 }
 
-/// Every number in it.
+/// Returns every number in a JSON value.
 fn numbers(json: &Value) -> Vec<f64> {
     match json {
         Value::Number(number) => number.as_f64().into_iter().collect(),
@@ -136,10 +136,10 @@ fn numbers(json: &Value) -> Vec<f64> {
 }
 
 #[test]
-fn clocks_that_differ_by_minutes_show_nothing_below_zero() {
+fn clocks_that_differ_by_minutes_show_no_negative_durations() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 6");
-    // A producer whose clock is ahead; the senders' are ahead, a little ahead, and behind.
+    // The producer's clock is ahead. The senders' clocks are ahead, slightly ahead, and behind.
     for mut item in stack.items(&run) {
         let created_at: u64 = item["created_at"]["N"].as_str().unwrap().parse().unwrap();
         item["created_at"] = json!({"N": (created_at + FIVE_MINUTES).to_string()});
@@ -168,7 +168,7 @@ fn clocks_that_differ_by_minutes_show_nothing_below_zero() {
 }
 
 #[test]
-fn secrets_are_told_nowhere_at_any_verbosity() {
+fn secrets_are_never_printed_at_any_verbosity() {
     const SECRET: &str = "wJalrXUtnFEMI-some-secret-value";
     const TOKEN: &str = "IQoJb3JpZ2luX2Vj-some-token";
     let stack = Stack::deploy();

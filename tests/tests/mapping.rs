@@ -1,15 +1,15 @@
-//! The way from the stream to the monitor: the compiled function, fed by the emulator's own event source mapping.
+//! From the stream to the monitor: the compiled function, invoked by the emulator's event source mapping.
 
 use stentor_tests::{Stack, wait_until};
 
-/// A run, its messages concluded by a sender that has ended.
+/// Enqueues a run and delivers its messages; returns the run once the sender has exited.
 fn concluded(stack: &Stack, messages: u64) -> String {
     let run = stack.produce(&format!("-m {messages}"));
     stack.sender("-w 0 -f 0.2 -c 10 --idle-timeout 1").run().exits(0);
     run
 }
 
-/// Each message of the run is counted once.
+/// Asserts that each message of the run is counted once.
 #[track_caller]
 fn assert_counted_once(stack: &Stack, run: &str) {
     stack.counted_once(run);
@@ -17,15 +17,15 @@ fn assert_counted_once(stack: &Stack, run: &str) {
 }
 
 #[test]
-fn what_the_monitor_counts_comes_by_the_mapping_and_the_compiled_function() {
+fn tallies_come_from_the_mapping_and_the_compiled_function() {
     let stack = Stack::deploy();
     let counted = concluded(&stack, 20);
     assert_counted_once(&stack, &counted);
-    wait_until("the function has logged it", || stack.function_log().contains("REPORT RequestId"));
+    wait_until("the function has logged an invocation", || stack.function_log().contains("REPORT RequestId"));
 
     stack.enable_mapping(false);
     let run = concluded(&stack, 30);
-    assert_eq!(stack.count(&run).pending, 0, "the table knows of all of them");
+    assert_eq!(stack.count(&run).pending, 0, "some messages in the table are pending");
     let snapshot = stack.snapshot(&run);
     assert_eq!((snapshot["sent"].as_u64(), snapshot["failed"].as_u64()), (Some(0), Some(0)), "{snapshot}");
 
@@ -34,7 +34,7 @@ fn what_the_monitor_counts_comes_by_the_mapping_and_the_compiled_function() {
 }
 
 #[test]
-fn a_function_that_fails_and_is_mended_counts_each_message_once() {
+fn a_function_that_fails_and_recovers_counts_each_message_once() {
     let stack = Stack::deploy();
     let before = concluded(&stack, 25);
     assert_counted_once(&stack, &before);
@@ -49,16 +49,16 @@ fn a_function_that_fails_and_is_mended_counts_each_message_once() {
 }
 
 #[test]
-fn a_stream_delivered_again_from_its_start_counts_nothing_twice() {
+fn a_stream_repeated_from_its_start_counts_each_message_once() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 200");
     let sender = stack.sender("-w 0.05 -f 0.2 -c 4 --idle-timeout 1").start();
     for milestone in [20, 60, 100] {
-        wait_until("the run goes on", || {
+        wait_until("the run progresses", || {
             let snapshot = stack.snapshot(&run);
             snapshot["sent"].as_u64().unwrap() + snapshot["failed"].as_u64().unwrap() > milestone
         });
-        // LocalStack delivers all of the stream again after this, in bigger batches.
+        // LocalStack delivers the whole stream again after this, in larger batches.
         stack.enable_mapping(false);
         stack.enable_mapping(true);
     }

@@ -1,4 +1,4 @@
-//! What the monitor tells programs: its JSON and its exit codes.
+//! The monitor's interface for programs: its JSON and its exit codes.
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -27,7 +27,7 @@ fn every_snapshot_follows_the_schema() {
     assert!(untouched["average_seconds"].is_null());
     assert_valid(&schema, &untouched);
     let mut sender = stack.sender("-w 0.1 -f 0.5 -c 2 --forever").start();
-    wait_until("a sender shows", || {
+    wait_until("a sender is listed", || {
         let snapshot = stack.snapshot(&run);
         assert_valid(&schema, &snapshot);
         snapshot["senders"].as_array().is_some_and(|senders| !senders.is_empty())
@@ -41,14 +41,14 @@ fn every_snapshot_follows_the_schema() {
 
     let mut odd = watched.json();
     odd["sent"] = Value::from(-1);
-    assert!(!schema.is_valid(&odd), "it refuses what is none");
+    assert!(!schema.is_valid(&odd), "the schema accepts an invalid snapshot");
 }
 
 #[test]
-fn a_crossed_threshold_is_exit_4_and_named() {
+fn a_crossed_threshold_is_named_with_exit_code_4() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 20");
-    // Nothing is known yet of times and outcomes.
+    // Times and outcomes are still unknown.
     stack.monitor("--once --fail-if failed_rate>=0 --fail-if p99_latency>0ms").run().exits(0);
     stack.sender("-w 0.01 -f 1 -c 4 --idle-timeout 1").run().exits(0);
     stack.completed(&run);

@@ -1,4 +1,4 @@
-//! The managed policies of the template are exactly what each program calls: no right is missing, none is spare.
+//! The template's managed policies allow exactly the calls of each program.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,9 @@ use stentor_tests::build::checkout;
 use stentor_tests::proxy::{FaultPlan, ProxyFault, Service};
 use stentor_tests::{Proxy, Stack, StackEndpoint, wait_until};
 
-/// What a call needs, in the words of IAM: batches need the right of the single call, PartiQL has its own (Amazon
-/// SQS Developer Guide, "Amazon SQS API permissions"; Amazon DynamoDB Developer Guide, "IAM policies with PartiQL").
+/// Returns the IAM action that a call needs. Batches need the action of the single call; PartiQL has separate
+/// ones (Amazon SQS Developer Guide, "Amazon SQS API permissions"; Amazon DynamoDB Developer Guide, "IAM
+/// policies with PartiQL").
 fn action(service: Service, operation: &str) -> String {
     match (service, operation) {
         (Service::Sqs, batch) => format!("sqs:{}", batch.strip_suffix("Batch").unwrap_or(batch)),
@@ -17,7 +18,7 @@ fn action(service: Service, operation: &str) -> String {
     }
 }
 
-/// The actions of a managed policy, with the logical name of the resource that each is allowed on.
+/// Returns the actions of a managed policy, each with the logical name of the resource it is allowed on.
 fn allowed(policy: &str) -> BTreeSet<(String, String)> {
     let template = std::fs::read_to_string(checkout().join("infra/template.yaml")).expect("it is there");
     let section = template.split(&format!("\n  {policy}:\n")).nth(1).expect("the template has the policy");
@@ -39,7 +40,7 @@ fn allowed(policy: &str) -> BTreeSet<(String, String)> {
     allowed
 }
 
-/// Runs a program's every way through a proxy of its own; returns what it called, on which resource.
+/// Runs a program through a separate proxy, and returns its calls and their resources.
 fn called(stack: &Stack, use_it: impl Fn(&StackEndpoint<'_>, &Proxy)) -> BTreeSet<(String, String)> {
     let proxy = Proxy::start(3);
     use_it(&stack.at_port(proxy.port()), &proxy);
@@ -55,12 +56,12 @@ fn called(stack: &Stack, use_it: impl Fn(&StackEndpoint<'_>, &Proxy)) -> BTreeSe
 }
 
 #[test]
-fn the_producer_may_do_what_it_does_and_no_more() {
+fn the_producer_policy_allows_exactly_its_calls() {
     let stack = Stack::deploy();
     let called = called(&stack, |way, proxy| {
         let run = way.producer("-m 60 --json").run().exits(0).json()["run"].as_str().unwrap().to_owned();
         let mut killed = way.producer("-m 500 --rate 100 --run 01JDD0QYJ8000000000000000A").start();
-        wait_until("the mark has moved", || {
+        wait_until("the watermark has advanced", || {
             let calls = proxy.calls();
             calls.iter().any(|(_, call, _)| call == "UpdateItem")
                 && stack.items("01JDD0QYJ8000000000000000A").len() > 50
@@ -73,16 +74,16 @@ fn the_producer_may_do_what_it_does_and_no_more() {
 }
 
 #[test]
-fn a_sender_may_do_what_it_does_and_no_more() {
+fn the_sender_policy_allows_exactly_its_calls() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 30");
     stack.producer(&format!("requeue {run}")).run().exits(0);
     let called = called(&stack, |way, proxy| {
-        // The item that failed a condition is read where it does not come along.
+        // The sender reads the item of a failed condition if the response lacks it.
         proxy.inject(FaultPlan::only(ProxyFault::ItemNotReturned, 1.0));
         let first = way.sender("-w 2 --distribution constant -f 0 -c 2 --forever").start();
-        wait_until("two messages are held", || stack.backlog("queue").1 >= 2);
-        // Somebody else concludes what it holds.
+        wait_until("two messages are in flight", || stack.backlog("queue").1 >= 2);
+        // Another sender records the outcomes of these messages.
         stack.conclude_all(&run);
         wait_until("it has read an item", || proxy.calls().iter().any(|(_, call, _)| call == "BatchGetItem"));
         first.signal("TERM");
@@ -95,7 +96,7 @@ fn a_sender_may_do_what_it_does_and_no_more() {
 }
 
 #[test]
-fn the_monitor_may_do_what_it_does_and_no_more() {
+fn the_monitor_policy_allows_exactly_its_calls() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 20");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);

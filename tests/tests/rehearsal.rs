@@ -1,9 +1,9 @@
-//! The rehearsal as a user runs it.
+//! Complete rehearsals, run as a user runs them.
 
 use stentor_tests::{Stack, wait_until};
 
 #[test]
-fn the_three_commands_of_the_readme_take_a_run_to_its_end() {
+fn the_three_commands_of_the_readme_complete_a_run() {
     let stack = Stack::deploy();
     let produced = stack.producer("-m 1000 -l 100").run().exits(0);
     assert!(produced.stdout.contains("1,000 messages enqueued"), "{}", produced.stdout);
@@ -66,7 +66,7 @@ fn nothing_fails_at_rate_0_and_everything_at_rate_1() {
 }
 
 #[test]
-fn a_single_message_of_a_single_character_goes_all_the_way() {
+fn a_message_of_one_character_is_delivered() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 1 -l 1");
     let items = stack.items(&run);
@@ -91,7 +91,7 @@ fn two_runs_in_one_stack_do_not_mix() {
             (Some(count.sent), Some(count.failed))
         );
     }
-    // Without a name, the monitor shows the later one.
+    // Without --run, the monitor shows the latest run.
     assert_eq!(stack.monitor("--once --json").run().exits(0).json()["run"], other.as_str());
 }
 
@@ -108,7 +108,7 @@ fn two_stacks_at_one_endpoint_do_not_mix() {
 }
 
 #[test]
-fn senders_end_by_themselves_when_the_run_is_accounted_for() {
+fn senders_exit_when_the_run_is_complete() {
     let stack = Stack::deploy();
     stack.produce("-m 20");
     let ended = stack.sender("-w 0.01 -c 4 --json").run().exits(0);
@@ -133,7 +133,7 @@ fn a_second_sender_started_later_gets_its_share() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 60");
     let first = stack.sender("-w 0.1 -f 0 --distribution constant --idle-timeout 1 --json").start();
-    wait_until("the first sender is at work", || stack.count(&run).sent > 0);
+    wait_until("the first sender has sent a message", || stack.count(&run).sent > 0);
     let second = stack.sender("-w 0.1 -f 0 --distribution constant --idle-timeout 1 --json").start();
     let shares = [first, second].map(|sender| sender.finish().exits(0).json()["sent"].as_u64().unwrap());
     assert_eq!(shares.iter().sum::<u64>(), 60);
@@ -141,7 +141,7 @@ fn a_second_sender_started_later_gets_its_share() {
 }
 
 #[test]
-fn a_failed_try_comes_again_until_the_attempts_are_used_up() {
+fn a_failed_attempt_is_repeated_up_to_the_limit() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 5");
     stack.sender("-w 0 -f 1 -c 5 --max-attempts 2 --idle-timeout 3").run().exits(0);
@@ -151,7 +151,7 @@ fn a_failed_try_comes_again_until_the_attempts_are_used_up() {
 }
 
 #[test]
-fn a_sender_dies_at_its_failure_limit_and_another_finishes() {
+fn a_sender_exits_at_its_failure_limit_and_another_completes_the_run() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 100");
     let died = stack.sender("-w 0.01 -f 1 -c 2 --max-failure-rate 50% --min-sample 10 --json").run().exits(3);
@@ -165,7 +165,7 @@ fn a_sender_dies_at_its_failure_limit_and_another_finishes() {
 }
 
 #[test]
-fn the_same_seeds_play_the_same_rehearsal() {
+fn the_same_seeds_give_the_same_rehearsal() {
     let stack = Stack::deploy();
     let play = || {
         let run = stack.produce("-m 40 --seed 7");

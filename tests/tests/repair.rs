@@ -1,4 +1,4 @@
-//! A run whose tally is damaged, counted from the table instead.
+//! Repair of a run with a damaged tally: its messages are counted in the table instead.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn put(stack: &Stack, table: &str, item: &Value) {
     stack.aws().dynamodb("PutItem", &json!({"TableName": table, "Item": item}));
 }
 
-/// A part of a run in the metrics table.
+/// Returns an item of a run in the metrics table.
 fn part(stack: &Stack, run: &str, part: &str) -> Option<Value> {
     let key = json!({"run": {"S": run}, "part": {"S": part}});
     let answer = stack
@@ -23,7 +23,7 @@ fn part(stack: &Stack, run: &str, part: &str) -> Option<Value> {
 }
 
 fn wait_until_marked(stack: &Stack, run: &str) {
-    wait_until("the run is marked", || {
+    wait_until("the run is marked as damaged", || {
         stack.snapshot(run)["broken"].as_array().is_some_and(|broken| !broken.is_empty())
     });
 }
@@ -50,7 +50,7 @@ fn assert_equals_the_table(stack: &Stack, run: &str) {
 }
 
 #[test]
-fn a_run_with_a_damaged_tally_is_counted_from_the_table_and_that_counts_alone() {
+fn a_run_with_a_damaged_tally_is_counted_from_the_table() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 60");
     let damaged = json!({"run": {"S": run}, "part": {"S": "shard#single"}, "version": {"N": "99"}});
@@ -70,7 +70,7 @@ fn a_run_with_a_damaged_tally_is_counted_from_the_table_and_that_counts_alone() 
     stack.monitor("audit").run().exits(0);
     let watched = stack.monitor("-t 0.2").run().exits(0);
     assert!(watched.stdout.contains("complete: 60 messages"), "{}", watched.stdout);
-    // A sender believes it too: else it would stay for the visibility timeout and a minute.
+    // The sender uses that count too: otherwise it would wait for the visibility timeout and a minute.
     let sender = stack.sender("--json").run().exits(0);
     assert_eq!(sender.json()["reason"], "drained");
     assert!(sender.took < Duration::from_secs(60), "{:?}", sender.took);
@@ -78,11 +78,11 @@ fn a_run_with_a_damaged_tally_is_counted_from_the_table_and_that_counts_alone() 
     let again = stack.monitor(&format!("repair --run {run}")).run().exits(0);
     assert!(again.stdout.starts_with("repaired: ") && again.stdout.lines().count() == 1, "{}", again.stdout);
     assert_equals_the_table(&stack, &run);
-    assert_eq!(part(&stack, &run, "shard#single"), Some(damaged), "what cannot be read is left as it is");
+    assert_eq!(part(&stack, &run, "shard#single"), Some(damaged), "the damaged tally was changed");
 }
 
 #[test]
-fn a_run_that_is_not_over_is_not_repaired_and_told_why() {
+fn an_unfinished_run_is_not_repaired_and_the_error_says_why() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 10");
     let table = format!("{}-messages", stack.name());
@@ -109,7 +109,7 @@ fn a_run_that_is_not_over_is_not_repaired_and_told_why() {
 }
 
 #[test]
-fn a_final_tally_of_a_newer_version_stays_and_an_older_one_is_replaced() {
+fn only_a_final_tally_of_an_older_version_is_replaced() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 3");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
@@ -119,7 +119,7 @@ fn a_final_tally_of_a_newer_version_stays_and_an_older_one_is_replaced() {
     let refused = stack.monitor("repair").run().exits(1);
     assert!(refused.stderr.contains(&format!("item 'final' of '{run}'")), "{}", refused.stderr);
     assert_eq!(part(&stack, &run, "final"), Some(newer));
-    // The shards count as before, and the monitor tells of the odd one.
+    // The monitor still sums the shards, and reports the final tally that it cannot read.
     let snapshot = stack.snapshot(&run);
     assert_eq!((&snapshot["sent"], &snapshot["broken"][0]["shard"]), (&json!(3), &json!("final")));
     let older = json!({"run": {"S": run}, "part": {"S": "final"}, "version": {"N": "2"}});
@@ -132,13 +132,13 @@ fn a_final_tally_of_a_newer_version_stays_and_an_older_one_is_replaced() {
 }
 
 #[test]
-fn a_tally_near_the_limit_of_an_item_is_left_alone_and_its_run_repaired() {
+fn a_run_with_a_tally_near_the_item_size_limit_can_be_repaired() {
     let stack = Stack::deploy();
     let earlier = stack.produce("-m 5");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
     stack.completed(&earlier);
     let run = stack.produce("-m 20");
-    // A tally as the earlier run has it, with so much beside it that little more would fit.
+    // The tally of the earlier run, in an item that is almost at the size limit.
     let mut large = part(&stack, &earlier, "shard#single").expect("it is counted");
     large["run"] = json!({"S": run});
     large["notes"] = json!({"S": "x".repeat(390 * 1_024)});

@@ -9,14 +9,14 @@ fn rows(stack: &Stack, line: &str) -> Vec<Value> {
 }
 
 #[test]
-fn runs_are_listed_newest_first_with_counts_and_state() {
+fn runs_are_listed_newest_first_with_counts_and_status() {
     let stack = Stack::deploy();
     let older = stack.produce("-m 20");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
     stack.completed(&older);
     let newer = stack.produce("-m 1200");
 
-    // Shared flags stand before or after the subcommand.
+    // Shared flags are accepted before and after the subcommand.
     for line in ["runs --json", "--json runs"] {
         let rows = rows(&stack, line);
         assert_eq!(rows.len(), 2, "{rows:?}");
@@ -46,7 +46,7 @@ fn runs_are_listed_newest_first_with_counts_and_state() {
 }
 
 #[test]
-fn a_stack_without_runs_says_so_and_is_no_failure() {
+fn a_stack_without_runs_is_reported_and_is_not_an_error() {
     let stack = Stack::deploy();
     for line in ["runs", "runs --json"] {
         let listed = stack.monitor(line).run().exits(0);

@@ -1,4 +1,4 @@
-//! Each fault of the services and of the way to them, alone: the run ends complete, and each message counts once.
+//! Each fault of the services and the network alone: the run completes, and each message counts once.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use stentor_tests::{Backend, ProcessOutput, Proxy, Stack, scaled, wait_until};
 /// Probability of a fault in the calls that it can affect.
 fn probability(fault: ProxyFault) -> f64 {
     match fault {
-        // It lasts longer than a program waits for one answer.
+        // This fault lasts longer than a program waits for a response.
         ProxyFault::Silence => 0.05,
         ProxyFault::SlowDrip | ProxyFault::Latency => 0.1,
         _ => 0.3,
@@ -22,12 +22,12 @@ fn rehearse(fault: ProxyFault, messages: u64) -> String {
     let way = stack.at_port(proxy.port());
     proxy.inject(FaultPlan::only(fault, probability(fault)));
     let produced = way.producer(&format!("-m {messages} --json --rate 100")).start();
-    // What the senders see at their start is something.
+    // The senders find a queue that is not empty.
     wait_until("messages wait", || stack.backlog("queue").0 > 0);
     let senders: Vec<_> =
         (0..2).map(|_| way.sender("-w 0.02 -f 0.1 -c 5 --idle-timeout 3 --json").start()).collect();
     let run = produced.finish().exits(0).json()["run"].as_str().expect("a run id").to_owned();
-    // Reads that only some faults affect.
+    // Reads that only some faults can affect.
     way.producer(&format!("requeue {run}")).run().exits(0);
     let senders: Vec<ProcessOutput> = senders.into_iter().map(|sender| sender.finish().exits(0)).collect();
     way.monitor("--once --json").run().exits(0);
@@ -43,7 +43,8 @@ fn rehearse(fault: ProxyFault, messages: u64) -> String {
     format!("{}: {} times", fault.name(), proxy.count(fault))
 }
 
-/// Several at once: most of a fault's time is waiting. `LocalStack` cannot bear many.
+/// Rehearses several faults concurrently, since most of the time is spent waiting. `LocalStack` supports few
+/// at once.
 fn rehearse_all(faults: &[ProxyFault]) {
     let at_once = if Backend::of_these_tests() == Backend::MiniStack { 5 } else { 2 };
     for some in faults.chunks(at_once) {
@@ -51,14 +52,14 @@ fn rehearse_all(faults: &[ProxyFault]) {
             let rehearsals: Vec<_> =
                 some.iter().map(|fault| scope.spawn(|| rehearse(*fault, scaled(100)))).collect();
             for rehearsal in rehearsals {
-                println!("{}", rehearsal.join().expect("the rehearsal holds"));
+                println!("{}", rehearsal.join().expect("the rehearsal does not panic"));
             }
         });
     }
 }
 
 #[test]
-fn calls_that_fail_and_answers_that_are_lost_lose_nothing() {
+fn failed_calls_and_lost_responses_lose_no_messages() {
     rehearse_all(&[
         ProxyFault::InternalError,
         ProxyFault::Unavailable,
@@ -73,7 +74,7 @@ fn calls_that_fail_and_answers_that_are_lost_lose_nothing() {
 }
 
 #[test]
-fn services_that_ask_for_patience_get_it() {
+fn throttled_calls_are_retried() {
     rehearse_all(&[
         ProxyFault::ProvisionedThroughputExceeded,
         ProxyFault::DynamoThrottling,
@@ -85,7 +86,7 @@ fn services_that_ask_for_patience_get_it() {
 }
 
 #[test]
-fn entries_and_statements_that_fail_inside_a_success_are_no_answers() {
+fn failed_entries_of_successful_batches_are_retried() {
     rehearse_all(&[
         ProxyFault::EntryFailed,
         ProxyFault::EntryThrottled,
@@ -101,7 +102,7 @@ fn entries_and_statements_that_fail_inside_a_success_are_no_answers() {
 }
 
 #[test]
-fn a_queue_that_repeats_messages_and_miscounts_them_changes_no_result() {
+fn repeated_messages_and_wrong_queue_counts_change_no_result() {
     rehearse_all(&[
         ProxyFault::DeliveredTwice,
         ProxyFault::CountsTooLow,
@@ -110,7 +111,8 @@ fn a_queue_that_repeats_messages_and_miscounts_them_changes_no_result() {
     ]);
 }
 
-/// A sender holds so many messages when another concludes them: it drops every one under any fault plan.
+/// Writes the outcomes of messages that a sender has in flight, and asserts that the sender drops all of them
+/// under the fault plan.
 fn drop_duplicates(messages: u32, plan: FaultPlan) -> Proxy {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let proxy = Proxy::start(2);
@@ -119,29 +121,29 @@ fn drop_duplicates(messages: u32, plan: FaultPlan) -> Proxy {
         .at_port(proxy.port())
         .sender(&format!("-w 3 --distribution constant -f 1 -c {messages} --forever --json"))
         .start();
-    wait_until("it holds all of them", || stack.backlog("queue") == (0, messages.into()));
+    wait_until("all messages are in flight", || stack.backlog("queue") == (0, messages.into()));
     proxy.inject(plan);
     stack.conclude_all(&run);
-    wait_until("it has let go of them", || stack.backlog("queue") == (0, 0));
+    wait_until("the queue is empty", || stack.backlog("queue") == (0, 0));
     proxy.inject(FaultPlan::none());
     sender.signal("TERM");
     let summary = sender.finish().exits(143).json();
-    let told = (summary["failed"].as_u64(), summary["duplicates"].as_u64());
-    assert_eq!(told, (Some(0), Some(messages.into())), "{summary}");
+    let actual = (summary["failed"].as_u64(), summary["duplicates"].as_u64());
+    assert_eq!(actual, (Some(0), Some(messages.into())), "{summary}");
     assert!(stack.items(&run).iter().all(|item| item["attempt"]["S"] == "somebody else's"));
     proxy
 }
 
 #[test]
-fn a_duplicate_whose_item_does_not_come_along_is_read_and_dropped() {
+fn a_duplicate_without_its_item_in_the_response_is_read_and_dropped() {
     let proxy = drop_duplicates(4, FaultPlan::only(ProxyFault::ItemNotReturned, 1.0));
-    // LocalStack's items never come along: there is nothing for the proxy to take away.
+    // LocalStack's responses never include the item, so the proxy cannot remove it.
     let counted = proxy.count(ProxyFault::ItemNotReturned) > 0;
     assert_eq!(counted, Backend::of_these_tests() == Backend::MiniStack);
 }
 
 #[test]
-fn many_duplicates_are_dropped_though_every_third_answer_is_lost() {
+fn many_duplicates_are_dropped_despite_lost_responses() {
     drop_duplicates(50, FaultPlan::only(ProxyFault::ItemNotReturned, 1.0).and(ProxyFault::AnswerLost, 0.3));
 }
 
@@ -157,27 +159,32 @@ fn an_outage_of_thirty_seconds_is_survived_without_a_restart() {
     let mut monitor = way.monitor("-t 0.5 --follow").start();
     let counted = || stack.monitor("--once --json").run();
     wait_until("the run is under way", || {
-        let told = counted();
-        told.code == Some(0) && told.json()["sent"].as_u64() > Some(20)
+        let output = counted();
+        output.code == Some(0) && output.json()["sent"].as_u64() > Some(20)
     });
-    assert!(producer.is_running(), "there is something to break off");
+    assert!(producer.is_running(), "the producer finished before the outage");
     let begun = Instant::now();
     proxy.break_off(OUTAGE);
     let run = producer.finish().exits(0).json()["run"].as_str().unwrap().to_owned();
-    assert!(begun.elapsed() > OUTAGE, "the outage fell into the run");
+    assert!(begun.elapsed() > OUTAGE, "the run finished during the outage");
     let snapshot = stack.completed(&run);
     let count = stack.count(&run);
     assert_eq!((count.pending, count.total()), (0, messages));
     assert_eq!(snapshot["sent"].as_u64(), Some(count.sent));
-    assert!(monitor.is_running(), "the monitor waits for better times");
+    assert!(monitor.is_running(), "the monitor exited during the outage");
     monitor.kill();
     sender.signal("TERM");
     let sender = sender.finish().exits(143);
-    assert_eq!(sender.stderr.matches("retrying for up to").count(), 1, "told once: {}", sender.stderr);
+    assert_eq!(
+        sender.stderr.matches("retrying for up to").count(),
+        1,
+        "the retries are not logged exactly once: {}",
+        sender.stderr
+    );
 }
 
 #[test]
-fn a_service_that_throttles_everything_is_waited_for_without_a_spin() {
+fn a_service_that_throttles_every_call_is_retried_with_backoff() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(4);
     let way = stack.at_port(proxy.port());
@@ -194,9 +201,9 @@ fn a_service_that_throttles_everything_is_waited_for_without_a_spin() {
     let before = [producer.cpu_time(), sender.cpu_time()];
     std::thread::sleep(WATCHED);
     let used = [producer.cpu_time().saturating_sub(before[0]), sender.cpu_time().saturating_sub(before[1])];
-    // These are debug builds, and each of a hundred requests is tried again every few seconds.
+    // These are debug builds, and each of a hundred requests is retried every few seconds.
     assert!(used.iter().all(|used| *used < WATCHED / 5), "{used:?} of {WATCHED:?}");
-    assert!(producer.is_running() && sender.is_running(), "they wait for better times");
+    assert!(producer.is_running() && sender.is_running(), "a program exited while it was throttled");
     proxy.inject(FaultPlan::none());
     let run = producer.finish().exits(0).json()["run"].as_str().expect("a run id").to_owned();
     stack.completed(&run);
@@ -204,8 +211,8 @@ fn a_service_that_throttles_everything_is_waited_for_without_a_spin() {
     sender.finish().exits(143);
 }
 
-/// How long requests take to have backed off.
+/// Time until the retries have backed off.
 const SETTLES: Duration = Duration::from_secs(8);
 
-/// How long nothing may be done.
+/// Duration of the throttling after that.
 const WATCHED: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use serde_json::json;
 use stentor_tests::build::{ProgramPaths, checkout};
 use stentor_tests::{Emulator, Program, Setup, wait_at_most};
 
-/// A call for the tests' emulator, as if it were AWS.
+/// Points a program at the tests' emulator as if it were AWS.
 fn on_emulator(program: Program) -> Program {
     program
         .env("AWS_ENDPOINT_URL", &Emulator::shared().url())
@@ -29,7 +29,7 @@ fn visibility_timeout(stack: &str) -> String {
 }
 
 #[test]
-fn deploy_makes_a_stack_that_works_and_destroy_takes_all_of_it_away() {
+fn deploy_creates_a_working_stack_and_destroy_deletes_it() {
     let setup = Setup::default();
     let call = |line: &str| on_emulator(setup.run(line)).run();
     let deployed = call("deploy --stack drill --region us-east-1").exits(0);
@@ -42,7 +42,7 @@ fn deploy_makes_a_stack_that_works_and_destroy_takes_all_of_it_away() {
     on_emulator(Program::new(&built.sender, "--stack drill -w 0 --idle-timeout 1")).run().exits(0);
     on_emulator(Program::new(&built.monitor, "--stack drill -t 0.2")).run().exits(0);
 
-    // Somebody was given one of the policies.
+    // A policy is attached to a user.
     let aws = Emulator::shared().aws();
     let iam = |parameters: &[(&str, &str)]| {
         aws.form_call("iam", &[&[("Version", "2010-05-08")], parameters].concat())
@@ -66,7 +66,7 @@ fn deploy_makes_a_stack_that_works_and_destroy_takes_all_of_it_away() {
 }
 
 #[test]
-fn an_update_keeps_the_parameters_it_is_not_given() {
+fn an_update_keeps_the_parameters_that_are_not_given() {
     let setup = Setup::default();
     let call = |line: &str| on_emulator(setup.run(line)).run();
     call("deploy --stack tuned --parameter VisibilityTimeout=30").exits(0);
@@ -125,7 +125,7 @@ fn the_local_emulator_starts_works_and_stops() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port");
     let port = taken.local_addr().expect("it is bound").port();
     let refused = Setup::default().run(&format!("local --port {port}")).run().exits(1);
@@ -133,7 +133,7 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn the_demo_ends_with_a_complete_run_and_an_audit_that_agrees() {
+fn the_demo_completes_a_run_and_its_audit() {
     let demo = Setup::default().run("demo -m 300 -l 40").run().exits(0);
     let last: Vec<&str> = demo.stdout.lines().rev().take(2).collect();
     assert!(last[1].starts_with("complete: 300 messages"), "{}", demo.stdout);
@@ -146,7 +146,7 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     let mut demo = setup.run("demo -m 20000 --rate 50").heeding_interrupts().start();
     // Its emulator is the one whose folder appears under this demo's process.
     let mut port = String::new();
-    wait_at_most(Duration::from_secs(180), "the demo is at work", || {
+    wait_at_most(Duration::from_secs(180), "the demo has started its producer", || {
         port = running_below(demo.id());
         !port.is_empty() || !demo.is_running()
     });
@@ -159,7 +159,7 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     assert!(gone.stderr.contains("does not answer"), "{}", gone.stderr);
 }
 
-/// The port that the producer below a process was told, once there is one.
+/// Returns the port of the producer started by a process, or an empty string while there is none.
 fn running_below(process: u32) -> String {
     let children =
         std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
@@ -178,7 +178,7 @@ fn running_below(process: u32) -> String {
     String::new()
 }
 
-/// All files and folders below a folder, with what stands in the files.
+/// Returns all files and folders below a folder, with the contents of the files.
 fn below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).expect("it is a folder").flatten() {
@@ -194,15 +194,15 @@ fn below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// An installation below that folder, by a user who has no other settings.
+/// Returns an installation below that folder, by a user without other settings.
 fn installing(setup: &Setup, home: &Path, command: &str) -> Program {
     setup.run(command).env("HOME", &home.display().to_string()).env("PREFIX", "")
 }
 
 #[test]
-fn an_installation_is_complete_and_taking_it_away_leaves_what_was_there_before() {
+fn an_installation_is_complete_and_can_be_removed() {
     let (setup, home) = (Setup::default(), tempfile::tempdir().expect("a temporary folder"));
-    // A file and an empty folder of the user's own, where Stentor's go too.
+    // A file and an empty folder of the user, in places where Stentor installs files.
     std::fs::create_dir_all(home.path().join(".local/bin")).expect("the folder is ours");
     std::fs::create_dir_all(home.path().join(".local/share/man/man1")).expect("the folder is ours");
     std::fs::write(home.path().join(".local/bin/mine"), "mine").expect("the folder is ours");
@@ -228,7 +228,7 @@ fn an_installation_is_complete_and_taking_it_away_leaves_what_was_there_before()
         assert!(first.contains_key(&format!(".local/share/man/man1/{page}.1")), "{page}");
     }
     installing(&setup, home.path(), "install").run().exits(0);
-    assert_eq!(first, below(home.path()), "a second installation changes nothing");
+    assert_eq!(first, below(home.path()), "the second installation changed something");
 
     installing(&setup, home.path(), "uninstall").run().exits(0);
     assert_eq!(before, below(home.path()));
@@ -237,7 +237,7 @@ fn an_installation_is_complete_and_taking_it_away_leaves_what_was_there_before()
 }
 
 #[test]
-fn an_installation_overwrites_and_takes_away_nothing_that_is_not_its_own() {
+fn an_installation_keeps_the_files_of_others() {
     let (setup, home) = (Setup::default(), tempfile::tempdir().expect("a temporary folder"));
     let prefix = home.path().join("a prefix");
     let call = |command: &str| {
@@ -253,10 +253,10 @@ fn an_installation_overwrites_and_takes_away_nothing_that_is_not_its_own() {
         "{}",
         refused.stderr
     );
-    assert_eq!(before, below(home.path()), "nothing was changed");
+    assert_eq!(before, below(home.path()), "the refused installation changed something");
 
     call("install --force").exits(0);
-    // Whoever puts a file of their own in the place of one of ours keeps it.
+    // A file that replaced an installed one is kept.
     std::fs::write(prefix.join("bin/monitor"), "another's").expect("the folder is ours");
     call("install").exits(1);
     let left = call("uninstall").exits(0);
@@ -266,7 +266,7 @@ fn an_installation_overwrites_and_takes_away_nothing_that_is_not_its_own() {
 }
 
 #[test]
-fn bad_usage_is_told_and_changes_nothing() {
+fn invalid_usage_is_reported_and_changes_nothing() {
     let setup = Setup::default();
     for (line, word) in [
         ("", "a command is missing"),
@@ -285,7 +285,7 @@ fn bad_usage_is_told_and_changes_nothing() {
 }
 
 #[test]
-fn what_is_missing_is_named_in_one_line() {
+fn missing_dependencies_are_named_in_one_line() {
     let setup = Setup::default();
     let basics = ["bash", "dirname", "env"];
     for (has, misses) in [(&[][..], "cargo"), (&["cargo"], "C compiler"), (&["cargo", "cc"], "util-linux")] {
@@ -296,10 +296,10 @@ fn what_is_missing_is_named_in_one_line() {
 }
 
 #[test]
-fn an_installation_without_python_says_so() {
+fn missing_python_is_reported() {
     let setup = Setup::default();
     let path = setup.path_with_only(&["bash", "env", "dirname", "flock", "cut", "sha256sum", "mkdir"]);
-    // Another set of requirements than the one that is installed already.
+    // Requirements that differ from the installed ones.
     let installer = checkout().join("infra/local/install.sh");
     let refused = Program::new(&installer, "infra/local/requirements.in")
         .in_checkout()

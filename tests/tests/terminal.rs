@@ -1,17 +1,17 @@
-//! What only a terminal gets: colours, a bar, a live line.
+//! Output for terminals only: colours, progress bars and live lines.
 
 use stentor_tests::build::ProgramPaths;
 use stentor_tests::{Program, Stack, TerminalOutput};
 
 const ESCAPE: char = '\u{1b}';
 
-/// What it comes to on a terminal of 80 columns.
+/// Runs a program on a terminal of 80 columns.
 fn on_terminal(program: Program, code: i32) -> TerminalOutput {
     program.start_on_terminal(80, 24).finish().exits(code)
 }
 
 #[test]
-fn the_bar_and_the_live_line_are_for_a_terminal_and_gone_in_the_end() {
+fn progress_bar_and_live_line_are_cleared_at_the_end() {
     let stack = Stack::deploy();
     let TerminalOutput { text: standing, transcript, .. } =
         on_terminal(stack.producer("-m 300 --rate 200"), 0);
@@ -25,7 +25,7 @@ fn the_bar_and_the_live_line_are_for_a_terminal_and_gone_in_the_end() {
 }
 
 #[test]
-fn a_log_has_lines_of_its_own_beside_the_live_line() {
+fn log_lines_do_not_mix_with_the_live_line() {
     let stack = Stack::deploy();
     stack.put_on_queue("no message of Stentor's");
     let TerminalOutput { text: standing, transcript, .. } =
@@ -40,27 +40,27 @@ fn a_log_has_lines_of_its_own_beside_the_live_line() {
 }
 
 #[test]
-fn a_pipe_gets_neither_bar_nor_live_line_nor_colour_and_a_quiet_terminal_neither() {
+fn pipes_and_quiet_terminals_get_no_progress_and_no_colour() {
     let stack = Stack::deploy();
     let in_a_pipe = |program: Program| {
         let ended = program.run().exits(0);
         format!("{}{}", ended.stdout, ended.stderr)
     };
-    for told in [
+    for text in [
         in_a_pipe(stack.producer("-m 60 --rate 100")),
         in_a_pipe(stack.sender("-w 0.02 -c 10 --idle-timeout 1")),
         on_terminal(stack.producer("-q -m 60 --rate 100"), 0).transcript,
         on_terminal(stack.sender("-q -w 0.02 -c 10 --idle-timeout 1"), 0).transcript,
     ] {
-        assert!(!told.contains("delivering") && !told.contains("enqueuing"), "{told:?}");
-        assert!(!told.contains(ESCAPE), "{told:?}");
+        assert!(!text.contains("delivering") && !text.contains("enqueuing"), "{text:?}");
+        assert!(!text.contains(ESCAPE), "{text:?}");
     }
 }
 
 #[test]
-fn colours_follow_the_variables_that_say_whether_there_shall_be_any() {
+fn colours_follow_the_environment_variables() {
     let built = ProgramPaths::get();
-    // Variables, and whether there is colour in a pipe and on a terminal.
+    // Variables, and whether output has colour in a pipe and on a terminal.
     let cases = [
         ("", false, true),
         ("NO_COLOR=1", false, false),
@@ -77,8 +77,8 @@ fn colours_follow_the_variables_that_say_whether_there_shall_be_any() {
                     set.fold(Program::new(program, line), |call, (name, value)| call.env(name, value))
                 };
                 let piped = call().run().exits(code);
-                let told = format!("{}{}", piped.stdout, piped.stderr);
-                assert_eq!(told.contains(ESCAPE), in_a_pipe, "{line} {variables} in a pipe: {told:?}");
+                let text = format!("{}{}", piped.stdout, piped.stderr);
+                assert_eq!(text.contains(ESCAPE), in_a_pipe, "{line} {variables} in a pipe: {text:?}");
                 let shown = on_terminal(call(), code).transcript;
                 assert_eq!(shown.contains(ESCAPE), on_a_terminal, "{line} {variables}: {shown:?}");
             }

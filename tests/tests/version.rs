@@ -1,4 +1,4 @@
-//! The version with the commit, in checkouts of the test's own.
+//! The version with its commit, built in temporary checkouts.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +18,7 @@ fn git(folder: &Path, arguments: &str) -> String {
     ended_well("git", &arguments, folder).unwrap_or_else(|| panic!("git {arguments:?} fails"))
 }
 
-/// Writes a workspace with a program that prints the version, made from the files that make it in stentor-cli.
+/// Writes a workspace with a program that prints the version. It uses the files of stentor-cli for that.
 fn small_checkout(folder: &Path) {
     let package = folder.join("crates/cli");
     let write = |path: &str, text: &str| std::fs::write(folder.join(path), text).expect("the folder is ours");
@@ -42,23 +42,23 @@ fn shown(folder: &Path) -> String {
     ended_well(env!("CARGO"), &arguments, folder).expect("it builds and runs")
 }
 
-/// Whether a build has nothing to do.
+/// Whether a build is up to date.
 fn is_fresh(folder: &Path) -> bool {
     let target = folder.join("target").display().to_string();
     let arguments = ["build", "--offline", "--message-format=json", "--target-dir", &target];
-    let told = ended_well(env!("CARGO"), &arguments, folder).expect("it builds");
-    !told.contains("\"fresh\":false")
+    let output = ended_well(env!("CARGO"), &arguments, folder).expect("it builds");
+    !output.contains("\"fresh\":false")
 }
 
 #[test]
-fn the_programs_show_the_commit_they_were_built_from() {
+fn the_programs_print_the_commit_they_were_built_from() {
     let built = ProgramPaths::get();
     for (program, name) in
         [(&built.producer, "producer"), (&built.sender, "sender"), (&built.monitor, "monitor")]
     {
         let shown = Program::new(program, "--version").run().exits(0).stdout;
         let number = format!("{name} {}", env!("CARGO_PKG_VERSION"));
-        // The sources may also be no checkout of git, and have no commit then.
+        // Sources outside a git checkout have no commit.
         let expected = match ended_well("git", &["rev-parse", "--short=12", "HEAD"], checkout()) {
             Some(commit) if checkout().join(".git").exists() => format!("{number} ({commit})\n"),
             _ => format!("{number}\n"),
@@ -68,10 +68,10 @@ fn the_programs_show_the_commit_they_were_built_from() {
 }
 
 #[test]
-fn the_version_follows_the_commit_and_builds_nothing_anew_without_one() {
+fn the_version_follows_the_commit_and_avoids_needless_builds() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let number = env!("CARGO_PKG_VERSION");
-    // Sources inside somebody else's repository are none of its commits.
+    // Sources inside another repository do not get its commit.
     git(folder.path(), "init --quiet");
     git(folder.path(), "commit --quiet --allow-empty --message another's");
     let inner = folder.path().join("stentor");
@@ -87,14 +87,14 @@ fn the_version_follows_the_commit_and_builds_nothing_anew_without_one() {
         git(folder.path(), "commit --quiet --allow-empty --message next");
         git(folder.path(), "rev-parse --short=12 HEAD")
     };
-    // The first commit brings the lock file too.
+    // The first commit includes the lock file.
     assert_ne!(shown(folder.path()), number);
     let first = commit();
     assert_eq!(shown(folder.path()), at(&first));
     assert!(is_fresh(folder.path()));
     let second = commit();
     assert_eq!(shown(folder.path()), at(&second));
-    // Packed, the branch has no file of its own until its next commit.
+    // A packed branch has no separate ref file until its next commit.
     git(folder.path(), "pack-refs --all");
     assert_eq!(shown(folder.path()), at(&second));
     assert!(is_fresh(folder.path()));

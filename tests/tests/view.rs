@@ -1,10 +1,10 @@
-//! The monitor's live view, on a terminal.
+//! The monitor's live view on a terminal.
 
 use std::time::{Duration, Instant};
 
 use stentor_tests::{Proxy, Stack, TerminalSession, wait_until};
 
-/// The live view of a run that goes on: a sender at work, and messages for long.
+/// Starts the live view of a running rehearsal, whose messages last for the whole test.
 fn running(stack: &Stack, line: &str) -> (stentor_tests::Process, TerminalSession) {
     stack.produce("-m 500");
     let sender = stack.sender("-w 1 -f 0.1 -c 2 --forever").start();
@@ -14,7 +14,7 @@ fn running(stack: &Stack, line: &str) -> (stentor_tests::Process, TerminalSessio
 }
 
 #[test]
-fn the_view_follows_the_terminals_size_and_its_keys_and_leaves_a_summary() {
+fn the_view_follows_size_and_keys_and_leaves_a_summary() {
     let stack = Stack::deploy();
     let (_sender, mut view) = running(&stack, "-t 0.5");
     view.shows("every 0.5 s");
@@ -47,7 +47,7 @@ fn the_view_follows_the_terminals_size_and_its_keys_and_leaves_a_summary() {
 }
 
 #[test]
-fn whatever_ends_the_view_the_terminal_is_as_it_was() {
+fn the_terminal_is_restored_however_the_view_ends() {
     let stack = Stack::deploy();
     let (_sender, mut first) = running(&stack, "-t 1");
     first.press("\u{3}");
@@ -65,7 +65,7 @@ fn whatever_ends_the_view_the_terminal_is_as_it_was() {
 }
 
 #[test]
-fn before_the_first_run_the_view_says_so_and_picks_it_up_and_ends_with_it() {
+fn the_view_waits_for_the_first_run_and_ends_with_it() {
     let stack = Stack::deploy();
     let view = stack.monitor("-t 0.2 --fail-if failed>=30").start_on_terminal(80, 24);
     view.shows("producer -m 1000");
@@ -83,7 +83,7 @@ fn before_the_first_run_the_view_says_so_and_picks_it_up_and_ends_with_it() {
 }
 
 #[test]
-fn while_aws_is_away_the_last_data_stay_with_their_age() {
+fn during_an_outage_the_view_keeps_the_last_data_with_their_age() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(5);
     stack.produce("-m 40");
@@ -99,11 +99,11 @@ fn while_aws_is_away_the_last_data_stay_with_their_age() {
     view.press("q");
     let left = view.finish();
     assert_eq!(left.code, Some(0), "{}", left.text);
-    assert!(left.text.contains("retrying for up to"), "what was said meanwhile comes out: {}", left.text);
+    assert!(left.text.contains("retrying for up to"), "the log of the outage is missing: {}", left.text);
 }
 
 #[test]
-fn another_run_can_be_chosen_and_is_watched_until_one_leaves() {
+fn another_run_can_be_selected() {
     let stack = Stack::deploy();
     let first = stack.produce("-m 5");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
@@ -113,7 +113,7 @@ fn another_run_can_be_chosen_and_is_watched_until_one_leaves() {
     view.shows(&second);
     view.press("r");
     view.shows(&first);
-    // The latest, the second, the first.
+    // The list has the latest, the second and the first run.
     view.press("jj\r");
     view.shows("COMPLETE");
     view.shows(&first);
@@ -122,16 +122,16 @@ fn another_run_can_be_chosen_and_is_watched_until_one_leaves() {
 }
 
 #[test]
-fn an_interval_costs_five_requests_at_most() {
+fn an_interval_takes_at_most_five_requests() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(6);
     stack.produce("-m 5");
     let start = Instant::now();
     let mut view = stack.at_port(proxy.port()).monitor("-t 0.5 --follow").start_on_terminal(80, 24);
     view.shows("of 5");
-    wait_until("it has looked some times", || proxy.requests() >= 60);
+    wait_until("the monitor has polled several times", || proxy.requests() >= 60);
     let intervals = start.elapsed().as_secs_f64() / 0.5 + 1.0;
-    // Beside them, the queues are looked up once.
+    // The URLs of the queues are looked up once.
     let requests = proxy.requests() as f64 - 2.0;
     assert!(requests <= 5.0 * intervals, "{requests} requests in {intervals} intervals");
     view.press("q");
@@ -139,7 +139,7 @@ fn an_interval_costs_five_requests_at_most() {
 }
 
 #[test]
-fn no_color_ascii_and_plain_are_heeded() {
+fn no_color_ascii_and_plain_are_respected() {
     let stack = Stack::deploy();
     stack.produce("-m 5");
     let mut view = stack.monitor("--ascii").env("NO_COLOR", "1").start_on_terminal(80, 24);

@@ -1,4 +1,4 @@
-//! The monitor's live page, as a browser and a collector of metrics ask for it.
+//! The monitor's live page, as requested by a browser and a metrics collector.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,7 +11,7 @@ use stentor_aws::clock::now_ms;
 use stentor_tests::build::checkout;
 use stentor_tests::{Page, Proxy, Stack, wait_until};
 
-/// What must stand in every answer.
+/// Headers of every response.
 const HEADERS: [(&str, &str); 5] = [
     (
         "content-security-policy",
@@ -24,19 +24,20 @@ const HEADERS: [(&str, &str); 5] = [
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-/// Would end a label, a line and a table, run a script, clear a terminal, and turn the direction of writing.
+/// A name that would end a label, a line and a table, run a script, clear a terminal, and reverse the text
+/// direction.
 const HOSTILE: &str = "x\"} 1\n<img src=x onerror=alert(1)></table>\u{1b}[2J\u{202e}";
 
-/// As a person reads it.
+/// The name as it is shown to people.
 const HOSTILE_SHOWN: &str = r#"x"} 1\n<img src=x onerror=alert(1)></table>\u{1b}[2J\u{202e}"#;
 
-/// The snapshot less the time that it was taken at.
+/// Returns the snapshot without its timestamp.
 fn settled(mut snapshot: Value) -> Value {
     snapshot.as_object_mut().expect("it is an object").remove("at");
     snapshot
 }
 
-/// The values of a figure by one of its labels, or its only value by an empty text.
+/// Returns the values of a metric by one of its labels; without labels, the only value has an empty key.
 #[track_caller]
 fn values(metrics: &Value, name: &str, label: &str) -> BTreeMap<String, f64> {
     let family = metrics[name].as_object().unwrap_or_else(|| panic!("there is no {name}"));
@@ -55,13 +56,13 @@ fn value(metrics: &Value, name: &str) -> f64 {
 }
 
 #[track_caller]
-fn assert_close(name: &str, told: f64, expected: &Value) {
+fn assert_close(name: &str, actual: f64, expected: &Value) {
     let expected = expected.as_f64().unwrap_or_else(|| panic!("{name} is not known"));
-    assert!((told - expected).abs() < 1e-9, "{name}: {told}, not {expected}");
+    assert!((actual - expected).abs() < 1e-9, "{name}: {actual}, not {expected}");
 }
 
 #[test]
-fn an_address_that_cannot_be_had_is_named_with_what_to_do() {
+fn an_unavailable_address_is_named_with_a_remedy() {
     let stack = Stack::deploy();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -82,7 +83,7 @@ fn an_address_that_cannot_be_had_is_named_with_what_to_do() {
 }
 
 #[test]
-fn snapshot_and_metrics_say_what_the_monitor_prints() {
+fn snapshot_and_metrics_equal_the_printed_snapshot() {
     let stack = Stack::deploy();
     let page = stack.monitor("serve 0 -t 0.2").start_page();
     wait_until("AWS has answered", || page.get("/healthz").status == 200);
@@ -93,7 +94,7 @@ fn snapshot_and_metrics_say_what_the_monitor_prints() {
 
     let run = stack.produce("-m 60");
     stack.sender("-w 0.02 -f 0.3 -c 5 --idle-timeout 1").run().exits(0);
-    wait_until("the page has all of it", || {
+    wait_until("the page has the complete run", || {
         let snapshot = page.get("/api/snapshot").json();
         snapshot["complete"] == true && snapshot["senders"] == json!([])
     });
@@ -109,7 +110,7 @@ fn snapshot_and_metrics_say_what_the_monitor_prints() {
     assert_metrics_are(&printed, &answer.metrics());
 }
 
-/// The metrics of a complete run without senders tell the snapshot.
+/// Asserts that the metrics of a complete run without senders equal the snapshot.
 #[track_caller]
 fn assert_metrics_are(printed: &Value, metrics: &Value) {
     let outcomes = values(metrics, "stentor_messages", "outcome");
@@ -152,11 +153,11 @@ fn assert_metrics_are(printed: &Value, metrics: &Value) {
 }
 
 #[test]
-fn a_page_follows_the_latest_run_or_the_one_it_was_told_of() {
+fn a_page_follows_the_latest_run_or_the_selected_one() {
     let stack = Stack::deploy();
     let first = stack.produce("-m 5");
     let latest = stack.monitor("serve 0 -t 0.2").start_page();
-    let told = stack.monitor(&format!("serve 0 -t 0.2 --run {first}")).start_page();
+    let selected = stack.monitor(&format!("serve 0 -t 0.2 --run {first}")).start_page();
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
     let shows = |page: &Page, run: &str, complete: bool| {
         page.listen().wait_for(run, |update| {
@@ -169,14 +170,14 @@ fn a_page_follows_the_latest_run_or_the_one_it_was_told_of() {
     let second = stack.produce("-m 7");
     let update = shows(&latest, &second, false);
     assert_eq!(update["place"]["stack"], stack.name(), "{update}");
-    shows(&told, &first, true);
+    shows(&selected, &first, true);
 }
 
 #[test]
-fn hostile_names_are_text_on_every_route() {
+fn hostile_names_are_escaped_on_every_route() {
     let stack = Stack::deploy();
     stack.produce("-m 3");
-    // Alive for a while yet.
+    // The sender stays alive for a while.
     stack.put_beat(HOSTILE, now_ms() + 10_000);
     let page = stack.monitor("serve 0 -t 0.2").start_page();
     let update = page.listen().wait_for("the sender", |update| {
@@ -184,7 +185,7 @@ fn hostile_names_are_text_on_every_route() {
     });
     assert_eq!(update["run"]["snapshot"]["senders"][0]["sender"], HOSTILE_SHOWN);
     let snapshot = page.get("/api/snapshot");
-    assert_eq!(snapshot.json()["senders"][0]["sender"], HOSTILE, "a program reads what is there");
+    assert_eq!(snapshot.json()["senders"][0]["sender"], HOSTILE, "JSON contains the stored value");
     let metrics = page.get("/metrics");
     let senders = values(&metrics.metrics(), "stentor_sender_seen_seconds", "sender");
     assert_eq!(senders.into_keys().collect::<Vec<_>>(), [HOSTILE_SHOWN]);
@@ -194,11 +195,11 @@ fn hostile_names_are_text_on_every_route() {
 }
 
 #[test]
-fn strange_hosts_and_methods_are_refused_and_every_answer_has_its_headers() {
+fn unknown_hosts_and_methods_are_rejected_and_responses_have_their_headers() {
     let stack = Stack::deploy();
     stack.produce("-m 3");
     let page = stack.monitor("serve 0 -t 0.2").start_page();
-    wait_until("there is a snapshot", || page.get("/api/snapshot").status == 200);
+    wait_until("a snapshot is available", || page.get("/api/snapshot").status == 200);
     let host = page.address().to_owned();
     let mut answers = Vec::new();
     for (path, kind) in [
@@ -211,7 +212,7 @@ fn strange_hosts_and_methods_are_refused_and_every_answer_has_its_headers() {
     ] {
         let answer = page.get(path);
         assert_eq!(answer.status, 200, "{path}");
-        assert!(answer.header("content-type").is_some_and(|told| told.starts_with(kind)), "{path}");
+        assert!(answer.header("content-type").is_some_and(|value| value.starts_with(kind)), "{path}");
         let head = page.ask("HEAD", path, &[("Host", &host)]);
         assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
         answers.extend([answer, head]);
@@ -249,13 +250,13 @@ fn strange_hosts_and_methods_are_refused_and_every_answer_has_its_headers() {
 }
 
 #[test]
-fn half_asked_questions_hold_nobody_up_for_long() {
+fn incomplete_requests_do_not_block_others() {
     let stack = Stack::deploy();
     stack.produce("-m 3");
     let page = stack.monitor("serve 0 -t 0.2").with_open_files(64).start_page();
     wait_until("AWS has answered", || page.get("/healthz").status == 200);
     let mut viewer = page.listen();
-    // More than there are descriptors for.
+    // More connections than the file descriptor limit allows.
     let half: Vec<TcpStream> = (0..80)
         .map(|_| {
             let mut half = TcpStream::connect(page.address()).unwrap();
@@ -266,7 +267,7 @@ fn half_asked_questions_hold_nobody_up_for_long() {
     let asked = Instant::now();
     assert_eq!(page.get("/page.css").status, 200);
     assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
-    // Whoever has asked in full stays.
+    // Clients with a complete request stay connected.
     viewer.update();
     drop(half);
 }
@@ -276,7 +277,7 @@ fn each_update_comes_with_the_time() {
     let stack = Stack::deploy();
     stack.produce("-m 3");
     let page = stack.monitor("serve 0 -t 0.2").start_page();
-    wait_until("there are data", || page.get("/api/snapshot").status == 200);
+    wait_until("data are available", || page.get("/api/snapshot").status == 200);
     let mut viewer = page.listen();
     for _ in 0..5 {
         let (name, clock) = viewer.event();
@@ -290,7 +291,7 @@ fn each_update_comes_with_the_time() {
 }
 
 #[test]
-fn until_complete_the_page_ends_with_the_run_after_its_last_update() {
+fn until_complete_ends_the_page_after_the_last_update() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 20");
     let page = stack.monitor("serve 0 -t 0.2 --until-complete --json").start_page();
@@ -303,7 +304,7 @@ fn until_complete_the_page_ends_with_the_run_after_its_last_update() {
 }
 
 #[test]
-fn whoever_opens_the_page_to_others_is_warned_however_quiet() {
+fn a_page_open_to_other_machines_prints_a_warning_even_when_quiet() {
     let stack = Stack::deploy();
     let quiet = stack.monitor("serve 0.0.0.0:0 -q").start();
     wait_until("it warns", || quiet.stderr_so_far().contains("can view this page"));
@@ -311,7 +312,7 @@ fn whoever_opens_the_page_to_others_is_warned_however_quiet() {
 }
 
 #[test]
-fn a_signal_ends_it_at_once_whoever_looks_on() {
+fn a_signal_ends_it_at_once_despite_open_viewers() {
     let stack = Stack::deploy();
     stack.produce("-m 3");
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
@@ -328,12 +329,12 @@ fn a_signal_ends_it_at_once_whoever_looks_on() {
 }
 
 #[test]
-fn while_aws_is_away_the_last_data_stay_and_the_health_says_so() {
+fn during_an_outage_the_page_keeps_the_last_data_and_is_unhealthy() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(7);
     stack.produce("-m 40");
     let page = stack.at_port(proxy.port()).monitor("serve 0 -t 0.2").start_page();
-    wait_until("there are data", || page.get("/api/snapshot").status == 200);
+    wait_until("data are available", || page.get("/api/snapshot").status == 200);
     assert_eq!(page.get("/healthz").body, "ok\n");
     let mut viewer = page.listen();
     proxy.break_off(Duration::from_secs(15));
@@ -341,7 +342,11 @@ fn while_aws_is_away_the_last_data_stay_and_the_health_says_so() {
     assert_eq!(update["run"]["snapshot"]["pending"], 40, "{update}");
     let sick = page.get("/healthz");
     assert_eq!(sick.status, 503);
-    assert!(sick.body.contains("AWS") || sick.body.contains("reached"), "it says why: {:?}", sick.body);
+    assert!(
+        sick.body.contains("AWS") || sick.body.contains("reached"),
+        "the reason is missing: {:?}",
+        sick.body
+    );
     assert_eq!(page.get("/api/snapshot").json()["pending"], 40);
     let metrics = page.get("/metrics").metrics();
     assert_close("stentor_up", value(&metrics, "stentor_up"), &json!(0));
@@ -365,7 +370,7 @@ fn fifty_viewers_cost_one_reader() {
         let before = proxy.requests();
         let seen: Vec<Value> = (0..UPDATES).map(|_| viewers[0].update()).collect();
         let requests = proxy.requests() - before;
-        // Each new reading is an update, and costs five requests at most.
+        // Each new snapshot is an update, and takes at most five requests.
         assert!(requests <= 5 * (UPDATES + 1), "{requests} requests for {} viewers", viewers.len());
         for viewer in &mut viewers[1..] {
             viewer.wait_for("the same update", |update| update == &seen[seen.len() - 1]);

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_come_back_in_the_order_of_the_entries() {
+    fn results_are_in_the_order_of_the_entries() {
         let mut batch = Batch::new(vec!['a', 'b', 'c', 'd']);
         assert_eq!(batch.settle(vec![None, Some(2), None, Some(4)]), 2);
         assert_eq!(batch.open(), ['a', 'c']);
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_answer_leaves_the_rest_open_and_an_overlong_one_adds_nothing() {
+    fn missing_results_stay_open_and_excess_results_are_ignored() {
         let mut batch = Batch::new(vec!['a', 'b', 'c']);
         assert_eq!(batch.settle(vec![None, Some(2)]), 1);
         assert_eq!(batch.settle(vec![]), 0);

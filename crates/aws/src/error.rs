@@ -6,7 +6,7 @@ use stentor_core::escape::escape_control;
 use stentor_core::run::RunId;
 use thiserror::Error;
 
-/// Why a call to AWS failed for good.
+/// Why a call to AWS failed permanently.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The credential chain found nothing.

@@ -188,7 +188,7 @@ impl MessagesTable {
     }
 
     /// Reads the items that failed the condition and were not returned. Where the read fails, their entries stay open;
-    /// the results of the others stand.
+    /// the results of the others are kept.
     async fn read_unreturned(
         &self,
         updates: &[&OutcomeUpdate],

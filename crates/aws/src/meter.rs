@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_tells_no_capacity_makes_the_sum_unknown_for_good() {
+    fn a_response_without_capacity_makes_the_sum_unknown() {
         let capacity = |units: f64| ConsumedCapacity::builder().capacity_units(units).build();
         let meter = Meter::default();
         meter.add_write_units(&[capacity(25.0), capacity(2.0)]);

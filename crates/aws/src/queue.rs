@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn each_entry_has_an_answer_of_its_own() {
+    fn each_entry_has_a_separate_result() {
         let failed = [
             failure("1", "InternalError", false),
             failure("2", "ReceiptHandleIsInvalid", true),
@@ -296,8 +296,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_gone_is_known_by_the_words_of_every_service() {
-        let told = "Value abc for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not \
+    fn a_missing_message_is_recognised_by_the_text_of_each_service() {
+        let message = "Value abc for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not \
                     available for visibility timeout change.";
         for code in [
             "InvalidParameterValue",
@@ -306,8 +306,9 @@ mod tests {
         ] {
             let failed = failure("0", code, false);
             assert!(!is_gone(&failed), "{code} alone may be anything");
-            let told = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(false).message(told);
-            assert!(is_gone(&told.build().unwrap()), "{code}");
+            let entry =
+                BatchResultErrorEntry::builder().id("0").code(code).sender_fault(false).message(message);
+            assert!(is_gone(&entry.build().unwrap()), "{code}");
         }
         for code in
             ["ReceiptHandleIsInvalid", "AWS.SimpleQueueService.MessageNotInflight", "MessageNotInflight"]

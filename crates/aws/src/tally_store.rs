@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_counter_that_always_loses_says_so() {
+    async fn repeated_conflicts_are_reported_as_contention() {
         let read = async || Ok::<_, ()>(ShardTally::default());
         let swap = async |_: &ShardTally, _: &ShardTally| Ok(PutResult::Conflict);
         let counted = TallyWriter::default().count(run(), SHARD, &records(1..=1), read, swap).await;

@@ -1,4 +1,4 @@
-//! Measures what Stentor costs, on SQS and DynamoDB in memory, next to other programs that do the same job.
+//! Measures Stentor's cost and speed, on SQS and DynamoDB in memory, and compares it with other programs.
 //!
 //! - [`fill`]: fills the fake with the messages of a run;
 //! - [`measure`]: time, CPU and memory of processes;
@@ -6,8 +6,8 @@
 //! - [`stream`]: batches of stream records, as Lambda passes them to the function;
 //! - [`viewers`]: many concurrent clients of the monitor's page;
 //! - [`scenarios`]: the measurements;
-//! - [`report`]: figures, their goals, and the table of both;
-//! - [`peers`]: other programs that do the same job, installed on demand.
+//! - [`report`]: figures, their goals, and the table of results;
+//! - [`peers`]: the other programs, installed on demand.
 
 pub mod fill;
 pub mod measure;

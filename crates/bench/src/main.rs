@@ -1,4 +1,4 @@
-//! Measures Stentor, and prints each figure beside its goal.
+//! Measures Stentor, and prints each figure with its goal.
 
 use std::process::ExitCode;
 
@@ -8,23 +8,23 @@ use stentor_bench::programs::Programs;
 use stentor_bench::report::{Line, table};
 use stentor_bench::scenarios::{Bench, Scenario, all, quick};
 
-/// Measure what a message takes, in requests, CPU, memory, time and dollars, beside the goals and what others take.
+/// Measure the requests, CPU, memory, time and dollars per message, and compare with goals and other programs.
 #[derive(Debug, Parser)]
 #[command(name = "stentor-bench")]
 struct Args {
-    /// One JSON object a figure, instead of a table.
+    /// Print one JSON object per figure instead of a table.
     #[arg(long)]
     json: bool,
-    /// How often each scenario is played; the median counts.
+    /// Number of runs of each scenario; the median counts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=99))]
     runs: u8,
-    /// Only what noise cannot move, once, with few messages; exit 1 where a goal is missed.
+    /// Measure only figures without noise, once, with few messages; exit with status 1 if a goal is missed.
     #[arg(long, conflicts_with_all = ["only", "runs"])]
     quick: bool,
-    /// Only the scenarios whose names begin so; may be given more than once.
+    /// Run only the scenarios whose names start with NAME; repeatable.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Name the scenarios and their figures, and end.
+    /// List the scenarios and their figures, and exit.
     #[arg(long)]
     list: bool,
 }

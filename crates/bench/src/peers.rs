@@ -1,7 +1,7 @@
-//! What else a user could take: a loop with boto3, and the npm package `sqs-consumer`.
+//! Alternatives to Stentor: a loop with boto3, and the npm package `sqs-consumer`.
 //!
-//! They are installed on first use, at pinned versions checked by hash, into the checkout's ignored folder `.local/`.
-//! Each prints one line of JSON: `messages`, `seconds`, `requests`, and the `run` where it made one.
+//! They are installed on first use, at pinned versions checked by hash, into the checkout's ignored folder
+//! `.local/`. Each prints one line of JSON: `messages`, `seconds`, `requests`, and the `run` if it created one.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use stentor_test_support::build::checkout;
 use stentor_test_support::npm;
 
-/// The sender made with `sqs-consumer`.
+/// The sender built on `sqs-consumer`.
 const SQS_CONSUMER: &str = "sqs_consumer.mjs";
 
 /// The installed peers.
@@ -21,32 +21,33 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Installs what is not installed yet. Two at once do it one after the other.
+    /// Installs what is missing. Concurrent calls install one after the other.
     pub fn install() -> anyhow::Result<Self> {
         Ok(Self { python: install_python()?, npm_folder: npm::install(&sources(), "peers", SQS_CONSUMER)? })
     }
 
-    /// A producer that puts and sends one message at a time.
+    /// Returns a producer that puts and sends one message at a time.
     pub fn boto3_producer(&self, endpoint: &str, stack: &str, messages: u32, length: u16) -> Command {
         let mut command = self.boto3("produce", endpoint, stack);
         command.args(["--messages", &messages.to_string(), "--length", &length.to_string()]);
         command
     }
 
-    /// A sender that receives, deletes, updates and counts one message at a time, until the queue is empty.
+    /// Returns a sender that handles one message at a time until the queue is empty: it receives, deletes,
+    /// updates and counts.
     pub fn boto3_sender(&self, endpoint: &str, stack: &str) -> Command {
         self.boto3("send", endpoint, stack)
     }
 
-    /// A sender made with `sqs-consumer` as the package's README has it, a handler of one message and one consumer,
-    /// until the queue is empty.
+    /// Returns a sender built on `sqs-consumer` as in the package's README, with a handler of one message and
+    /// one consumer. It runs until the queue is empty.
     pub fn sqs_consumer(&self, endpoint: &str, stack: &str) -> Command {
         let mut command = self.sqs_consumers(endpoint, stack);
         command.args(["--one-by-one", "--consumers", "1"]);
         command
     }
 
-    /// The fastest sender that was found with `sqs-consumer`: many consumers at once, and conclusions in batches.
+    /// Returns the fastest known sender built on `sqs-consumer`: concurrent consumers, and outcomes in batches.
     pub fn sqs_consumers(&self, endpoint: &str, stack: &str) -> Command {
         let mut command = Command::new("node");
         command.arg(self.npm_folder.join(SQS_CONSUMER));
@@ -60,7 +61,7 @@ impl Peers {
     }
 }
 
-/// Adds where to work, with made-up credentials and none of this machine's AWS settings.
+/// Adds the endpoint and the stack, with dummy credentials and none of this machine's AWS settings.
 fn toward(endpoint: &str, stack: &str, mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         command.env_remove(name);
@@ -78,7 +79,7 @@ fn toward(endpoint: &str, stack: &str, mut command: Command) -> Command {
     command
 }
 
-/// Where the peers' programs and pins are.
+/// Returns the folder of the peers' programs and pins.
 fn sources() -> PathBuf {
     checkout().join("crates/bench/src/peers")
 }

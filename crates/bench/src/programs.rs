@@ -35,12 +35,12 @@ impl Target {
 }
 
 impl Programs {
-    /// Builds them in the profile `release`, as users do.
+    /// Builds the programs in the profile `release`, as users do.
     pub fn build() -> anyhow::Result<Self> {
         Self::find(&Artifacts::build("release", &["-p", "producer", "-p", "sender", "-p", "monitor"])?)
     }
 
-    /// Builds them in the profile of the tests: fast to build, and good enough to count requests.
+    /// Builds the programs in the profile of the tests: fast to build, and sufficient to count requests.
     pub fn build_for_tests() -> anyhow::Result<Self> {
         Self::find(&Artifacts::build("dev", &["--workspace", "--bins"])?)
     }
@@ -53,17 +53,17 @@ impl Programs {
         })
     }
 
-    /// The producer with these arguments.
+    /// Returns the producer with these arguments.
     pub fn producer(&self, target: &Target, line: &str) -> Command {
         program(&self.producer, target, &format!("--json {line}")).into_command()
     }
 
-    /// A sender with these arguments.
+    /// Returns a sender with these arguments.
     pub fn sender(&self, target: &Target, line: &str) -> Command {
         program(&self.sender, target, &format!("--json {line}")).into_command()
     }
 
-    /// The monitor with these arguments.
+    /// Returns the monitor with these arguments.
     pub fn monitor(&self, target: &Target, line: &str) -> Program {
         program(&self.monitor, target, line)
     }
@@ -74,7 +74,7 @@ pub fn build_function() -> anyhow::Result<PathBuf> {
     Artifacts::build("function", &["-p", "stentor-aggregator"])?.executable("bootstrap")
 }
 
-/// A program with dummy credentials, which the services do not check.
+/// Returns a program with dummy credentials, which the services do not check.
 fn program(path: &std::path::Path, target: &Target, line: &str) -> Program {
     Program::new(path, &format!("--endpoint-url {} --stack {} {line}", target.endpoint, target.stack))
         .env("AWS_ACCESS_KEY_ID", "test")

@@ -1,69 +1,69 @@
-//! Figures, their goals, and the table of them.
+//! Figures, their goals, and the table of results.
 
 use serde::Serialize;
 
-/// Something that is measured.
+/// A measured figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figure {
-    /// What it is.
+    /// Name of the figure.
     pub name: &'static str,
     /// What it is counted in.
     pub unit: &'static str,
-    /// What it should come to.
+    /// Goal of the figure.
     pub goal: Goal,
 }
 
-/// What a figure should come to.
+/// The goal of a figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Goal {
-    /// This or less.
+    /// At most this value.
     AtMost(f64),
-    /// This or more.
+    /// At least this value.
     AtLeast(f64),
-    /// It is shown for comparison.
+    /// No goal; shown for comparison.
     Shown,
 }
 
 impl Figure {
-    /// A figure that should be that or less.
+    /// Defines a figure that should be at most that value.
     pub const fn at_most(name: &'static str, unit: &'static str, most: f64) -> Self {
         Self { name, unit, goal: Goal::AtMost(most) }
     }
 
-    /// A figure that should be that or more.
+    /// Defines a figure that should be at least that value.
     pub const fn at_least(name: &'static str, unit: &'static str, least: f64) -> Self {
         Self { name, unit, goal: Goal::AtLeast(least) }
     }
 
-    /// A figure for comparison.
+    /// Defines a figure without a goal.
     pub const fn shown(name: &'static str, unit: &'static str) -> Self {
         Self { name, unit, goal: Goal::Shown }
     }
 }
 
-/// What a figure came to in several runs.
+/// The result of a figure over several runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
-    /// What was played.
+    /// Name of the scenario.
     pub scenario: &'static str,
-    /// What was measured.
+    /// Name of the figure.
     pub figure: &'static str,
     /// What it is counted in.
     pub unit: &'static str,
-    /// The middle one of the runs' values, or the mean of the two in the middle.
+    /// Median of the runs' values.
     pub median: f64,
-    /// The least of them.
+    /// Minimum of the values.
     pub min: f64,
-    /// The greatest of them.
+    /// Maximum of the values.
     pub max: f64,
-    /// Whether the median is as the goal says; `None` where there is none.
+    /// Whether the median meets the goal; `None` without a goal.
     pub met: Option<bool>,
-    /// The goal, as it is read.
+    /// The goal as text.
     pub goal: String,
 }
 
 impl Line {
-    /// Sums up the values of a figure, at least one.
+    /// Summarises the values of a figure, at least one.
     pub fn of(scenario: &'static str, figure: &Figure, mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let median = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
@@ -85,7 +85,7 @@ impl Line {
     }
 }
 
-/// The figures as rows of a table, the goal beside each.
+/// Formats the figures as rows of a table with their goals.
 pub fn table(lines: &[Line]) -> String {
     let mut rows =
         vec![["scenario", "figure", "median", "min .. max", "unit", "goal", ""].map(str::to_owned)];
@@ -114,7 +114,7 @@ pub fn table(lines: &[Line]) -> String {
     text
 }
 
-/// A number in as many digits as tell something, thousands apart.
+/// Formats a number with its significant digits and separated thousands.
 fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_one_counts_and_the_spread_is_told() {
+    fn the_line_has_median_minimum_and_maximum() {
         let line = Line::of("s", &Figure::at_most("f", "u", 2.0), vec![9.0, 1.0, 2.0]);
         assert_eq!((line.median, line.min, line.max, line.met), (2.0, 1.0, 9.0, Some(true)));
         let even = Line::of("s", &Figure::at_least("f", "u", 2.0), vec![1.0, 2.0]);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_row_a_figure_and_names_what_is_missed() {
+    fn the_table_has_a_row_per_figure_and_marks_missed_goals() {
         let lines = [
             Line::of("s", &Figure::at_most("requests", "a message", 0.141), vec![0.142]),
             Line::of("s", &Figure::shown("speed", "messages/s"), vec![1_234_567.0]),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_as_many_digits_as_tell_something() {
+    fn numbers_are_formatted_with_their_significant_digits() {
         let read = [0.0, 0.14, 1.5, 16.04, 999.96, 31_234.4, -1_234.0].map(number);
         assert_eq!(read, ["0", "0.14", "1.5", "16", "1,000", "31,234", "-1,234"]);
     }

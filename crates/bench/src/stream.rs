@@ -1,4 +1,4 @@
-//! A stream's batches, as Lambda hands them to the function.
+//! Batches of a stream, as Lambda passes them to the function.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use stentor_core::delivery::{DeliveryModel, DistributionKind, FailureRate, Outco
 use stentor_core::message::MessageId;
 use stentor_core::run::RunId;
 
-/// When the first message is created where nothing else is said, ms since the epoch.
+/// Default creation time of the first message, ms since the epoch.
 const BEGINNING: u64 = 1_764_000_000_000;
 
-/// A shard's name, but for its last digit.
+/// A shard ID without its last digit.
 const SHARD: &str = "shardId-00000001764002431842-6a1d7b3";
 
-/// The conclusions of a run in one shard, one in ten FAILED; always the same.
+/// The outcomes of a run in one shard, one in ten FAILED. They are the same in every run of the benchmark.
 #[derive(Debug)]
 pub struct Stream {
     run: RunId,
@@ -26,7 +26,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Of messages that are created at that rate, wait on the queue and are delivered.
+    /// Creates a stream of messages that are created at that rate, wait on the queue and are delivered.
     pub fn of(
         per_second: f64,
         waiting: WaitDistribution,
@@ -44,38 +44,38 @@ impl Stream {
         })
     }
 
-    /// As in a rehearsal where senders keep up: a twentieth of a second on the queue, half a second of delivery.
+    /// Creates the stream of a rehearsal whose senders keep up: 0.05 s on the queue, 0.5 s of delivery.
     pub fn usual(per_second: f64) -> anyhow::Result<Self> {
         let waiting = WaitDistribution::new(DistributionKind::Exponential, 0.05, 0.0)?;
         Self::of(per_second, waiting, WaitDistribution::new(DistributionKind::Normal, 0.5, 0.25)?)
     }
 
-    /// Of times as wide as they may come: over an hour of waiting, and over an hour of delivery, exponential both.
+    /// Creates a stream with widely spread times: exponential waits and deliveries with a mean of over an hour.
     pub fn wide(per_second: f64) -> anyhow::Result<Self> {
         let wait = WaitDistribution::new(DistributionKind::Exponential, 4_000.0, 0.0)?;
         Self::of(per_second, wait, wait)
     }
 
-    /// As another shard of its run, 0 to 15.
+    /// Selects another shard of the run, 0 to 15.
     #[must_use]
     pub fn in_shard(mut self, shard: u8) -> Self {
         self.shard = shard;
         self
     }
 
-    /// With the first message created at that time, ms since the epoch.
+    /// Sets the creation time of the first message, ms since the epoch.
     #[must_use]
     pub fn since(mut self, beginning: u64) -> Self {
         self.beginning = beginning;
         self
     }
 
-    /// The run that it is of.
+    /// Returns the run.
     pub fn run(&self) -> RunId {
         self.run
     }
 
-    /// An event with the next records of the shard.
+    /// Returns an event with the next records of the shard.
     pub fn batch(&mut self, records: u32) -> String {
         let mut event = String::with_capacity(records as usize * 1_500);
         event.push_str(r#"{"Records":["#);
@@ -106,7 +106,7 @@ impl Stream {
         let concluded_at = created_at + (waiting + delivery.wait).as_millis();
         let status = if delivery.outcome == Outcome::Sent { "SENT" } else { "FAILED" };
         let expires_at = created_at / 1_000 + 604_800;
-        // What both images have: texts are half of the producer's default length on average.
+        // The attributes of both images. The average body has half of the producer's default length.
         let fixed = format!(
             r#""id":{{"S":"{id}"}},"run":{{"S":"{run}"}},"phone":{{"S":"+12125550100"}},"body":{{"S":"Shelter in place, and wait for word from the county."}},"created_at":{{"N":"{created_at}"}},"expires_at":{{"N":"{expires_at}"}}"#
         );
@@ -124,7 +124,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn batches_follow_each_other_as_events_of_one_shard() {
+    fn batches_are_consecutive_events_of_one_shard() {
         let mut stream = Stream::usual(100.0).unwrap();
         let numbers = [stream.batch(3), stream.batch(2)].map(|event| {
             let event: Value = serde_json::from_str(&event).unwrap();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_of_the_waits() {
+    fn times_follow_the_wait_distributions() {
         let event: Value = serde_json::from_str(&Stream::usual(100.0).unwrap().batch(1_000)).unwrap();
         let number = |record: &Value, name: &str| {
             record["dynamodb"]["NewImage"][name]["N"].as_str().unwrap().parse::<f64>().unwrap()

@@ -1,4 +1,4 @@
-//! A sender that is killed with many messages in flight. The fake is fast enough for it, which no emulator is.
+//! A sender that is killed with many messages in flight. Only the fake is fast enough for this.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use stentor_test_support::build::ProgramPaths;
 use stentor_test_support::{Program, wait_until};
 
 #[test]
-fn a_sender_killed_with_ten_thousand_in_hand_loses_nothing() {
+fn a_sender_killed_with_ten_thousand_in_flight_loses_nothing() {
     const MESSAGES: u32 = 12_000;
     let fake = FakeAws::start(STACK, Duration::ZERO).unwrap();
     fake.set_visibility_timeout(Duration::from_secs(15));
@@ -24,12 +24,12 @@ fn a_sender_killed_with_ten_thousand_in_hand_loses_nothing() {
             .env("AWS_REGION", "us-east-1")
     };
 
-    // Its deliveries outlast the visibility timeout many times: to hold ten thousand, it has to extend them all.
+    // The deliveries outlast the visibility timeout many times, so the sender has to extend all of them.
     let mut killed = sender("-w 300 --distribution constant -c 10000 --forever").start();
-    wait_until("it holds ten thousand", || fake.backlog().1 >= 10_000);
+    wait_until("ten thousand messages are in flight", || fake.backlog().1 >= 10_000);
     let held_since = std::time::Instant::now();
-    wait_until("it has held them beyond their visibility timeout", || {
-        assert!(fake.backlog().1 >= 10_000, "{:?} wait and are hidden", fake.backlog());
+    wait_until("the visibility timeout has passed", || {
+        assert!(fake.backlog().1 >= 10_000, "{:?} are visible and in flight", fake.backlog());
         held_since.elapsed() > Duration::from_secs(18)
     });
     killed.kill();

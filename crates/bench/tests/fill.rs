@@ -1,4 +1,4 @@
-//! A run that was put into the fake is as a finished producer leaves it.
+//! A run that was put into the fake equals one by a producer.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The other programs against the emulator: each does the whole job with the expected number of requests.
+//! The other programs on the emulator: each completes the job with the expected number of requests.
 
 use std::process::{Command, Stdio};
 
@@ -37,7 +37,7 @@ fn the_peers_do_the_same_job() {
     let peers = std::thread::scope(|scope| {
         let other = scope.spawn(Peers::install);
         let peers = Peers::install().expect("they can be installed");
-        other.join().expect("it does not panic").expect("two at once do not disturb each other");
+        other.join().expect("it does not panic").expect("concurrent installations do not conflict");
         peers
     });
     let stack = Stack::deploy();
@@ -55,14 +55,14 @@ fn the_peers_do_the_same_job() {
     let run = stack.produce(&format!("-m {messages} -l 100"));
     let sent = peer(peers.sqs_consumers(&endpoint, name));
     assert_eq!(sent["messages"], messages);
-    // Three for ten, and at the end each of its 32 consumers asks once in vain.
+    // Three requests for ten messages, and at the end one empty receive of each of the 32 consumers.
     assert_requests_a_message(&sent, 0.35 + 32.0 / messages as f64);
     assert_all_sent(&stack, &run, messages);
 
     let run = stack.produce("-m 50 -l 100");
     let sent = peer(peers.sqs_consumer(&endpoint, name));
     assert_eq!(sent["messages"], 50);
-    // An update and a delete each, a receive for up to ten, and one in vain; a queue may give fewer at once.
+    // One update and one delete per message, a receive for up to ten or fewer, and an empty one.
     assert_requests_a_message(&sent, 3.1);
     assert_all_sent(&stack, &run, 50);
 }

@@ -1,4 +1,4 @@
-//! The benchmark in its small form, for every change: what a message takes in requests, which noise cannot move.
+//! The quick benchmark for every change: the requests per message, which do not depend on noise.
 
 use std::process::Command;
 

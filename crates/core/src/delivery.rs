@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn another_attempt_is_drawn_anew() {
+    fn each_attempt_is_drawn_independently() {
         let model = model(WaitDistribution::new(DistributionKind::Normal, 1.0, 0.25).unwrap(), "0.5");
         assert_eq!(model.plan_delivery(id(3), 1), model.plan_delivery(id(3), 1));
         assert_ne!(model.plan_delivery(id(3), 1), model.plan_delivery(id(3), 2));

@@ -1,4 +1,4 @@
-//! Conditions and updates, as both expressions and PartiQL statements have them.
+//! Conditions and updates of expressions and PartiQL statements.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_late_call_is_due_when_that_many_calls_have_come() {
+    fn a_late_call_is_due_after_that_many_calls() {
         let mut faults = FaultQueue::default();
         faults.replace(&[Fault::Late(2)]);
         assert_eq!((faults.pop(), faults.pop()), (Fault::Late(2), Fault::None));

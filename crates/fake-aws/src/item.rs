@@ -26,8 +26,8 @@ pub enum AttributeValue<'a> {
 }
 
 impl AttributeValue<'_> {
-    /// Its share of the item's size, bytes (Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats", which
-    /// gives an estimate for numbers).
+    /// Returns its contribution to the item's size, bytes (Amazon DynamoDB Developer Guide, "DynamoDB item sizes
+    /// and formats", which gives an estimate for numbers).
     fn size(&self) -> usize {
         /// Overhead of a list or map, and of each of its elements.
         const NESTED: usize = 3;

@@ -1,9 +1,9 @@
-//! A fake of SQS and DynamoDB: a server in this process that holds the queues and tables of one stack in memory.
+//! A fake of SQS and DynamoDB: a server in this process with the queues and tables of one stack in memory.
 //!
-//! It responds correctly and at almost no cost, so that measurements show what a program takes and not what an
-//! emulator takes. It rejects every field, condition and operation that it does not support.
+//! It responds correctly and at almost no cost, so that measurements show the cost of a program and not that of
+//! an emulator. It rejects every field, condition and operation that it does not support.
 //!
-//! Tests can inject [`Fault`]s into the calls of DynamoDB. [`http`] is the server alone, for fakes of other services.
+//! Tests can inject [`Fault`]s into the calls of DynamoDB. [`http`] is the server alone, for other fakes.
 
 mod dynamodb;
 mod expression;

@@ -59,7 +59,7 @@ impl Handler for Shared {
                     Reply::Close => return Err(CloseConnection),
                     Reply::Kill(kill) => {
                         if let Some(kill) = kill {
-                            // Waits for the end of a process.
+                            // Waits for the exit of a process.
                             let _ = tokio::task::spawn_blocking(move || kill()).await;
                         }
                         return Err(CloseConnection);
@@ -99,7 +99,7 @@ impl Shared {
                 state.stats.add_sent(now);
             }
             drop(state);
-            // Each receive takes up to ten, and wakes the next one where it leaves some.
+            // Each receive takes up to ten, and wakes the next one if messages remain.
             for _ in 0..messages.div_ceil(10) {
                 self.arrivals[queue as usize].notify_one();
             }

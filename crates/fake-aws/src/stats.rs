@@ -38,7 +38,7 @@ impl OutcomeLag {
     }
 }
 
-/// The first and the last moment of something.
+/// The first and the last time of an event.
 type TimeSpan = Option<(Instant, Instant)>;
 
 /// Statistics since the fake was started.

@@ -15,13 +15,13 @@ use crate::table::count_table;
 pub(crate) struct Repair {
     pub run: String,
     pub total: u64,
-    /// The table's count stands as the run's final tally.
+    /// The table's count was written as the run's final tally.
     pub repaired: bool,
     pub table: CountedTable,
     /// Why it cannot be repaired now, and what to do about it.
     #[serde(skip)]
     pub refusal: Option<String>,
-    /// Every message is there, but its producer did not come to mark the run as enqueued.
+    /// Every message is stored, but the producer did not mark the run as enqueued.
     #[serde(skip)]
     unmarked: bool,
 }
@@ -69,7 +69,7 @@ impl Repair {
     }
 }
 
-/// What stands in the way, and below it what to do.
+/// Formats why the run cannot be repaired, and what to do.
 fn refusal(record: &RunRecord, why: &MissingItems) -> String {
     let run = record.plan.run();
     let ways: Vec<String> =

@@ -21,7 +21,7 @@ pub(crate) struct RunRow {
     state: RunProgress,
 }
 
-/// What the tables say of a run's progress; whether it still moves takes more than one reading.
+/// A run's progress according to the tables. Detecting a stall takes more than one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum RunProgress {

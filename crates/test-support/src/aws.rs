@@ -1,4 +1,4 @@
-//! The services of the emulator, asked directly: plain HTTP, no SDK, nothing shared with the programs.
+//! Direct calls to the emulator's services over plain HTTP, without the SDK or any code of the programs.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ impl Aws {
         serde_json::from_str(&text).expect("Lambda answers in JSON")
     }
 
-    /// Every item of a table.
+    /// Returns every item of a table.
     #[track_caller]
     pub fn scan(&self, table: &str) -> Vec<Value> {
         let mut items = Vec::new();
@@ -76,7 +76,7 @@ impl Aws {
             read(request.header("X-Amz-Target", target).send(input.to_string()))
         };
         let (mut status, mut text) = ask();
-        // LocalStack's connection to its DynamoDB breaks off now and then.
+        // LocalStack's connection to its DynamoDB breaks occasionally.
         for _ in 0..3 {
             if status >= 500 {
                 (status, text) = ask();
@@ -86,7 +86,7 @@ impl Aws {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
-    /// Calls a service of the older protocol, whose parameters are a form and whose answer is XML.
+    /// Calls a service with the older query protocol: form parameters and an XML response.
     #[track_caller]
     pub fn form_call(&self, service: &str, parameters: &[(&str, &str)]) -> (u16, String) {
         self.try_form_call(service, parameters).expect("the emulator answers")
@@ -122,7 +122,7 @@ fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, 
     (answer.status().as_u16(), text)
 }
 
-/// Emulators check no signature, but read the service's name out of it.
+/// Emulators do not check the signature, but read the service's name from it.
 fn credential(service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"

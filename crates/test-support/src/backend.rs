@@ -1,18 +1,18 @@
-//! Which emulator these tests are run on.
+//! The emulator that the tests use.
 
 use std::sync::OnceLock;
 
 /// An emulator of AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// Light and fast: the default.
+    /// MiniStack, light and fast: the default.
     MiniStack,
-    /// The second, independent one: `STENTOR_BACKEND=localstack`.
+    /// LocalStack, an independent second emulator: `STENTOR_BACKEND=localstack`.
     LocalStack,
 }
 
 impl Backend {
-    /// What `STENTOR_BACKEND` says.
+    /// Returns the backend that `STENTOR_BACKEND` selects.
     pub fn of_these_tests() -> Self {
         static CHOSEN: OnceLock<Backend> = OnceLock::new();
         *CHOSEN.get_or_init(|| match std::env::var("STENTOR_BACKEND").as_deref() {
@@ -22,7 +22,7 @@ impl Backend {
         })
     }
 
-    /// Its name, as `STENTOR_BACKEND` and `--backend` take it.
+    /// Returns the name for `STENTOR_BACKEND` and `--backend`.
     pub fn name(self) -> &'static str {
         match self {
             Self::MiniStack => "ministack",
@@ -31,7 +31,7 @@ impl Backend {
     }
 }
 
-/// How many messages a big test has on this backend: LocalStack's `DynamoDB` takes a hundred writes a second.
+/// Scales a large number of messages to the backend: LocalStack's `DynamoDB` takes a hundred writes a second.
 pub fn scaled(messages: u64) -> u64 {
     match Backend::of_these_tests() {
         Backend::MiniStack => messages,

@@ -86,7 +86,7 @@ pub fn build_for_container() -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())
 }
 
-/// The profile this program was built in: tests are in `target/PROFILE/deps`, binaries in `target/PROFILE`.
+/// Returns the profile of this program: tests are in `target/PROFILE/deps`, binaries in `target/PROFILE`.
 fn profile() -> &'static str {
     static PROFILE: OnceLock<String> = OnceLock::new();
     PROFILE.get_or_init(|| {

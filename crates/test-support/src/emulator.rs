@@ -1,4 +1,4 @@
-//! The local emulator, of the backend that these tests are run on: one for all tests of a test program, ended by its closing stdin.
+//! The local emulator: one for all tests of a test program. It exits when its stdin is closed.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Write};
@@ -17,7 +17,7 @@ use crate::{Aws, Backend};
 pub struct Emulator {
     port: u16,
     aws: Aws,
-    /// Its stdin is ours: it ends when we do, however we end.
+    /// Holds the emulator's stdin open, so that the emulator exits with this process.
     _process: Child,
 }
 
@@ -55,17 +55,17 @@ impl Emulator {
         Self { port, aws: Aws::at(endpoint), _process: process }
     }
 
-    /// The loopback port it listens on.
+    /// Returns the loopback port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its address.
+    /// Returns the endpoint URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A direct way to its services.
+    /// Returns a client for direct calls to its services.
     pub fn aws(&self) -> &Aws {
         &self.aws
     }
@@ -77,14 +77,14 @@ fn emulator_script() -> Command {
     script
 }
 
-/// Installs the emulator on first use, and says what its functions run in: a `process` or a `container`.
+/// Installs the emulator on first use, and returns what its functions run in: a `process` or a `container`.
 fn prepare() -> String {
     let output = emulator_script().arg("--prepare").stderr(Stdio::inherit()).output().expect("bash starts");
     assert!(output.status.success(), "the emulator could not be installed; its reason stands above");
     String::from_utf8(output.stdout).expect("a word").trim().to_owned()
 }
 
-/// The function's program: a container is no place for one that was built against this machine's C library.
+/// Returns the function's program. One built against this machine's C library does not run in a container.
 fn bootstrap_for(functions_in: &str) -> PathBuf {
     if functions_in == "container" { build_for_container() } else { ProgramPaths::get().bootstrap.clone() }
 }

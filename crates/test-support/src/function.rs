@@ -31,7 +31,7 @@ pub struct Function {
     events: mpsc::UnboundedSender<String>,
     results: Receiver<InvocationResult>,
     started: Instant,
-    /// When the function asked for its events.
+    /// Times of the function's requests for events.
     requests: Receiver<Instant>,
     _api: HttpServer,
 }
@@ -59,7 +59,7 @@ impl FunctionProcess {
         let _ = process.wait();
     }
 
-    /// Its exit status; `None` while it runs.
+    /// Returns the exit status, or `None` while the process runs.
     fn status(&self) -> Option<ExitStatus> {
         let mut process = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         process.try_wait().expect("it is our child")
@@ -137,7 +137,7 @@ impl Function {
         self.events.send(event.to_string()).expect("the Runtime API runs");
     }
 
-    /// Waits for the result of the invocation that was begun.
+    /// Waits for the result of the invocation in progress.
     #[track_caller]
     pub fn finish(&self) -> InvocationResult {
         let begun = Instant::now();
@@ -154,7 +154,7 @@ impl Function {
         }
     }
 
-    /// Its process.
+    /// Returns the process.
     pub fn process(&self) -> &FunctionProcess {
         &self.process
     }

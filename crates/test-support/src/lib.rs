@@ -1,7 +1,7 @@
-//! Builds Stentor's programs, runs them as processes, and gives them an [`Emulator`] with a [`Stack`] to work on.
+//! Builds Stentor's programs, and runs them as processes on a [`Stack`] of an [`Emulator`].
 //!
-//! [`Aws`] calls the emulator without any code of the programs. [`Function`] invokes the aggregator as Lambda does.
-//! Tests wait for conditions with [`wait_until`], never for a fixed time.
+//! [`Aws`] calls the emulator without any code of the programs. [`Function`] invokes the aggregator as Lambda
+//! does. Tests wait for conditions with [`wait_until`], never for a fixed time.
 
 mod aws;
 mod backend;

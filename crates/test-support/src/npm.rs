@@ -1,4 +1,4 @@
-//! Packages of npm at pinned versions, checked by hash, for programs that tests and measurements run beside Stentor's.
+//! Installs npm packages at pinned versions, checked by hash, for programs that tests and measurements use.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use anyhow::{Context, bail};
 
 use crate::build::checkout;
 
-/// The oldest Node.js that the packages run on.
+/// Minimum version of Node.js for the packages.
 const NODE: u32 = 20;
 
-/// What npm installs from.
+/// The files that npm installs from.
 const PINS: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
 
-/// Installs what the pins in that folder name, once, into the checkout's ignored folder `.local/`, and returns the folder
-/// that has it, and the program, which finds its packages only from beside them.
+/// Installs the packages pinned in a folder, once, into the checkout's ignored folder `.local/`. Returns the
+/// installation's folder. It has a copy of the program too, since Node.js finds packages only next to it.
 ///
-/// Two at once do it one after the other.
+/// Concurrent calls install one after the other.
 pub fn install(sources: &Path, name: &str, program: &str) -> anyhow::Result<PathBuf> {
     check_node(name)?;
     let local = checkout().join(".local");
@@ -28,16 +28,16 @@ pub fn install(sources: &Path, name: &str, program: &str) -> anyhow::Result<Path
     let folder = local.join(&stem);
     let lock = local.join(format!("{stem}.lock"));
     let lock = File::create(&lock).with_context(|| format!("cannot write {}", lock.display()))?;
-    // Held until it is dropped, at the end.
+    // The lock is released when it is dropped.
     lock.lock().with_context(|| format!("cannot lock the installation of the {name}"))?;
     let complete = folder.join("complete");
     let installed = complete.exists();
     if !installed && folder.exists() {
-        fs::remove_dir_all(&folder).context("cannot take an unfinished installation away")?;
+        fs::remove_dir_all(&folder).context("cannot remove an unfinished installation")?;
     }
     fs::create_dir_all(&folder)?;
     for file in PINS.iter().chain([&program]) {
-        // Renamed into place, since a program may be starting from it just now.
+        // Renamed atomically, since a program may be starting from it at the same time.
         let fresh = folder.join(format!("{file}.new"));
         fs::copy(sources.join(file), &fresh)
             .and_then(|_| fs::rename(&fresh, folder.join(file)))
@@ -81,12 +81,12 @@ fn check_node(name: &str) -> anyhow::Result<()> {
     }
 }
 
-/// The first number of a version like `v20.19.5`.
+/// Parses the major version of a version like `v20.19.5`.
 fn major(version: &str) -> Option<u32> {
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-/// FNV-1a: tells one set of pins from another. The packages themselves are checked by npm.
+/// Computes FNV-1a, to distinguish sets of pins. npm checks the packages themselves.
 fn fingerprint(bytes: &[u8]) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_read_by_its_first_number() {
+    fn the_major_version_is_parsed() {
         assert_eq!(major("v20.19.5\n"), Some(20));
         assert_eq!(major("20"), None);
     }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn other_pins_have_another_fingerprint() {
+    fn different_pins_have_different_fingerprints() {
         // The published values of FNV-1a.
         assert_eq!(fingerprint(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fingerprint(b"a"), 0xaf63_dc4c_8601_ec8c);

@@ -1,4 +1,4 @@
-//! Programs as processes.
+//! Runs programs as processes.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::build::checkout;
 
-/// How long a program may run in a test before it counts as hanging.
+/// Maximum duration of a program in a test. After that it counts as hanging.
 const HANGS_AFTER: Duration = Duration::from_secs(180);
 
 /// A program about to be run.
@@ -41,21 +41,21 @@ struct CapturedOutput {
 /// The result of a process.
 #[derive(Debug)]
 pub struct ProcessOutput {
-    /// What was run.
+    /// The command line.
     pub line: String,
-    /// Its exit code; `None` where a signal ended it.
+    /// Exit code; `None` if a signal ended the process.
     pub code: Option<i32>,
-    /// What it printed.
+    /// Standard output.
     pub stdout: String,
-    /// What it said beside that.
+    /// Standard error.
     pub stderr: String,
-    /// How long it ran.
+    /// Run time.
     pub took: Duration,
 }
 
 impl Program {
-    /// A program with its arguments, as typed, and none of this machine's settings of AWS and of colours (in CI they are
-    /// others).
+    /// Returns a program with its arguments, separated by blanks, and none of this machine's settings for AWS
+    /// and colours, which differ in CI.
     pub fn new(program: &Path, line: &str) -> Self {
         let mut command = Command::new(program);
         command.args(line.split_whitespace()).stdin(Stdio::null());
@@ -66,7 +66,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
-        // No credentials, profile or metadata service of this machine.
+        // No credentials, profile or metadata service of this machine is used.
         for (name, value) in [
             ("AWS_CONFIG_FILE", "/dev/null"),
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
@@ -98,26 +98,26 @@ impl Program {
         self
     }
 
-    /// Restores the default action of SIGINT, in case the test runner ignores it, as a shell makes its background jobs do:
-    /// a script could not change that.
+    /// Restores the default action of SIGINT. A test runner that a shell started in the background ignores
+    /// SIGINT, and a script cannot change that.
     #[must_use]
     pub fn heeding_interrupts(self) -> Self {
         self.started_by("env", "--default-signal=INT")
     }
 
-    /// Lets it have no more than so many files and connections open at once.
+    /// Limits the number of open files and connections.
     #[must_use]
     pub fn with_open_files(self, most: u32) -> Self {
         self.started_by("prlimit", &format!("--nofile={most}"))
     }
 
-    /// Lets no file that it writes have more than so many bytes, as a full disk does.
+    /// Limits the size of each file that the program writes, in bytes, to simulate a full disk.
     #[must_use]
     pub fn with_files_of(self, bytes: u32) -> Self {
         self.started_by("prlimit", &format!("--fsize={bytes}")).started_by("env", "--ignore-signal=XFSZ")
     }
 
-    /// Has another command become it.
+    /// Starts the program through another command with an option, such as `env`, which executes it.
     pub(crate) fn started_by(mut self, starter: &str, option: &str) -> Self {
         let mut started = Command::new(starter);
         started.arg(option).arg(self.command.get_program()).args(self.command.get_args());
@@ -125,7 +125,7 @@ impl Program {
         self
     }
 
-    /// Runs that command in its place, in the same environment.
+    /// Replaces the command by another one with the same environment.
     fn replace_by(&mut self, mut command: Command) {
         command.stdin(Stdio::null());
         for (name, value) in self.command.get_envs() {
@@ -137,20 +137,20 @@ impl Program {
         self.command = command;
     }
 
-    /// Sends what it prints somewhere else than to the test.
+    /// Redirects stdout.
     #[must_use]
     pub fn stdout_to(mut self, to: Stdio) -> Self {
         self.stdout = to;
         self
     }
 
-    /// Starts it.
+    /// Starts the program.
     pub fn start(mut self) -> Process {
         let stdout = std::mem::replace(&mut self.stdout, Stdio::null());
         self.start_with(Stdio::null(), stdout, Stdio::piped())
     }
 
-    /// Starts it with these in place of its own.
+    /// Starts the program with these standard streams.
     pub(crate) fn start_with(mut self, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Process {
         let mut child = self
             .command
@@ -164,12 +164,12 @@ impl Program {
         Process { child, line: self.line, stdout, stderr }
     }
 
-    /// The command, without redirections of its output.
+    /// Returns the command, without redirections of its output.
     pub fn into_command(self) -> Command {
         self.command
     }
 
-    /// Runs it to its end.
+    /// Runs the program to its end.
     #[track_caller]
     pub fn run(self) -> ProcessOutput {
         self.start().finish()
@@ -193,7 +193,7 @@ impl CapturedOutput {
         String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    /// All of it, once there is no more to come.
+    /// Waits for the end of the output, and returns all of it.
     fn whole(self) -> String {
         let Self { bytes, reader } = self;
         let _ = reader.join();
@@ -203,7 +203,7 @@ impl CapturedOutput {
 }
 
 impl Process {
-    /// Waits for its end; one that hangs is killed, and fails the test.
+    /// Waits for the process to exit. A hanging process is killed, and fails the test.
     #[track_caller]
     pub fn finish(mut self) -> ProcessOutput {
         let start = Instant::now();
@@ -213,12 +213,12 @@ impl Process {
             }
             if start.elapsed() > HANGS_AFTER {
                 self.kill();
-                let said = self.stderr.take().map(CapturedOutput::whole).unwrap_or_default();
-                panic!("{} hangs; it said: {said}", self.line);
+                let stderr = self.stderr.take().map(CapturedOutput::whole).unwrap_or_default();
+                panic!("{} hangs; its stderr: {stderr}", self.line);
             }
             std::thread::sleep(Duration::from_millis(10));
         };
-        let text = |said: Option<CapturedOutput>| said.map(CapturedOutput::whole).unwrap_or_default();
+        let text = |captured: Option<CapturedOutput>| captured.map(CapturedOutput::whole).unwrap_or_default();
         ProcessOutput {
             line: self.line.clone(),
             code: status.code(),
@@ -228,17 +228,17 @@ impl Process {
         }
     }
 
-    /// What it has said beside its results so far.
+    /// Returns the standard error so far.
     pub fn stderr_so_far(&self) -> String {
         self.stderr.as_ref().map(CapturedOutput::so_far).unwrap_or_default()
     }
 
-    /// It has not ended.
+    /// Whether the process is still running.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The CPU time it has used so far.
+    /// Returns the CPU time used so far.
     pub fn cpu_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("it is our child");
         let after_name = stat.rsplit(") ").next().expect("its name is in brackets");
@@ -247,18 +247,18 @@ impl Process {
         Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
-    /// Its process id.
+    /// Returns the process ID.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends it a signal by name, such as `INT`.
+    /// Sends a signal by name, such as `INT`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.is_ok_and(|status| status.success()), "{} takes no SIG{name}", self.line);
     }
 
-    /// Kills it, as `kill -9` does.
+    /// Sends SIGKILL.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -272,7 +272,7 @@ impl Drop for Process {
 }
 
 impl ProcessOutput {
-    /// Fails the test, with all the program said, unless it ended with that code.
+    /// Asserts the exit code. A failure includes the whole output.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(
@@ -286,7 +286,7 @@ impl ProcessOutput {
         self
     }
 
-    /// The JSON object on its last line.
+    /// Parses the JSON object on the last line of stdout.
     #[track_caller]
     pub fn json(&self) -> Value {
         let line = self.stdout.lines().last().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A deployed stack of a test's own.
+//! A separate deployed stack for a test.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -10,14 +10,14 @@ use crate::build::{ProgramPaths, checkout};
 use crate::emulator::{CODE_BUCKET, CODE_KEY};
 use crate::{Aws, Emulator, Program, wait_until};
 
-/// A stack in the emulator, made by `infra/template.yaml`, and taken away when the test lets go of it.
+/// A stack in the emulator, created from `infra/template.yaml`. Dropping it deletes the stack.
 #[derive(Debug)]
 pub struct Stack {
     name: String,
     emulator: &'static Emulator,
 }
 
-/// A stack and the loopback port where programs reach it.
+/// A stack and the loopback port of its endpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct StackEndpoint<'a> {
     stack: &'a Stack,
@@ -25,17 +25,17 @@ pub struct StackEndpoint<'a> {
 }
 
 impl StackEndpoint<'_> {
-    /// The producer with these arguments, against this endpoint.
+    /// Returns the producer with these arguments, for this endpoint.
     pub fn producer(&self, line: &str) -> Program {
         self.program(&ProgramPaths::get().producer, line)
     }
 
-    /// A sender with these arguments, against this endpoint.
+    /// Returns a sender with these arguments, for this endpoint.
     pub fn sender(&self, line: &str) -> Program {
         self.program(&ProgramPaths::get().sender, line)
     }
 
-    /// The monitor with these arguments, against this endpoint.
+    /// Returns the monitor with these arguments, for this endpoint.
     pub fn monitor(&self, line: &str) -> Program {
         self.program(&ProgramPaths::get().monitor, line)
     }
@@ -48,7 +48,7 @@ impl StackEndpoint<'_> {
     }
 }
 
-/// What a run's items in the messages table come to, counted one by one.
+/// Counts of a run's items in the messages table.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct MessageCount {
     /// Items that are PENDING.
@@ -57,7 +57,7 @@ pub struct MessageCount {
     pub sent: u64,
     /// Items that are FAILED.
     pub failed: u64,
-    /// The sum of `delivery_ms`.
+    /// Sum of `delivery_ms`.
     pub delivery_ms: u64,
 }
 
@@ -79,12 +79,12 @@ impl MessageCount {
         count
     }
 
-    /// All items.
+    /// Returns the number of all items.
     pub fn total(&self) -> u64 {
         self.pending + self.sent + self.failed
     }
 
-    /// Mean of `delivery_ms`, in seconds.
+    /// Returns the mean of `delivery_ms`, in seconds.
     pub fn average_seconds(&self) -> f64 {
         self.delivery_ms as f64 / 1_000.0 / (self.sent + self.failed) as f64
     }
@@ -96,7 +96,7 @@ impl Stack {
         Self::deploy_with(&[])
     }
 
-    /// Deploys a stack with parameters of its own.
+    /// Deploys a stack with these template parameters.
     pub fn deploy_with(parameters: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -138,32 +138,32 @@ impl Stack {
         text.contains("<StackStatus>CREATE_COMPLETE</StackStatus>")
     }
 
-    /// Its name.
+    /// Returns the stack's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A direct way to the services.
+    /// Returns a client for direct calls to the services.
     pub fn aws(&self) -> &Aws {
         self.emulator.aws()
     }
 
-    /// The producer, with this stack.
+    /// Returns the producer with these arguments, for this stack.
     pub fn producer(&self, line: &str) -> Program {
         self.at_port(self.emulator.port()).producer(line)
     }
 
-    /// A sender, with this stack.
+    /// Returns a sender with these arguments, for this stack.
     pub fn sender(&self, line: &str) -> Program {
         self.at_port(self.emulator.port()).sender(line)
     }
 
-    /// The monitor, with this stack.
+    /// Returns the monitor with these arguments, for this stack.
     pub fn monitor(&self, line: &str) -> Program {
         self.at_port(self.emulator.port()).monitor(line)
     }
 
-    /// The stack at another port than the emulator's, such as a proxy's.
+    /// Returns the stack at another port, such as a proxy's.
     pub fn at_port(&self, port: u16) -> StackEndpoint<'_> {
         StackEndpoint { stack: self, port }
     }
@@ -175,13 +175,13 @@ impl Stack {
         produced.json()["run"].as_str().expect("a run id").to_owned()
     }
 
-    /// What the monitor says of a run now.
+    /// Returns the monitor's current snapshot of a run.
     #[track_caller]
     pub fn snapshot(&self, run: &str) -> Value {
         self.monitor(&format!("--once --json --run {run}")).run().exits(0).json()
     }
 
-    /// Waits until the monitor says that the run is complete, and returns that snapshot.
+    /// Waits until the monitor shows the run as complete, and returns that snapshot.
     #[track_caller]
     pub fn completed(&self, run: &str) -> Value {
         let mut snapshot = Value::Null;
@@ -192,12 +192,12 @@ impl Stack {
         snapshot
     }
 
-    /// Waits until a run is complete and its stream is counted to the end, and fails unless the monitor says of its
-    /// messages what the table says.
+    /// Waits until a run is complete and its stream is fully counted, and asserts that the monitor's counts
+    /// equal those of the table.
     #[track_caller]
     pub fn counted_once(&self, run: &str) -> MessageCount {
         self.completed(run);
-        // A second count of something would come after that.
+        // A record that is counted twice would be counted by then.
         self.drain_stream();
         let snapshot = self.snapshot(run);
         let count = self.count(run);
@@ -206,7 +206,7 @@ impl Stack {
         count
     }
 
-    /// The items of a run in the messages table.
+    /// Returns the items of a run in the messages table.
     #[track_caller]
     pub fn items(&self, run: &str) -> Vec<Value> {
         let mut items = self.aws().scan(&format!("{}-messages", self.name));
@@ -220,7 +220,7 @@ impl Stack {
         MessageCount::of(&self.items(run))
     }
 
-    /// What the tallies of a run come to, read straight from the metrics table: sent and failed.
+    /// Sums the tallies of a run in the metrics table: sent and failed.
     #[track_caller]
     pub fn tallied(&self, run: &str) -> (u64, u64) {
         let parts = self.aws().scan(&format!("{}-metrics", self.name));
@@ -231,7 +231,7 @@ impl Stack {
         of_run.fold((0, 0), |sum, part| (sum.0 + number(part, "sent"), sum.1 + number(part, "failed")))
     }
 
-    /// Ids of the messages among the dead letters.
+    /// Returns the IDs of the messages in the dead-letter queue.
     pub fn dead_letters(&self) -> BTreeSet<String> {
         let mut ids = BTreeSet::new();
         loop {
@@ -249,8 +249,8 @@ impl Stack {
         }
     }
 
-    /// Waits until all that is in the stream now has been counted. There is one shard, in order: what comes after
-    /// the rest is counted after it.
+    /// Waits until all current records of the stream are counted. It runs another message and waits for that
+    /// one, since the single shard is counted in order.
     #[track_caller]
     pub fn drain_stream(&self) {
         let last = self.produce("-m 1");
@@ -276,7 +276,7 @@ impl Stack {
         self.aws().dynamodb("PutItem", &json!({"TableName": table, "Item": item}));
     }
 
-    /// Puts a sender's sign of life, as if written at `seen_at`, ms since the epoch.
+    /// Puts a sender's heartbeat, as if written at `seen_at`, ms since the epoch.
     #[track_caller]
     pub fn put_beat(&self, sender: &str, seen_at: u64) {
         let number = |number: u64| json!({"N": number.to_string()});
@@ -289,19 +289,19 @@ impl Stack {
         self.put("metrics", &beat);
     }
 
-    /// Puts any body on the queue.
+    /// Sends a message with this body to the queue.
     #[track_caller]
     pub fn put_on_queue(&self, body: &str) {
         self.aws().sqs("SendMessage", &json!({"QueueUrl": self.url("queue"), "MessageBody": body}));
     }
 
-    /// Takes all messages off the queue, for good.
+    /// Purges the queue.
     #[track_caller]
     pub fn purge_queue(&self) {
         self.aws().sqs("PurgeQueue", &json!({"QueueUrl": self.url("queue")}));
     }
 
-    /// How many messages of the stack's `queue` or `dlq` are visible and in flight.
+    /// Returns how many messages of the stack's `queue` or `dlq` are visible, and how many are in flight.
     #[track_caller]
     pub fn backlog(&self, queue: &str) -> (u64, u64) {
         let wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
@@ -313,7 +313,7 @@ impl Stack {
         (number(wanted[0]), number(wanted[1]))
     }
 
-    /// Switches the function's event source mapping on or off, and waits until it is.
+    /// Enables or disables the function's event source mapping, and waits for the change.
     #[track_caller]
     pub fn enable_mapping(&self, enabled: bool) {
         let (aws, function) = (self.aws(), self.function_name());
@@ -329,7 +329,7 @@ impl Stack {
         wait_until(wanted, || aws.lambda("GET", &path, &Value::Null)["State"] == wanted);
     }
 
-    /// Lets the function count into a table, and waits until it does.
+    /// Sets the function's metrics table, and waits for the change.
     #[track_caller]
     pub fn configure_function(&self, metrics_table: &str) {
         let path = format!("2015-03-31/functions/{}/configuration", self.function_name());
@@ -341,13 +341,13 @@ impl Stack {
         });
     }
 
-    /// All that the function has logged.
+    /// Returns the function's whole log.
     pub fn function_log(&self) -> String {
         let group = format!("/aws/lambda/{}", self.function_name());
         self.aws().logs("FilterLogEvents", &json!({"logGroupName": group})).to_string()
     }
 
-    /// Kills the function's process with -9; says whether one was running.
+    /// Sends SIGKILL to the function's process, and returns whether one was running.
     pub fn kill_function(&self) -> bool {
         let own = [
             format!("STENTOR_METRICS_TABLE={}-metrics", self.name),
@@ -381,7 +381,7 @@ impl Drop for Stack {
     fn drop(&mut self) {
         let delete =
             [("Action", "DeleteStack"), ("Version", "2010-05-15"), ("StackName", self.name.as_str())];
-        // The emulator ends with the tests anyway.
+        // Errors do not matter, since the emulator exits with the tests.
         let _ = self.emulator.aws().try_form_call("cloudformation", &delete);
     }
 }

@@ -1,4 +1,4 @@
-//! A program on a terminal of its own.
+//! Runs a program on a pseudoterminal.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,42 +17,42 @@ use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 use crate::process::{Process, Program};
 use crate::{PATIENCE, wait_until};
 
-/// A program, and the terminal that it runs on.
+/// A program and its terminal.
 pub struct TerminalSession {
     running: Process,
     terminal: Terminal,
     modes_before: String,
 }
 
-/// What a terminal shows once its program has ended.
+/// The state of a terminal after its program has exited.
 #[derive(Debug)]
 pub struct TerminalOutput {
-    /// The program's exit code.
+    /// Exit code of the program.
     pub code: Option<i32>,
-    /// The text on the screen, and what has scrolled off it.
+    /// The text on the screen and in the scrollback.
     pub text: String,
-    /// All that was ever written to it, with what was cleared or written over, and how.
+    /// All bytes written to the terminal, control sequences included.
     pub transcript: String,
-    /// It shows the normal screen, its cursor is visible, and its modes are what they were.
+    /// Whether the normal screen, the cursor and the modes were restored.
     pub restored: bool,
 }
 
 struct Terminal {
     master: File,
-    /// Keeps the modes readable when the program has gone.
+    /// Keeps the modes readable after the program has exited.
     slave: OwnedFd,
     screen: Arc<Mutex<vt100::Parser>>,
-    /// Ends with all that was written.
+    /// Returns all output at its end.
     reader: JoinHandle<Vec<u8>>,
 }
 
 impl Program {
-    /// Starts it on a terminal of that size, which takes colours and Unicode where nothing else was set.
+    /// Starts the program on a terminal of that size, with colours and Unicode unless set otherwise.
     pub fn start_on_terminal(self, columns: u16, rows: u16) -> TerminalSession {
         let terminal = Terminal::open(columns, rows);
         let modes_before = terminal.modes();
         let slave = || Stdio::from(terminal.slave.try_clone().expect("a descriptor can be copied"));
-        // setsid makes it the terminal of a session of its own.
+        // setsid makes it the controlling terminal of a new session.
         let program = self.started_by("setsid", "--ctty");
         let program = program.env_unless_set("TERM", "xterm-256color").env_unless_set("LC_ALL", "C.UTF-8");
         let running = program.start_with(slave(), slave(), slave());
@@ -61,17 +61,17 @@ impl Program {
 }
 
 impl TerminalSession {
-    /// The text on the screen.
+    /// Returns the text on the screen.
     pub fn text(&self) -> String {
         self.terminal.screen().screen().contents()
     }
 
-    /// The screen as it is now.
+    /// Returns the current screen.
     pub fn screen(&self) -> vt100::Screen {
         self.terminal.screen().screen().clone()
     }
 
-    /// Waits until the screen shows that.
+    /// Waits until the screen shows this text.
     #[track_caller]
     pub fn shows(&self, words: &str) {
         let start = Instant::now();
@@ -81,28 +81,28 @@ impl TerminalSession {
         }
     }
 
-    /// Waits until the screen does not show that any more.
+    /// Waits until the screen no longer shows this text.
     #[track_caller]
     pub fn shows_no_more(&self, words: &str) {
         wait_until(&format!("{words:?} is off the screen"), || !self.text().contains(words));
     }
 
-    /// Types something.
+    /// Types these keys.
     pub fn press(&mut self, keys: &str) {
         self.terminal.master.write_all(keys.as_bytes()).expect("the terminal takes keys");
     }
 
-    /// Makes the terminal larger or smaller.
+    /// Resizes the terminal.
     pub fn resize(&self, columns: u16, rows: u16) {
         self.terminal.resize(columns, rows);
     }
 
-    /// The program has the terminal to itself.
+    /// Whether the program uses the alternate screen and has changed the terminal's modes.
     pub fn is_taken_over(&self) -> bool {
         self.terminal.screen().screen().alternate_screen() && self.terminal.modes() != self.modes_before
     }
 
-    /// Something on the screen has a colour.
+    /// Whether any cell of the screen has a colour.
     pub fn has_colour(&self) -> bool {
         let parser = self.terminal.screen();
         let (rows, columns) = parser.screen().size();
@@ -112,18 +112,18 @@ impl TerminalSession {
         cells.any(|cell| (cell.fgcolor(), cell.bgcolor()) != (vt100::Color::Default, vt100::Color::Default))
     }
 
-    /// The program.
+    /// Returns the program.
     pub fn program(&mut self) -> &mut Process {
         &mut self.running
     }
 
-    /// Waits for its end.
+    /// Waits for the program to exit.
     #[track_caller]
     pub fn finish(self) -> TerminalOutput {
         let code = self.running.finish().code;
         let modes = self.terminal.modes();
         let Terminal { master: _master, slave, screen, reader } = self.terminal;
-        // With the last holder gone, the reader comes to the end of what was written.
+        // Once the last descriptor is closed, the reader reaches the end of the output.
         drop(slave);
         let transcript = reader.join().expect("the reader does not panic");
         let mut parser = screen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +139,7 @@ impl TerminalSession {
 }
 
 impl TerminalOutput {
-    /// Fails the test, with all that was written, unless the program ended with that code.
+    /// Asserts the exit code. A failure includes the whole transcript.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}", self.transcript);
@@ -150,7 +150,7 @@ impl TerminalOutput {
 impl Terminal {
     fn open(columns: u16, rows: u16) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there is a terminal");
-        grantpt(&master).and_then(|()| unlockpt(&master)).expect("it is ours");
+        grantpt(&master).and_then(|()| unlockpt(&master)).expect("the terminal belongs to this process");
         let name = ptsname(&master, Vec::new()).expect("it has a name");
         let path = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
         let slave = File::options().read(true).write(true).open(path).expect("it opens");
@@ -179,7 +179,7 @@ impl Terminal {
         tcsetwinsize(&self.master, winsize).expect("it takes a size");
     }
 
-    /// Its modes, in words that can be compared.
+    /// Returns the modes in a comparable form.
     fn modes(&self) -> String {
         format!("{:?}", tcgetattr(&self.slave).expect("it has modes"))
     }

@@ -1,4 +1,4 @@
-//! A monitor's live page, asked by bare HTTP.
+//! Plain HTTP requests to a monitor's live page.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,30 +11,30 @@ use crate::PATIENCE;
 use crate::build::checkout;
 use crate::process::{Process, Program};
 
-/// A monitor that serves its page.
+/// A monitor that serves its live page.
 #[derive(Debug)]
 pub struct Page {
     running: Process,
-    /// Host and port.
+    /// Host and port of the page.
     address: String,
 }
 
-/// An answer of the page.
+/// A response of the page.
 #[derive(Debug)]
 pub struct PageResponse {
-    /// Such as 200.
+    /// Status code, such as 200.
     pub status: u16,
     head: String,
-    /// What came after the headers.
+    /// Response body.
     pub body: String,
 }
 
-/// An open stream of events.
+/// An open stream of server-sent events.
 #[derive(Debug)]
 pub struct Events(BufReader<TcpStream>);
 
 impl Program {
-    /// Starts `monitor serve`, and waits until it says where its page is.
+    /// Starts `monitor serve`, and waits until it prints the address of its page.
     #[track_caller]
     pub fn start_page(self) -> Page {
         let mut running = self.start();
@@ -46,40 +46,40 @@ impl Program {
                 return Page { address: address.to_owned(), running };
             }
             let is_late = start.elapsed() > PATIENCE;
-            assert!(running.is_running() && !is_late, "it does not say where its page is: {said}");
+            assert!(running.is_running() && !is_late, "it does not print the address of its page: {said}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
 impl Page {
-    /// Host and port.
+    /// Host and port of the page.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Where a browser finds it.
+    /// Returns the URL of the page.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// The monitor.
+    /// Returns the monitor's process.
     pub fn program(&mut self) -> &mut Process {
         &mut self.running
     }
 
-    /// The monitor, which the page ends with.
+    /// Returns the monitor's process, and consumes the page.
     pub fn into_program(self) -> Process {
         self.running
     }
 
-    /// What there is at that path.
+    /// Sends a GET request for that path.
     #[track_caller]
     pub fn get(&self, path: &str) -> PageResponse {
         self.ask("GET", path, &[("Host", &self.address)])
     }
 
-    /// Asks by that method, with those headers alone.
+    /// Sends a request with that method and only these headers.
     #[track_caller]
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> PageResponse {
         let mut connection = self.connect();
@@ -94,7 +94,7 @@ impl Page {
         PageResponse { status: status.expect("a status"), head: head.to_owned(), body: body.to_owned() }
     }
 
-    /// Listens to its events.
+    /// Opens the stream of events.
     #[track_caller]
     pub fn listen(&self) -> Events {
         let mut connection = self.connect();
@@ -106,26 +106,26 @@ impl Page {
     #[track_caller]
     fn connect(&self) -> TcpStream {
         let connection = TcpStream::connect(&self.address).expect("the page takes connections");
-        connection.set_read_timeout(Some(PATIENCE)).expect("a connection can be so");
+        connection.set_read_timeout(Some(PATIENCE)).expect("a connection has a timeout");
         connection
     }
 }
 
 impl PageResponse {
-    /// The value of a header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         headers.find_map(|(other, value)| other.eq_ignore_ascii_case(name).then_some(value))
     }
 
-    /// Its body as JSON.
+    /// Parses the body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
     }
 
-    /// Its body, metrics in Prometheus' text format, as the parser of Prometheus' own client library reads it: by the
-    /// name of each family its `type`, `help` and `samples {name, labels, value}`.
+    /// Parses the body, metrics in Prometheus' text format, with the parser of Prometheus' client library.
+    /// Returns `type`, `help` and `samples {name, labels, value}` by the name of each family.
     #[track_caller]
     pub fn metrics(&self) -> Value {
         let folder = checkout().join("tests/prometheus");
@@ -134,7 +134,7 @@ impl PageResponse {
             .stderr(Stdio::inherit())
             .output()
             .expect("bash starts");
-        assert!(installed.status.success(), "the parser could not be installed; the reason stands above");
+        assert!(installed.status.success(), "the parser could not be installed; see the message above");
         let environment = String::from_utf8(installed.stdout).expect("a path");
         let mut parser = Command::new(format!("{}/bin/python", environment.trim()))
             .arg("-B")
@@ -151,7 +151,7 @@ impl PageResponse {
 }
 
 impl Events {
-    /// The next update of what the page shows; what else comes is passed over.
+    /// Waits for the next update of the page; other events are skipped.
     #[track_caller]
     pub fn update(&mut self) -> Value {
         loop {
@@ -162,25 +162,25 @@ impl Events {
         }
     }
 
-    /// The next event: its name and its data.
+    /// Waits for the next event, and returns its name and data.
     #[track_caller]
     pub fn event(&mut self) -> (String, String) {
         let (mut name, mut data) = (String::new(), String::new());
         loop {
             let mut line = String::new();
-            let read = self.0.read_line(&mut line).expect("the stream goes on");
+            let read = self.0.read_line(&mut line).expect("the stream continues");
             assert!(read > 0, "the stream has ended");
             match line.trim_end().split_once(": ") {
                 Some(("event", value)) => value.clone_into(&mut name),
                 Some(("data", value)) => value.clone_into(&mut data),
-                // An empty line ends an event; what else there is on the way are headers and sizes of chunks.
+                // An empty line ends an event. All other lines are headers and chunk sizes.
                 _ if line == "\n" && !name.is_empty() => return (name, data),
                 _ => {}
             }
         }
     }
 
-    /// Waits for an update that is so.
+    /// Waits for an update that satisfies the condition.
     #[track_caller]
     pub fn wait_for(&mut self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let start = Instant::now();
@@ -193,11 +193,11 @@ impl Events {
         }
     }
 
-    /// Waits for the stream's end.
+    /// Waits for the end of the stream.
     #[track_caller]
     pub fn end(mut self) {
         let mut rest = Vec::new();
-        // A reset is an end too.
+        // A reset also ends the stream.
         let _ = self.0.read_to_end(&mut rest);
     }
 }

@@ -1,4 +1,4 @@
-//! The help of every command on a terminal of 80 columns.
+//! Tests the help of every command on a terminal of 80 columns.
 
 use xtask::{commands, page_name, programs};
 

@@ -1,4 +1,4 @@
-//! The completions in the shells themselves, and the man pages in man's own formatter.
+//! Tests the completions in the shells, and the man pages with man's formatter.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -11,7 +11,7 @@ fn written() -> TempDir {
     folder
 }
 
-/// `None` where this machine does not have it.
+/// Runs a program. Returns `None` if this machine does not have it.
 fn call(program: &str, arguments: &[&str]) -> Option<Output> {
     match Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -19,23 +19,23 @@ fn call(program: &str, arguments: &[&str]) -> Option<Output> {
     }
 }
 
-/// It ended well and had nothing to complain of.
+/// Asserts success without errors or warnings.
 #[track_caller]
 fn assert_content(output: &Output) {
-    let (result, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && told.is_empty(), "{result}{told}");
+    let (result, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && errors.is_empty(), "{result}{errors}");
 }
 
 fn path(folder: &TempDir, file: &str) -> String {
     folder.path().join(file).display().to_string()
 }
 
-/// What bash offers for the last word of a line.
+/// Returns what bash offers for the last word of a line.
 fn offered(folder: &TempDir, line: &str) -> Vec<String> {
     let program = line.split(' ').next().unwrap_or_default();
     let script = r#"
         source "$1"
-        compopt() { :; } # bash takes it only while somebody presses Tab
+        compopt() { :; } # bash allows it only during a completion
         read -ra COMP_WORDS <<<"$2"
         [[ $2 != *' ' ]] || COMP_WORDS+=('')
         COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
@@ -72,11 +72,14 @@ fn bash_completes_flags_and_values() {
         offers.sort_unstable();
         assert_eq!(offered, offers, "{line}");
     }
-    assert!(offered(&folder, "producer --messages ").is_empty(), "no files, where a number is to stand");
+    assert!(
+        offered(&folder, "producer --messages ").is_empty(),
+        "bash offers files where a number is expected"
+    );
 }
 
 #[test]
-fn each_shell_can_read_its_completions() {
+fn each_shell_loads_its_completions() {
     let folder = written();
     for name in ["producer", "sender", "monitor"] {
         for (shell, file) in [
@@ -87,7 +90,7 @@ fn each_shell_can_read_its_completions() {
             let file = path(&folder, &file);
             let text = std::fs::read_to_string(&file).expect("it was written");
             assert!(text.contains(name) && text.contains("json"), "{file}");
-            // zsh and fish are not on every machine.
+            // zsh and fish may be missing on this machine.
             if let Some(output) = call(shell, &["-n", &file]) {
                 assert_content(&output);
             }
@@ -96,7 +99,7 @@ fn each_shell_can_read_its_completions() {
 }
 
 #[test]
-fn the_man_pages_have_their_sections_and_format_without_a_warning() {
+fn the_man_pages_have_their_sections_and_format_without_warnings() {
     let folder = written();
     for (name, usage) in [
         ("producer", "[OPTIONS] [COMMAND]"),
@@ -123,7 +126,7 @@ fn the_man_pages_have_their_sections_and_format_without_a_warning() {
         for flag in ["stack", "json", "help"] {
             assert!(page.contains(&format!("\\-\\-{flag}\\fR")), "{name}: {flag}");
         }
-        // Sources without a commit have no date either, which mandoc minds.
+        // Sources without a commit have no date, which mandoc warns about.
         if stentor_cli::DATE.is_empty() {
             continue;
         }

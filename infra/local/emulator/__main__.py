@@ -3,18 +3,17 @@
     python infra/local/emulator --port 4566
     python infra/local/emulator --backend localstack --dynamodb-local FOLDER --port 0 --until-stdin-closes
 
-Once it serves, one line goes to stdout: ``ready on http://127.0.0.1:PORT``. Its log goes to stderr.
+When it is ready, it prints ``ready on http://127.0.0.1:PORT`` to stdout. Its log goes to stderr.
 
-What this adds to each emulator's own start:
+It adds to the start of each emulator:
 
 * it listens on 127.0.0.1 only, and port 0 takes a free port without a race;
-* the emulator and its functions see neither this user's AWS settings nor proxies;
-* however it is asked to end - SIGTERM, SIGINT or a closed stdin - all that it started ends with it;
-* its files are in ``.local/PORT/`` of the checkout, and are gone when it has ended.
+* the emulator and its functions do not get this user's AWS settings or proxies;
+* SIGTERM, SIGINT or a closed stdin ends it with all processes that it started;
+* its files are in ``.local/PORT/`` of the checkout, and are removed when it ends.
 
-Whoever holds the lock on ``.local/PORT/pid`` is the emulator of that port, and its process id stands
-in that file with its backend's name. One that lives by its stdin leaves the file empty: it is for its
-parent alone to end.
+The emulator of a port holds the lock on ``.local/PORT/pid``. That file contains its process ID and the name
+of its backend. With ``--until-stdin-closes`` the file is empty, since only the parent ends the emulator.
 """
 
 from __future__ import annotations
@@ -38,16 +37,16 @@ READY_WITHIN_SECONDS = 60.0
 
 
 class Backend(Protocol):
-    """An emulator."""
+    """An emulator of AWS."""
 
     def environment(self, port: int) -> dict[str, str]:
-        """Its settings, as environment variables."""
+        """Return its settings as environment variables."""
 
     def serve(self, give_up: Callable[[str], None]) -> None:
-        """Serve until the process ends; where a part of it fails, give up with a reason."""
+        """Serve until the process ends; if a part of it fails, give up with a reason."""
 
     def end(self) -> None:
-        """End what is no child of this process."""
+        """End processes that are not children of this process."""
 
 
 def arguments() -> argparse.Namespace:
@@ -92,7 +91,7 @@ def backend_of(chosen: argparse.Namespace, listener: socket.socket, folder: Fold
 
 
 def serves(port: int) -> bool:
-    """Whether it answers for what is slowest to come up: its DynamoDB."""
+    """Return whether the slowest service to start, DynamoDB, responds."""
     connection = http.client.HTTPConnection(HOST, port, timeout=READY_WITHIN_SECONDS)
     scope = f"Credential=test/20260101/{REGION}/dynamodb/aws4_request"
     headers = {
@@ -110,7 +109,7 @@ def serves(port: int) -> bool:
 
 
 def announce_when_it_serves(port: int, stdout: TextIO) -> bool:
-    """Say that the emulator serves; false if it does not come to it in time."""
+    """Print the ready line; return false if the emulator is not ready in time."""
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     while time.monotonic() < deadline:
         if serves(port):
@@ -134,7 +133,7 @@ def main() -> None:
     except OSError as error:
         fail(f"{error.filename or chosen.state / str(port)} is not to be used: {error.strerror}")
     children = Children()
-    # LocalStack prints to stdout too; that belongs into the log.
+    # LocalStack prints to stdout too; that output goes to the log.
     stdout, sys.stdout = sys.stdout, sys.stderr
     backend = backend_of(chosen, listener, folder)
 
@@ -145,7 +144,7 @@ def main() -> None:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         if not leaving.acquire(blocking=False):
-            threading.Event().wait()  # for the one who is at it
+            threading.Event().wait()  # another thread is already leaving
         if reason is not None:
             say(reason)
         try:
@@ -159,7 +158,7 @@ def main() -> None:
         leave(1, reason)
 
     signal.signal(signal.SIGTERM, lambda *_: leave(0))
-    # Ctrl-C reaches the whole terminal; whoever holds our stdin decides when we end.
+    # Ctrl-C reaches the whole terminal; the parent, which holds stdin, decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN if chosen.until_stdin_closes else lambda *_: leave(0))
 
     def live_by_stdin() -> None:
@@ -178,7 +177,7 @@ def main() -> None:
     try:
         threading.Thread(target=report, daemon=True).start()
         backend.serve(give_up)
-    except BaseException as error:  # whatever it is, nothing may stay behind
+    except BaseException as error:  # clean up after any error
         give_up(f"{chosen.backend} ended: {error!r}")
     leave(0)
 

@@ -1,4 +1,4 @@
-"""LocalStack as its container image, where a Docker engine answers. Functions run in containers too."""
+"""LocalStack as its container image, on a Docker engine. Functions run in containers too."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from contextlib import suppress
 from localstack_backend import SETTINGS
 from machine import HOST
 
-# LocalStack takes its functions' containers away in that time.
+# Time for LocalStack to remove its functions' containers.
 ENDS_WITHIN_SECONDS = 10
 
 
 class LocalStackInDocker:
-    """A container of LocalStack that ends when this process is asked to; after a kill -9 the next start removes it."""
+    """A container of LocalStack that stops with this process; after a SIGKILL the next start removes it."""
 
     def __init__(self, listener: socket.socket, image: str, docker_host: str | None) -> None:
-        # The port was free and is about to be the container's.
+        # The port is free, and the container binds it next.
         self._port: int = listener.getsockname()[1]
         listener.close()
         self._image = image
@@ -26,12 +26,12 @@ class LocalStackInDocker:
         self._name = f"stentor-localstack-{self._port}"
 
     def environment(self, port: int) -> dict[str, str]:
-        """What the docker command is to see: the engine that was asked for."""
+        """Return the environment of the docker command: the selected engine."""
         return {} if self._docker_host is None else {"DOCKER_HOST": self._docker_host}
 
     def serve(self, _give_up: Callable[[str], None]) -> None:
-        """Run the container, until it ends."""
-        # One whose emulator was killed may still hold the name and the port.
+        """Run the container until it stops."""
+        # A container whose emulator was killed may still hold the name and the port.
         self._docker("rm", "--force", self._name)
         settings = SETTINGS | {"LOCALSTACK_HOST": f"{HOST}:{self._port}"}
         variables = [word for name, value in settings.items() for word in ("--env", f"{name}={value}")]
@@ -50,13 +50,13 @@ class LocalStackInDocker:
         raise RuntimeError(f"the container of {self._image} ended with status {container.returncode}")
 
     def end(self) -> None:
-        """Stop the container: LocalStack then takes away those of its functions."""
+        """Stop the container; LocalStack then removes those of its functions."""
         self._docker("stop", "--time", str(ENDS_WITHIN_SECONDS), self._name)
-        # One that was only being created is not stopped by that.
+        # `docker stop` does not affect a container that is still being created.
         self._docker("rm", "--force", self._name)
 
     def _docker(self, *words: str) -> None:
-        # An engine that does not answer keeps nobody from ending.
+        # An engine that does not respond must not block the exit.
         with suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(
                 ["docker", *words],

@@ -1,9 +1,9 @@
-"""Runs a function's ``bootstrap`` as a process of this machine, where LocalStack would start a container.
+"""Runs a function's ``bootstrap`` as a process of this machine instead of in a container.
 
-LocalStack makes one executor for each execution environment, and has it invoke one event at a time. The
-bootstrap is told the address of a Runtime API of its own, takes its events there, and answers there.
-A bootstrap that ends, or that takes longer than the function's time-out, is replaced by a new one at the
-next invocation, as Lambda does.
+LocalStack creates one executor for each execution environment, and invokes it with one event at a time. Each
+bootstrap gets the address of a separate Runtime API, requests its events there, and posts its responses there.
+A bootstrap that exits, or that exceeds the function's timeout, is replaced by a new one at the next
+invocation, as in Lambda.
 
 Sources: "Using the Lambda runtime API for custom runtimes" of the AWS Lambda Developer Guide, and
 LocalStack's ``RuntimeExecutor``, whose methods these are.
@@ -33,25 +33,25 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 HOST = "127.0.0.1"
 RUNTIME_API = "/2018-06-01/runtime"
 KEPT_LOG_LINES = 1_000
-# What a bootstrap prints reaches its log a moment after its answer.
+# The output of a bootstrap may arrive shortly after its response.
 LOG_SETTLES_SECONDS = 0.002
 
 
 class Answer(NamedTuple):
-    """What a bootstrap made of an event: its response, or its error."""
+    """The result of an event: the bootstrap's response, or its error."""
 
     body: bytes
     is_error: bool
 
 
 def error_answer(kind: str, message: str) -> Answer:
-    """The answer that Lambda itself gives where a bootstrap gives none."""
+    """Return Lambda's own error response, for a bootstrap that did not respond."""
     return Answer(json.dumps({"errorType": kind, "errorMessage": message}).encode(), is_error=True)
 
 
 @dataclass
 class Event:
-    """An event on its way to a bootstrap."""
+    """An event for a bootstrap."""
 
     request_id: str
     payload: bytes
@@ -62,10 +62,10 @@ class Event:
 
 
 class Instance:
-    """One process of a bootstrap with its own Runtime API, from its start until it ends for good."""
+    """One process of a bootstrap with its own Runtime API, from start to exit."""
 
     def __init__(self, code: Path, variables: dict[str, str], log: deque[str]) -> None:
-        # Done when the bootstrap asks for its first event; an exception where it fails before that.
+        # Done when the bootstrap requests its first event; an exception if it fails before that.
         self.ready: Future[None] = Future()
         self.events: SimpleQueue[Event | None] = SimpleQueue()
         self._in_hand: Event | None = None
@@ -95,11 +95,11 @@ class Instance:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it takes no more events."""
+        """Return whether it accepts no more events."""
         return self._ended
 
     def invoke(self, event: Event, timeout_seconds: float) -> Answer:
-        """Have one event answered; a bootstrap that does not come to it in time is killed."""
+        """Invoke the bootstrap with one event, and kill it on a timeout."""
         with self._lock:
             if self._ended:
                 return error_answer("Runtime.ExitError", "the runtime has ended")
@@ -114,7 +114,7 @@ class Instance:
             )
 
     def end(self) -> None:
-        """Kill it. Whoever waits for it is told."""
+        """Kill the bootstrap. Pending calls fail with an error."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
@@ -142,16 +142,16 @@ class Instance:
         self._api.shutdown()
         self._api.server_close()
 
-    # What the bootstrap says, by its Runtime API.
+    # Calls of the bootstrap to its Runtime API.
 
     def next_event(self) -> Event | None:
-        """The next event; `None` when there is none any more."""
+        """Wait for the next event; return `None` when there are no more."""
         with suppress(InvalidStateError):
             self.ready.set_result(None)
         return self.events.get()
 
     def answered(self, request_id: str, answer: Answer) -> None:
-        """The answer to the event in hand; one to another event came too late for it."""
+        """Take the response to the current event; a response to another event is too late."""
         with self._lock:
             event, in_time = self._in_hand, self._in_hand is not None and self._in_hand.request_id == request_id
             if in_time:
@@ -160,13 +160,13 @@ class Instance:
             _give(event, answer)
 
     def fail_start(self, reason: bytes) -> None:
-        """It cannot start, for that reason."""
+        """Take the bootstrap's reason for a failed start."""
         with suppress(InvalidStateError):
             self.ready.set_exception(StatusErrorException("the bootstrap failed to start", payload=reason))
 
 
 def _give(event: Event, answer: Answer) -> None:
-    with suppress(InvalidStateError):  # the first answer stands
+    with suppress(InvalidStateError):  # the first result is kept
         event.answer.set_result(answer)
 
 
@@ -178,7 +178,7 @@ class _RuntimeApi(ThreadingHTTPServer):
         super().__init__((HOST, 0), _RuntimeApiHandler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A bootstrap that is killed leaves its connection as it is; all else goes to the log."""
+        """Ignore the broken connection of a killed bootstrap; log all other errors."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -187,7 +187,7 @@ class _RuntimeApiHandler(BaseHTTPRequestHandler):
     server: _RuntimeApi
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # head and body in one packet
+    wbufsize = -1  # headers and body in one packet
 
     def do_GET(self) -> None:
         if self.path != f"{RUNTIME_API}/invocation/next":
@@ -238,11 +238,11 @@ class _RuntimeApiHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Every event would be a line in the emulator's log."""
+        """Log nothing: every event would be a line in the emulator's log."""
 
 
 class ProcessExecutor(RuntimeExecutor):
-    """LocalStack's executor of one execution environment of a ``provided.*`` function."""
+    """LocalStack's executor for one execution environment of a ``provided.*`` function."""
 
     def __init__(self, id: str, function_version: FunctionVersion) -> None:
         super().__init__(id, function_version)
@@ -252,20 +252,20 @@ class ProcessExecutor(RuntimeExecutor):
         self._stopped = False
 
     def start(self, env_vars: dict[str, str]) -> None:
-        """Start a bootstrap and wait until it asks for an event."""
+        """Start a bootstrap, and wait until it requests an event."""
         self._variables = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "en_US.UTF-8"}
         self._variables |= {name: str(value) for name, value in env_vars.items()}
-        # LocalStack's own start-up timer calls `stop` where this takes too long.
+        # LocalStack's start-up timer calls `stop` if this takes too long.
         self._fresh_instance().ready.result()
 
     def stop(self) -> None:
-        """End the bootstrap, and with it what it has in hand."""
+        """End the bootstrap and its current event."""
         self._stopped = True
         if self._instance is not None:
             self._instance.end()
 
     def invoke(self, payload: dict[str, str]) -> InvocationResult:
-        """Have an event answered."""
+        """Invoke the function with an event."""
         timeout: int = self.function_version.config.timeout
         request_id = payload["invoke-id"]
         started = time.monotonic()
@@ -311,24 +311,24 @@ class ProcessExecutor(RuntimeExecutor):
         return self._instance
 
     def get_logs(self) -> str:
-        """What was printed since the last invocation began."""
+        """Return the output since the start of the last invocation."""
         return "".join(self._log)
 
     def get_address(self) -> str:
-        """Where this executor is: here."""
+        """Return the executor's address: loopback."""
         return HOST
 
     def get_endpoint_from_executor(self) -> str:
-        """Where the function finds LocalStack: on the same loopback."""
+        """Return LocalStack's address for the function: the same loopback."""
         return HOST
 
     def get_runtime_endpoint(self) -> str:
-        """Only the init of LocalStack's containers asks for it."""
+        """Unused: only the init of LocalStack's containers needs it."""
         return f"http://{HOST}:{config.GATEWAY_LISTEN[0].port}/_localstack_lambda/{self.id}"
 
     @classmethod
     def prepare_version(cls, function_version: FunctionVersion) -> None:
-        """Unpack the code of a function that this executor can run."""
+        """Unpack the code of a function."""
         runtime = function_version.config.runtime or ""
         if not runtime.startswith("provided"):
             raise NotImplementedError(f"functions run as processes here, from a bootstrap: provided.*, not {runtime or 'an image'}")
@@ -336,4 +336,4 @@ class ProcessExecutor(RuntimeExecutor):
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
-        """Its code is removed with the version's own files."""
+        """Do nothing: the code is removed with the version's files."""

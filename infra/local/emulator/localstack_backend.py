@@ -1,7 +1,7 @@
 """LocalStack 4.14.0 in this process, without Docker.
 
-Its SQS, DynamoDB, Streams, CloudFormation, IAM and Lambda control plane are LocalStack's own, as they
-are. Three of its parts expect a container, and are replaced:
+SQS, DynamoDB, Streams, CloudFormation, IAM and the Lambda control plane are unmodified. Three parts expect a
+container, and are replaced:
 
 * its web server, which binds every interface: here it serves sockets that already listen on loopback;
 * the start of DynamoDB Local, which would be downloaded: here it is the one ``emulator.sh`` installed;
@@ -21,9 +21,9 @@ from typing import Any
 import network_namespace
 from machine import HOST, SERVICES, listen, say
 
-# Of LocalStack in a container and in this process alike.
+# Settings of LocalStack both in a container and in this process.
 SETTINGS = {
-    # A table encrypted by DynamoDB's own key asks for it.
+    # A table that is encrypted with DynamoDB's own key needs it.
     "SERVICES": ",".join((*SERVICES, "kms")),
     "PROVIDER_OVERRIDE_DYNAMODB": "v2",
     "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "v2",
@@ -36,7 +36,7 @@ SETTINGS = {
 
 
 class LocalStack:
-    """LocalStack in this process, in a network namespace where one can be had."""
+    """LocalStack in this process, in a network namespace if the system allows one."""
 
     def __init__(self, listener: socket.socket, temporary: Path, dynamodb_local: Path) -> None:
         self._listeners = [listener]
@@ -49,19 +49,19 @@ class LocalStack:
             network_namespace.enter()
         except OSError as error:
             say(
-                f"warning: DynamoDB Local listens on every interface of this machine, because a network "
-                f"namespace of its own cannot be made ({error.strerror})"
+                "warning: DynamoDB Local listens on every interface of this machine, because a network "
+                f"namespace cannot be created ({error.strerror})"
             )
         else:
-            # The functions and LocalStack itself are in there, and call the same address.
+            # The functions and LocalStack run in the namespace, and call the same address.
             self._listeners.append(listen(port))
 
     def environment(self, port: int) -> dict[str, str]:
-        """What LocalStack reads as its settings."""
+        """Return LocalStack's settings."""
         return SETTINGS | {
             "LOCALSTACK_HOST": f"{HOST}:{port}",
             "GATEWAY_LISTEN": f"{HOST}:{port}",
-            # It takes a virtual machine for a container, and would write to /var/lib.
+            # LocalStack mistakes a virtual machine for a container, and would write to /var/lib.
             "OVERRIDE_IN_DOCKER": "0",
             "FILESYSTEM_ROOT": str(self._temporary),
             "DNS_ADDRESS": "0",
@@ -72,7 +72,7 @@ class LocalStack:
         self._replace_web_server()
         self._replace_start_of_dynamodb_local(give_up)
         _replace_executor()
-        # As its own `main` does, but for the signal handlers: those of this program stay.
+        # As in LocalStack's `main`, but with the signal handlers of this program.
         from localstack.logging.setup import setup_logging_from_config
         from localstack.runtime import current
 
@@ -80,7 +80,7 @@ class LocalStack:
         current.initialize_runtime().run()
 
     def end(self) -> None:
-        """Nothing here is worth a graceful end: all state is in memory."""
+        """Do nothing: all state is in memory."""
 
     def _replace_web_server(self) -> None:
         from localstack.runtime.server.twisted import TwistedRuntimeServer
@@ -100,8 +100,8 @@ class LocalStack:
         from localstack.utils.threads import FuncThread, start_thread
 
         def run(command: list[str]) -> None:
-            # All tables are in its memory: without it nothing here is worth going on.
-            # It writes into the folder it is started in. What it prints goes to the log.
+            # All tables are in its memory, so the emulator cannot continue without it.
+            # It writes into its working folder. Its output goes to the log.
             ended = subprocess.run(
                 command,
                 cwd=self._temporary,
@@ -128,7 +128,7 @@ class LocalStack:
             str(port),
             "-inMemory",
         ]
-        # Killed with -9, this process cannot end it. The functions end by themselves then: their
+        # After a SIGKILL this process cannot end it. The functions exit by themselves, since their
         # Runtime API is gone.
         return ["setpriv", "--pdeathsig", "KILL", "--", *command] if shutil.which("setpriv") else command
 

@@ -1,4 +1,4 @@
-"""What the emulators have in common: their place on this machine, and that nothing stays behind."""
+"""Shared parts of the emulators: files, ports, environment and the end of all processes."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ SERVICES = (
     "cloudwatch",
 )
 
-# What of the caller's environment reaches the emulator, and through it the functions. The rest
-# stays out: AWS profiles and endpoints, proxies, and the settings an emulator would take from it.
+# Variables that the emulator and its functions inherit. All others are removed: AWS profiles and endpoints,
+# proxies, and settings of the emulators.
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "RUST_LOG", "RUST_BACKTRACE")
 
 CHILD_ENDS_WITHIN_SECONDS = 2.0
 
 
 class Children:
-    """Every process that the emulator has started, so that none outlives it."""
+    """All processes that the emulator has started, so that none outlives it."""
 
     def __init__(self) -> None:
-        # Reentrant: the signal handler runs on the main thread, which may hold it.
+        # Reentrant: the signal handler runs on the main thread, which may hold the lock.
         self._lock = threading.RLock()
         self._running: set[subprocess.Popen[Any]] = set()
         self._closed = False
 
     def watch(self) -> None:
-        """From now on remember each ``subprocess.Popen``; the emulators start processes by it."""
+        """Record each further ``subprocess.Popen``, with which the emulators start processes."""
         children = self
 
         class RememberedPopen(subprocess.Popen):  # type: ignore[type-arg]
@@ -60,7 +60,7 @@ class Children:
         subprocess.Popen = RememberedPopen  # type: ignore[misc]
 
     def end(self) -> None:
-        """Kill those still running, wait until they are gone, and let no new one start."""
+        """Kill the running processes, wait for their exit, and prevent new ones."""
         with self._lock:
             self._closed = True
             running = [child for child in self._running if child.poll() is None]
@@ -83,18 +83,18 @@ class Folder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._pid_file = self.path / "pid"
         self._lock = open(self._pid_file, "a+", encoding="ascii")
-        # Only this port's emulator keeps it; others hold it for an instant, to see whether it is taken.
+        # Only this port's emulator keeps the lock; others hold it briefly, to test whether it is taken.
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._lock.truncate(0)
         if announced_as is not None:
             self._lock.write(f"{os.getpid()} {announced_as}\n")
             self._lock.flush()
-        # One that was killed may have left its files here.
+        # A killed emulator may have left its files here.
         shutil.rmtree(self.temporary, ignore_errors=True)
         self.temporary.mkdir()
 
     def remove(self) -> None:
-        """Remove what this emulator made; what others put beside it (a log) stays."""
+        """Remove the files of this emulator; files of others (a log) stay."""
         shutil.rmtree(self.temporary, ignore_errors=True)
         self._pid_file.unlink(missing_ok=True)
         try:
@@ -104,21 +104,21 @@ class Folder:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that already listens, so that nobody else can take the port in between."""
+    """Return a listening socket, so that no other process can take the port before the emulator serves."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
         listener.listen()
     except OSError as error:
-        fail(f"port {port} on {HOST} is not to be had ({error.strerror}): choose another with --port, or 0 for a free one")
+        fail(f"port {port} on {HOST} is not available ({error.strerror}): choose another with --port, or 0 for a free one")
     return listener
 
 
 def set_environment(settings: dict[str, str], temporary: Path) -> None:
-    """Replace the environment by the one the emulator and its functions are to see.
+    """Replace the environment by that of the emulator and its functions.
 
-    To be called before an emulator is imported: they read their settings at import.
+    Call this before an emulator is imported: they read their settings at import.
     """
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     os.environ.clear()
@@ -126,7 +126,7 @@ def set_environment(settings: dict[str, str], temporary: Path) -> None:
 
 
 def allow_many_connections() -> None:
-    """Raise the limit on open files as far as it goes: senders open connections in bursts."""
+    """Raise the limit on open files to its maximum: senders open connections in bursts."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -138,11 +138,11 @@ def allow_many_connections() -> None:
 
 
 def say(text: str) -> None:
-    """A word to whoever reads the log."""
+    """Print a line to the log."""
     print(f"emulator: {text}", file=sys.stderr, flush=True)
 
 
 def fail(reason: str) -> NoReturn:
-    """End with a reason; nothing was started yet."""
+    """Exit with a reason, before any process was started."""
     say(reason)
     sys.exit(1)

@@ -21,7 +21,7 @@ class MiniStack:
         self._temporary = temporary
 
     def environment(self, port: int) -> dict[str, str]:
-        """What MiniStack reads as its settings, and what its functions get from it."""
+        """Return the settings of MiniStack and its functions."""
         return {
             "GATEWAY_PORT": str(port),
             "MINISTACK_HOST": HOST,
@@ -31,9 +31,9 @@ class MiniStack:
             "SFTP_ENABLED": "0",
             "S3_DATA_DIR": str(self._temporary / "s3"),
             "STATE_DIR": str(self._temporary / "state"),
-            # No socket is there: MiniStack then leaves a Docker engine of this machine alone.
+            # There is no such socket, so MiniStack does not use a Docker engine of this machine.
             "DOCKER_HOST": f"unix://{self._temporary / 'no-docker'}",
-            # The functions get this endpoint, the account as access key, and this region.
+            # MiniStack passes this endpoint, the account as access key, and this region to the functions.
             "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
@@ -61,14 +61,14 @@ class MiniStack:
         asyncio.run(hypercorn_serve(app, config, shutdown_trigger=never))
 
     def end(self) -> None:
-        """Nothing here is worth a graceful end: all state is in memory, and long polls would delay it."""
+        """Do nothing: all state is in memory, and long polls would delay a graceful shutdown."""
 
 
 def _stream_partiql_updates() -> None:
     """Let a PartiQL UPDATE write its stream record.
 
-    MiniStack 1.5.33 changes the item and writes none, so that the function would never hear of a
-    concluded message. Like DynamoDB, this writes one with both images where the item changed.
+    MiniStack 1.5.33 changes the item and writes none, so that the function would never get the outcome of a
+    message. Like DynamoDB, this writes a record with both images if the item changed.
     """
     from ministack.services import dynamodb
 

@@ -1,8 +1,8 @@
-"""A network of this process's own, so that what it starts can be reached from nowhere else.
+"""A network namespace for this process, so that its children cannot be reached from other machines.
 
-DynamoDB Local listens on every interface of the machine, and has no setting against it. In a network
-namespace of its own there is but one interface, and that is loopback. A socket stays in the namespace
-it was made in: one that listened before goes on serving the machine.
+DynamoDB Local listens on every interface of the machine, and has no setting to restrict that. A new network
+namespace has only the loopback interface. A socket stays in the namespace it was created in, so one that
+listened before continues to serve the machine.
 
 Source: the manual pages network_namespaces(7), user_namespaces(7) and netdevice(7) of Linux.
 """
@@ -21,9 +21,9 @@ _REQUEST = "16sh14x"  # struct ifreq: a name and its flags
 
 
 def enter() -> None:
-    """Move this process into a network namespace with nothing but loopback.
+    """Move this process into a network namespace that has only loopback.
 
-    To be called while the process has one thread. Raises ``OSError`` where the system does not let it.
+    Call this while the process has one thread. Raises ``OSError`` if the system does not allow it.
     """
     if os.geteuid() == 0:
         os.unshare(os.CLONE_NEWNET)
@@ -35,7 +35,7 @@ def enter() -> None:
 def _enter_as_user() -> None:
     user, group = os.geteuid(), os.getegid()
     os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
-    # Everything on disk keeps its owner: this user is the same in there.
+    # Files keep their owner: the user is mapped to itself.
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="ascii")

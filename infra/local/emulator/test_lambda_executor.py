@@ -1,4 +1,4 @@
-"""How functions run as processes: what the bootstrap does, and what LocalStack hears of it.
+"""Tests of functions as processes: the bootstrap's behaviour, and the results that LocalStack gets.
 
     python -B -m unittest discover infra/local/emulator      (with the Python of LocalStack's environment)
 """
@@ -22,7 +22,7 @@ os.environ.setdefault("OVERRIDE_IN_DOCKER", "0")
 from lambda_executor import ProcessExecutor
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
 
-# A bootstrap that does what each event says.
+# A bootstrap that follows the instructions in each event.
 BOOTSTRAP = f"""#!{sys.executable}
 import http.client, json, os, sys, time
 api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
@@ -84,7 +84,7 @@ class Executors(unittest.TestCase):
         )
         return result.is_error, json.loads(result.payload)
 
-    def test_an_event_is_answered_by_the_bootstrap_where_its_code_is(self) -> None:
+    def test_the_bootstrap_runs_in_its_code_folder(self) -> None:
         executor = self.started()
         is_error, answer = self.invoke(executor, text="four")
         self.assertEqual((is_error, answer["length"], answer["region"]), (False, 4, "us-east-1"))
@@ -93,12 +93,12 @@ class Executors(unittest.TestCase):
         self.assertIn("got an event\n", executor.get_logs())
         self.assertIn("REPORT RequestId: request", executor.get_logs())
 
-    def test_one_process_answers_one_event_after_the_other(self) -> None:
+    def test_one_process_handles_events_in_sequence(self) -> None:
         executor = self.started()
         processes = {self.invoke(executor)[1]["pid"] for _ in range(20)}
         self.assertEqual(len(processes), 1)
 
-    def test_an_error_of_the_function_is_an_error(self) -> None:
+    def test_an_error_of_the_function_is_returned_as_an_error(self) -> None:
         self.assertTrue(self.invoke(self.started(), fail=True)[0])
 
     def test_a_bootstrap_that_crashes_fails_its_event_and_is_replaced(self) -> None:
@@ -111,7 +111,7 @@ class Executors(unittest.TestCase):
         self.assertFalse(is_error)
         self.assertNotEqual(after["pid"], before)
 
-    def test_one_that_takes_too_long_is_killed_and_replaced(self) -> None:
+    def test_a_bootstrap_that_times_out_is_killed_and_replaced(self) -> None:
         executor = self.started(timeout=1)
         before = self.invoke(executor)[1]["pid"]
         started = time.monotonic()
@@ -122,17 +122,17 @@ class Executors(unittest.TestCase):
         self.assertRaises(ProcessLookupError, os.kill, before, 0)
         self.assertFalse(self.invoke(executor)[0])
 
-    def test_an_error_in_the_init_is_told_in_the_functions_own_words(self) -> None:
+    def test_an_init_error_has_the_message_of_the_function(self) -> None:
         with self.assertRaises(StatusErrorException) as raised:
             self.executor().start({"INIT": "error"})
         self.assertEqual(json.loads(raised.exception.payload)["errorMessage"], "no table")
 
-    def test_a_crash_in_the_init_is_told(self) -> None:
+    def test_a_crash_during_init_is_reported(self) -> None:
         with self.assertRaises(StatusErrorException) as raised:
             self.executor().start({"INIT": "crash"})
         self.assertIn("status 7", json.loads(raised.exception.payload)["errorMessage"])
 
-    def test_a_bootstrap_that_is_no_program_is_told(self) -> None:
+    def test_a_bootstrap_that_is_not_executable_is_reported(self) -> None:
         (self.code / "bootstrap").chmod(0o644)
         with self.assertRaises(StatusErrorException) as raised:
             self.executor().start({})
@@ -143,7 +143,7 @@ class Executors(unittest.TestCase):
         threading.Timer(0.5, executor.stop).start()
         self.assertRaises(StatusErrorException, executor.start, {"INIT": "hang"})
 
-    def test_stopping_ends_what_is_in_hand(self) -> None:
+    def test_stopping_ends_the_current_event(self) -> None:
         executor = self.started(timeout=60)
         threading.Timer(0.5, executor.stop).start()
         started = time.monotonic()
@@ -152,13 +152,13 @@ class Executors(unittest.TestCase):
         self.assertLess(time.monotonic() - started, 10)
         self.assertTrue(self.invoke(executor)[0], "a stopped one starts no more")
 
-    def test_a_payload_as_large_as_lambda_takes_arrives_whole_and_comes_back(self) -> None:
+    def test_a_payload_of_the_maximum_size_is_passed_in_both_directions(self) -> None:
         text = "ä" * 3_000_000
         is_error, answer = self.invoke(self.started(), text=text, echo=True)
         self.assertFalse(is_error)
         self.assertEqual(answer["text"], text)
 
-    def test_functions_run_at_once(self) -> None:
+    def test_functions_run_concurrently(self) -> None:
         executors = [self.started() for _ in range(4)]
         processes: list[int] = []
         started = time.monotonic()
@@ -173,7 +173,7 @@ class Executors(unittest.TestCase):
         self.assertEqual(len(set(processes)), 4)
         self.assertLess(time.monotonic() - started, 3)
 
-    def test_other_runtimes_are_refused_by_name(self) -> None:
+    def test_other_runtimes_are_rejected_by_name(self) -> None:
         version = SimpleNamespace(config=SimpleNamespace(runtime="python3.13"))
         with self.assertRaisesRegex(NotImplementedError, "python3.13"):
             ProcessExecutor.prepare_version(version)  # type: ignore[arg-type]

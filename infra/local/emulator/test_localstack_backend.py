@@ -1,8 +1,8 @@
-"""LocalStack as a process of this machine: who can reach it, and that nothing stays behind.
+"""Tests of LocalStack as a process of this machine: its listening addresses, and the end of all processes.
 
     python -B -m unittest discover infra/local/emulator      (with the Python of LocalStack's environment)
 
-What these start is installed on first use.
+LocalStack is installed on first use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOOPBACK = "0100007F"
 
 
 def processes_of(session: int) -> list[int]:
-    """The processes of a session: an emulator's, and all that it started."""
+    """Return the processes of a session: an emulator's, and all that it started."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -39,7 +39,7 @@ def processes_of(session: int) -> list[int]:
 
 
 def listening_addresses(processes: list[int]) -> set[str]:
-    """The addresses of this network on which the processes listen, as /proc writes them."""
+    """Return the addresses on which the processes listen in their network, in the format of /proc."""
     addresses = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
@@ -64,7 +64,7 @@ class LocalStackHere(unittest.TestCase):
         self.log = self.folder / "log"
 
     def start(self, *before: str, path: str | None = None) -> subprocess.Popen[str]:
-        """Start an emulator in a session of its own; ``before`` are the words of a command that becomes it."""
+        """Start an emulator in a new session; ``before`` is a command that executes it."""
         with open(self.log, "w", encoding="utf-8") as log:
             process = subprocess.Popen(
                 [
@@ -94,38 +94,38 @@ class LocalStackHere(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, processes_of(session))
             time.sleep(0.05)
 
-    def test_it_is_reached_by_loopback_alone_and_ends_with_all_it_started(self) -> None:
+    def test_it_listens_on_loopback_only_and_ends_with_all_its_processes(self) -> None:
         process = self.start()
         self.ready(process)
         running = processes_of(process.pid)
-        self.assertGreaterEqual(len(running), 2, "DynamoDB Local runs beside it")
+        self.assertGreaterEqual(len(running), 2, "DynamoDB Local is not running")
         self.assertEqual(listening_addresses(running), {LOOPBACK})
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(10), 0)
         self.assert_nothing_stays(process.pid)
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["log"])
 
-    def test_it_is_reached_by_loopback_alone_without_root_too(self) -> None:
+    def test_it_listens_on_loopback_only_without_root(self) -> None:
         process = self.start("unshare", "--user", "--map-user=1000", "--map-group=1000")
         self.ready(process)
         self.assertEqual(listening_addresses(processes_of(process.pid)), {LOOPBACK})
         self.assertNotIn("warning: DynamoDB Local", self.log.read_text(encoding="utf-8"))
 
-    def test_where_there_is_no_namespace_to_be_had_it_warns_and_runs(self) -> None:
+    def test_it_warns_and_runs_without_a_network_namespace(self) -> None:
         forbid = 'echo 0 >/proc/sys/user/max_net_namespaces; exec "$@"'
         process = self.start("unshare", "--user", "--map-root-user", "sh", "-c", forbid, "sh")
         self.ready(process)
-        told = self.log.read_text(encoding="utf-8")
-        self.assertEqual(told.count("warning: DynamoDB Local listens on every interface"), 1, told)
+        log = self.log.read_text(encoding="utf-8")
+        self.assertEqual(log.count("warning: DynamoDB Local listens on every interface"), 1, log)
 
-    def test_killed_it_leaves_nothing_behind(self) -> None:
+    def test_a_killed_emulator_leaves_no_processes(self) -> None:
         process = self.start()
         self.ready(process)
         process.kill()
         process.wait()
         self.assert_nothing_stays(process.pid)
 
-    def test_without_its_dynamodb_it_ends_and_says_why(self) -> None:
+    def test_it_exits_with_a_reason_if_dynamodb_local_exits(self) -> None:
         java = self.folder / "java"
         java.write_text(JAVA_THAT_DIES, encoding="utf-8")
         java.chmod(0o755)
@@ -133,9 +133,9 @@ class LocalStackHere(unittest.TestCase):
         assert process.stdout is not None
         self.addCleanup(process.stdout.close)
         self.assertEqual(process.wait(60), 1)
-        told = self.log.read_text(encoding="utf-8")
-        self.assertIn("DynamoDB Local ended with status 1", told.splitlines()[-1])
-        self.assertIn("Could not reserve enough space", told)
+        log = self.log.read_text(encoding="utf-8")
+        self.assertIn("DynamoDB Local ended with status 1", log.splitlines()[-1])
+        self.assertIn("Could not reserve enough space", log)
         self.assert_nothing_stays(process.pid)
 
 

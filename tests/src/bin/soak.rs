@@ -1,4 +1,4 @@
-//! The soak as a command: rehearsals under a mix of all faults and deaths, several at once.
+//! The soak test as a command: concurrent rehearsals under a mix of all faults and kills.
 //!
 //! ```text
 //! cargo run -p stentor-tests --bin soak -- --seeds 8 --seconds 15
@@ -13,22 +13,22 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use stentor_tests::soak::{Report, Soak};
 
-/// Rehearses under faults and deaths, and checks that nothing is lost and nothing counts twice.
+/// Run rehearsals under faults and kills, and check that nothing is lost or counted twice.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The first seed; the others follow it. A fresh one if left out
+    /// First seed; the others follow it [default: random]
     #[arg(long)]
     seed: Option<u64>,
-    /// Seeds to play
+    /// Number of seeds
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     seeds: u64,
-    /// Rehearsals at once
+    /// Number of concurrent rehearsals
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=32))]
     at_once: u64,
-    /// How long things go wrong in each, seconds
+    /// Duration of the faults in each rehearsal, seconds
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
-    /// Messages of each
+    /// Messages per rehearsal
     #[arg(short, long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     messages: u64,
 }
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Plays every seed; returns the sum of what happened, and the seeds under which a promise was broken.
+/// Runs every seed, and returns the total report and the seeds that violated a guarantee.
 fn play_all(args: &Args, first: u64) -> (Report, Vec<u64>) {
     let (next, done) = (AtomicU64::new(0), Mutex::new((Report::default(), Vec::new())));
     std::thread::scope(|scope| {
@@ -76,9 +76,9 @@ fn play_all(args: &Args, first: u64) -> (Report, Vec<u64>) {
     done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Plays one seed, and says how it went: what happened, and whether all promises were kept.
+/// Runs one seed, and returns its report and whether every guarantee held.
 fn play(soak: &Soak) -> (Report, bool) {
-    // A panic is that of a check which the tests make as well; it has told its reason.
+    // A panic comes from an assertion shared with the tests, which has printed its reason.
     let played = std::panic::catch_unwind(|| soak.play()).unwrap_or_else(|_| Err("see above".to_owned()));
     let (report, broken) = match played {
         Ok(report) if report.verdict.is_good() => (report, None),

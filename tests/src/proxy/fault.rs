@@ -9,9 +9,9 @@ use serde_json::Value;
 pub struct Call {
     /// The service called.
     pub service: Service,
-    /// Its name, such as `SendMessageBatch`.
+    /// The operation, such as `SendMessageBatch`.
     pub operation: String,
-    /// Its input.
+    /// The request body.
     pub input: Value,
 }
 
@@ -111,7 +111,7 @@ use ProxyFault as F;
 use Service::{DynamoDb, Sqs};
 
 impl ProxyFault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 31] = [
         F::InternalError,
         F::Unavailable,
@@ -146,7 +146,7 @@ impl ProxyFault {
         F::StaleReceipt,
     ];
 
-    /// Its name in reports.
+    /// Returns the name for reports.
     pub fn name(self) -> String {
         let mut words = String::new();
         for letter in format!("{self:?}").chars() {
@@ -193,7 +193,7 @@ impl ProxyFault {
         }
     }
 
-    /// How much less often it occurs in a mix than the others, since it takes seconds each time.
+    /// Returns by what factor the fault is rarer in a mix, since each one takes seconds.
     fn rarity(self) -> f64 {
         match self {
             F::Silence => 40.0,

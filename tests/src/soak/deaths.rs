@@ -1,27 +1,27 @@
-//! How programs die.
+//! Kinds of kills and signals.
 
 use std::collections::BTreeMap;
 
-/// What happens to a process.
+/// A signal to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Death {
-    /// kill -9 of the function's process.
+    /// SIGKILL to the function's process.
     AggregatorKilled,
-    /// kill -9 of a sender.
+    /// SIGKILL to a sender.
     SenderKilled,
-    /// SIGTERM to a sender in the middle of its deliveries.
+    /// SIGTERM to a sender during its deliveries.
     SenderTerminated,
-    /// SIGINT to a sender in the middle of its deliveries.
+    /// SIGINT to a sender during its deliveries.
     SenderInterrupted,
-    /// SIGSTOP of a sender for longer than the visibility timeout, then SIGCONT.
+    /// SIGSTOP to a sender for longer than the visibility timeout, then SIGCONT.
     SenderStopped,
-    /// kill -9 of the producer.
+    /// SIGKILL to the producer.
     ProducerKilled,
     /// SIGINT to the producer.
     ProducerInterrupted,
-    /// SIGSTOP of the producer; it wakes up after another has resumed its run.
+    /// SIGSTOP to the producer, and SIGCONT after another has resumed its run.
     ProducerStopped,
-    /// A second producer resumes the run while the first is at work.
+    /// A second producer resumes the run while the first still runs.
     ProducerDoubled,
 }
 
@@ -46,7 +46,7 @@ impl Death {
     }
 }
 
-/// How often each came.
+/// Number of each kind.
 #[derive(Debug, Clone, Default)]
 pub struct Deaths(pub(super) BTreeMap<Death, u64>);
 

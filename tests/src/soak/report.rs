@@ -1,4 +1,4 @@
-//! What a soak tells in the end.
+//! The report of a soak test.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,29 +8,29 @@ use super::verdict::SoakResult;
 use crate::ProcessOutput;
 use crate::proxy::ProxyFault;
 
-/// What happened, and what came of it.
+/// Faults, kills and their results.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// Rehearsals in it.
+    /// Number of rehearsals.
     pub runs: u64,
-    /// Messages of all of them.
+    /// Messages of all rehearsals.
     pub messages: u64,
-    /// How often each fault was injected.
+    /// Number of injections of each fault.
     pub faults: BTreeMap<ProxyFault, u64>,
-    /// How often processes died, by kind.
+    /// Number of kills, by kind.
     pub deaths: Deaths,
-    /// Whether the promises were kept.
+    /// Whether the guarantees held.
     pub verdict: SoakResult,
-    /// What the senders said of themselves.
+    /// Counts reported by the senders.
     pub senders: SenderCounts,
 }
 
-/// What senders that ended in good order said they did.
+/// Counts in the summaries of senders that shut down gracefully.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SenderCounts {
-    /// Conclusions that were too late, and messages found concluded.
+    /// Outcomes that came too late, and messages that already had one.
     pub duplicates: u64,
-    /// Messages given back unfinished.
+    /// Messages released without an outcome.
     pub released: u64,
 }
 

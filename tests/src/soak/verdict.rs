@@ -1,4 +1,4 @@
-//! Whether the promises were kept, by a count that shares no code with the programs.
+//! Checks the guarantees with a count that shares no code with the programs.
 
 use std::collections::BTreeSet;
 
@@ -6,32 +6,32 @@ use serde_json::Value;
 
 use crate::{MessageCount, Stack};
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SoakResult {
-    /// Messages neither concluded nor among the dead letters.
+    /// Messages without an outcome that are not in the dead-letter queue.
     pub lost: u64,
-    /// By how much the tallies exceed the table: messages counted twice.
+    /// Excess of the tallies over the table: messages counted twice.
     pub counted_twice: u64,
-    /// By how much the tallies stay behind the table after the stream had time to drain.
+    /// Deficit of the tallies against the table after the stream had time to drain.
     pub not_counted: u64,
-    /// Messages among the dead letters, still pending.
+    /// Pending messages in the dead-letter queue.
     pub dead_letters: u64,
 }
 
 impl SoakResult {
-    /// All promises were kept.
+    /// Whether every guarantee held.
     pub fn is_good(self) -> bool {
         self.lost + self.counted_twice + self.not_counted == 0
     }
 }
 
-/// Watches a run while it goes on: counts that are shown never exceed what is true, and an outcome never changes.
+/// Checks a run while it lasts: shown counts never exceed the table's, and an outcome never changes.
 pub(super) struct Witness<'a> {
     stack: &'a Stack,
     run: &'a str,
     messages: u64,
-    /// Ids and outcomes of what was seen concluded.
+    /// IDs and outcomes of messages seen with an outcome.
     outcomes: BTreeSet<(String, String)>,
     looks: u32,
 }
@@ -47,7 +47,7 @@ impl<'a> Witness<'a> {
         if !self.looks.is_multiple_of(EVERY) {
             return Ok(());
         }
-        // The tallies first: the table can only have grown when it is counted.
+        // The tallies are read first: by the time the table is counted, its counts can only have grown.
         let shown = self.stack.tallied(self.run);
         let items = self.stack.items(self.run);
         let count = MessageCount::of(&items);
@@ -68,7 +68,7 @@ fn outcomes(items: &[Value]) -> BTreeSet<(String, String)> {
     concluded.map(|item| (item["id"]["S"].to_string(), item["attempt"]["S"].to_string())).collect()
 }
 
-/// The promises, once all is over: what became of each message that was planned, and whether it was counted.
+/// Checks the guarantees at the end: the outcome of every planned message, and whether it was counted.
 pub(super) fn judge(stack: &Stack, run: &str, messages: u64) -> Result<SoakResult, String> {
     let items = stack.items(run);
     let letters = stack.dead_letters();

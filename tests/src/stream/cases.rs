@@ -1,4 +1,4 @@
-//! Many generated cases, over several threads.
+//! Runs many generated cases on several threads.
 
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,10 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
-/// Tries `cases` cases, each thread with a stage of its own that many cases are played on.
+/// Runs `cases` cases. Each thread has a separate stage, which many cases use.
 ///
 /// # Panics
-/// Where `play` finds something wrong: with the least case that shows it, and the seed that brings it back.
+/// If `play` returns an error: with the smallest failing case, and the seed that reproduces it.
 pub fn for_every_case<C: Strategy, S>(
     cases: u32,
     threads: u32,
@@ -31,10 +31,10 @@ pub fn for_every_case<C: Strategy, S>(
         };
         let running: Vec<_> = (0..threads).map(run).collect();
         let results: Vec<_> = running.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
-        results.into_iter().find_map(|result| result.expect("the reason stands above").err())
+        results.into_iter().find_map(|result| result.expect("see the panic above").err())
     });
     if let Some(failure) = failure {
-        panic!("{failure}\nPROPTEST_RNG_SEED={seed} brings it back");
+        panic!("{failure}\nPROPTEST_RNG_SEED={seed} reproduces it");
     }
 }
 
@@ -52,14 +52,14 @@ fn config(cases: u32, seed: u64) -> Config {
     Config {
         cases,
         rng_seed: RngSeed::Fixed(seed),
-        // The seed is printed; no file is kept of what failed.
+        // The seed is printed, so failed cases are not saved to a file.
         failure_persistence: None,
         max_shrink_time: 60_000,
         ..Config::default()
     }
 }
 
-/// It must only be another one each time.
+/// Returns a seed that differs each time.
 fn random_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| (now.as_secs() << 30) ^ u64::from(now.subsec_nanos()))

@@ -1,20 +1,20 @@
-//! Events as Lambda hands them to the function.
+//! Events as Lambda passes them to the function.
 
 use serde_json::{Value, json};
 
 use super::{Change, Conclusion, Emptiness, Noise, Shard, What, Window};
 
-/// What the function answers to every event that it has counted.
+/// The function's response to every counted event.
 pub fn empty_answer() -> Value {
     json!({"batchItemFailures": [], "state": {}})
 }
 
-/// The name of run `run` of story number `story`: a ULID of its own.
+/// Returns the ID of run `run` of story number `story`: a unique ULID.
 pub fn run_name(story: u64, run: usize) -> String {
     format!("01JDD0QYJ8{:016}", story * 10 + run as u64)
 }
 
-/// An event with changes of a shard.
+/// Returns an event with changes of a shard.
 pub fn event(shard: &Shard, changes: std::ops::Range<usize>, story: u64, window: Window) -> Value {
     let records: Vec<Value> = shard.changes[changes].iter().map(|change| record(change, story)).collect();
     let mut event = windowed(&shard.id, window);
@@ -22,7 +22,7 @@ pub fn event(shard: &Shard, changes: std::ops::Range<usize>, story: u64, window:
     event
 }
 
-/// An event without records: a window ends.
+/// Returns an event without records, as at the end of a window.
 pub fn empty_event(shard: &Shard, emptiness: Emptiness) -> Value {
     let mut event = windowed(&shard.id, Window::Ending);
     match emptiness {

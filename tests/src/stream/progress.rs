@@ -1,23 +1,23 @@
-//! How far the deliveries of a stream have come.
+//! Progress of the deliveries of a stream.
 
 use std::ops::Range;
 
 use super::{From, Shard, Truth};
 
-/// For each shard, in numbers of changes from its beginning.
+/// Positions in each shard, as numbers of changes from its start.
 #[derive(Debug, Clone)]
 pub struct Progress {
     lengths: Vec<usize>,
-    /// All below was answered.
+    /// All changes before this were processed.
     answered: Vec<usize>,
-    /// Where the last delivery began.
+    /// Start of the last delivery.
     begun: Vec<usize>,
-    /// All below was handed to an instance at least once.
+    /// All changes before this were passed to an instance at least once.
     delivered: Vec<usize>,
 }
 
 impl Progress {
-    /// Nothing delivered yet.
+    /// Returns the progress before any delivery.
     pub fn of(truth: &Truth) -> Self {
         let none = vec![0; truth.shards.len()];
         Self {
@@ -28,7 +28,7 @@ impl Progress {
         }
     }
 
-    /// Which changes the next delivery brings, which thereby count as delivered.
+    /// Returns the changes of the next delivery, and marks them as delivered.
     pub fn deliver(&mut self, shard: usize, from: From, length: usize) -> Range<usize> {
         let answered = self.answered[shard];
         let start = match from {
@@ -43,13 +43,13 @@ impl Progress {
         start..end
     }
 
-    /// A delivery was answered without an error.
+    /// Records that a delivery was processed without an error.
     pub fn answered(&mut self, shard: usize, changes: &Range<usize>) {
         self.answered[shard] = self.answered[shard].max(changes.end);
     }
 
-    /// Which shard a tally is of, and how many of its changes lie up to the tally's checkpoint; an error
-    /// where that cannot be, or not all of them were delivered.
+    /// Returns the shard of a tally, and how many of its changes the tally's checkpoint covers. Fails if the
+    /// checkpoint is invalid or covers changes that were not delivered.
     pub fn counted<'a>(
         &self,
         truth: &'a Truth,

@@ -1,4 +1,4 @@
-//! In which deliveries a stream comes, and what goes wrong meanwhile.
+//! The deliveries of a stream, and the faults between them.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,101 +7,104 @@ use stentor_fake_aws::Fault;
 
 use super::Truth;
 
-/// How many instances of the function there are at most.
+/// Maximum number of instances of the function.
 pub const INSTANCES: usize = 3;
 
-/// The most steps of a script, and the most calls that its faults are spread over.
+/// Maximum number of steps of a script, and of calls that its faults are spread over.
 const STEPS: usize = 24;
 const CALLS: usize = 30;
 
-/// A stream and its deliveries. After the last step the rest of it comes, without faults, and then all of it again.
+/// A stream and its deliveries. After the last step the rest is delivered without faults, and then all of it
+/// again.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// What happened.
+    /// The contents of the stream.
     pub truth: Truth,
-    /// What is done, one after the other; what an instance is given goes on beside it.
+    /// Steps, one after the other. Instances process their deliveries concurrently.
     pub steps: Vec<Step>,
     /// The faults of the first calls to the metrics table. All later calls succeed.
     pub faults: Vec<Fault>,
 }
 
-/// A step. A shard is meant modulo their number.
+/// A step. Shard numbers are taken modulo the number of shards.
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
-    /// An instance, once it has answered what it has, is given records of a shard.
+    /// An instance receives records of a shard, once it has responded to its last event.
     Deliver {
-        /// Which instance.
+        /// Index of the instance.
         instance: usize,
-        /// Which shard.
+        /// Index of the shard.
         shard: usize,
-        /// Where they start.
+        /// Start of the records.
         from: From,
-        /// How many there are at most.
+        /// Maximum number of records.
         length: usize,
-        /// What the event says of its window.
+        /// The event's tumbling window.
         window: Window,
     },
-    /// An instance, once it has answered what it has, is given an event without records.
+    /// An instance receives an event without records, once it has responded to its last event.
     DeliverNothing {
-        /// Which instance.
+        /// Index of the instance.
         instance: usize,
-        /// How the event says so.
+        /// The form of the empty event.
         emptiness: Emptiness,
     },
-    /// An instance goes on: for as many calls of the table where those are steps, else to its answer.
+    /// An instance continues: for that many calls to the table where those are steps, otherwise to its
+    /// response.
     GoOn {
-        /// Which instance.
+        /// Index of the instance.
         instance: usize,
-        /// How many calls.
+        /// Number of calls.
         calls: usize,
     },
-    /// An instance is killed, and a new one takes its place.
+    /// An instance is killed and replaced by a new one.
     Kill {
-        /// Which instance.
+        /// Index of the instance.
         instance: usize,
     },
 }
 
-/// Where a delivery starts; never beyond what was answered.
+/// Start of a delivery; never beyond what was processed.
 #[derive(Debug, Clone, Copy)]
 pub enum From {
-    /// With what was not answered yet: for the first time, again, halved, grown, or from a later start.
+    /// At the first record not yet processed: for the first time, repeated, halved, extended, or from a later
+    /// start.
     Next,
-    /// As the last delivery of the shard did.
+    /// At the start of the shard's last delivery.
     SameStart,
-    /// That many changes before what was not answered yet.
+    /// That many changes before the first record not yet processed.
     Back(usize),
-    /// With the shard's first record, hours late.
+    /// At the shard's first record, hours late.
     Beginning,
 }
 
-/// What an event says of its tumbling window.
+/// The state of an event's tumbling window.
 #[derive(Debug, Clone, Copy)]
 pub enum Window {
-    /// It has just begun: the state is empty.
+    /// A new window: the state is empty.
     Begun,
-    /// It goes on, with what the last answer's state was, or null.
+    /// A window that continues, with the state of the last response, or null.
     GoingOn {
         /// The state is null.
         null_state: bool,
     },
-    /// It ends with these records.
+    /// A window that ends with these records.
     Ending,
 }
 
-/// How an event has no records.
+/// The form of an event without records.
 #[derive(Debug, Clone, Copy)]
 pub enum Emptiness {
-    /// `Records` is not there.
+    /// `Records` is missing.
     Absent,
-    /// It is null.
+    /// `Records` is null.
     Null,
-    /// It is empty.
+    /// `Records` is empty.
     Empty,
 }
 
 impl Script {
-    /// Any script.
+    /// Generates any script.
     pub fn any() -> impl Strategy<Value = Self> {
         (Truth::any(), vec(step(), 1..=STEPS), vec(fault(), 0..=CALLS))
             .prop_map(|(truth, steps, faults)| Self { truth, steps, faults })
@@ -131,7 +134,7 @@ fn from() -> impl Strategy<Value = From> {
     ]
 }
 
-/// Mostly a few records, sometimes all there are.
+/// Generates a number of records: mostly a few, sometimes all.
 fn length() -> impl Strategy<Value = usize> {
     prop_oneof![6 => 1..10_usize, 1 => Just(1_000)]
 }

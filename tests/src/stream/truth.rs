@@ -1,4 +1,4 @@
-//! What really happened to the messages, shard by shard.
+//! The true contents of a stream, shard by shard.
 
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -6,71 +6,72 @@ use proptest::prelude::*;
 
 use super::sequences::sequences;
 
-/// The most shards, the most runs, and the most changes of a shard.
+/// Maximum numbers of shards, of runs, and of changes of a shard.
 const SHARDS: usize = 3;
 const RUNS: usize = 3;
 const CHANGES: usize = 24;
 
-/// When the first message of all was created, ms since the epoch.
+/// Creation time of the first message, ms since the epoch.
 const BEGINNING: u64 = 1_764_000_000_000;
 
-/// All that happened.
+/// All changes of a stream.
 #[derive(Debug, Clone)]
 pub struct Truth {
-    /// The stream's shards, parents before their children, whose numbers may well begin below their parents' end.
+    /// The stream's shards, parents before their children. A child's numbers may start below the end of its
+    /// parent's.
     pub shards: Vec<Shard>,
-    /// How many runs there are.
+    /// Number of runs.
     pub runs: usize,
 }
 
-/// A shard's changes, in its order.
+/// A shard with its changes in order.
 #[derive(Debug, Clone)]
 pub struct Shard {
-    /// Its name.
+    /// Shard ID.
     pub id: String,
-    /// What happened in it.
+    /// Changes, in the order of the stream.
     pub changes: Vec<Change>,
 }
 
 /// A change of an item in the messages table.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// Its sequence number, as the stream spells it.
+    /// Sequence number, as the stream formats it.
     pub sequence: String,
-    /// Whose message it is: one of the runs, by number.
+    /// Index of the message's run.
     pub run: usize,
-    /// What it is.
+    /// Kind of the change.
     pub what: What,
 }
 
-/// What a change is.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy)]
 pub enum What {
-    /// The end of a message, which counts.
+    /// The outcome of a message, which counts.
     Conclusion(Conclusion),
-    /// Anything else, which does not.
+    /// Any other change, which does not count.
     Noise(Noise),
 }
 
-/// A message's end.
+/// The outcome of a message.
 #[derive(Debug, Clone, Copy)]
 pub struct Conclusion {
-    /// SENT, not FAILED.
+    /// `SENT` rather than `FAILED`.
     pub sent: bool,
-    /// When the message was created, ms since the epoch.
+    /// Creation time of the message, ms since the epoch.
     pub created_at: u64,
-    /// When it ended, ms since the epoch; a few items do not say.
+    /// Time of the outcome, ms since the epoch; missing in a few items.
     pub concluded_at: Option<u64>,
-    /// How long its delivery took, ms; a few items do not say.
+    /// Duration of the delivery, ms; missing in a few items.
     pub delivery_ms: Option<u64>,
 }
 
-/// A record that counts nothing.
+/// A record that does not count.
 #[derive(Debug, Clone, Copy)]
 pub enum Noise {
     /// An INSERT of a message that is PENDING.
     Insert,
-    /// An INSERT of an item that is SENT from the first.
+    /// An INSERT of an item that is already SENT.
     InsertOfSent,
     /// A MODIFY from SENT to SENT.
     SentAgain,
@@ -80,21 +81,21 @@ pub enum Noise {
     StillPending,
     /// A REMOVE, which has no new image.
     Remove,
-    /// A MODIFY without its images.
+    /// A MODIFY without images.
     NoImages,
     /// A MODIFY whose old image is missing.
     NoOldImage,
     /// A MODIFY whose images are null.
     NullImages,
-    /// A conclusion of an item whose key is no message's.
+    /// An outcome of an item whose key is not a message ID.
     StrangeKey,
-    /// A conclusion whose status is a number.
+    /// An outcome whose status is a number.
     StrangeStatus,
-    /// An image that is a text.
+    /// An image that is a string.
     ImageOfText,
-    /// An attribute's text that is a number.
+    /// A string attribute whose value is a number.
     AttributeOfNumber,
-    /// A conclusion whose sequence number is no number.
+    /// An outcome whose sequence number is not a number.
     NoSequence,
     /// An empty record.
     Nothing,
@@ -119,7 +120,7 @@ impl Noise {
         Self::Nothing,
     ];
 
-    /// Whether the record tells its place and its run, so that it moves a checkpoint.
+    /// Whether the record has a sequence number and a run, so that it advances a checkpoint.
     pub fn has_a_place(self) -> bool {
         matches!(
             self,
@@ -134,29 +135,29 @@ impl Noise {
     }
 }
 
-/// What conclusions come to.
+/// Totals of outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Messages that ended SENT.
+    /// Messages with the status SENT.
     pub sent: u64,
-    /// Messages that ended FAILED.
+    /// Messages with the status FAILED.
     pub failed: u64,
-    /// How many told how long their delivery took.
+    /// Messages with a known delivery duration.
     pub deliveries: u64,
-    /// The sum of that, ms.
+    /// Sum of the delivery durations, ms.
     pub delivery_ms: u64,
-    /// How many told when they ended.
+    /// Messages with a known time of the outcome.
     pub latencies: u64,
-    /// The sum of the times from creation to end, ms.
+    /// Sum of the latencies from creation to outcome, ms.
     pub latency_ms: u64,
-    /// The first end, ms since the epoch.
+    /// Time of the first outcome, ms since the epoch.
     pub first_concluded_at: Option<u64>,
-    /// The last end, ms since the epoch.
+    /// Time of the last outcome, ms since the epoch.
     pub last_concluded_at: Option<u64>,
 }
 
 impl Conclusion {
-    /// From creation to end, never below zero.
+    /// Returns the time from creation to outcome, never negative.
     pub fn latency_ms(&self) -> Option<u64> {
         self.concluded_at.map(|at| at.saturating_sub(self.created_at))
     }
@@ -181,7 +182,7 @@ impl<'a> FromIterator<&'a Conclusion> for Counts {
 }
 
 impl Shard {
-    /// The shard of that number, with so many changes of so many runs.
+    /// Generates the shard of that number, with `changes` changes of `runs` runs.
     fn any(number: u64, changes: usize, runs: usize) -> impl Strategy<Value = Self> {
         let whats = vec((0..runs, what()), changes);
         (sequences(changes), whats).prop_map(move |(sequences, whats)| Self {
@@ -194,14 +195,15 @@ impl Shard {
         })
     }
 
-    /// How many of its changes lie up to a checkpoint, that one included; `None` where it is none of theirs.
+    /// Counts the changes up to and including a checkpoint. Returns `None` if it is not one of this shard's
+    /// numbers.
     pub fn up_to(&self, checkpoint: &str) -> Option<usize> {
         let bare = |text: &'_ str| text.trim_start_matches('0').to_owned();
         let checkpoint = bare(checkpoint);
         self.changes.iter().position(|change| bare(&change.sequence) == checkpoint).map(|place| place + 1)
     }
 
-    /// The conclusions of a run among its first `count` changes.
+    /// Returns the outcomes of a run among the first `count` changes.
     pub fn conclusions(&self, run: usize, count: usize) -> impl Iterator<Item = &Conclusion> + Clone {
         self.changes[..count].iter().filter(move |change| change.run == run).filter_map(
             |change| match &change.what {
@@ -213,7 +215,7 @@ impl Shard {
 }
 
 impl Truth {
-    /// Any truth.
+    /// Generates the contents of any stream.
     pub fn any() -> impl Strategy<Value = Self> {
         (vec(1..=CHANGES, 1..=SHARDS), 1..=RUNS).prop_flat_map(|(sizes, runs)| {
             let shards: Vec<_> =

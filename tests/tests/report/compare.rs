@@ -1,11 +1,11 @@
-//! `monitor compare`: two runs side by side.
+//! `monitor compare`: comparison of two runs.
 
 use serde_json::{Value, json};
 use stentor_tests::{ProcessOutput, Stack};
 
 use super::reading::{folder, follows, page, path, read, select};
 
-/// Two runs of a stack that differ in the sender's settings.
+/// Creates two runs that differ in the sender's settings.
 fn two_runs(stack: &Stack) -> [String; 2] {
     ["-w 0.02 -f 0", "-w 0.08 -f 1"].map(|settings| {
         let run = stack.produce("-m 60 --seed 5");
@@ -24,23 +24,23 @@ fn figure<'c>(comparison: &'c Value, name: &str) -> &'c Value {
 }
 
 #[test]
-fn what_a_changed_setting_did_stands_side_by_side() {
+fn the_effect_of_a_changed_setting_is_compared() {
     let stack = Stack::deploy();
     let [first, second] = two_runs(&stack);
     let compare = |flags: &str| -> ProcessOutput {
         stack.monitor(&format!("compare {first} {second} {flags}")).run().exits(0)
     };
-    let told = compare("--json").json();
-    follows(&told, "comparison.schema.json");
-    assert_eq!(figure(&told, "sent")["values"], json!([60.0, 0.0]));
-    assert_eq!(figure(&told, "failed of concluded")["values"], json!([0.0, 1.0]));
-    assert_eq!(figure(&told, "failure rate")["values"], json!(["0.0%", "100.0%"]));
-    assert_eq!(figure(&told, "mean wait")["values"], json!(["0.02 s", "0.08 s"]));
+    let comparison = compare("--json").json();
+    follows(&comparison, "comparison.schema.json");
+    assert_eq!(figure(&comparison, "sent")["values"], json!([60.0, 0.0]));
+    assert_eq!(figure(&comparison, "failed of concluded")["values"], json!([0.0, 1.0]));
+    assert_eq!(figure(&comparison, "failure rate")["values"], json!(["0.0%", "100.0%"]));
+    assert_eq!(figure(&comparison, "mean wait")["values"], json!(["0.02 s", "0.08 s"]));
     for (place, run) in [&first, &second].into_iter().enumerate() {
         let alone = stack.monitor(&format!("--once --json --run {run}")).run().exits(0).json();
-        assert_eq!(told["runs"][place]["plan"]["run"], **run);
-        let average = &figure(&told, "average")["values"][place];
-        assert_eq!(*average, alone["average_seconds"], "what is compared is what the run alone shows");
+        assert_eq!(comparison["runs"][place]["plan"]["run"], **run);
+        let average = &figure(&comparison, "average")["values"][place];
+        assert_eq!(*average, alone["average_seconds"], "the comparison differs from the run's own snapshot");
     }
 
     let folder = folder();
@@ -49,7 +49,7 @@ fn what_a_changed_setting_did_stands_side_by_side() {
         compare(&format!("--output {file}"));
     }
     let kept: Value = serde_json::from_str(&read(&json)).unwrap();
-    assert_eq!(figure(&kept, "sent"), figure(&told, "sent"));
+    assert_eq!(figure(&kept, "sent"), figure(&comparison, "sent"));
     let html = page(&html);
     let sent = select(&html, "[data-figure='sections.1.figures.1.values.0']");
     assert_eq!(sent[0].attr("value"), Some("60"));
@@ -68,7 +68,7 @@ fn what_a_changed_setting_did_stands_side_by_side() {
 }
 
 #[test]
-fn a_run_that_is_not_there_is_named() {
+fn a_comparison_with_an_unknown_run_names_it() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 1");
     let none = "01JDD0QYJ8000000000000000A";

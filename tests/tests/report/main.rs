@@ -1,4 +1,4 @@
-//! The monitor's report: its data and its page are right, and an old file is never lost.
+//! The monitor's report: its data and its page are correct, and an old file is never lost.
 
 mod compare;
 mod reading;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use stentor_aws::clock::now_ms;
 use stentor_tests::{Backend, Proxy, Stack, scaled, wait_until};
 
-/// Clears a terminal, turns the direction of writing, and would be markup.
+/// A name that would clear a terminal, reverse the text direction and add markup.
 const HOSTILE: &str = "\u{1b}[2J\u{202e}</title><script>alert(\"x\")</script>&amp;'";
 
 fn amount(sum: &Value) -> Option<u64> {
@@ -19,7 +19,7 @@ fn amount(sum: &Value) -> Option<u64> {
 }
 
 #[test]
-fn a_report_is_kept_though_nothing_else_can_be_written() {
+fn a_report_is_kept_when_stdout_is_full() {
     let (stack, folder) = (Stack::deploy(), folder());
     stack.produce("-m 3");
     let report = path(&folder, "report.json");
@@ -29,7 +29,7 @@ fn a_report_is_kept_though_nothing_else_can_be_written() {
 }
 
 #[test]
-fn a_report_of_a_finished_run_tells_what_was_counted_and_its_page_tells_the_same() {
+fn the_report_of_a_finished_run_has_its_counts_as_data_and_page() {
     let (stack, folder) = (Stack::deploy(), folder());
     let messages = scaled(600);
     let produced = stack.producer(&format!("-m {messages} --json")).run().exits(0).json();
@@ -47,12 +47,12 @@ fn a_report_of_a_finished_run_tells_what_was_counted_and_its_page_tells_the_same
         (report["plan"]["run"].as_str(), report["plan"]["total"].as_u64()),
         (Some(run), Some(messages))
     );
-    let told = |name: &str| report["snapshot"][name].as_u64();
+    let count_of = |name: &str| report["snapshot"][name].as_u64();
     assert_eq!(
-        (told("sent"), told("failed"), told("pending")),
+        (count_of("sent"), count_of("failed"), count_of("pending")),
         (Some(count.sent), Some(count.failed), Some(0))
     );
-    assert_eq!(report["snapshot"], watched.json(), "what was printed last");
+    assert_eq!(report["snapshot"], watched.json(), "the report differs from the last printed snapshot");
     let mean = report["delivery"]["mean"].as_f64().expect("it is known");
     assert!((mean - count.average_seconds()).abs() < 1e-9, "{mean}");
     let columns = |pointer: &str| report.pointer(pointer).and_then(Value::as_array).expect("columns").clone();
@@ -71,9 +71,9 @@ fn a_report_of_a_finished_run_tells_what_was_counted_and_its_page_tells_the_same
         (senders.len(), &senders[0]["sender"], &senders[0]["state"]),
         (1, &sent["sender"], &json!("ended"))
     );
-    // The programs tell what they spent before they write it down; the sender's last sign of life comes before its word.
+    // The programs print their usage before they store it. The sender's last heartbeat precedes its summary.
     let counted = &report["cost"]["counted"];
-    let number = |told: &Value, name: &str| told[name].as_u64().expect("a number");
+    let number = |summary: &Value, name: &str| summary[name].as_u64().expect("a number");
     assert_eq!(counted["programs"].as_array().map(Vec::len), Some(2), "{counted}");
     let requests = number(&produced, "requests") + number(&sent, "requests") - 1;
     assert_eq!(amount(&counted["requests"]), Some(requests), "{counted}");
@@ -108,7 +108,7 @@ fn a_report_of_a_finished_run_tells_what_was_counted_and_its_page_tells_the_same
 }
 
 #[test]
-fn a_run_that_goes_on_or_has_not_begun_to_is_told_without_anything_made_up() {
+fn the_report_of_an_unfinished_run_leaves_unknown_values_out() {
     let (stack, folder) = (Stack::deploy(), folder());
     let none = stack.monitor(&format!("report {} --once", path(&folder, "none.json"))).run().exits(1);
     assert!(none.stderr.contains("no run in this stack yet"), "{}", none.stderr);
@@ -125,11 +125,11 @@ fn a_run_that_goes_on_or_has_not_begun_to_is_told_without_anything_made_up() {
     assert_eq!(report["cost"]["counted"]["queue_requests"]["at_least"], true);
 
     let mut sender = stack.sender("-w 0.2 -f 0.5 -c 1 --forever").start();
-    wait_until("the sender shows with something done", || {
+    wait_until("the sender is listed with an outcome", || {
         let snapshot = stack.snapshot(&run);
         snapshot["senders"].as_array().is_some_and(|s| s.iter().any(|s| s["sent"].as_u64() > Some(0)))
     });
-    // The run moves on between the two, so that their figures are not the same.
+    // The run progresses between the two, so their figures differ.
     let (report, page) = both(&stack, &folder, "");
     assert_eq!(text_of(select(&page, "h1")[0]).split_whitespace().next(), Some("RUNNING"));
     assert_eq!(
@@ -147,7 +147,7 @@ fn a_run_that_goes_on_or_has_not_begun_to_is_told_without_anything_made_up() {
 }
 
 #[test]
-fn a_path_that_cannot_be_written_is_told_before_anything_is_asked() {
+fn a_path_that_cannot_be_written_is_reported_before_any_request() {
     let (stack, folder) = (Stack::deploy(), folder());
     let proxy = Proxy::start(7);
     stack.produce("-m 3");
@@ -177,7 +177,7 @@ fn a_path_that_cannot_be_written_is_told_before_anything_is_asked() {
 }
 
 #[test]
-fn a_full_disk_leaves_the_old_report_whole_and_nothing_beside_it() {
+fn a_full_disk_keeps_the_old_report_and_leaves_no_other_file() {
     let (stack, folder) = (Stack::deploy(), folder());
     stack.produce("-m 3");
     for name in ["old.html", "old.json"] {
@@ -191,7 +191,7 @@ fn a_full_disk_leaves_the_old_report_whole_and_nothing_beside_it() {
 }
 
 #[test]
-fn whoever_leaves_the_live_view_by_q_gets_the_report_and_a_signal_writes_none() {
+fn leaving_the_view_with_q_writes_the_report_and_a_signal_does_not() {
     let (stack, folder) = (Stack::deploy(), folder());
     stack.produce("-m 20");
     let left = path(&folder, "left.json");
@@ -217,7 +217,7 @@ fn whoever_leaves_the_live_view_by_q_gets_the_report_and_a_signal_writes_none() 
 }
 
 #[test]
-fn hostile_names_are_data_in_the_data_and_harmless_in_the_page() {
+fn hostile_names_are_kept_in_the_data_and_escaped_in_the_page() {
     let (stack, folder) = (Stack::deploy(), folder());
     let run = stack.produce("-m 3");
     let now = now_ms();
@@ -249,22 +249,22 @@ fn hostile_names_are_data_in_the_data_and_harmless_in_the_page() {
     let missing = report["cost"]["counted"]["missing"].to_string();
     assert!(missing.contains("1 usage record cannot be read"), "{missing}");
     let words = text_of(page.root_element());
-    assert!(words.contains("\\u{1b}[2J\\u{202e}</title><script>"), "a person reads what it is");
+    assert!(words.contains("\\u{1b}[2J\\u{202e}</title><script>"), "the page shows the escaped value");
 }
 
 #[test]
-fn prices_can_be_set_and_units_that_nobody_told_make_no_sum() {
+fn prices_can_be_overridden_and_unknown_units_give_a_lower_bound() {
     let (stack, folder) = (Stack::deploy(), folder());
     let run = stack.produce("-m 30");
     stack.sender("-w 0 -f 0 -c 5 --idle-timeout 1").run().exits(0);
     stack.completed(&run);
-    let told = |flags: &str| {
+    let cost_with = |flags: &str| {
         let (report, page) = both(&stack, &folder, flags);
         assert_tells(&page, &report);
         report["cost"].clone()
     };
-    let list = told("");
-    let own = told("--price queue_requests=4 --price gb_seconds=0.5");
+    let list = cost_with("");
+    let own = cost_with("--price queue_requests=4 --price gb_seconds=0.5");
     let dollars =
         |cost: &Value, part: usize| cost["parts"][part]["dollars"]["amount"].as_f64().expect("a number");
     assert!((dollars(&own, 0) / dollars(&list, 0) - 10.0).abs() < 1e-9, "{own}");
@@ -284,7 +284,7 @@ fn prices_can_be_set_and_units_that_nobody_told_make_no_sum() {
             "queue_requests": {"N": "5"}, "write_units": {"NULL": true}, "read_units": {"N": "1"},
         }),
     );
-    let unknown = told("");
+    let unknown = cost_with("");
     assert_eq!(unknown["counted"]["write_units"]["at_least"], true, "{unknown}");
     assert_eq!(unknown["counted"]["write_units"]["amount"], list["counted"]["write_units"]["amount"]);
     assert_eq!(unknown["dollars"]["at_least"], true);

@@ -1,4 +1,4 @@
-//! Reports as a reader finds them.
+//! Reads and checks reports.
 
 use std::fs;
 use std::path::Path;
@@ -11,17 +11,17 @@ use stentor_tests::Stack;
 use stentor_tests::build::checkout;
 use tempfile::TempDir;
 
-/// A folder that goes with the test.
+/// Creates a temporary folder for a test.
 pub fn folder() -> TempDir {
     tempfile::tempdir().expect("there is room")
 }
 
-/// A file in it.
+/// Returns the path of a file in the folder.
 pub fn path(folder: &TempDir, name: &str) -> String {
     folder.path().join(name).to_str().expect("a plain path").to_owned()
 }
 
-/// What a file holds.
+/// Reads a file.
 pub fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -31,18 +31,18 @@ fn schema(name: &str) -> Value {
     serde_json::from_str(&text).expect("it is JSON")
 }
 
-/// A report's data, which follow the schema.
+/// Reads a report's data, and checks them against the schema.
 #[track_caller]
 pub fn data(path: &str) -> Value {
     let report: Value = serde_json::from_str(&read(path)).expect("it is JSON");
     follows(&report, "report.schema.json");
     let mut odd = report.clone();
     odd["cost"]["dollars"] = json!(1);
-    assert!(!validator("report.schema.json").is_valid(&odd), "it refuses what is none");
+    assert!(!validator("report.schema.json").is_valid(&odd), "the schema accepts an invalid report");
     report
 }
 
-/// Fails the test where the data do not follow the schema of that name.
+/// Asserts that the data follow the schema of that name.
 #[track_caller]
 pub fn follows(data: &Value, name: &str) {
     let schema = validator(name);
@@ -51,7 +51,7 @@ pub fn follows(data: &Value, name: &str) {
     assert!(faults.is_empty(), "{faults:#?}\n{data:#}");
 }
 
-/// The schema of that name, which may refer to the others.
+/// Returns a validator of the schema of that name, which may refer to the others.
 fn validator(name: &str) -> Validator {
     let base = "json-schema:///";
     let others = ["snapshot.schema.json", "report.schema.json"];
@@ -63,7 +63,7 @@ fn validator(name: &str) -> Validator {
     options.build(&schema(name)).expect("it is a schema")
 }
 
-/// A report's page, which parses without a fault and asks for nothing elsewhere.
+/// Reads a report's page, and asserts that it parses without errors and loads nothing from elsewhere.
 #[track_caller]
 pub fn page(path: &str) -> Html {
     let text = read(path);
@@ -82,19 +82,19 @@ pub fn page(path: &str) -> Html {
     html
 }
 
-/// The elements that a selector chooses.
+/// Returns the elements that match a selector.
 pub fn select<'a>(html: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
     html.select(&Selector::parse(selector).expect("a selector")).collect()
 }
 
-/// All the text in an element.
+/// Returns all text in an element.
 pub fn text_of(element: ElementRef<'_>) -> String {
     element.text().collect()
 }
 
-/// What a figure must read as, told by other means than the page's.
+/// Formats the expected text of a figure, independently of the page's code.
 #[track_caller]
-fn told(value: &Value, unit: &str) -> String {
+fn expected_text(value: &Value, unit: &str) -> String {
     let Some(number) = value.as_f64() else { return "–".to_owned() };
     match (unit, value.as_u64()) {
         ("count", Some(count)) => format::thousands(count),
@@ -112,7 +112,7 @@ fn told(value: &Value, unit: &str) -> String {
     }
 }
 
-/// Every figure, text and time of the page stands in the data, and is told as on every surface.
+/// Asserts that every figure, text and time of the page is in the data, and is formatted as elsewhere.
 #[track_caller]
 pub fn assert_tells(html: &Html, data: &Value) {
     let at = |element: ElementRef<'_>, name: &str| {
@@ -126,10 +126,14 @@ pub fn assert_tells(html: &Html, data: &Value) {
         let (path, value) = at(figure, "data-figure");
         let shown: Value =
             figure.attr("value").and_then(|text| serde_json::from_str(text).ok()).expect("a value");
-        // Two reports are not of the same moment.
+        // The two reports have different times.
         let value = if path == "faults.idle_seconds" { shown.clone() } else { value };
         assert_eq!(shown, value, "{path}");
-        assert_eq!(text_of(figure), told(&value, figure.attr("data-unit").expect("a unit")), "{path}");
+        assert_eq!(
+            text_of(figure),
+            expected_text(&value, figure.attr("data-unit").expect("a unit")),
+            "{path}"
+        );
     }
     for text in select(html, "[data-text]") {
         let (path, value) = at(text, "data-text");
@@ -146,7 +150,7 @@ pub fn assert_tells(html: &Html, data: &Value) {
     }
 }
 
-/// A report of a run as it stands, as data and as a page.
+/// Returns a report of the run's current state, as data and as a page.
 #[track_caller]
 pub fn both(stack: &Stack, folder: &TempDir, flags: &str) -> (Value, Html) {
     let (data_path, page_path) = (path(folder, "both.json"), path(folder, "both.html"));
@@ -157,7 +161,7 @@ pub fn both(stack: &Stack, folder: &TempDir, flags: &str) -> (Value, Html) {
     (data(&data_path), page(&page_path))
 }
 
-/// What a folder holds.
+/// Lists the names in a folder.
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("it is there");
     let mut names: Vec<String> =

@@ -1,8 +1,8 @@
-//! However a stream is delivered to the real function, whatever its table does, and whoever is killed: every
-//! tally is that of the stream's beginning up to its checkpoint, and that of the whole stream at the end.
+//! The real function counts exactly once, for every order of deliveries, faults of its table and kills: every
+//! tally is that of the stream up to its checkpoint, and that of the whole stream at the end.
 //!
-//! The scripts are those that the counting is held against in memory too; here instances are processes that
-//! speak the Lambda Runtime API, and really run at once.
+//! The in-memory test of the counting uses the same scripts. Here the instances are processes that use the
+//! Lambda Runtime API, and run concurrently.
 
 mod call_check;
 mod reading;
@@ -12,10 +12,10 @@ use stentor_tests::stream::{Script, for_every_case};
 
 use stage::Stage;
 
-/// How many scripts are played in all.
+/// Total number of scripts.
 const CASES: u32 = 300;
 
-/// How many are played at once: an instance mostly waits, for the table or for its next try.
+/// Number of concurrent scripts: an instance mostly waits, for the table or for its next attempt.
 const STAGES: u32 = 6;
 
 #[test]

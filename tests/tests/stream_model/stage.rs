@@ -1,4 +1,4 @@
-//! Where scripts are played: real instances of the function, and a table for them.
+//! Runs scripts with real instances of the function and a table for them.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -17,29 +17,29 @@ use crate::reading::{Expected, read};
 const STACK: &str = "stentor";
 pub const METRICS_TABLE: &str = "stentor-metrics";
 
-/// A table and instances that many scripts are played with, one after the other.
+/// A table and instances, used by many scripts one after the other.
 pub struct Stage {
     fake: FakeAws,
     instances: [Option<Instance>; INSTANCES],
     stories: u64,
 }
 
-/// A running instance, and what it is at.
+/// A running instance and its current batch.
 struct Instance {
     function: Function,
     work: Option<Delivery>,
 }
 
-/// The shard, and which of its changes.
+/// The shard, and the range of its changes.
 type Delivery = (usize, Range<usize>);
 
-/// A script that is being played.
+/// A running script.
 struct Play<'a> {
     stage: &'a mut Stage,
     truth: &'a Truth,
     progress: Progress,
     story: u64,
-    /// Nothing goes wrong any more, so that every invocation must be answered well.
+    /// No more faults are injected, so every invocation must succeed.
     faultless: bool,
 }
 
@@ -51,7 +51,7 @@ impl Stage {
         Self { fake, instances: Default::default(), stories: 0 }
     }
 
-    /// Plays a script, with runs of its own; the error says what came out wrong.
+    /// Runs a script with separate runs. The error describes the first wrong result.
     pub fn play(&mut self, script: &Script) -> Result<(), String> {
         self.stories += 1;
         self.fake.inject(&script.faults);
@@ -60,7 +60,7 @@ impl Stage {
         let play = Play { stage: self, truth, progress, story, faultless: false };
         let played = play.play_out(&script.steps);
         if played.is_err() {
-            // What is still going on must not come into the next script.
+            // Pending calls must not affect the next script.
             self.instances = Default::default();
         }
         played
@@ -124,7 +124,7 @@ impl Play<'_> {
         given.work = Some((shard, changes));
     }
 
-    /// Waits until an instance has nothing to do.
+    /// Waits until an instance is idle.
     fn finish(&mut self, instance: usize) -> Result<(), String> {
         let Some(working) = &mut self.stage.instances[instance] else { return Ok(()) };
         let Some((shard, changes)) = working.work.take() else { return Ok(()) };
@@ -142,17 +142,17 @@ impl Play<'_> {
         }
     }
 
-    /// Each must be the tally of its shard's beginning up to its checkpoint, of which all was delivered.
+    /// Checks that each tally is that of its shard up to its checkpoint, and that all of that was delivered.
     fn check_what_was_written(&self) -> Result<(), String> {
         let fake = &self.stage.fake;
         assert_eq!(fake.violations(), [""; 0]);
         for item in fake.take_recorded_puts() {
             let text = |name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
             let (run, part) = (text("run"), text("part"));
-            // A killed instance's last call may come in after the end of its script.
+            // The last call of a killed instance may arrive after the end of its script.
             let of_this_script = (0..self.truth.runs).find(|number| run_name(self.story, *number) == run);
             let Some(number) = of_this_script else { continue };
-            let shard = part.strip_prefix("shard#").ok_or_else(|| format!("a strange {part}"))?;
+            let shard = part.strip_prefix("shard#").ok_or_else(|| format!("unknown item {part}"))?;
             let (shard, counted) = self.progress.counted(self.truth, shard, &text("checkpoint"))?;
             let expected = Expected::of(shard.conclusions(number, counted));
             check(&part, &read(&item["tally"])?, &expected)?;
@@ -160,7 +160,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// Every run's tally of the shard must hold all of it.
+    /// Checks that every run's tally covers the whole shard.
     fn check_whole_shard(&self, shard: &Shard) -> Result<(), String> {
         for number in 0..self.truth.runs {
             let part = format!("shard#{}", shard.id);

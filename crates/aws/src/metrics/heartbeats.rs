@@ -66,7 +66,7 @@ mod tests {
     use aws_sdk_dynamodb::types::AttributeValue;
 
     #[test]
-    fn a_sign_of_life_reads_back_and_an_odd_one_is_passed_over() {
+    fn a_heartbeat_round_trips_and_an_invalid_one_is_skipped() {
         let beat = Heartbeat {
             sender: "\u{1b}[2J".into(),
             started_at: 1,

@@ -69,10 +69,10 @@ mod tests {
     }
 
     #[test]
-    fn an_account_reads_back_also_one_that_does_not_tell_its_program() {
+    fn a_usage_record_round_trips_with_and_without_its_program() {
         for (program, has_ended) in [(Some(ProgramKind::Sender), true), (None, false)] {
-            let told = UsageRecord { id: "a".to_owned(), program, usage: Some(USED), has_ended };
-            assert_eq!(usage_record("a", item(program, has_ended)), told);
+            let expected = UsageRecord { id: "a".to_owned(), program, usage: Some(USED), has_ended };
+            assert_eq!(usage_record("a", item(program, has_ended)), expected);
         }
         let mut of_an_older_program = item(Some(ProgramKind::Sender), true);
         of_an_older_program.remove("ended");
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_account_tells_nothing_and_is_not_passed_over() {
+    fn an_invalid_usage_record_is_kept_without_usage() {
         let n = |digits: &str| AttributeValue::N(digits.to_owned());
         for (name, odd) in [
             ("requests", n("-1")),

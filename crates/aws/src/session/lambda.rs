@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_before_anything_is_asked() {
+    fn missing_settings_are_reported_before_any_request() {
         assert!(session(&[]).unwrap_err().to_string().contains("AWS_ACCESS_KEY_ID is not set"));
         assert!(session(&KEYS[..1]).unwrap_err().to_string().contains("AWS_SECRET_ACCESS_KEY is not set"));
         assert!(matches!(session(&KEYS), Err(Error::NoRegion)));

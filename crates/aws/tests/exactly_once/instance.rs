@@ -1,4 +1,4 @@
-//! An instance of the function, which goes on when it is told to.
+//! An instance of the function that is advanced step by step.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,16 +12,16 @@ use stentor_core::tally::{ShardTally, StreamRecord};
 
 use crate::table::Table;
 
-/// What a batch brings: each run's records.
+/// The records of a batch, by run.
 pub type Runs = BTreeMap<RunId, Vec<StreamRecord>>;
 
-/// A delivery's place: the shard, and which of its changes.
+/// Position of a delivery: the shard, and the range of its changes.
 pub type Delivery = (usize, Range<usize>);
 
-/// A batch being counted; in the end, whether all of it is.
+/// The counting of a batch; resolves to whether all of it was counted.
 type Work = Pin<Box<dyn Future<Output = bool>>>;
 
-/// A warm function, with the batch it is at.
+/// A warm function with its current batch.
 #[derive(Default)]
 pub struct Instance {
     counter: Rc<TallyWriter>,
@@ -33,13 +33,13 @@ impl Instance {
         self.work.is_some()
     }
 
-    /// Gives it a batch.
+    /// Starts a batch.
     pub fn begin(&mut self, table: &Rc<Table>, delivery: Delivery, shard: String, runs: Runs) {
         let work = count(Rc::clone(&self.counter), Rc::clone(table), shard, runs);
         self.work = Some((delivery, Box::pin(work)));
     }
 
-    /// Lets it go on to its next call of the table. Returns what it has answered to without an error.
+    /// Continues to the next call to the table. Returns the delivery that was processed without an error.
     pub fn go_on(&mut self, table: &Table) -> Option<Delivery> {
         let (delivery, mut work) = self.work.take()?;
         match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -54,7 +54,7 @@ impl Instance {
         }
     }
 
-    /// Ends it wherever it is; a new one, which remembers nothing, takes its place.
+    /// Kills the instance at its current call and replaces it by a new one without state.
     pub fn kill(&mut self) {
         *self = Self::default();
     }

@@ -1,4 +1,4 @@
-//! A script, played on instances and a table in memory, and held against the truth.
+//! Runs a script on instances and a table in memory, and compares the tallies with the true values.
 
 use std::rc::Rc;
 
@@ -33,7 +33,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Plays it; the error says what came out wrong.
+    /// Runs the script. The error describes the first wrong result.
     pub fn play_out(mut self) -> Result<(), String> {
         for step in &self.script.steps {
             self.step(*step);
@@ -87,19 +87,19 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Each must be the tally of its shard's beginning up to its checkpoint, of which all was delivered.
+    /// Checks that each tally is that of its shard up to its checkpoint, and that all of that was delivered.
     fn check_what_was_written(&self) -> Result<(), String> {
         for name in self.table.take_written() {
-            let found = self.table.tally(&name).ok_or("it is gone")?;
-            let checkpoint = found.checkpoint.as_ref().ok_or("a tally of nothing")?.to_string();
+            let found = self.table.tally(&name).ok_or("the tally is missing")?;
+            let checkpoint = found.checkpoint.as_ref().ok_or("the tally has no checkpoint")?.to_string();
             let (shard, counted) = self.progress.counted(self.truth, &name.1, &checkpoint)?;
-            let number = (0..self.truth.runs).find(|number| run(*number) == name.0).ok_or("a strange run")?;
+            let number = (0..self.truth.runs).find(|number| run(*number) == name.0).ok_or("unknown run")?;
             equal(&name, &counts(&found), &shard.conclusions(number, counted).collect())?;
         }
         Ok(())
     }
 
-    /// Every run's tally of the shard must hold all of it.
+    /// Checks that every run's tally covers the whole shard.
     fn check_whole_shard(&self, shard: &Shard) -> Result<(), String> {
         for number in 0..self.truth.runs {
             let name = (run(number), shard.id.clone());
@@ -108,7 +108,7 @@ impl<'a> Play<'a> {
             let found_counts = found.as_deref().map(counts).unwrap_or_default();
             equal(&name, &found_counts, &all.clone().collect())?;
             if self.written_out {
-                // In all places of their histograms and timelines, which takes long.
+                // In all bins of the histograms and timelines, which is slow.
                 let mut right = Tally::default();
                 all.for_each(|end| right.count(&outcome_event(end)));
                 equal(&name, &found.as_deref().cloned().unwrap_or_default().tally, &right)?;
@@ -126,7 +126,7 @@ fn run(number: usize) -> RunId {
     stream::run_name(0, number).parse().expect("a run id")
 }
 
-/// The records of each run, as the function reads them from an event.
+/// Returns the records of each run, as the function reads them from an event.
 fn runs(changes: &[Change]) -> Runs {
     let mut runs = Runs::new();
     for change in changes {

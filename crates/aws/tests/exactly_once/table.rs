@@ -1,4 +1,4 @@
-//! A table of tallies in memory, with the rules and the faults of the real one.
+//! A table of tallies in memory, with the conditions and faults of the real one.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -10,10 +10,10 @@ use stentor_core::run::RunId;
 use stentor_core::tally::{SequenceNumber, ShardTally, Tally};
 use stentor_tests::stream::Fault;
 
-/// The run and the shard that a tally is of.
+/// The run and the shard of a tally.
 pub type Name = (RunId, String);
 
-/// The call was refused for good; what was asked before may have been done.
+/// The call failed permanently; earlier attempts may have been carried out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused;
 
@@ -22,11 +22,11 @@ pub struct Table {
     tallies: RefCell<BTreeMap<Name, ShardTally>>,
     faults: RefCell<VecDeque<Fault>>,
     late: RefCell<Vec<Late>>,
-    /// Whose tallies were written since this was last asked.
+    /// Tallies written since the last call of `take_written`.
     written: RefCell<Vec<Name>>,
-    /// The caller at work is to be killed.
+    /// Whether the current caller is to be killed.
     kills: Cell<bool>,
-    /// Tallies are stored as items of DynamoDB.
+    /// Whether tallies are stored as items of DynamoDB.
     written_out: bool,
 }
 
@@ -49,12 +49,12 @@ impl Table {
         Self { faults: RefCell::new(faults.iter().copied().collect()), written_out, ..Self::default() }
     }
 
-    /// Reads a tally, as the session with AWS does: again and again until there is an answer.
+    /// Reads a tally, and retries until there is a response, as the session with AWS does.
     pub async fn read(&self, name: &Name) -> Result<ShardTally, Refused> {
         self.call_batch(|| self.tally(name).as_deref().cloned().unwrap_or_default(), None).await
     }
 
-    /// Writes a tally in the place of another, as the session with AWS does.
+    /// Replaces a tally conditionally, as the session with AWS does.
     pub async fn swap(
         &self,
         name: &Name,
@@ -65,22 +65,22 @@ impl Table {
         self.call_batch(|| self.put(&put), Some(&put)).await
     }
 
-    /// The tally as it stands.
+    /// Returns the current tally.
     pub fn tally(&self, name: &Name) -> Option<Ref<'_, ShardTally>> {
         Ref::filter_map(self.tallies.borrow(), |tallies| tallies.get(name)).ok()
     }
 
-    /// The names of the tallies that were written since the last time.
+    /// Takes the names of the tallies that were written since the last call.
     pub fn take_written(&self) -> Vec<Name> {
         self.written.take()
     }
 
-    /// Whether the caller at work has just been killed.
+    /// Whether the current caller has just been killed.
     pub fn take_kill(&self) -> bool {
         self.kills.take()
     }
 
-    /// From now on all goes well, and what was late has come.
+    /// Carries out all late calls, and injects no further faults.
     pub fn recover(&self) {
         self.faults.take();
         for late in self.late.take() {
@@ -146,16 +146,16 @@ impl Table {
     }
 }
 
-/// The tally as it comes back from the table.
+/// Encodes and decodes the tally, as the table does.
 fn read_back(shard: &ShardTally) -> ShardTally {
     let item: HashMap<String, AttributeValue> =
-        serde_dynamo::to_item(&shard.tally).expect("it can be written");
-    let tally: Tally = serde_dynamo::from_item(item).expect("it can be read");
+        serde_dynamo::to_item(&shard.tally).expect("a tally can be encoded");
+    let tally: Tally = serde_dynamo::from_item(item).expect("a tally can be decoded");
     let checkpoint = shard.checkpoint.as_ref().map(|number| number.to_string().parse().expect("a number"));
     ShardTally { checkpoint, tally }
 }
 
-/// Gives way once.
+/// Yields once.
 async fn others_go_on() {
     let mut gave_way = false;
     std::future::poll_fn(|_| {

@@ -1,10 +1,10 @@
-"""The usual loop with boto3: one message a time, one call a step, counters by reading and writing them.
+"""The usual loop with boto3: one message at a time, one call per step, counters by reading and writing them.
 
     boto3_loop.py produce --endpoint URL --stack NAME --messages N --length L
     boto3_loop.py send --endpoint URL --stack NAME
 
-One client each for SQS and DynamoDB, with boto3's defaults. Prints one line of JSON. The seconds go from the first
-request to the last answer that a message was concerned by; the requests are all but the one that asks for the queue.
+One client each for SQS and DynamoDB, with boto3's defaults. Prints one line of JSON. The time is measured from the
+first request to the last response that concerns a message. The request for the queue's URL is not counted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LIFETIME = 7 * 24 * 3600  # seconds that a message stays in the table
 
 @dataclass
 class Load:
-    """What was done, as it is printed."""
+    """The printed result."""
 
     messages: int
     seconds: float
@@ -36,7 +36,7 @@ class Load:
 
 
 class Services:
-    """The stack's queue and tables, and how many requests they got."""
+    """The stack's queue and tables, and the number of their requests."""
 
     def __init__(self, endpoint: str, stack: str) -> None:
         self.sqs: Any = boto3.client("sqs", endpoint_url=endpoint)
@@ -57,7 +57,7 @@ def now_ms() -> int:
 
 
 def new_run() -> str:
-    """A ULID: 48 bits of time and 80 of chance, in Crockford's alphabet."""
+    """Return a ULID: 48 bits of time and 80 random bits, in Crockford's alphabet."""
     number = now_ms() << 80 | secrets.randbits(80)
     return "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
@@ -90,7 +90,7 @@ def produce(services: Services, messages: int, length: int) -> Load:
 
 
 def send(services: Services) -> Load:
-    """Receive, delete, update and count one message after the other, until a receive has waited a second in vain."""
+    """Receive, delete, update and count one message after the other, until a receive has been empty for a second."""
     messages = 0
     last = start = time.monotonic()
     while received := services.sqs.receive_message(

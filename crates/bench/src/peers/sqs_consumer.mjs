@@ -1,13 +1,13 @@
-// The sender's job with no wait, done with the package sqs-consumer.
+// A sender without delivery times, built on the package sqs-consumer.
 //
 //     node sqs_consumer.mjs --endpoint URL --stack NAME [--one-by-one] [--consumers N]
 //
-// Each consumer receives ten messages, concludes them by one batch of conditional updates, and the package deletes
-// them by one batch. The package polls once at a time, so several consumers share the process and its two clients.
-// One by one is how the package's README has it: a handler of one message, which it calls for the ten at once, and
-// one delete a message.
-// Prints one line of JSON. The seconds go from the first request to the last answer that a message was concerned by;
-// the requests are all but the one that asks for the queue.
+// Each consumer receives ten messages and writes their outcomes with one batch of conditional updates; the package
+// deletes them with one batch. The package has one poll at a time, so several consumers share the process and its two
+// clients. `--one-by-one` follows the package's README: a handler of one message, called for the ten concurrently, and
+// one delete per message.
+// Prints one line of JSON. The time is measured from the first request to the last response that concerns a message.
+// The request for the queue's URL is not counted.
 
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ const { endpoint, stack, consumers, "one-by-one": oneByOne } = parseArgs({
   options: {
     endpoint: { type: "string" },
     stack: { type: "string" },
-    // What measured best, at no latency as at 20 ms; more than 50 would wait for each other's connections.
+    // The fastest setting, both without latency and at 20 ms. More than 50 would wait for each other's connections.
     consumers: { type: "string", default: "32" },
     "one-by-one": { type: "boolean", default: false },
   },
@@ -38,7 +38,7 @@ const countRequest = (next) => (call) => {
   return next(call);
 };
 for (const client of [dynamodb, sqs]) {
-  // Behind the retries, so that each of them counts.
+  // After the retry middleware, so that each attempt counts.
   client.middlewareStack.add(countRequest, { step: "finalizeRequest", priority: "low", name: "countRequest" });
 }
 
@@ -47,8 +47,8 @@ const update =
   `UPDATE "${stack}-messages" SET "status"=? SET concluded_at=? SET delivery_ms=? SET sender=? SET attempt=? ` +
   `WHERE id=? AND "status"=?`;
 
-// Concludes a batch, and returns the messages that can be deleted: those whose conclusion stands, be it this one or
-// one that was there before. The others come again.
+// Writes the outcomes of a batch, and returns the messages that can be deleted: those with an outcome, from this or an
+// earlier attempt. The others are received again.
 async function conclude(messages) {
   const Statements = messages.map((message) => ({
     Statement: update,
@@ -69,7 +69,7 @@ async function conclude(messages) {
   });
 }
 
-// Concludes one message, and returns it where it can be deleted.
+// Writes the outcome of one message, and returns the message if it can be deleted.
 async function concludeOne(message) {
   const update = new UpdateItemCommand({
     TableName: `${stack}-messages`,
@@ -98,7 +98,7 @@ async function concludeOne(message) {
 let messages = 0;
 let last;
 
-// Runs one consumer until it has waited a second for messages in vain.
+// Runs one consumer until it has received no message for a second.
 async function consume() {
   const consumer = Consumer.create({
     queueUrl,

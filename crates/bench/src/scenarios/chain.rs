@@ -1,4 +1,4 @@
-//! The whole chain on the fake: what a million messages cost.
+//! The complete pipeline on the fake: the cost of a million messages.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::programs::{STACK, Target};
 use crate::report::Figure;
 use stentor_fake_aws::FakeAws;
 
-/// What AWS takes for a call, about.
+/// Approximate latency of a call to AWS.
 const LATENCY: Duration = Duration::from_millis(20);
 
-/// How the stream is counted, as the stack's template has it, in so many shards, by puts of so many units. The function
-/// runs in no time worth telling.
+/// Returns the aggregator's settings as in the stack's template, for that many shards and that many write units
+/// per put. The function's run time is negligible.
 fn counting(shards: u32, tally_units: f64) -> AggregatorModel {
     AggregatorModel {
         shards: shards.into(),
@@ -27,7 +27,7 @@ fn counting(shards: u32, tally_units: f64) -> AggregatorModel {
     }
 }
 
-/// What each scenario of the chain tells: its dollars, and what they come from.
+/// Returns the figures of each scenario of the chain: the cost, and the usage it is computed from.
 const fn figures(dollars: Figure) -> [Figure; 6] {
     [
         dollars,
@@ -52,7 +52,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// A paced producer and some senders at once, for about 20 s. The senders' idle end is counted with the rest.
+/// Runs a rate-limited producer and several senders for about 20 s. The senders' idle time at the end counts.
 fn play(
     bench: &Bench,
     messages: u32,
@@ -82,6 +82,6 @@ fn play(
         counted: counting.of(1e6, 1e6 / f64::from(rate)),
     };
     let dollars = Dollars::of(&million, &Prices::default());
-    let total = dollars.total().context("the fake stats all of it")?;
+    let total = dollars.total().context("the fake counts all of it")?;
     Ok(vec![total, queue_requests, write_units, read_units, counting.tally_units, dollars.tallies])
 }

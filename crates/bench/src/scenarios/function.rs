@@ -1,4 +1,4 @@
-//! The function, as it is deployed, driven as Lambda drives it, and counting into the fake.
+//! The function as it is deployed, invoked as by Lambda, with tallies in the fake.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// A new instance that stats into a fake.
+/// Starts a new instance that counts into a fake.
 fn start(bench: &Bench, fake: &FakeAws) -> anyhow::Result<Function> {
     let table = format!("{STACK}-metrics");
     Ok(Function::start_program(bench.function()?, &fake.endpoint(), &table, "test"))
@@ -63,14 +63,14 @@ fn instance(bench: &Bench) -> anyhow::Result<Vec<f64>> {
         starts.push(start(bench, &fake)?.cold_start());
     }
     starts.sort();
-    // What an instance takes to start, and to warm up, is in both.
+    // Both measurements include the start and the warm-up of the instance.
     let (few, _) = count_batches(bench, 1)?;
     let (many, writes) = count_batches(bench, 1 + BATCHES)?;
     let cpu_ms = (many - few) / f64::from(BATCHES) * 1_000.0;
     Ok(vec![size as f64, milliseconds(starts[STARTS / 2]), cpu_ms, writes])
 }
 
-/// CPU of an instance that stats so many batches of a run, seconds, and the writes that each took.
+/// Measures an instance that counts that many batches of a run: CPU seconds, and writes per batch.
 fn count_batches(bench: &Bench, batches: u32) -> anyhow::Result<(f64, f64)> {
     let fake = FakeAws::start(STACK, Duration::ZERO)?;
     let mut stream = Stream::usual(1_000.0)?;
@@ -85,7 +85,7 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
-/// Bytes of the item of a tally of a million messages, whose times are as wide as they may come.
+/// Measures the item size of a tally of a million messages with widely spread times, bytes.
 fn widest_tally(bench: &Bench) -> anyhow::Result<f64> {
     let fake = FakeAws::start(STACK, Duration::ZERO)?;
     let function = start(bench, &fake)?;
@@ -96,8 +96,8 @@ fn widest_tally(bench: &Bench) -> anyhow::Result<f64> {
     Ok(fake.largest_metrics_item() as f64)
 }
 
-/// Write units that a put of a shard's tally takes, on the average of a run of a million messages that are concluded at
-/// that rate: a batch a second. The shards are all alike, so that one is counted.
+/// Measures the average write units of a put of a shard's tally, in a run of a million messages at that rate
+/// and with a batch per second. All shards are alike, so one is measured.
 pub(super) fn units_a_put(bench: &Bench, messages_per_second: u32, shards: u32) -> anyhow::Result<f64> {
     let fake = FakeAws::start(STACK, Duration::ZERO)?;
     let function = start(bench, &fake)?;

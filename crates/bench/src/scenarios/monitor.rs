@@ -27,13 +27,13 @@ const SHARDS: u8 = 8;
 /// Batches of a thousand records that each shard has counted before the monitor starts.
 const BATCHES_BEFORE: u32 = 110;
 
-/// What each shard stats in a second.
+/// Records that each shard counts per second.
 const A_SECOND: u32 = 125;
 
 /// Duration of the measurement.
 const WATCHED: Duration = Duration::from_secs(20);
 
-/// Pages that are open at once.
+/// Number of concurrently open pages.
 const VIEWERS: usize = 500;
 
 /// Maximum time until the first frame.
@@ -118,7 +118,7 @@ impl LiveRun {
         let fake = Arc::new(FakeAws::start(STACK, Duration::ZERO)?);
         let table = format!("{STACK}-metrics");
         let function = Function::start_program(bench.function()?, &fake.endpoint(), &table, "test");
-        // What is counted already took that time, at a thousand a second.
+        // The records counted so far took that time, at a thousand a second.
         let began = now_ms() - u64::from(BATCHES_BEFORE) * 1_000 * 1_000 / u64::from(A_SECOND);
         let mut shards = Vec::new();
         for shard in 0..SHARDS {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The longest duration with a bin of its own, ms: 8 days, one day more than the lifetime of an item. Longer
+/// The longest duration with a separate bin, ms: 8 days, one day more than the lifetime of an item. Longer
 /// durations count in the last bin.
 const MAX_MS: u64 = 8 * 24 * 3_600 * 1_000;
 

@@ -1,5 +1,5 @@
 
-// Charts as SVG, drawn in the pixels that there are.
+// Charts as SVG, drawn in the available pixels.
 
 const SVG = "http://www.w3.org/2000/svg";
 const EDGE = { left: 52, right: 14, top: 8, bottom: 24 };
@@ -11,14 +11,14 @@ function shape(name, attributes, text) {
   return node;
 }
 
-// Steps of 1, 2 or 5 times a power of ten, about so many up to `most`.
+// Steps of 1, 2 or 5 times a power of ten, about `about` of them up to `most`.
 function steps(most, about) {
   const raw = most / about;
   const power = 10 ** Math.floor(Math.log10(raw));
   return [1, 2, 5, 10].find((factor) => factor * power >= raw * 0.999) * power;
 }
 
-// A clean sheet with its room for the chart, and what a share of its width and height is in pixels.
+// Clears the SVG, and returns the chart's area and the conversion of fractions of its size to pixels.
 function sheet(svg) {
   const { width, height } = svg.getBoundingClientRect();
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -39,9 +39,9 @@ function nothingYet(svg) {
   svg.append(shape("text", attributes, "no message is concluded yet"));
 }
 
-// Lines and numbers for what stands upright; returns what its whole height stands for.
+// Grid lines and numbers of the vertical axis; returns the value at its top.
 function upright(svg, room, highest) {
-  // Nothing at all still stands on a scale.
+  // The axis has a scale even if all values are 0.
   const most = highest > 0 ? highest : 1;
   const step = steps(most, 3);
   const top = Math.ceil((most / step) * 0.999) * step;
@@ -61,7 +61,7 @@ function short(number) {
   return number >= 1000 ? count(number) : `${+number.toPrecision(3)}`;
 }
 
-// Minutes and hours do not come in tens.
+// Minutes and hours are not decimal.
 const LONG_STEPS = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
 
 function timeSteps(length, about) {
@@ -86,7 +86,7 @@ function moment(value, step) {
   return `${value.toFixed(Math.max(0, Math.ceil(-Math.log10(step) - 0.001)))} s`;
 }
 
-// The outline of columns that stand on `floors` and reach up to `tops`.
+// The outline of columns from `floors` up to `tops`.
 function outline(room, floors, tops, scale) {
   const last = tops.length;
   const up = tops.map((top, i) => `L${room.x(i / last)} ${room.y(top / scale)}L${room.x((i + 1) / last)} ${room.y(top / scale)}`);
@@ -94,7 +94,7 @@ function outline(room, floors, tops, scale) {
   return `M${room.x(0)} ${room.y(floors[0] / scale)}${up.join("")}${down.reverse().join("")}Z`;
 }
 
-// Messages a second over the run: what failed stands at the bottom, hatched.
+// Messages per second over the run: failed ones at the bottom, hatched.
 function drawCourse(svg, course) {
   if (course.sent.length === 0) return nothingYet(svg);
   const room = sheet(svg);
@@ -108,7 +108,7 @@ function drawCourse(svg, course) {
   along(svg, room, 0, course.seconds);
 }
 
-// How many deliveries took how long.
+// Histogram of the delivery durations.
 function drawSpread(svg, spread) {
   if (spread === null) return nothingYet(svg);
   const room = sheet(svg);
@@ -117,7 +117,7 @@ function drawSpread(svg, spread) {
   spread.counts.forEach((count, i) => {
     if (count === 0) return;
     const [left, right] = [room.x(i / bars), room.x((i + 1) / bars)];
-    // Something is never nothing.
+    // A count above 0 has a visible column.
     const height = Math.max(room.y(0) - room.y(count / top), 1);
     const gap = right - left > 4 ? 1 : 0;
     const attributes = { x: left, y: room.y(0) - height, width: right - left - gap, height, class: "time-bar" };

@@ -1,19 +1,19 @@
 
-// The page itself: it hears the monitor's events, and shows the last of them. Text from elsewhere becomes text and
-// nothing else.
+// The page: it listens to the monitor's events and shows the last one. Data are inserted as text only, never as
+// markup.
 
 const RETRY_MS = 1000;
-// The monitor says something every ten seconds at least.
+// The monitor sends an event at least every ten seconds.
 const SILENCE_MS = 25000;
 
 const at = (id) => document.getElementById(id);
 
-// The last update; the monitor's clock and when it told it; whether it can be heard.
+// The last update; the monitor's clock and when it was received; whether the page is connected.
 let view = null;
 let clock = { seconds: 0, heard: performance.now() };
 let heard = performance.now();
 let isCut = false;
-// What there is to see without a run.
+// Content without a run.
 const blank = at("main").cloneNode(true);
 let source = null;
 
@@ -37,7 +37,7 @@ function connect() {
   source.addEventListener("error", reconnect);
 }
 
-// A browser gives some broken streams up for good, so a new one is opened each time.
+// A browser stops reconnecting after some errors, so a new stream is opened each time.
 function reconnect() {
   source.close();
   isCut = true;
@@ -66,7 +66,7 @@ function show() {
   showCharts();
 }
 
-// The run is gone, and all that was told of it.
+// The run is gone, so its data are cleared.
 function clear() {
   at("main").replaceChildren(...blank.cloneNode(true).childNodes);
   redrawn.disconnect();
@@ -80,7 +80,7 @@ function say(id, text) {
 
 const age = () => Math.max(Math.floor(now() - view.run.came_at), 0);
 
-// How the run stands, as far as the monitor can be heard.
+// The status of the run, or of the connection to the monitor.
 function standing() {
   if (isCut) {
     const last = view && view.run ? `, last data ${count(age())} s old` : "";
@@ -94,7 +94,7 @@ function showStanding() {
   if (at("badge").textContent !== word) {
     say("badge", word);
     at("badge").className = `badge ${kind}`;
-    // Only then: figures that are read out every second drown everything else.
+    // Only then: announcing figures every second would hide all other announcements.
     say("spoken", `${word.toLowerCase()}: ${why}`);
   }
   say("why", why);
@@ -192,17 +192,17 @@ function showCharts() {
   say("peak", peak > 0 ? `peak ${rate(peak)}` : "");
   if (peak > 0) {
     const failed = percent(snapshot.failed, snapshot.sent + snapshot.failed);
-    const told = `${known(snapshot.messages_per_second, rate)} lately, ${rate(peak)} at most; ${failed} of them failed`;
-    at("course").setAttribute("aria-label", `Messages a second over ${span(course.seconds)}: ${told}`);
+    const summary = `${known(snapshot.messages_per_second, rate)} lately, ${rate(peak)} at most; ${failed} of them failed`;
+    at("course").setAttribute("aria-label", `Messages a second over ${span(course.seconds)}: ${summary}`);
   }
   if (spread) {
     const { p50, p99 } = snapshot.delivery_seconds;
-    const told = `from ${span(spread.shortest)} to ${span(spread.longest)}, half within ${known(p50, seconds)} s, 99 of 100 within ${known(p99, seconds)} s`;
-    at("spread").setAttribute("aria-label", `How long deliveries take: ${told}`);
+    const summary = `from ${span(spread.shortest)} to ${span(spread.longest)}, half within ${known(p50, seconds)} s, 99 of 100 within ${known(p99, seconds)} s`;
+    at("spread").setAttribute("aria-label", `How long deliveries take: ${summary}`);
   }
 }
 
-// Drawn again where the room changes.
+// Redraw when the size changes.
 const redrawn = new ResizeObserver(showCharts);
 redrawn.observe(at("course"));
 setInterval(tick, 500);

@@ -1,4 +1,4 @@
-//! Makes the pictures of the README anew, from real runs on the local emulator: see `docs/pictures.sh`.
+//! Renders the pictures of the README from real runs on the local emulator: see `docs/pictures.sh`.
 
 mod screen;
 
@@ -8,7 +8,7 @@ use std::path::Path;
 use stentor_tests::build::checkout;
 use stentor_tests::{Browser, Process, Screen, Stack, wait_until};
 
-/// Messages of the run, and which share of them is concluded when it is looked at.
+/// Messages of the run, and the fraction of them that has an outcome when the pictures are taken.
 const MESSAGES: u64 = 12_000;
 const CONCLUDED: f64 = 0.6;
 
@@ -32,7 +32,7 @@ fn main() {
     take_report(&stack, &mut browser, &docs);
 }
 
-/// The live view of a terminal, and the page in a browser, of the same moment.
+/// Captures the live view of a terminal and the page in a browser at the same time.
 fn take_while_it_goes_on(stack: &Stack, browser: &mut Browser, docs: &Path) {
     let view = stack.monitor("-t 1 --follow").start_on_terminal(110, 34);
     let page = stack.monitor("serve 0 -t 1").start_page();
@@ -48,7 +48,7 @@ fn take_while_it_goes_on(stack: &Stack, browser: &mut Browser, docs: &Path) {
     take(browser, &docs.join("page.png"));
 }
 
-/// The report's first screen.
+/// Captures the first screen of the report.
 fn take_report(stack: &Stack, browser: &mut Browser, docs: &Path) {
     let folder = tempfile::tempdir().expect("there is room");
     let report = folder.path().join("report.html");

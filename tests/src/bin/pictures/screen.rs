@@ -1,26 +1,26 @@
-//! A terminal's screen as an SVG: blocks and borders are drawn, so that they meet whatever font the text gets.
+//! Renders a terminal's screen as SVG. Blocks and borders are drawn as shapes, so that they join in any font.
 
 use std::fmt::Write as _;
 
 use vt100::{Cell, Color, Screen};
 
-/// A cell, in the picture's units.
+/// Size of a cell, in the picture's units.
 const WIDTH: f64 = 8.4;
 const HEIGHT: f64 = 18.0;
 
-/// Room around the screen.
+/// Margin around the screen.
 const MARGIN: f64 = 16.0;
 
 const INK: &str = "#d7dde5";
 const GROUND: &str = "#11161d";
 
-/// The sixteen colours of a terminal, on a dark ground.
+/// The sixteen colours of a terminal, for a dark background.
 const PALETTE: [&str; 16] = [
     "#11161d", "#ff7b72", "#56d364", "#e3b341", "#79c0ff", "#d2a8ff", "#56d4dd", "#d7dde5", "#6e7681",
     "#ffa198", "#7ee787", "#f2cc60", "#a5d6ff", "#e2c5ff", "#b3f0ff", "#ffffff",
 ];
 
-/// How cells look that are drawn as one.
+/// The style of adjacent cells that are drawn as one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Style {
     ink: &'static str,
@@ -29,7 +29,7 @@ struct Style {
     dim: bool,
 }
 
-/// The screen as an SVG, with `title` for those who do not see it.
+/// Renders the screen as SVG, with `title` as its accessible name.
 pub fn svg(screen: &Screen, title: &str) -> String {
     let (rows, columns) = screen.size();
     let (width, height) =
@@ -90,7 +90,7 @@ fn draw_run(svg: &mut String, text: &str, column: f64, row: f64, style: Style) {
     }
 }
 
-/// Draws a sign so many times in a row; `false` where it is text.
+/// Draws a symbol `times` times in a row. Returns `false` if it is text.
 fn draw_signs(svg: &mut String, sign: char, times: usize, x: f64, top: f64, ink: &str, opacity: f64) -> bool {
     let width = times as f64 * WIDTH;
     let (middle, centre) = (x + WIDTH / 2.0, top + HEIGHT / 2.0);
@@ -130,7 +130,7 @@ fn rect(svg: &mut String, x: f64, y: f64, width: f64, height: f64, fill: &str, o
     );
 }
 
-/// The pieces between blanks, and where each begins.
+/// Splits a text at blanks, and returns each piece with its position.
 fn words_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut place = 0;
     text.split(' ').filter_map(move |word| {
@@ -154,10 +154,10 @@ impl Style {
     }
 }
 
-/// The view has the terminal's own sixteen colours, and no others.
-fn colour(colour: Color, unless_told: &'static str) -> &'static str {
+/// Returns a colour as CSS. The view uses only the terminal's sixteen colours.
+fn colour(colour: Color, default: &'static str) -> &'static str {
     match colour {
-        Color::Idx(index) => PALETTE.get(usize::from(index)).copied().unwrap_or(unless_told),
-        Color::Default | Color::Rgb(..) => unless_told,
+        Color::Idx(index) => PALETTE.get(usize::from(index)).copied().unwrap_or(default),
+        Color::Default | Color::Rgb(..) => default,
     }
 }
