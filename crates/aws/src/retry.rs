@@ -2,7 +2,7 @@
 //!
 //! The SDK's own retries are off. A retry must be visible where it matters (a message that may have been sent twice is
 //! marked), must outlast the SDK's budget in an outage of minutes, and must also cover single entries of a batch that
-//! was answered with 200. So there is one loop for all of it, [`Session::call_batch`].
+//! was answered with 200. So there is one loop for all of it, `Session::call_batch`.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -50,7 +50,7 @@ const MAX_DELAY: Duration = Duration::from_secs(5);
 pub(crate) struct PriorAttempt(pub bool);
 
 impl Session {
-    /// Repeats a call without entries until it is answered; see [`Session::call_batch`].
+    /// Repeats a call without entries until it is answered; see `Session::call_batch`.
     pub(crate) async fn call<A>(
         &self,
         call: &'static str,

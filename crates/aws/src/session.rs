@@ -30,7 +30,7 @@ pub use cli::{Destination, Endpoint};
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A session with AWS. Its calls are retried by [`Session::call_batch`].
+/// A session with AWS. Its calls are retried by `Session::call_batch`.
 #[derive(Debug)]
 pub struct Session {
     stack: StackName,

@@ -1,8 +1,8 @@
 //! The sender: receives messages from the queue and simulates their delivery.
 //!
-//! [`pipeline`] has the path of a message, one stage a module: `intake → delivery → outcome → settlement`.
-//! [`in_flight`] owns the messages on that path and [`visibility`] extends their leases. [`prefetch`] decides how much
-//! to receive, and [`stop`] when the sender exits.
+//! `pipeline` has the path of a message, one stage a module: `intake → delivery → outcome → settlement`.
+//! `in_flight` owns the messages on that path and `visibility` extends their leases. `prefetch` decides how much
+//! to receive, and `stop` when the sender exits.
 
 mod activity;
 mod args;
