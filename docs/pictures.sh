@@ -7,4 +7,4 @@
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
-exec cargo run --locked -p stentor-tests --bin pictures
+exec cargo run --locked --bin pictures
