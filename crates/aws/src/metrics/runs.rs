@@ -121,7 +121,7 @@ impl MetricsTable {
     pub async fn latest(&self) -> Result<Option<RunId>, Error> {
         let Some(item) = self.get(LATEST, RUN).await? else { return Ok(None) };
         let id = string(&item, "id").and_then(|id| id.parse().ok());
-        id.map(Some).ok_or_else(|| invalid_data(LATEST, RUN, &"its id is no run id"))
+        id.map(Some).ok_or_else(|| invalid_data(LATEST, RUN, &"its `id` is not a run ID"))
     }
 
     /// Updates an item that only moves forward: a failed condition means that the update is already done.

@@ -99,8 +99,7 @@ impl Frame<'_> {
         let senders: Vec<&SenderRecord> = view.alive_senders().collect();
         let shown = if senders.len() <= height { senders.len() } else { height.saturating_sub(1) };
         let row = |sender: &&SenderRecord| {
-            let figures =
-                SENDER_COLUMNS.iter().map(|(figure, _)| right(column_text(figure, figure.value(sender))));
+            let figures = SENDER_COLUMNS.iter().map(|(figure, _)| right(figure.compact_text(sender)));
             Row::new([Cell::from(self.theme.text(&sender.name))].into_iter().chain(figures))
         };
         let mut rows: Vec<Row<'static>> = senders[..shown].iter().map(row).collect();
@@ -114,7 +113,7 @@ impl Frame<'_> {
 /// The senders without a row, in one.
 fn rest(senders: &[&SenderRecord]) -> Row<'static> {
     let sum = |figure: &Figure<SenderRecord>| {
-        column_text(figure, Some(senders.iter().filter_map(|sender| figure.value(sender)).sum()))
+        figure.unit.format_compact(senders.iter().filter_map(|sender| figure.value(sender)).sum())
     };
     let figures = [&SENDER_THROUGHPUT, &SENDER_SENT, &SENDER_FAILED].map(|figure| right(sum(figure)));
     let name = Cell::from(format!("and {} more", format::thousands(senders.len() as u64)));
@@ -124,14 +123,6 @@ fn rest(senders: &[&SenderRecord]) -> Row<'static> {
 /// The heading of a column; that of a rate names its unit, which its cells leave out.
 fn heading(figure: &Figure<SenderRecord>) -> String {
     if figure.unit == Unit::Rate { format!("{}/s", figure.label) } else { figure.label.to_owned() }
-}
-
-/// A value as a cell. A rate goes without its unit, or it would be cut from 10,000 a second on.
-fn column_text(figure: &Figure<SenderRecord>, value: Option<f64>) -> String {
-    match value {
-        Some(rate) if figure.unit == Unit::Rate => figure.unit.format_compact(rate),
-        value => figure.unit.format_or(value, UNKNOWN),
-    }
 }
 
 fn right(text: String) -> Cell<'static> {
@@ -147,7 +138,7 @@ mod tests {
         assert_eq!(heading(&SENDER_THROUGHPUT), "rate/s");
         let (figure, width) = SENDER_COLUMNS[0];
         for rate in [27_000.0, 999_999.0] {
-            assert!(column_text(figure, Some(rate)).len() <= usize::from(width));
+            assert!(figure.unit.format_compact(rate).len() <= usize::from(width));
         }
     }
 }
