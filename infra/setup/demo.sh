@@ -23,9 +23,9 @@ demo() { # [--backend BACKEND] PRODUCER ARGUMENTS...
     messages=demo_messages_$backend
     (($#)) || set -- -m "${!messages}" -l 100
     need_build_tools
-    install_tools
     make_work_folder
     prepare_emulator
+    install_tools
     start_demo_emulator
     use_emulator
     prepare_cloud
@@ -79,7 +79,7 @@ program() { # NAME ARGUMENTS...
 # Exec one of the programs. If the system supports it, the program is killed with this script: the emulator
 # is gone then, so there are no messages to release.
 program_of_demo() { # NAME ARGUMENTS...
-    local program=$target/release/$1
+    local program=$programs/$1
     shift
     if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL -- "$program" "$@"; fi
     exec "$program" "$@"

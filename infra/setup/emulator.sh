@@ -22,16 +22,20 @@ emulator_on() { # PORT
     [[ -s $file ]] && ! flock --shared -n "$file" true && cat -- "$file" 2>/dev/null
 }
 
-# Install the backend's dependencies, and build the function and the programs.
+# Install the backend's dependencies while the programs and the function are built.
 prepare_emulator() {
-    functions_in=$("$root/infra/local/emulator.sh" --backend "$backend" --prepare) || exit 1
-    build_here producer sender monitor
-    if [[ $functions_in == container ]]; then
-        build_for_lambda "$(architecture_here)"
-    else
-        build_function_here
-    fi
+    start_group install_backend
+    installer=$group
+    at_end end_installer
+    build_for_emulator
+    wait "$installer" || exit 1
+    installer=
+    [[ $(<"$work/functions_in") != container ]] || build_for_lambda "$(architecture_here)"
 }
+
+install_backend() { exec "$root/infra/local/emulator.sh" --backend "$backend" --prepare >"$work/functions_in"; }
+
+end_installer() { [[ -z $installer ]] || end_group "$installer"; }
 
 # Wait for the emulator's ready line in $work/ready, and set $port from it.
 wait_until_ready() { # PROCESS
@@ -105,9 +109,9 @@ start_local() {
     local running=
     ((port == 0)) || running=$(emulator_on "$port") || true
     [[ -z $running ]] || same_backend "${running#* }"
-    install_tools
     make_work_folder
     prepare_emulator
+    install_tools
     started=
     if [[ -n $running ]]; then
         say "$backend is running on http://127.0.0.1:$port"
@@ -128,7 +132,7 @@ same_backend() { # OF-THE-RUNNING-EMULATOR
 
 say_how_to_use_local() {
     local folder flags
-    folder=$(release_folder)
+    folder=$(short "$programs")
     flags=$([[ $stack == stentor ]] || printf -- '--stack %s ' "$stack")
     say "stack $stack is ready in $backend on http://127.0.0.1:$port (log: $(short "$state/$port/log"))"
     cat <<NEXT
@@ -142,9 +146,6 @@ At the end:
     infra/setup.sh stop --port $port
 NEXT
 }
-
-# Print a path relative to the current folder if it is below it.
-short() { printf '%s\n' "${1#"$PWD"/}"; } # PATH
 
 # Print the ports of the emulators that run in the background.
 running_ports() {

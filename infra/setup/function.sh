@@ -9,12 +9,8 @@ find_target() {
     [[ -n $target ]] || fail 'cargo metadata does not say where the target folder is: see its message above'
 }
 
-# Print the release folder, relative to the current folder if it is below it.
-release_folder() {
-    find_target
-    local folder=$target/release
-    printf '%s\n' "${folder#"$PWD"/}"
-}
+# Print a folder, relative to the current folder if it is below it.
+short() { printf '%s\n' "${1#"$PWD"/}"; } # FOLDER
 
 # Build for this machine, in release: build_here PACKAGE...
 build_here() {
@@ -24,6 +20,39 @@ build_here() {
     for package; do packages+=(-p "$package"); done
     run cargo_in_root build --release --locked "${packages[@]}" ||
         fail "cargo could not build $*: see its message above"
+}
+
+# Set $programs to the folder of the programs and $bootstrap to the function, for an emulator on this machine. Release
+# builds are used if they are up to date. Otherwise the dev profile is built, which takes a third of the time; the
+# tests then find their dependencies built.
+build_for_emulator() {
+    local missing=()
+    find_target
+    programs=$target/release
+    if ! is_built "$programs/producer" || ! is_built "$programs/sender" || ! is_built "$programs/monitor"; then
+        programs=$target/debug
+        missing+=(producer sender monitor)
+    fi
+    bootstrap=$target/function/bootstrap
+    if ! is_built "$bootstrap"; then
+        bootstrap=$target/debug/bootstrap
+        missing+=(bootstrap)
+    fi
+    ((${#missing[@]} == 0)) || build_unoptimised "${missing[@]}"
+}
+
+# All features of the workspace, as in its tests, so that nothing is compiled twice.
+build_unoptimised() { # BINARIES...
+    local binaries=() binary
+    for binary; do binaries+=(--bin "$binary"); done
+    say "building $* ..."
+    run cargo_in_root build --locked --workspace "${binaries[@]}" ||
+        fail "cargo could not build $*: see its message above"
+}
+
+# Whether a program is newer than all that it is built from.
+is_built() { # PROGRAM
+    [[ -x $1 && -z $(cd -- "$root" && find Cargo.toml Cargo.lock crates lambda -newer "$1" -print -quit) ]]
 }
 
 # Build the function for this machine, for an emulator that runs it as a process, and set $bootstrap.

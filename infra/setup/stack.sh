@@ -198,7 +198,8 @@ failed_resources() { # ID
 
 say_how_to_use_it() {
     local folder flags
-    folder=$(release_folder)
+    find_target
+    folder=$(short "$target/release")
     flags=$([[ $stack == stentor ]] || printf -- '--stack %s ' "$stack")
     say "stack $stack is ready ($(place))"
     cat <<NEXT

@@ -30,11 +30,10 @@ impl Drop for Local<'_> {
     }
 }
 
-/// The stub of cargo. Builds succeed at once, and `metadata` prints the target folder as cargo does.
+/// The stub of cargo. Builds succeed at once and are noted, and `metadata` prints the target folder as cargo does.
 const CARGO: &str = r#"#!/usr/bin/env bash
 case $1 in
-    build) exit 0 ;;
-    lambda) exit 0 ;;
+    build | lambda) printf '%s\n' "$*" >>"$CARGO_TARGET_DIR/builds" ;;
     metadata) printf '{"target_directory":"%s"}\n' "$CARGO_TARGET_DIR" ;;
     *) exit 1 ;;
 esac
@@ -43,19 +42,24 @@ esac
 impl Default for Setup {
     fn default() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        let debug = folder.path().join("target/debug");
         let release = folder.path().join("target/release");
         let function = folder.path().join("target/function");
         let lambda = folder.path().join("target/lambda/bootstrap");
-        for made in [&folder.path().join("bin"), &folder.path().join("few"), &release, &function, &lambda] {
+        for made in
+            [&folder.path().join("bin"), &folder.path().join("few"), &debug, &release, &function, &lambda]
+        {
             std::fs::create_dir_all(made).expect("the folder is ours");
         }
         write_program(&folder.path().join("bin/cargo"), CARGO);
         let built = ProgramPaths::get();
         for program in [&built.producer, &built.sender, &built.monitor, &built.xtask] {
             let name = program.file_name().expect("a program has a name");
-            std::os::unix::fs::symlink(program, release.join(name)).expect("the folder is ours");
+            for folder in [&debug, &release] {
+                std::os::unix::fs::symlink(program, folder.join(name)).expect("the folder is ours");
+            }
         }
-        for folder in [function, lambda] {
+        for folder in [debug, function, lambda] {
             std::os::unix::fs::symlink(&built.bootstrap, folder.join("bootstrap"))
                 .expect("the folder is ours");
         }
@@ -72,6 +76,19 @@ impl Setup {
             .env("STENTOR_BACKEND", Backend::of_these_tests().name())
             .env("PATH", &format!("{}:{path}", bin.display()))
             .env("CARGO_TARGET_DIR", &self.folder.path().join("target").display().to_string())
+    }
+
+    /// Removes the release builds of the programs and the function.
+    pub fn without_release_builds(&self) {
+        for folder in ["release", "function"] {
+            std::fs::remove_dir_all(self.folder.path().join("target").join(folder))
+                .expect("the folder is ours");
+        }
+    }
+
+    /// Returns the builds that were run, a line of arguments each.
+    pub fn builds(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("target/builds")).unwrap_or_default()
     }
 
     /// Runs `setup.sh local` with these options on a free port. Dropping the result stops the emulator.

@@ -100,6 +100,7 @@ fn destroy_asks_first() {
 fn the_local_emulator_starts_works_and_stops() {
     let setup = Setup::default();
     let local = setup.local("--stack mine");
+    assert_eq!(setup.builds(), "", "the release builds are up to date");
     let port = &local.port;
     let built = ProgramPaths::get();
     let use_it = |program: &std::path::Path, line: &str| {
@@ -134,7 +135,12 @@ fn a_port_in_use_is_named() {
 
 #[test]
 fn the_demo_completes_a_run_and_its_audit() {
-    let demo = Setup::default().run("demo -m 300 -l 40").run().exits(0);
+    let setup = Setup::default();
+    setup.without_release_builds();
+    let demo = setup.run("demo -m 300 -l 40").run().exits(0);
+    let built = setup.builds();
+    assert!(built.contains("--bin sender") && built.contains("--bin bootstrap"), "{built}");
+    assert!(!built.contains("release") && built.lines().count() == 1, "{built}");
     let last: Vec<&str> = demo.stdout.lines().rev().take(2).collect();
     assert!(last[1].starts_with("complete: 300 messages"), "{}", demo.stdout);
     assert!(last[0].starts_with("the audit agrees"), "{}", demo.stdout);

@@ -28,6 +28,15 @@ pub use web::{Events, Page, PageResponse};
 /// How long [`wait_until`] waits for a condition on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Returns how often a long test repeats its generated cases: all `cases` with `STENTOR_TESTS=full`, else a fifth.
+pub fn repetitions(cases: u32) -> u32 {
+    match std::env::var("STENTOR_TESTS").as_deref() {
+        Err(_) => cases / 5,
+        Ok("full") => cases,
+        Ok(other) => panic!("STENTOR_TESTS={other}: the only value is `full`"),
+    }
+}
+
 /// Waits until `condition` holds, and panics with `what` after [`PATIENCE`].
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {

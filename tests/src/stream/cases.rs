@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
+use stentor_test_support::repetitions;
 
-/// Runs `cases` cases. Each thread has a separate stage, which many cases use.
+/// Runs `cases` cases, or a fifth of them: see [`repetitions`]. Each thread has a separate stage, which many cases use.
 ///
 /// # Panics
 /// If `play` returns an error: with the smallest failing case, and the seed that reproduces it.
@@ -25,7 +26,8 @@ pub fn for_every_case<C: Strategy, S>(
     };
     let failure = std::thread::scope(|scope| {
         let run = |thread: u32| {
-            let runner = TestRunner::new(config(cases / threads, seed.wrapping_add(thread.into())));
+            let runner =
+                TestRunner::new(config(repetitions(cases) / threads, seed.wrapping_add(thread.into())));
             let (any, set_stage, play) = (&any, &set_stage, &play);
             scope.spawn(move || try_cases(runner, &any(), set_stage(), play))
         };

@@ -5,7 +5,7 @@ mod reading;
 
 use std::fs;
 
-use reading::{assert_tells, both, data, folder, names, path, read, select, text_of};
+use self::reading::{assert_tells, both, data, folder, names, path, read, select, text_of};
 use serde_json::{Value, json};
 use stentor_aws::clock::now_ms;
 use stentor_tests::{Backend, Proxy, Stack, scaled, wait_until};

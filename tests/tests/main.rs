@@ -1,0 +1,24 @@
+//! The programs as processes on an emulator. One test binary, so that all its tests share one emulator and wait side by
+//! side; each test has a stack of its own.
+
+mod bad_input;
+mod browser;
+mod costs;
+mod deaths;
+mod emulators;
+mod faults;
+mod function;
+mod hostile;
+mod mapping;
+mod monitor;
+mod policies;
+mod rehearsal;
+mod repair;
+mod report;
+mod runs;
+mod service_faults;
+mod setup;
+mod terminal;
+mod version;
+mod view;
+mod web;
