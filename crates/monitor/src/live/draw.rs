@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect, Size};
-use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Widget};
 use stentor_cli::format;
@@ -87,15 +86,8 @@ impl Frame<'_> {
         let more = wanted.saturating_sub(least).min((free / 3).max(free.min(2)));
         let senders = if least == 0 { 0 } else { least + more };
         let charts = if charts == 0 { 0 } else { charts + free - (senders - least) };
-        let [head, sentence, progress, figures, charts, senders] = Layout::vertical([
-            Constraint::Length(1),
-            Constraint::Length(1),
-            Constraint::Length(PROGRESS),
-            Constraint::Length(figures),
-            Constraint::Length(charts),
-            Constraint::Length(senders),
-        ])
-        .areas(area);
+        let [head, sentence, progress, figures, charts, senders] =
+            Layout::vertical([1, 1, PROGRESS, figures, charts, senders]).areas(area);
         let status = self.model.status(self.now);
         self.head(&status, head, buf);
         self.sentence(&status, sentence, buf);
@@ -108,7 +100,7 @@ impl Frame<'_> {
     /// The run, its target as far as it fits, and the status.
     fn head(&self, status: &RunStatus, area: Rect, buf: &mut Buffer) {
         let (target, theme) = (&self.model.target, self.theme);
-        let badge = Span::styled(format!(" {} ", status.word), theme.badge(badge_colour(status.level)));
+        let badge = Span::styled(format!(" {} ", status.word), theme.badge(status.level));
         let run = self.view().map_or_else(|| "no run".to_owned(), RunView::run);
         let mut line = Line::from(vec![
             Span::styled(" Stentor ", theme.title()),
@@ -154,7 +146,7 @@ impl Frame<'_> {
             return Line::from(Span::styled(nothing, FAINT)).render(bar, buf);
         };
         self.bar(view, bar, buf);
-        Line::from(Span::styled(done(view), STRONG)).right_aligned().render(percentage, buf);
+        Line::from(Span::styled(view.percentage_done(), STRONG)).right_aligned().render(percentage, buf);
         self.legend(view, legend.width).render(legend, buf);
     }
 
@@ -204,8 +196,8 @@ impl Frame<'_> {
     /// Renders the main figures, a line each, on a terminal too small for panels.
     fn lines(&self, area: Rect, buf: &mut Buffer) {
         let status = self.model.status(self.now);
-        let done = self.view().map_or_else(String::new, done);
-        let badge = self.theme.badge(badge_colour(status.level));
+        let done = self.view().map_or_else(String::new, RunView::percentage_done);
+        let badge = self.theme.badge(status.level);
         let mut lines = vec![Line::from(Span::styled(format!("{} {done}", status.word), badge))];
         if let Some(view) = self.view() {
             let line = |figure: &Figure| Line::raw(format!("{} {}", figure.short(), figure.text(view)));
@@ -249,22 +241,8 @@ fn split(area: Rect, left: &Line, right: Span, buf: &mut Buffer) {
     right.render(right_area, buf);
 }
 
-fn badge_colour(level: StatusLevel) -> Color {
-    match level {
-        StatusLevel::Waiting => Color::Blue,
-        StatusLevel::Good => Color::Green,
-        StatusLevel::Bad => Color::Red,
-    }
-}
-
 /// Cells of a bar for a part; all of them only for the whole.
 fn cells_of(part: u64, whole: u64, cells: usize) -> usize {
     let cell = u128::from(part.min(whole)) * cells as u128 / u128::from(whole.max(1));
     usize::try_from(cell).unwrap_or(cells)
-}
-
-/// The percentage of messages with an outcome, rounded down: only a complete run has 100.0%.
-fn done(view: &RunView) -> String {
-    let tenths = u128::from(view.reading.outcomes()) * 1_000 / u128::from(view.reading.total().max(1));
-    format!("{}.{}%", tenths / 10, tenths % 10)
 }

@@ -3,6 +3,7 @@
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 use stentor_core::escape;
+use stentor_run_view::status::StatusLevel;
 
 /// What the terminal can display.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +76,12 @@ impl Theme {
         self.coloured(Color::Cyan).add_modifier(Modifier::BOLD).remove_modifier(Modifier::DIM)
     }
 
-    pub(crate) fn badge(self, colour: Color) -> Style {
+    pub(crate) fn badge(self, level: StatusLevel) -> Style {
+        let colour = match level {
+            StatusLevel::Waiting => Color::Blue,
+            StatusLevel::Good => Color::Green,
+            StatusLevel::Bad => Color::Red,
+        };
         self.coloured(colour).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
