@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect, Size};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Widget};
 use stentor_cli::format;
@@ -142,8 +143,7 @@ impl Frame<'_> {
         let [bar, legend] = Layout::vertical([Constraint::Length(1); 2]).areas(inner);
         let [bar, percentage] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(8)]).areas(bar);
         let Some(view) = self.view() else {
-            let nothing = self.theme.pending_symbol().repeat(usize::from(bar.width));
-            return Line::from(Span::styled(nothing, FAINT)).render(bar, buf);
+            return cells(self.theme.pending(), bar.width.into()).render(bar, buf);
         };
         self.bar(view, bar, buf);
         Line::from(Span::styled(view.percentage_done(), STRONG)).right_aligned().render(percentage, buf);
@@ -152,28 +152,22 @@ impl Frame<'_> {
 
     fn bar(&self, view: &RunView, area: Rect, buf: &mut Buffer) {
         let width = usize::from(area.width);
-        let cells = |count: u64| cells_of(count, view.reading.total(), width);
-        let (sent, done) = (cells(view.reading.tally.sent), cells(view.reading.outcomes()));
+        let width_of = |count: u64| cells_of(count, view.reading.total(), width);
+        let (sent, done) = (width_of(view.reading.tally.sent), width_of(view.reading.outcomes()));
         let theme = self.theme;
-        Line::from(vec![
-            Span::styled(theme.sent_symbol().repeat(sent), theme.sent()),
-            Span::styled(theme.failed_symbol().repeat(done - sent), theme.failed()),
-            Span::styled(theme.pending_symbol().repeat(width - done), FAINT),
-        ])
-        .render(area, buf);
+        let parts = [(theme.sent(), sent), (theme.failed(), done - sent), (theme.pending(), width - done)];
+        Line::from_iter(parts.map(|(symbol, count)| cells(symbol, count))).render(area, buf);
     }
 
     fn legend(&self, view: &RunView, width: u16) -> Line<'static> {
         let theme = self.theme;
-        let part = |symbol: &'static str, style, figure: &Figure| {
-            let (label, text, percentage) =
-                (figure.label, figure.text(view), figure.percentage_of_total(view));
-            [Span::styled(symbol, style), Span::raw(format!(" {label} {text} ({percentage})   "))]
-        };
-        let mut spans: Vec<Span<'static>> = Vec::new();
-        spans.extend(part(theme.sent_symbol(), theme.sent(), &SENT));
-        spans.extend(part(theme.failed_symbol(), theme.failed(), &FAILED));
-        spans.extend(part(theme.pending_symbol(), FAINT, &PENDING));
+        let parts = [(theme.sent(), &SENT), (theme.failed(), &FAILED), (theme.pending(), &PENDING)];
+        let mut spans = Vec::new();
+        for ((symbol, style), figure) in parts {
+            let percentage = figure.percentage_of_total(view);
+            let text = format!(" {} {} ({percentage})   ", figure.label, figure.text(view));
+            spans.extend([Span::styled(symbol, style), Span::raw(text)]);
+        }
         let total = format!("{} {}", TOTAL.short(), TOTAL.text(view));
         if spans.iter().map(Span::width).sum::<usize>() + total.len() <= usize::from(width) {
             spans.push(Span::raw(total));
@@ -239,6 +233,10 @@ fn split(area: Rect, left: &Line, right: Span, buf: &mut Buffer) {
             .areas(area);
     left.render(left_area, buf);
     right.render(right_area, buf);
+}
+
+fn cells((symbol, style): (&str, Style), count: usize) -> Span<'static> {
+    Span::styled(symbol.repeat(count), style)
 }
 
 /// Cells of a bar for a part; all of them only for the whole.

@@ -35,16 +35,17 @@ pub(crate) const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
 pub(crate) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
 
 impl Theme {
-    pub(crate) fn sent_symbol(self) -> &'static str {
-        if self.ascii { "#" } else { "█" }
+    /// The symbol of sent messages and its style, as the next two.
+    pub(crate) fn sent(self) -> (&'static str, Style) {
+        (if self.ascii { "#" } else { "█" }, self.coloured(Color::Green))
     }
 
-    pub(crate) fn failed_symbol(self) -> &'static str {
-        if self.ascii { "x" } else { "▓" }
+    pub(crate) fn failed(self) -> (&'static str, Style) {
+        (if self.ascii { "x" } else { "▓" }, self.coloured(Color::Red))
     }
 
-    pub(crate) fn pending_symbol(self) -> &'static str {
-        if self.ascii { "." } else { "░" }
+    pub(crate) fn pending(self) -> (&'static str, Style) {
+        (if self.ascii { "." } else { "░" }, FAINT)
     }
 
     pub(crate) fn bar_symbol(self, eighths: usize) -> &'static str {
@@ -58,14 +59,6 @@ impl Theme {
 
     // The sixteen colours of the terminal's own palette read well on dark and on light alike, save for yellow, black
     // and white.
-
-    pub(crate) fn sent(self) -> Style {
-        self.coloured(Color::Green)
-    }
-
-    pub(crate) fn failed(self) -> Style {
-        self.coloured(Color::Red)
-    }
 
     pub(crate) fn chart(self) -> Style {
         self.coloured(Color::Blue)

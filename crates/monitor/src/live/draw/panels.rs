@@ -62,7 +62,7 @@ impl Frame<'_> {
         let figures = |figures: [(&Figure, &'static str); 3], area: Rect, buf: &mut Buffer| {
             for ((figure, label), row) in figures.into_iter().zip(area.rows()) {
                 let is_alarming = figure.path == DEAD_LETTERS.path && figure.value(view) > Some(0.0);
-                let style = if is_alarming { self.theme.failed().patch(STRONG) } else { FAINT };
+                let style = if is_alarming { self.theme.failed().1.patch(STRONG) } else { FAINT };
                 Line::from(Span::styled(label, style)).render(row, buf);
                 Line::from(figure.text(view)).right_aligned().render(row, buf);
             }
