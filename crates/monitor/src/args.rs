@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::time::Duration;
+
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueHint};
 use stentor_cli::VERSION;
@@ -59,8 +61,8 @@ pub struct WatchArgs {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct IntervalArg {
     /// Refresh interval in seconds, 0.1 to 3600
-    #[arg(id = "interval", short = 't', long = "interval", value_name = "SECONDS", default_value_t = 5.0, allow_negative_numbers = true, value_parser = parse_interval, help_heading = WATCH)]
-    pub seconds: f64,
+    #[arg(short = 't', long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = parse_interval, help_heading = WATCH)]
+    pub interval: Duration,
 }
 
 /// Prices of the cost.
@@ -201,8 +203,8 @@ Prices in dollars; the defaults are those of us-east-1:
                   per million
   gb_seconds      per second of 1 GB of the function's memory";
 
-fn parse_interval(text: &str) -> Result<f64, String> {
-    number_within(text, 0.1..=3_600.0, "seconds from 0.1 to 3600")
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    number_within(text, 0.1..=3_600.0, "seconds from 0.1 to 3600").map(Duration::from_secs_f64)
 }
 
 #[cfg(test)]

@@ -69,6 +69,13 @@ impl Counted {
             last_concluded_at: tally.last_concluded_at,
         }
     }
+
+    /// Messages sent and failed, and the average of a delivery.
+    fn texts(&self) -> [String; 3] {
+        let outcomes = self.sent.saturating_add(self.failed);
+        let average = (outcomes > 0).then(|| self.delivery_ms as f64 / 1_000.0 / outcomes as f64);
+        [format::thousands(self.sent), format::thousands(self.failed), format::seconds(average)]
+    }
 }
 
 impl CountedTable {
@@ -119,48 +126,27 @@ impl Audit {
         }
     }
 
-    pub(crate) fn json(&self) -> String {
-        format::json_line(self)
-    }
-
     /// The verdict in a line; above it both sides in a table where they differ.
     pub(crate) fn lines(&self) -> String {
-        let verdict = format!("{}{}", self.verdict(), self.rest());
-        if self.agrees { verdict } else { format!("{}\n{verdict}", self.sides()) }
-    }
-
-    fn sides(&self) -> String {
-        let row = |name: &str, side: &Counted| {
-            format!(
-                "  {name:<8} {:>12} {:>12} {:>12}",
-                format::thousands(side.sent),
-                format::thousands(side.failed),
-                average(side)
-            )
+        let (table, tallies) = (self.table.counted.texts(), self.tallies.texts());
+        let rest = self.rest();
+        if self.agrees {
+            let side = |[sent, failed, average]: [String; 3]| {
+                format!("{sent} sent, {failed} failed, average {average}")
+            };
+            return format!("the audit agrees: table {}; tallies {}{rest}", side(table), side(tallies));
+        }
+        let row = |name: &str, [sent, failed, average]: [String; 3]| {
+            format!("  {name:<8} {sent:>12} {failed:>12} {average:>12}")
         };
         [
             format!("run {}: {} messages", self.run, format::thousands(self.total)),
-            format!("  {:<8} {:>12} {:>12} {:>12}", "", "sent", "failed", "average"),
-            row("table", &self.table.counted),
-            row("tallies", &self.tallies),
+            row("", ["sent", "failed", "average"].map(str::to_owned)),
+            row("table", table),
+            row("tallies", tallies),
+            format!("the audit differs: {}{rest}", self.differences.join("; ")),
         ]
         .join("\n")
-    }
-
-    fn verdict(&self) -> String {
-        let (table, tallies) = (&self.table.counted, &self.tallies);
-        if self.agrees {
-            return format!(
-                "the audit agrees: table {} sent, {} failed, average {}; tallies {} sent, {} failed, average {}",
-                format::thousands(table.sent),
-                format::thousands(table.failed),
-                average(table),
-                format::thousands(tallies.sent),
-                format::thousands(tallies.failed),
-                average(tallies),
-            );
-        }
-        format!("the audit differs: {}", self.differences.join("; "))
     }
 
     /// What is not concluded, which makes no difference; and why tallies may be too low.
@@ -183,47 +169,42 @@ impl Audit {
 /// What differs, figure by figure, and where all sums are the same, how they are spread.
 fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
     let table = &table_count.tally;
-    let differ = |what: &str, table: &str, tallies: &str| {
+    let (table_sums, tally_sums) = (Counted::of(table), Counted::of(tallies));
+    let differ = |what: &str, text: &dyn Fn(&Counted) -> String| {
+        let (table, tallies) = (text(&table_sums), text(&tally_sums));
         (table != tallies).then(|| format!("{what} {table} in the table, {tallies} in the tallies"))
     };
-    let figure = |what, table, tallies| differ(what, &format::thousands(table), &format::thousands(tallies));
     let time = |at: Option<u64>| at.map_or_else(|| "never".to_owned(), rfc3339);
     let distribution = |what: &str, same_sums: bool, same: bool| {
         (same_sums && !same).then(|| format!("{what} has the same sum on both sides, spread differently"))
     };
-    let (delivery, latency) = (&table.delivery, &table.latency);
     let unreadable = table_count.unreadable_example.map(|id| {
         let count = format::thousands(table_count.unreadable);
         format!("unreadable items {count} in the table, such as {id}")
     });
     [
-        figure("sent", table.sent, tallies.sent),
-        figure("failed", table.failed, tallies.failed),
-        figure("milliseconds of delivery", delivery.sum_ms(), tallies.delivery.sum_ms()),
-        figure("milliseconds of latency", latency.sum_ms(), tallies.latency.sum_ms()),
-        differ("first conclusion", &time(table.first_concluded_at), &time(tallies.first_concluded_at)),
-        differ("last conclusion", &time(table.last_concluded_at), &time(tallies.last_concluded_at)),
+        differ("sent", &|side| format::thousands(side.sent)),
+        differ("failed", &|side| format::thousands(side.failed)),
+        differ("milliseconds of delivery", &|side| format::thousands(side.delivery_ms)),
+        differ("milliseconds of latency", &|side| format::thousands(side.latency_ms)),
+        differ("first conclusion", &|side| time(side.first_concluded_at)),
+        differ("last conclusion", &|side| time(side.last_concluded_at)),
         distribution(
             "delivery",
-            delivery.sum_ms() == tallies.delivery.sum_ms(),
-            *delivery == tallies.delivery,
+            table_sums.delivery_ms == tally_sums.delivery_ms,
+            table.delivery == tallies.delivery,
         ),
-        distribution("latency", latency.sum_ms() == tallies.latency.sum_ms(), *latency == tallies.latency),
+        distribution(
+            "latency",
+            table_sums.latency_ms == tally_sums.latency_ms,
+            table.latency == tallies.latency,
+        ),
         distribution("the timeline", table.total() == tallies.total(), table.timeline == tallies.timeline),
         unreadable,
     ]
     .into_iter()
     .flatten()
     .collect()
-}
-
-fn average(side: &Counted) -> String {
-    let concluded = side.sent.saturating_add(side.failed);
-    if concluded == 0 {
-        "-".to_owned()
-    } else {
-        format!("{:.3} s", side.delivery_ms as f64 / 1_000.0 / concluded as f64)
-    }
 }
 
 #[cfg(test)]

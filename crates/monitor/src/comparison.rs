@@ -5,8 +5,7 @@ use stentor_core::escape;
 use stentor_report::comparison::Comparison;
 use stentor_run_view::comparison::FigureGroup;
 
-/// The gap between two columns.
-const GAP: &str = "  ";
+use crate::columns::{self, Align::Left, Align::Right};
 
 /// The runs by ID, and a row for each figure.
 pub(crate) fn table(comparison: &Comparison) -> String {
@@ -14,12 +13,8 @@ pub(crate) fn table(comparison: &Comparison) -> String {
         let created = run.plan.created_at.as_deref().unwrap_or("-");
         format!("{}   made {created}", escape::escape_control(&run.plan.run))
     });
-    let mut lines = vec![format!("A{GAP}{first}"), format!("B{GAP}{second}")];
     let rows: Vec<[String; 4]> = comparison.groups.iter().flat_map(rows_of).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 4] = std::array::from_fn(width);
-    lines.extend(rows.iter().map(|row| line(row, widths)));
-    lines.join("\n")
+    format!("A  {first}\nB  {second}\n{}", columns::lines(&rows, [Left, Right, Right, Right]))
 }
 
 /// A heading after an empty line, and the figures of the group.
@@ -30,16 +25,6 @@ fn rows_of(group: &FigureGroup) -> Vec<[String; 4]> {
         [format!("  {}", pair.name), first, second, pair.change()]
     });
     [std::array::from_fn(|_| String::new()), heading].into_iter().chain(figures).collect()
-}
-
-/// The name is left-aligned, the figures right-aligned.
-fn line(row: &[String; 4], widths: [usize; 4]) -> String {
-    let [name, first, second, change] = row;
-    let text = format!(
-        "{name:0$}{GAP}{first:>1$}{GAP}{second:>2$}{GAP}{change:>3$}",
-        widths[0], widths[1], widths[2], widths[3]
-    );
-    text.trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod args;
 mod audit;
+mod columns;
 mod comparison;
 mod live;
 mod plain;
@@ -19,13 +20,16 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 pub use args::Args;
-use args::{Command, IntervalArg, PriceArg};
-use live::Outcome;
+use args::Command;
+use audit::Audit;
+use live::{ExitReason, Watched};
+use repair::Repair;
+use serde::Serialize;
 use stentor_aws::metrics::RunRecord;
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, Session};
 use stentor_cli::format;
-use stentor_cli::{SharedArgs, Shutdown, print_line, status};
+use stentor_cli::{OutputState, SharedArgs, Shutdown, print_line, status};
 use stentor_core::cost::Prices;
 use stentor_core::run::RunId;
 use stentor_report::ReportPath;
@@ -48,7 +52,7 @@ struct Monitor<'a> {
 /// What the command line asks for, with its file tried and its address bound.
 enum Mode<'a> {
     Watch(Watching<'a>),
-    Serve { listener: TcpListener, until_complete: bool, interval: IntervalArg },
+    Serve { listener: TcpListener, until_complete: bool, interval: Duration },
     Compare { runs: [RunId; 2], output: Option<&'a ReportPath>, prices: Prices },
     Audit,
     Repair,
@@ -63,16 +67,17 @@ impl<'a> Mode<'a> {
             Some(Command::Serve { address, until_complete, interval }) => Self::Serve {
                 listener: stentor_web::bind(address).await?,
                 until_complete: *until_complete,
-                interval: *interval,
+                interval: interval.interval,
             },
             Some(Command::Report { file, price, watch }) => {
                 file.check_writable()?;
-                let report = Some(ReportFile { path: file, prices: price.prices() });
+                let report = Some(ReportFile { path: file, prices: Prices::with(&price.overrides) });
                 Self::Watch(Watching { flags: watch, follow: false, report })
             }
             Some(Command::Compare { first, second, output, price, .. }) => {
                 output.as_ref().map_or(Ok(()), ReportPath::check_writable)?;
-                Self::Compare { runs: [*first, *second], output: output.as_ref(), prices: price.prices() }
+                let prices = Prices::with(&price.overrides);
+                Self::Compare { runs: [*first, *second], output: output.as_ref(), prices }
             }
             Some(Command::Audit) => Self::Audit,
             Some(Command::Repair) => Self::Repair,
@@ -122,16 +127,16 @@ impl Monitor<'_> {
         &self,
         listener: TcpListener,
         until_complete: bool,
-        interval: IntervalArg,
+        interval: Duration,
     ) -> anyhow::Result<u8> {
         stentor_web::announce(&listener, self.shared.quiet)?;
-        let command = ReaderCommand::new(self.selection(!until_complete), interval.duration());
+        let command = ReaderCommand::new(self.selection(!until_complete), interval);
         let served = stentor_web::serve(listener, &self.reader, self.target.clone(), command, until_complete);
         let Some(view) = served.await? else { return Ok(0) };
         if self.shared.json {
             print_line(&format::json_line(&Snapshot::of(&view)))?;
         }
-        self.finish(Outcome::Ended(Box::new(view)), &[], None).await
+        self.finish(Watched { exit: Ok(ExitReason::RunEnded), view: Some(view) }, &[], None).await
     }
 
     /// Prints two runs side by side, and writes them to a file too where one is given.
@@ -147,11 +152,7 @@ impl Monitor<'_> {
             let page = stentor_report::comparison::page;
             stentor_report::write_as(path, &comparison, page, self.shared.quiet)?;
         }
-        print_line(&if self.shared.json {
-            format::json_line(&comparison)
-        } else {
-            comparison::table(&comparison)
-        })?;
+        self.print(&comparison, comparison::table)?;
         Ok(0)
     }
 
@@ -159,7 +160,7 @@ impl Monitor<'_> {
     async fn audit(&self) -> anyhow::Result<u8> {
         let record = self.stored_run().await?;
         let audit = audit::audit(&record, &self.messages, &self.reader.metrics).await?;
-        print_line(&if self.shared.json { audit.json() } else { audit.lines() })?;
+        self.print(&audit, Audit::lines)?;
         Ok(u8::from(!audit.agrees))
     }
 
@@ -167,10 +168,8 @@ impl Monitor<'_> {
     async fn repair(&self) -> anyhow::Result<u8> {
         let record = self.stored_run().await?;
         let repair = repair::repair(&record, &self.messages, &self.reader.metrics).await?;
-        if self.shared.json {
-            print_line(&repair.json())?;
-        } else if repair.repaired {
-            print_line(&repair.line())?;
+        if self.shared.json || repair.repaired {
+            self.print(&repair, Repair::line)?;
         }
         repair.refusal.map_or(Ok(0), |refusal| Err(anyhow!(refusal)))
     }
@@ -180,7 +179,7 @@ impl Monitor<'_> {
         let rows = runs::list(&self.reader.metrics, limit).await?;
         if self.shared.json {
             for row in &rows {
-                print_line(&row.json())?;
+                print_line(&format::json_line(row))?;
             }
         } else if !rows.is_empty() {
             print_line(&runs::table(&rows))?;
@@ -191,15 +190,18 @@ impl Monitor<'_> {
         Ok(0)
     }
 
+    /// Prints a result as JSON or as text.
+    fn print<T: Serialize>(&self, result: &T, text: fn(&T) -> String) -> std::io::Result<OutputState> {
+        print_line(&if self.shared.json { format::json_line(result) } else { text(result) })
+    }
+
     /// Returns the record of the run of `--run`, or of the latest.
     async fn stored_run(&self) -> anyhow::Result<RunRecord> {
         let run = match self.run {
-            Some(run) => run,
-            None => match self.reader.metrics.latest().await? {
-                Some(run) => run,
-                None => bail!(NO_RUN),
-            },
+            None => self.reader.metrics.latest().await?,
+            run => run,
         };
+        let Some(run) = run else { bail!(NO_RUN) };
         Ok(self.reader.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })?)
     }
 
@@ -214,15 +216,3 @@ impl Monitor<'_> {
 }
 
 const NO_RUN: &str = "there is no run in this stack yet\nCreate one: producer -m 1000";
-
-impl IntervalArg {
-    fn duration(self) -> Duration {
-        Duration::from_secs_f64(self.seconds)
-    }
-}
-
-impl PriceArg {
-    fn prices(&self) -> Prices {
-        Prices::with(&self.overrides)
-    }
-}

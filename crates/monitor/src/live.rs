@@ -17,7 +17,7 @@ use anyhow::anyhow;
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use draw::Frame;
 use futures::StreamExt;
-use model::{Key, Model};
+use model::Model;
 use stentor_cli::Shutdown;
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
 use stentor_run_view::reading::{RunReader, Target};
@@ -34,22 +34,19 @@ const INTERRUPTED: u8 = 130;
 
 /// How watching a run ended, with the last view.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    /// The run it was started for has ended.
-    Ended(Box<RunView>),
-    /// The user left.
-    Left(Option<Box<RunView>>),
-    /// A signal or Ctrl-C, with its exit status.
-    Signal(u8),
-    /// An error.
-    Failed(anyhow::Error, Option<Box<RunView>>),
+pub(crate) struct Watched {
+    pub exit: anyhow::Result<ExitReason>,
+    pub view: Option<RunView>,
 }
 
-/// Why the view ends.
+/// Why watching a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ExitReason {
+pub(crate) enum ExitReason {
+    /// The run it was started for has ended.
     RunEnded,
+    /// The user left, or wanted no more.
     Quit,
+    /// A signal or Ctrl-C, with its exit status.
     Signal(u8),
 }
 
@@ -61,7 +58,7 @@ pub(crate) async fn run_live_view(
     command: ReaderCommand,
     theme: Theme,
     shutdown: &Shutdown,
-) -> Option<Outcome> {
+) -> Option<Watched> {
     let mut model = Model::new(target, command);
     let mut terminal = TerminalGuard::open().ok()?;
     let began = Instant::now();
@@ -75,13 +72,7 @@ pub(crate) async fn run_live_view(
             .map_err(|error| write_error(&error))?;
         Ok(reason)
     });
-    let view = model.state.view.map(Box::new);
-    Some(match (exit, view) {
-        (Ok(ExitReason::RunEnded), Some(view)) => Outcome::Ended(view),
-        (Ok(ExitReason::Signal(code)), _) => Outcome::Signal(code),
-        (Ok(ExitReason::Quit | ExitReason::RunEnded), view) => Outcome::Left(view),
-        (Err(error), view) => Outcome::Failed(error, view),
-    })
+    Some(Watched { exit, view: model.state.view })
 }
 
 fn write_error(error: &io::Error) -> anyhow::Error {
@@ -105,15 +96,13 @@ async fn draw_until_exit(
         tokio::select! {
             () = shutdown.wait() => return Ok(ExitReason::Signal(shutdown.code().unwrap_or(INTERRUPTED))),
             event = reader.next() => match event {
-                ReaderEvent::Read(Err(error)) if !model.has_answer() => return Err(error.into()),
+                ReaderEvent::Read(Err(error)) if !model.has_answer => return Err(error.into()),
                 event => model.update(event, began.elapsed()),
             },
             event = events.next(), if has_keyboard => match event {
                 Some(Ok(Event::Key(key))) if is_interrupt(&key) => return Ok(ExitReason::Signal(INTERRUPTED)),
-                Some(Ok(Event::Key(key))) => {
-                    if parse_key(&key).is_some_and(|key| !model.handle_key(key)) {
-                        return Ok(ExitReason::Quit);
-                    }
+                Some(Ok(Event::Key(key))) if is_plain(&key) && !model.handle_key(key.code) => {
+                    return Ok(ExitReason::Quit);
                 }
                 Some(Ok(_)) => {}
                 // No key can be pressed any more; the view goes on.
@@ -134,23 +123,7 @@ fn is_interrupt(key: &KeyEvent) -> bool {
     key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
 }
 
-fn parse_key(key: &KeyEvent) -> Option<Key> {
-    if key.kind == KeyEventKind::Release
-        || key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
-    {
-        return None;
-    }
-    Some(match key.code {
-        KeyCode::Char('q') => Key::Quit,
-        KeyCode::Char('p' | ' ') => Key::Pause,
-        KeyCode::Char('+' | '=') => Key::IncreaseInterval,
-        KeyCode::Char('-' | '_') => Key::DecreaseInterval,
-        KeyCode::Char('r') => Key::Runs,
-        KeyCode::Char('?' | 'h') => Key::Help,
-        KeyCode::Up | KeyCode::Char('k') => Key::Up,
-        KeyCode::Down | KeyCode::Char('j') => Key::Down,
-        KeyCode::Enter => Key::Enter,
-        KeyCode::Esc => Key::Back,
-        _ => return None,
-    })
+/// Whether the model takes the key: one that is pressed alone.
+fn is_plain(key: &KeyEvent) -> bool {
+    key.kind != KeyEventKind::Release && !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
 }

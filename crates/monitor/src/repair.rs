@@ -4,7 +4,6 @@ use serde::Serialize;
 use stentor_aws::metrics::RunRecord;
 use stentor_aws::{Error, MessagesTable, MetricsTable};
 use stentor_cli::format;
-use stentor_core::run::RunId;
 use stentor_core::table_count::{MissingItems, TableCount};
 
 use crate::audit::CountedTable;
@@ -52,10 +51,6 @@ impl Repair {
         }
     }
 
-    pub(crate) fn json(&self) -> String {
-        format::json_line(self)
-    }
-
     pub(crate) fn line(&self) -> String {
         let counted = &self.table.counted;
         let unmarked = format!("\nIt is complete once its producer says so: producer resume {}", self.run);
@@ -72,38 +67,31 @@ impl Repair {
 /// Formats why the run cannot be repaired, and what to do.
 fn refusal(record: &RunRecord, why: &MissingItems) -> String {
     let run = record.plan.run();
-    let ways: Vec<String> =
-        [(why.pending, "pending"), (why.missing, "not in the table"), (why.unreadable, "unreadable")]
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{} {what}", format::thousands(count)))
-            .collect();
+    let missing = if record.enqueued == record.plan.total() {
+        "Some messages have expired (the table keeps them for 7 days), so the run cannot be repaired"
+            .to_owned()
+    } else {
+        format!("Enqueue the rest: producer resume {run}")
+    };
+    let pending =
+        format!("Let senders finish what is pending, and if the queue is empty: producer requeue {run}");
+    let unreadable = "Unreadable items are of another version or damaged: repair the run with that version";
+    let (counts, remedies): (Vec<String>, Vec<&str>) = [
+        (why.pending, "pending", pending.as_str()),
+        (why.missing, "not in the table", missing.as_str()),
+        (why.unreadable, "unreadable", unreadable),
+    ]
+    .into_iter()
+    .filter(|(count, ..)| *count > 0)
+    .map(|(count, what, remedy)| (format!("{} {what}", format::thousands(count)), remedy))
+    .unzip();
     let example = why.unreadable_example.map_or_else(String::new, |id| format!(" (such as {id})"));
-    let all_enqueued = record.enqueued == record.plan.total();
     format!(
         "run {run} cannot be repaired: of its {} messages {}{example}\n{}",
         format::thousands(record.plan.total().into()),
-        ways.join(", "),
-        remedies(run, why, all_enqueued).join("; ")
+        counts.join(", "),
+        remedies.join("; ")
     )
-}
-
-fn remedies(run: RunId, why: &MissingItems, all_enqueued: bool) -> Vec<String> {
-    let pending = (why.pending > 0).then(|| {
-        format!("Let senders finish what is pending, and if the queue is empty: producer requeue {run}")
-    });
-    let missing = (why.missing > 0).then(|| {
-        if all_enqueued {
-            "Some messages have expired (the table keeps them for 7 days), so the run cannot be repaired"
-                .to_owned()
-        } else {
-            format!("Enqueue the rest: producer resume {run}")
-        }
-    });
-    let unreadable = (why.unreadable > 0).then(|| {
-        "Unreadable items are of another version or damaged: repair the run with that version".to_owned()
-    });
-    [pending, missing, unreadable].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -145,7 +133,7 @@ mod tests {
         assert!(
             Repair::of(&unmarked, &table_count).line().contains("\nIt is complete once its producer says so")
         );
-        let json: serde_json::Value = serde_json::from_str(&repair.json()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&format::json_line(&repair)).unwrap();
         assert_eq!((json["repaired"].as_bool(), json["table"]["sent"].as_u64()), (Some(true), Some(9)));
     }
 }

@@ -6,6 +6,8 @@ use stentor_aws::metrics::{RunItems, RunRecord};
 use stentor_aws::{Error, MetricsTable};
 use stentor_cli::format;
 
+use crate::columns::{self, Align::Left, Align::Right};
+
 /// Maximum number of runs that are read concurrently.
 const CONCURRENCY: usize = 16;
 
@@ -18,21 +20,8 @@ pub(crate) struct RunRow {
     total: u64,
     sent: u64,
     failed: u64,
-    state: RunProgress,
-}
-
-/// A run's progress according to the tables. Detecting a stall takes more than one reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum RunProgress {
-    /// Not all messages are on the queue.
-    Enqueuing,
-    /// Some messages are pending.
-    Running,
-    /// All messages are sent or failed.
-    Complete,
-    /// A tally cannot be read, so the counts are too low.
-    Damaged,
+    /// Progress according to the tables. Detecting a stall takes more than one reading.
+    state: &'static str,
 }
 
 /// Reads the newest runs, `limit` at most, newest first.
@@ -50,15 +39,7 @@ pub(crate) async fn list(metrics: &MetricsTable, limit: u32) -> Result<Vec<RunRo
 pub(crate) fn table(rows: &[RunRow]) -> String {
     let header = ["RUN", "STARTED (UTC)", "TOTAL", "SENT", "FAILED", "STATE"].map(str::to_owned);
     let cells: Vec<[String; 6]> = std::iter::once(header).chain(rows.iter().map(RunRow::cells)).collect();
-    let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let [run, started, total, sent, failed, _] = std::array::from_fn(width);
-    let line = |row: &[String; 6]| {
-        format!(
-            "{:run$}  {:started$}  {:>total$}  {:>sent$}  {:>failed$}  {}",
-            row[0], row[1], row[2], row[3], row[4], row[5]
-        )
-    };
-    cells.iter().map(line).collect::<Vec<_>>().join("\n")
+    columns::lines(&cells, [Left, Left, Right, Right, Right, Left])
 }
 
 impl RunRow {
@@ -66,13 +47,14 @@ impl RunRow {
         let (plan, tally) = (&record.plan, &items.tally);
         let total = u64::from(plan.total());
         let state = if !items.broken.is_empty() {
-            RunProgress::Damaged
+            // The counts are too low.
+            "damaged"
         } else if record.enqueued < plan.total() {
-            RunProgress::Enqueuing
+            "enqueuing"
         } else if tally.total() < total {
-            RunProgress::Running
+            "running"
         } else {
-            RunProgress::Complete
+            "complete"
         };
         Self {
             run: plan.run().to_string(),
@@ -87,17 +69,7 @@ impl RunRow {
     fn cells(&self) -> [String; 6] {
         let [total, sent, failed] = [self.total, self.sent, self.failed].map(format::thousands);
         let started = self.started.as_deref().and_then(|at| at.get(..19)).unwrap_or("-").replace('T', " ");
-        let state = match self.state {
-            RunProgress::Enqueuing => "enqueuing",
-            RunProgress::Running => "running",
-            RunProgress::Complete => "complete",
-            RunProgress::Damaged => "damaged",
-        };
-        [self.run.clone(), started, total, sent, failed, state.to_owned()]
-    }
-
-    pub(crate) fn json(&self) -> String {
-        format::json_line(self)
+        [self.run.clone(), started, total, sent, failed, self.state.to_owned()]
     }
 }
 
@@ -119,11 +91,11 @@ mod tests {
     #[test]
     fn the_state_follows_from_counts_and_damage() {
         let state = |enqueued, concluded| row(enqueued, concluded, vec![]).state;
-        assert_eq!(state(1_999, 1_500), RunProgress::Enqueuing);
-        assert_eq!(state(2_000, 1_500), RunProgress::Running);
-        assert_eq!(state(2_000, 2_000), RunProgress::Complete);
+        assert_eq!(state(1_999, 1_500), "enqueuing");
+        assert_eq!(state(2_000, 1_500), "running");
+        assert_eq!(state(2_000, 2_000), "complete");
         let broken = DamagedTally { shard: "1".into(), why: "odd".into() };
-        assert_eq!(row(2_000, 2_000, vec![broken]).state, RunProgress::Damaged);
+        assert_eq!(row(2_000, 2_000, vec![broken]).state, "damaged");
     }
 
     #[test]
@@ -137,7 +109,8 @@ mod tests {
 
     #[test]
     fn json_has_the_promised_names() {
-        let json: serde_json::Value = serde_json::from_str(&row(2_000, 1_500, vec![]).json()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&format::json_line(&row(2_000, 1_500, vec![]))).unwrap();
         assert_eq!(
             (&json["sent"], &json["failed"], &json["total"]),
             (&1_350.into(), &150.into(), &2_000.into())

@@ -12,7 +12,7 @@ use stentor_run_view::thresholds::{Threshold, crossed};
 use stentor_run_view::view::RunView;
 
 use crate::args::WatchArgs;
-use crate::live::{self, Outcome, Theme};
+use crate::live::{self, ExitReason, Theme, Watched};
 use crate::plain::{OutputFormat, completion_line};
 use crate::{Monitor, NO_RUN};
 
@@ -38,42 +38,35 @@ impl Monitor<'_> {
     pub(crate) async fn watch(&self, watching: Watching<'_>) -> anyhow::Result<u8> {
         let (thresholds, report) = (&watching.flags.fail_if, watching.report.as_ref());
         if self.is_live(watching.flags)
-            && let Some(outcome) = self.draw(&watching).await
+            && let Some(watched) = self.draw(&watching).await
         {
-            return self.unless_shutdown(self.finish(outcome, thresholds, report)).await;
+            return self.unless_shutdown(self.finish(watched, thresholds, report)).await;
         }
-        let printed = async { self.finish(self.print(&watching).await, thresholds, report).await };
+        let printed = async {
+            let mut view = None;
+            let exit = self.print_views(&watching, &mut view).await;
+            self.finish(Watched { exit, view }, thresholds, report).await
+        };
         self.unless_shutdown(printed).await
     }
 
     fn command(&self, watching: &Watching<'_>) -> ReaderCommand {
-        ReaderCommand::new(self.selection(watching.follow), watching.flags.interval.duration())
+        ReaderCommand::new(self.selection(watching.follow), watching.flags.interval.interval)
     }
 
     /// Draws the live view until it ends; `None` if the terminal is not available.
-    async fn draw(&self, watching: &Watching<'_>) -> Option<Outcome> {
+    async fn draw(&self, watching: &Watching<'_>) -> Option<Watched> {
         let theme = Theme { ascii: watching.flags.ascii, colour: colour(&std::io::stdout()) };
         let (target, command) = (self.target.clone(), self.command(watching));
         live::run_live_view(&self.reader, target, command, theme, self.shutdown).await
     }
 
-    /// Prints the run every interval, until it ends.
-    async fn print(&self, watching: &Watching<'_>) -> Outcome {
-        let mut last = None;
-        match self.print_views(watching, &mut last).await {
-            Ok(RunPhase::Active) => Outcome::Left(last),
-            Ok(RunPhase::Complete | RunPhase::Stalled) => last.map_or(Outcome::Left(None), Outcome::Ended),
-            Err(error) => Outcome::Failed(error, last),
-        }
-    }
-
-    /// Prints each view and keeps the latest in `last`, even on failure. Returns the phase that ended the run, or
-    /// `Active` where there was another reason to end.
+    /// Prints the run every interval, until it ends; keeps the latest view in `last`, even on failure.
     async fn print_views(
         &self,
         watching: &Watching<'_>,
-        last: &mut Option<Box<RunView>>,
-    ) -> anyhow::Result<RunPhase> {
+        last: &mut Option<RunView>,
+    ) -> anyhow::Result<ExitReason> {
         let format = self.format(watching.flags);
         let mut reader = Reader::new(&self.reader, self.command(watching));
         let mut is_waiting = false;
@@ -88,13 +81,13 @@ impl Monitor<'_> {
                 }
                 continue;
             };
-            let view = last.insert(view);
+            let view = last.insert(*view);
             let output = print_line(&format.render(view))?;
             if output == OutputState::Closed || watching.flags.once {
-                return Ok(RunPhase::Active);
+                return Ok(ExitReason::Quit);
             }
             if view.phase.has_ended() && !watching.follow {
-                return Ok(view.phase);
+                return Ok(ExitReason::RunEnded);
             }
         }
     }
@@ -102,29 +95,29 @@ impl Monitor<'_> {
     /// Completes a call that no signal ended: last line, report and thresholds; returns the exit status.
     pub(crate) async fn finish(
         &self,
-        outcome: Outcome,
+        watched: Watched,
         thresholds: &[Threshold],
         report: Option<&ReportFile<'_>>,
     ) -> anyhow::Result<u8> {
-        match outcome {
-            Outcome::Ended(view) => self.finish_run(*view, thresholds, report).await,
-            Outcome::Failed(error, view) => {
-                if let Some(Err(unreported)) = view.map(|view| self.write_report(report, *view)) {
-                    status(&unreported.to_string());
-                }
-                Err(error)
-            }
-            Outcome::Left(Some(view)) => {
+        match (watched.exit, watched.view) {
+            (Ok(ExitReason::RunEnded), Some(view)) => self.finish_run(view, thresholds, report).await,
+            (Ok(ExitReason::Signal(code)), _) => Ok(code),
+            (Ok(_), Some(view)) => {
                 let code = check_thresholds(thresholds, &view);
-                self.write_report(report, *view).map(|()| code)
+                self.write_report(report, view).map(|()| code)
             }
-            Outcome::Left(None) => {
+            (Ok(_), None) => {
                 if report.is_some() {
                     status("no report: there was no run");
                 }
                 Ok(0)
             }
-            Outcome::Signal(code) => Ok(code),
+            (Err(error), view) => {
+                if let Some(Err(unreported)) = view.map(|view| self.write_report(report, view)) {
+                    status(&unreported.to_string());
+                }
+                Err(error)
+            }
         }
     }
 
@@ -134,24 +127,21 @@ impl Monitor<'_> {
         thresholds: &[Threshold],
         report: Option<&ReportFile<'_>>,
     ) -> anyhow::Result<u8> {
-        let printed = if view.phase == RunPhase::Complete && !self.shared.json {
-            print_line(&completion_line(&view)).map(drop)
-        } else {
-            Ok(())
-        };
-        let stalled = (view.phase == RunPhase::Stalled).then(|| stall_error(&view));
-        let reported = if report.is_some() {
+        let mut printed = Ok(());
+        if view.phase == RunPhase::Complete && !self.shared.json {
+            printed = print_line(&completion_line(&view)).map(drop);
+        }
+        let mut reported = Ok(());
+        if report.is_some() {
             let complete = stentor_report::await_usage(&self.reader, view.clone(), self.shared.quiet).await;
-            self.write_report(report, complete)
-        } else {
-            Ok(())
-        };
+            reported = self.write_report(report, complete);
+        }
         let code = check_thresholds(thresholds, &view);
-        if let Some(error) = stalled {
+        if view.phase == RunPhase::Stalled {
             if let Err(unreported) = reported {
                 status(&unreported.to_string());
             }
-            bail!(error);
+            bail!(stall_error(&view));
         }
         reported.and(printed.map_err(Into::into)).map(|()| code)
     }

@@ -6,11 +6,12 @@ use stentor_cli::format::{rfc3339, try_rfc3339};
 use stentor_core::tally::DurationHistogram;
 use stentor_run_view::bill::{Bill, LowerBound};
 use stentor_run_view::charts::{ChartBin, Histogram, ThroughputChart};
-use stentor_run_view::figures;
+use stentor_run_view::figures::{self, Figure};
 use stentor_run_view::reading::{RunReading, Target};
 use stentor_run_view::senders::{SenderRecord, SenderState};
 use stentor_run_view::snapshot::{DamagedShard, Snapshot};
 use stentor_run_view::status::{RunPhase, RunStatus, StatusLevel};
+use stentor_run_view::unit::to_count;
 use stentor_run_view::view::{RunView, mean_seconds, quantile_seconds, seconds};
 
 /// Version of the JSON's structure; a greater one removes a field or changes its meaning.
@@ -216,7 +217,6 @@ impl Report {
     /// Reports a view; `made_at` is ms since the epoch.
     pub fn of(view: &RunView, target: &Target, made_at: u64) -> Self {
         let reading = &view.reading;
-        let senders: Vec<SenderRow> = view.run_senders().map(SenderRow::of).collect();
         Self {
             form: FORM,
             made_at: rfc3339(made_at),
@@ -227,9 +227,9 @@ impl Report {
             progress: Progress::of(&view.throughput, reading.tally.first_concluded_at),
             delivery: Distribution::of(&reading.tally.delivery),
             latency: Distribution::of(&reading.tally.latency),
-            faults: Faults::of(view, &senders),
-            senders,
-            bill: view.bill(),
+            senders: view.run_senders().map(SenderRow::of).collect(),
+            faults: Faults::of(view),
+            bill: Bill::of(view),
             notes: NOTES.to_vec(),
         }
     }
@@ -336,14 +336,14 @@ impl SenderRow {
 }
 
 impl Faults {
-    fn of(view: &RunView, senders: &[SenderRow]) -> Self {
-        let reading = &view.reading;
+    fn of(view: &RunView) -> Self {
+        let count = |figure: &Figure| (figure.value)(view).and_then(|count| Some(to_count(count)));
         Self {
-            duplicates: LowerBound::sum(senders.iter().map(|sender| sender.duplicates)),
-            released: LowerBound::sum(senders.iter().map(|sender| sender.released)),
-            dead_letters: reading.dead_letters,
-            not_enqueued: reading.total().saturating_sub(reading.record.enqueued.into()),
-            damaged_tallies: reading.damaged.iter().map(DamagedShard::from).collect(),
+            duplicates: count(&figures::DUPLICATES),
+            released: count(&figures::RELEASED),
+            dead_letters: view.reading.dead_letters,
+            not_enqueued: count(&figures::NOT_ENQUEUED).amount.unwrap_or_default(),
+            damaged_tallies: view.reading.damaged.iter().map(DamagedShard::from).collect(),
             idle_seconds: (view.phase != RunPhase::Complete).then(|| view.idle_seconds()),
         }
     }

@@ -8,6 +8,7 @@ pub mod parts;
 
 use figures::{Page, timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use parts::section;
 use stentor_run_view::figures::{
     AVERAGE, AVERAGE_LATENCY, DELIVERY_P99, DOLLARS, DOLLARS_PER_MILLION, FAILED, FAILED_RATE, Figure,
     LATENCY_P99, OUTCOME_SECONDS, PENDING, SECONDS_FROM_CREATION, SENT, THROUGHPUT,
@@ -117,22 +118,20 @@ fn result(page: &Page<'_>) -> Markup {
     let named = |figure: &Figure| html! { (capitalised(figure.label)) };
     let rate_of =
         if page.report.result.word == "COMPLETE" { "over the whole run" } else { "lately, or so far" };
-    html! {
-        section aria-labelledby="result" {
-            h2 id="result" { "Result" }
-            (bar(page))
-            dl.cards {
-                (card(outcome(&SENT), &SENT, html! {}))
-                (card(outcome(&FAILED), &FAILED, more(&FAILED_RATE, "", " of all outcomes")))
-                (card(outcome(&PENDING), &PENDING, html! {}))
-                (card(named(&THROUGHPUT), &THROUGHPUT, html! { (rate_of) }))
-                (card(named(&AVERAGE), &AVERAGE, more(&DELIVERY_P99, "p99 ", "")))
-                (card(named(&AVERAGE_LATENCY), &AVERAGE_LATENCY, more(&LATENCY_P99, "p99 ", "")))
-                (card(html! { "First to last outcome" }, &OUTCOME_SECONDS, more(&SECONDS_FROM_CREATION, "", " from the run’s creation")))
-                (card(html! { "Cost" }, &DOLLARS, more(&DOLLARS_PER_MILLION, "", " a million messages")))
-            }
+    let body = html! {
+        (bar(page))
+        dl.cards {
+            (card(outcome(&SENT), &SENT, html! {}))
+            (card(outcome(&FAILED), &FAILED, more(&FAILED_RATE, "", " of all outcomes")))
+            (card(outcome(&PENDING), &PENDING, html! {}))
+            (card(named(&THROUGHPUT), &THROUGHPUT, html! { (rate_of) }))
+            (card(named(&AVERAGE), &AVERAGE, more(&DELIVERY_P99, "p99 ", "")))
+            (card(named(&AVERAGE_LATENCY), &AVERAGE_LATENCY, more(&LATENCY_P99, "p99 ", "")))
+            (card(html! { "First to last outcome" }, &OUTCOME_SECONDS, more(&SECONDS_FROM_CREATION, "", " from the run’s creation")))
+            (card(html! { "Cost" }, &DOLLARS, more(&DOLLARS_PER_MILLION, "", " a million messages")))
         }
-    }
+    };
+    section("result", "Result", body)
 }
 
 fn capitalised(label: &str) -> String {
@@ -164,48 +163,44 @@ fn row(name: &str, value: Markup) -> Markup {
 }
 
 fn plan(page: &Page<'_>) -> Markup {
-    html! {
-        section aria-labelledby="plan" {
-            h2 id="plan" { "Plan" }
-            dl.rows {
-                (row("Messages", page.number("plan.total", Unit::Count)))
-                (row("Length of a text", html! {
-                    @if page.report.plan.exact_length { "exactly " } @else { "at most " }
-                    (page.number("plan.length", Unit::Count)) " characters"
-                }))
-                (row("Seed", page.number("plan.seed", Unit::Identifier)))
-                (row("Created", page.timestamp("plan.created_at")))
-                (row("Enqueued", html! {
-                    (page.number("plan.enqueued", Unit::Count))
-                    @if page.has("plan.enqueue_seconds") { " in " (page.number("plan.enqueue_seconds", Unit::Duration)) }
-                }))
-                (row("All enqueued", page.timestamp("plan.finished_at")))
-            }
+    let body = html! {
+        dl.rows {
+            (row("Messages", page.number("plan.total", Unit::Count)))
+            (row("Length of a text", html! {
+                @if page.report.plan.exact_length { "exactly " } @else { "at most " }
+                (page.number("plan.length", Unit::Count)) " characters"
+            }))
+            (row("Seed", page.number("plan.seed", Unit::Identifier)))
+            (row("Created", page.timestamp("plan.created_at")))
+            (row("Enqueued", html! {
+                (page.number("plan.enqueued", Unit::Count))
+                @if page.has("plan.enqueue_seconds") { " in " (page.number("plan.enqueue_seconds", Unit::Duration)) }
+            }))
+            (row("All enqueued", page.timestamp("plan.finished_at")))
         }
-    }
+    };
+    section("plan", "Plan", body)
 }
 
 fn progress(page: &Page<'_>) -> Markup {
     let progress = &page.report.progress;
     let chart = SvgChart::progress(progress, ChartScale::of_progress(&[progress]));
-    html! {
-        section aria-labelledby="progress" {
-            h2 id="progress" { "Progress" }
-            @if progress.columns.is_empty() {
-                p.none { "No message has an outcome yet." }
-            } @else {
-                (parts::chart("Messages a second over time, in columns: sent below, failed above", &chart, html! {
-                    "Outcomes a second: " (key("sent")) " sent, " (key("failed")) " failed. Each column is "
-                    (page.number("progress.column_seconds", Unit::Seconds)) "; the highest is "
-                    (page.number("progress.peak_per_second", Unit::Rate)) "."
-                }))
-            }
-            dl.rows {
-                (row("First outcome", page.timestamp("result.first_concluded_at")))
-                (row("Last outcome", page.timestamp("result.last_concluded_at")))
-            }
+    let body = html! {
+        @if progress.columns.is_empty() {
+            p.none { "No message has an outcome yet." }
+        } @else {
+            (parts::chart("Messages a second over time, in columns: sent below, failed above", &chart, html! {
+                "Outcomes a second: " (key("sent")) " sent, " (key("failed")) " failed. Each column is "
+                (page.number("progress.column_seconds", Unit::Seconds)) "; the highest is "
+                (page.number("progress.peak_per_second", Unit::Rate)) "."
+            }))
         }
-    }
+        dl.rows {
+            (row("First outcome", page.timestamp("result.first_concluded_at")))
+            (row("Last outcome", page.timestamp("result.last_concluded_at")))
+        }
+    };
+    section("progress", "Progress", body)
 }
 
 fn times(page: &Page<'_>) -> Markup {
@@ -223,20 +218,16 @@ fn times(page: &Page<'_>) -> Markup {
             charts.push(parts::chart(&label, &chart, caption));
         }
     }
-    html! {
-        section aria-labelledby="times" {
-            h2 id="times" { "Times" }
-            @for chart in charts { (chart) }
-            (parts::percentiles(page, &kinds.map(|(path, name, ..)| (path, name))))
-        }
-    }
+    let body = html! {
+        @for chart in charts { (chart) }
+        (parts::percentiles(page, &kinds.map(|(path, name, ..)| (path, name))))
+    };
+    section("times", "Times", body)
 }
 
 fn counted(report: &Report) -> Markup {
-    html! {
-        section aria-labelledby="counted" {
-            h2 id="counted" { "How it was counted" }
-            ul.notes { @for note in &report.notes { li { (note) } } }
-        }
-    }
+    let body = html! {
+        ul.notes { @for note in &report.notes { li { (note) } } }
+    };
+    section("counted", "How it was counted", body)
 }

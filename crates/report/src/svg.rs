@@ -10,7 +10,11 @@ use stentor_cli::format;
 pub struct SvgChart {
     x_label: &'static str,
     y_label: &'static str,
-    bars: Vec<Bar>,
+    /// Start of the first bar, and width of each; in seconds.
+    bars_from: f64,
+    bar_width: f64,
+    /// The parts of each bar.
+    bars: Vec<Vec<Part>>,
     /// Named vertical lines; the position is in seconds.
     marks: Vec<(f64, &'static str)>,
     scale: ChartScale,
@@ -25,14 +29,8 @@ pub struct ChartScale {
     highest: Option<f64>,
 }
 
-/// One bar. Both edges are in seconds.
-#[derive(Debug)]
-struct Bar {
-    from: f64,
-    to: f64,
-    /// From the axis up: the height of each part, and its class.
-    parts: Vec<(f64, &'static str)>,
-}
+/// The height of a part of a bar, and its class; the parts stand on each other.
+type Part = (f64, &'static str);
 
 /// A size that a chart is drawn at, in pixels; the page shows the one that suits its width.
 #[derive(Debug)]
@@ -83,14 +81,16 @@ impl ChartScale {
 impl SvgChart {
     /// Shows sent and failed messages a second over time, stacked.
     pub fn progress(progress: &Progress, scale: ChartScale) -> Self {
-        let parts = progress
+        let bars = progress
             .columns
             .iter()
             .map(|rate| vec![(rate.sent_per_second, "sent"), (rate.failed_per_second, "failed")]);
         Self {
             x_label: "since the first conclusion",
             y_label: "messages a second",
-            bars: bars(0.0, progress.column_seconds, parts),
+            bars_from: 0.0,
+            bar_width: progress.column_seconds.unwrap_or(1.0),
+            bars: bars.collect(),
             marks: Vec::new(),
             scale,
         }
@@ -98,12 +98,13 @@ impl SvgChart {
 
     /// Shows how many messages took how long, with marks at p50, p90 and p99.
     pub fn distribution(times: &Distribution, scale: ChartScale) -> Self {
-        let parts = times.columns.iter().map(|count| vec![(*count, "both")]);
         let marks = [(times.p50, "p50"), (times.p90, "p90"), (times.p99, "p99")];
         Self {
             x_label: "",
             y_label: "messages",
-            bars: bars(times.from.unwrap_or(0.0), times.column_seconds, parts),
+            bars_from: times.from.unwrap_or(0.0),
+            bar_width: times.column_seconds.unwrap_or(1.0),
+            bars: times.columns.iter().map(|count| vec![(*count, "both")]).collect(),
             marks: marks.into_iter().filter_map(|(at, name)| Some((at?, name))).collect(),
             scale,
         }
@@ -113,12 +114,6 @@ impl SvgChart {
     pub fn render(&self, label: &str) -> Markup {
         html! { @for layout in &LAYOUTS { (Plot::new(self, layout).svg(label)) } }
     }
-}
-
-fn bars(from: f64, width: Option<f64>, parts: impl Iterator<Item = Vec<(f64, &'static str)>>) -> Vec<Bar> {
-    let width = width.unwrap_or(1.0);
-    let edge = |place: u32| from + f64::from(place) * width;
-    (0..).zip(parts).map(|(place, parts)| Bar { from: edge(place), to: edge(place + 1), parts }).collect()
 }
 
 /// A chart in one layout: the edges of the area inside the axes, in pixels from the top left, and the value at its top.
@@ -134,7 +129,7 @@ struct Plot<'c> {
 
 impl<'c> Plot<'c> {
     fn new(chart: &'c SvgChart, layout: &'c Layout) -> Self {
-        let height = |bar: &Bar| bar.parts.iter().map(|part| part.0).sum();
+        let height = |bar: &Vec<Part>| bar.iter().map(|(height, _)| height).sum();
         let highest =
             chart.scale.highest.unwrap_or_else(|| chart.bars.iter().map(height).fold(0.0, f64::max));
         Self {
@@ -163,19 +158,20 @@ impl<'c> Plot<'c> {
         html! {
             svg class={ "chart " (class) } viewBox={ "0 0 " (width) " " (height) } font-size=(FONT_SIZE) role="img" aria-label=(label) {
                 (self.y_axis())
-                @for bar in &self.chart.bars { (self.bar(bar)) }
+                @for (place, bar) in (0..).zip(&self.chart.bars) { (self.bar(place, bar)) }
                 (self.x_axis())
                 (self.marks())
             }
         }
     }
 
-    fn bar(&self, bar: &Bar) -> Markup {
-        let gap = (bar.to - bar.from) * BAR_GAP;
-        let (left, right) = (self.x(bar.from + gap), self.x(bar.to - gap));
+    fn bar(&self, place: u32, bar: &[Part]) -> Markup {
+        let (width, gap) = (self.chart.bar_width, self.chart.bar_width * BAR_GAP);
+        let edge = |place: u32| self.chart.bars_from + f64::from(place) * width;
+        let (left, right) = (self.x(edge(place) + gap), self.x(edge(place + 1) - gap));
         let mut base = 0.0;
         html! {
-            @for (height, class) in bar.parts.iter().filter(|(height, _)| *height > 0.0) {
+            @for (height, class) in bar.iter().filter(|(height, _)| *height > 0.0) {
                 @let bottom = self.y(base);
                 @let top = { base += height; self.y(base) };
                 rect class=(class) x=(left) y=(top) width=(rounded(right - left)) height=(rounded(bottom - top)) {}
@@ -282,7 +278,15 @@ mod tests {
     fn a_long_time_axis_is_in_minutes_or_hours() {
         for (seconds, tick) in [(20.0, "5 s"), (299.0, "50 s"), (600.0, "2 min"), (40_000.0, "2 h")] {
             let scale = ChartScale { from: 0.0, to: seconds, highest: None };
-            let chart = SvgChart { x_label: "", y_label: "", bars: Vec::new(), marks: Vec::new(), scale };
+            let chart = SvgChart {
+                x_label: "",
+                y_label: "",
+                bars_from: 0.0,
+                bar_width: 1.0,
+                bars: Vec::new(),
+                marks: Vec::new(),
+                scale,
+            };
             let svg = chart.render("").into_string();
             assert!(svg.contains(&format!(">{tick}<")), "{seconds}: {svg}");
         }

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_cli::format;
-use stentor_core::cost::{self, AggregatorModel, AggregatorUsage, BilledUsage, BillingItem, Dollars, Price};
-use stentor_core::usage::{ProgramKind, UsageRecord};
+use stentor_core::cost::{self, AggregatorModel, AggregatorUsage, BillingItem, Price, Prices};
+use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
 
 use crate::senders::{SenderRecord, SenderState};
 use crate::status::RunPhase;
@@ -142,9 +142,9 @@ impl<T> LowerBound<T> {
         Self { amount: Some(amount), at_least: false }
     }
 
-    /// Replaces the amount by one that is derived from it.
-    pub fn with<U>(self, amount: Option<U>) -> LowerBound<U> {
-        LowerBound { amount, at_least: self.at_least }
+    /// Derives another sum from the known part.
+    pub fn and_then<U>(self, derive: impl FnOnce(T) -> Option<U>) -> LowerBound<U> {
+        LowerBound { amount: self.amount.and_then(derive), at_least: self.at_least }
     }
 }
 
@@ -172,7 +172,7 @@ impl From<u64> for LowerBound<f64> {
 
 impl From<LowerBound<u64>> for LowerBound<f64> {
     fn from(sum: LowerBound<u64>) -> Self {
-        sum.with(sum.amount.map(|amount| amount as f64))
+        sum.and_then(|amount| Some(amount as f64))
     }
 }
 
@@ -180,61 +180,46 @@ impl Bill {
     /// The bill as far as the view's usage records go.
     pub fn of(view: &RunView) -> Self {
         let (counted, estimated) = (CountedUsage::of(view), EstimatedUsage::of(view));
-        let queue_requests = LowerBound::from(counted.queue_requests);
-        let dollars = Dollars::of(
-            &BilledUsage {
-                queue_requests: queue_requests.amount,
-                write_units: counted.write_units.amount,
-                read_units: counted.read_units.amount,
-                counted: estimated.usage,
-            },
-            &view.prices,
-        );
-        let lines = lines(&counted, &estimated.usage, &dollars);
-        let sum = LowerBound {
+        let lines = lines(&counted, &estimated.usage, &view.prices);
+        let dollars = LowerBound {
             // The aggregator's estimate alone would be no sum.
-            amount: dollars.queue.is_some().then(|| dollars.known()),
+            amount: counted
+                .queue_requests
+                .amount
+                .map(|_| lines.iter().filter_map(|line| line.dollars.amount).sum()),
             at_least: lines.iter().any(|line| line.dollars.at_least),
         };
         let outcomes = view.reading.outcomes();
         // A damaged tally counts too few messages: each would seem too expensive.
         let is_countable = view.phase.has_ended() && outcomes > 0 && view.reading.damaged.is_empty();
-        let million = sum.amount.filter(|_| is_countable).map(|dollars| dollars * 1e6 / outcomes as f64);
+        let per_million = |dollars: f64| is_countable.then(|| dollars * 1e6 / outcomes as f64);
         Self {
             counted,
             estimated,
             lines,
-            dollars: sum,
-            dollars_per_million: sum.with(million),
+            dollars,
+            dollars_per_million: dollars.and_then(per_million),
             left_out: LEFT_OUT.to_vec(),
             prices: PriceList { region: cost::REGION, date: cost::DATE, list: view.prices.all().to_vec() },
         }
     }
 }
 
-fn lines(counted: &CountedUsage, aggregator: &AggregatorUsage, dollars: &Dollars) -> Vec<CostLine> {
+fn lines(counted: &CountedUsage, aggregator: &AggregatorUsage, prices: &Prices) -> Vec<CostLine> {
     use BillingItem::{GbSeconds, Invocations, QueueRequests, ReadUnits, WriteUnits};
-    let counted_line = |name, price, quantity: LowerBound<f64>, dollars| {
-        let dollars = quantity.with(dollars);
-        CostLine { name, price, estimated: false, quantity, dollars }
+    let line = |name, price, estimated, quantity: LowerBound<f64>| {
+        let dollars = quantity.and_then(|quantity| Some(prices.dollars(price, quantity)));
+        CostLine { name, price, estimated, quantity, dollars }
     };
-    let estimated_line = |name, price, quantity, dollars| {
-        let (quantity, dollars) = (LowerBound::exact(quantity), LowerBound::exact(dollars));
-        CostLine { name, price, estimated: true, quantity, dollars }
-    };
-    let queue_requests = counted.queue_requests.into();
+    let counted_line = |name, price, quantity| line(name, price, false, quantity);
+    let estimated_line = |name, price, quantity| line(name, price, true, LowerBound::exact(quantity));
     vec![
-        counted_line("requests to the queue", QueueRequests, queue_requests, dollars.queue),
-        counted_line("writes of the tables", WriteUnits, counted.write_units, dollars.writes),
-        counted_line("reads of the tables", ReadUnits, counted.read_units, dollars.reads),
-        estimated_line("writes of the tallies", WriteUnits, aggregator.write_units, dollars.tallies),
-        estimated_line(
-            "invocations of the function",
-            Invocations,
-            aggregator.invocations,
-            dollars.invocations,
-        ),
-        estimated_line("time of the function", GbSeconds, aggregator.gb_seconds, dollars.function_time),
+        counted_line("requests to the queue", QueueRequests, counted.queue_requests.into()),
+        counted_line("writes of the tables", WriteUnits, counted.write_units),
+        counted_line("reads of the tables", ReadUnits, counted.read_units),
+        estimated_line("writes of the tallies", WriteUnits, aggregator.write_units),
+        estimated_line("invocations of the function", Invocations, aggregator.invocations),
+        estimated_line("time of the function", GbSeconds, aggregator.gb_seconds),
     ]
 }
 
@@ -242,25 +227,26 @@ impl CountedUsage {
     fn of(view: &RunView) -> Self {
         let records = &view.reading.usage;
         let silent = view.run_senders().filter(|sender| !records.iter().any(|usage| usage.id == sender.name));
-        let programs: Vec<ProgramUsage> = records
-            .iter()
-            .map(ProgramUsage::reported)
-            .chain(silent.map(|sender| ProgramUsage::unknown(&sender.name)))
-            .collect();
-        let open = incomplete_records(view);
-        let is_open = !open.is_empty();
-        let lacks_units = programs.iter().any(|program| {
+        let silent = silent.map(|sender| ProgramUsage::of(&sender.name, Some(ProgramKind::Sender), None));
+        let reported =
+            records.iter().map(|record| ProgramUsage::of(&record.id, record.program, record.usage));
+        let programs: Vec<ProgramUsage> = reported.chain(silent).collect();
+        let mut missing = incomplete_records(view);
+        let is_open = !missing.is_empty();
+        let lacks_units = |program: &ProgramUsage| {
             program.requests.is_some() && (program.write_units.is_none() || program.read_units.is_none())
-        });
-        let lacks_units = lacks_units.then(|| {
-            "A response of DynamoDB did not include its capacity units, as an emulator's may not.".to_owned()
-        });
+        };
+        if programs.iter().any(lacks_units) {
+            let lacking =
+                "A response of DynamoDB did not include its capacity units, as an emulator's may not.";
+            missing.push(lacking.to_owned());
+        }
         Self {
             requests: sum(&programs, is_open, |program| program.requests),
             queue_requests: sum(&programs, is_open, |program| program.queue_requests),
             write_units: sum(&programs, is_open, |program| program.write_units),
             read_units: sum(&programs, is_open, |program| program.read_units),
-            missing: open.into_iter().chain(lacks_units).collect(),
+            missing,
             programs,
         }
     }
@@ -277,55 +263,44 @@ fn sum<T: Copy + std::iter::Sum>(
 
 /// Explains why the reported usage is not all of it, or will grow.
 fn incomplete_records(view: &RunView) -> Vec<String> {
-    let reading = &view.reading;
+    let records = &view.reading.usage;
     let senders = |state: Option<SenderState>| {
         let is_open = |sender: &&SenderRecord| sender.state == state && !sender.is_accounted;
         view.run_senders().filter(is_open).count()
     };
-    let producers = reading.usage.iter().filter(|usage| is_open_producer(usage)).count();
-    let unreadable = reading.usage.iter().filter(|usage| usage.usage.is_none()).count();
-    let counted = |count: usize, singular: &str, plural: &str, rest: &str| {
-        let subject = if count == 1 { singular } else { plural };
-        (count > 0).then(|| format!("{} {subject}{rest}", format::thousands(count as u64)))
-    };
-    [
-        (view.phase == RunPhase::Active).then(|| "The run goes on.".to_owned()),
-        (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned()),
-        counted(
+    let producers = records.iter().filter(|record| is_open_producer(record)).count();
+    let unreadable = records.iter().filter(|record| record.usage.is_none()).count();
+    let counts = [
+        (
             producers,
-            "producer goes on, or was",
-            "producers go on, or were",
+            ["producer goes on, or was", "producers go on, or were"],
             " killed, or failed: the last usage is unknown.",
         ),
-        counted(
+        (
             senders(Some(SenderState::Alive)),
-            "sender goes on",
-            "senders go on",
+            ["sender goes on", "senders go on"],
             ": usage is reported once a minute and at the end.",
         ),
-        counted(
-            senders(Some(SenderState::Lost)),
-            "sender is",
-            "senders are",
-            " lost: the last usage is unknown.",
-        ),
-        counted(
+        (senders(Some(SenderState::Lost)), ["sender is", "senders are"], " lost: the last usage is unknown."),
+        (
             senders(Some(SenderState::Ended)),
-            "sender",
-            "senders",
+            ["sender", "senders"],
             " ended without reporting all usage on this run.",
         ),
-        counted(
+        (
             senders(None),
-            "sender",
-            "senders",
+            ["sender", "senders"],
             " had not ended at the last report, and the heartbeat has expired since.",
         ),
-        counted(unreadable, "usage record", "usage records", " cannot be read."),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+        (unreadable, ["usage record", "usage records"], " cannot be read."),
+    ];
+    let counts = counts.into_iter().filter(|(count, ..)| *count > 0).map(|(count, [one, many], rest)| {
+        let subject = if count == 1 { one } else { many };
+        format!("{} {subject}{rest}", format::thousands(count as u64))
+    });
+    let goes_on = (view.phase == RunPhase::Active).then(|| "The run goes on.".to_owned());
+    let no_producer = (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned());
+    goes_on.into_iter().chain(no_producer).chain(counts).collect()
 }
 
 /// Returns whether every program that is still there has reported its usage.
@@ -350,30 +325,21 @@ fn is_open_producer(usage: &UsageRecord) -> bool {
 }
 
 impl ProgramUsage {
-    fn reported(record: &UsageRecord) -> Self {
-        let usage = record.usage;
+    fn of(id: &str, program: Option<ProgramKind>, usage: Option<Usage>) -> Self {
         Self {
-            id: record.id.clone(),
-            program: record.program,
+            id: id.to_owned(),
+            program,
             requests: usage.map(|usage| usage.requests),
             queue_requests: usage.map(|usage| usage.queue_requests),
             write_units: usage.and_then(|usage| usage.write_units),
             read_units: usage.and_then(|usage| usage.read_units),
         }
     }
-
-    /// A sender without a usage record.
-    fn unknown(sender: &str) -> Self {
-        let program = Some(ProgramKind::Sender);
-        Self::reported(&UsageRecord { id: sender.to_owned(), program, usage: None, has_ended: false })
-    }
 }
 
 impl EstimatedUsage {
     fn of(view: &RunView) -> Self {
-        let (tally, tally_units) = (&view.reading.tally, &view.reading.tally_units);
-        let span = tally.first_concluded_at.zip(tally.last_concluded_at);
-        let seconds = span.map_or(0.0, |(first, last)| last.saturating_sub(first) as f64 / 1_000.0);
+        let tally_units = &view.reading.tally_units;
         let shards = tally_units.len() as f64;
         let units: u64 = tally_units.iter().sum();
         let assumed = AggregatorModel {
@@ -383,7 +349,7 @@ impl EstimatedUsage {
             invocation_ms: INVOCATION_MS,
             memory_mb: MEMORY_MB,
         };
-        let usage = assumed.of(view.reading.outcomes() as f64, seconds);
+        let usage = assumed.of(view.reading.outcomes() as f64, view.outcome_seconds().unwrap_or_default());
         Self { usage, assumed, assumptions: ASSUMPTIONS.to_vec() }
     }
 }

@@ -2,6 +2,8 @@
 
 use stentor_core::tally::{Bin, Bucket, DurationHistogram, Tally};
 
+use crate::view::seconds;
+
 /// An active run is drawn as idle after this time without an outcome, ms: tallies lag a little.
 const IDLE_MS: u64 = 5_000;
 
@@ -17,16 +19,8 @@ pub struct ChartBin {
 /// Messages a second from the first outcome on.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ThroughputChart {
-    segments: Vec<Segment>,
-}
-
-/// A time span of a run and the outcomes in it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Segment {
-    from_ms: u64,
-    to_ms: u64,
-    sent: u64,
-    failed: u64,
+    /// Spans of the run and the outcomes in them, without a gap.
+    segments: Vec<Bucket>,
 }
 
 /// Number of messages by duration.
@@ -48,19 +42,22 @@ impl ThroughputChart {
         let (Some(first), Some(last)) = (tally.first_concluded_at, tally.last_concluded_at) else {
             return Self::default();
         };
-        let mut segments: Vec<Segment> = Vec::new();
+        let mut segments: Vec<Bucket> = Vec::new();
         for bucket in tally.timeline.buckets() {
-            let segment = Segment::new(&bucket, first, last);
+            let is_short = |segment: &Bucket| segment.width_ms < bucket.width_ms / 2;
+            let segment = clip(&bucket, first, last);
             // The run fills its first and last bucket in part: a short segment would show a rate that never was.
             match segments.last_mut() {
-                Some(before) if before.is_short(&bucket) || segment.is_short(&bucket) => {
-                    before.extend(&segment);
+                Some(before) if is_short(before) || is_short(&segment) => {
+                    before.width_ms = end_ms(&segment).saturating_sub(before.starts_at);
+                    before.sent = before.sent.saturating_add(segment.sent);
+                    before.failed = before.failed.saturating_add(segment.failed);
                 }
                 _ => segments.push(segment),
             }
         }
         if !has_ended && now_ms.saturating_sub(last) > IDLE_MS {
-            segments.push(Segment { from_ms: last, to_ms: now_ms, sent: 0, failed: 0 });
+            segments.push(Bucket { starts_at: last, width_ms: now_ms - last, sent: 0, failed: 0 });
         }
         Self { segments }
     }
@@ -68,17 +65,17 @@ impl ThroughputChart {
     /// Length of the chart in seconds.
     pub fn seconds(&self) -> f64 {
         let ends = self.segments.first().zip(self.segments.last());
-        ends.map_or(0.0, |(first, last)| last.to_ms.saturating_sub(first.from_ms) as f64 / 1_000.0)
+        ends.map_or(0.0, |(first, last)| seconds(end_ms(last).saturating_sub(first.starts_at)))
     }
 
     /// Splits the chart into `count` bins of messages a second.
     pub fn bins(&self, count: usize) -> Vec<ChartBin> {
-        let Some(start) = self.segments.first().map(|first| first.from_ms) else { return Vec::new() };
+        let Some(start) = self.segments.first().map(|first| first.starts_at) else { return Vec::new() };
         let width = self.seconds() * 1_000.0 / count as f64;
         let offset = |ms: u64| ms.saturating_sub(start) as f64;
         let mut rates = vec![ChartBin::default(); count];
         for segment in &self.segments {
-            for (bin, part) in overlaps(offset(segment.from_ms), offset(segment.to_ms), width, count) {
+            for (bin, part) in overlaps(offset(segment.starts_at), offset(end_ms(segment)), width, count) {
                 rates[bin].sent += segment.sent as f64 * part * 1_000.0 / width;
                 rates[bin].failed += segment.failed as f64 * part * 1_000.0 / width;
             }
@@ -87,24 +84,15 @@ impl ThroughputChart {
     }
 }
 
-impl Segment {
-    /// The part of the bucket between the first and the last outcome, 1 ms at least.
-    fn new(bucket: &Bucket, first: u64, last: u64) -> Self {
-        let end = bucket.starts_at.saturating_add(bucket.width_ms);
-        let from_ms = bucket.starts_at.max(first.min(end - 1));
-        let to_ms = end.min(last.max(from_ms + 1));
-        Self { from_ms, to_ms, sent: bucket.sent, failed: bucket.failed }
-    }
+fn end_ms(bucket: &Bucket) -> u64 {
+    bucket.starts_at.saturating_add(bucket.width_ms)
+}
 
-    fn is_short(&self, bucket: &Bucket) -> bool {
-        self.to_ms - self.from_ms < bucket.width_ms / 2
-    }
-
-    fn extend(&mut self, next: &Self) {
-        self.to_ms = next.to_ms;
-        self.sent = self.sent.saturating_add(next.sent);
-        self.failed = self.failed.saturating_add(next.failed);
-    }
+/// The part of the bucket between the first and the last outcome, 1 ms at least.
+fn clip(bucket: &Bucket, first: u64, last: u64) -> Bucket {
+    let end = end_ms(bucket);
+    let starts_at = bucket.starts_at.max(first.min(end - 1));
+    Bucket { starts_at, width_ms: end.min(last.max(starts_at + 1)) - starts_at, ..*bucket }
 }
 
 impl Histogram {
@@ -116,7 +104,7 @@ impl Histogram {
     /// Bounds of the histogram in seconds; `None` without a message.
     pub fn range(&self) -> Option<(f64, f64)> {
         let (first, last) = self.bins.first().zip(self.bins.last())?;
-        Some((first.from_ms as f64 / 1_000.0, last.to_ms as f64 / 1_000.0))
+        Some((seconds(first.from_ms), seconds(last.to_ms)))
     }
 
     /// Splits the range into `count` bins of equal width, each with its number of messages.

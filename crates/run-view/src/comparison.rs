@@ -124,7 +124,8 @@ impl Pair {
         let [first, second] = sums.map(|sum| sum.amount.filter(|_| !sum.at_least));
         let both = first.zip(second);
         Self {
-            name: figure.in_comparison(),
+            // The groups name the distribution.
+            name: if figure.unit == Unit::Seconds { figure.short() } else { figure.label },
             // A duration as a person reads it would hide changes below a second.
             kind: if figure.unit == Unit::Duration { Unit::Seconds } else { figure.unit },
             values: sums.map(|sum| PairValue::Number(sum.amount)),

@@ -76,14 +76,14 @@ impl<S> Figure<S> {
         self.value(subject).map_or_else(|| UNKNOWN.to_owned(), |value| self.unit.format_compact(value))
     }
 
+    /// The heading of a column of compact texts; that of a rate names the unit, which they leave out.
+    pub fn heading(&self) -> String {
+        if self.unit == Unit::Rate { format!("{}/s", self.label) } else { self.label.to_owned() }
+    }
+
     /// The label in a table of related figures.
     pub fn short(&self) -> &'static str {
         if self.short.is_empty() { self.label } else { self.short }
-    }
-
-    /// The label in a comparison, which groups the durations.
-    pub fn in_comparison(&self) -> &'static str {
-        if self.unit == Unit::Seconds { self.short() } else { self.label }
     }
 
     /// Its key in a JSON object at `parent`; `None` where it is not in there.
@@ -364,10 +364,9 @@ fn of_senders(view: &RunView, figure: &Figure<SenderRecord>) -> LowerBound<f64> 
 /// Usage divided by messages. While a run is active much of it belongs to messages without an outcome, and a damaged
 /// tally counts too few: then it is unknown.
 fn per_message(view: &RunView, usage: fn(&CountedUsage) -> LowerBound<f64>) -> LowerBound<f64> {
-    let sum = usage(&view.bill().counted);
     let is_countable = view.reading.is_complete() && view.reading.damaged.is_empty();
-    let per_message = |amount| amount / view.reading.outcomes() as f64;
-    sum.with(sum.amount.filter(|_| is_countable).map(per_message))
+    let per_message = |amount| is_countable.then(|| amount / view.reading.outcomes() as f64);
+    usage(&Bill::of(view).counted).and_then(per_message)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The one reader of a run, whichever surface shows it.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,9 +60,8 @@ pub struct Reader {
 }
 
 /// Polls one run after the other, and keeps what the views of the present one need.
-#[derive(Debug)]
-struct RunFollower {
-    reader: Arc<RunReader>,
+struct RunFollower<'a> {
+    reader: &'a RunReader,
     selection: RunSelection,
     run: Option<RunId>,
     throughput: Throughput,
@@ -98,12 +96,6 @@ impl Reader {
     /// Sends a command; one that is in force already changes nothing.
     pub fn command(&self, command: ReaderCommand) {
         self.commands.send_if_modified(|present| std::mem::replace(present, command) != command);
-    }
-}
-
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("commands", &self.commands).finish_non_exhaustive()
     }
 }
 
@@ -148,10 +140,10 @@ async fn poll_until_closed(
     }
 }
 
-impl RunFollower {
-    fn new(reader: &Arc<RunReader>, selection: RunSelection) -> Self {
+impl<'a> RunFollower<'a> {
+    fn new(reader: &'a RunReader, selection: RunSelection) -> Self {
         Self {
-            reader: Arc::clone(reader),
+            reader,
             selection,
             run: None,
             throughput: Throughput::default(),

@@ -6,6 +6,7 @@ use stentor_core::usage::{ProgramKind, UsageRecord};
 
 use crate::reading::RunReading;
 use crate::throughput::{Throughput, lifetime_rate};
+use crate::view::seconds;
 
 /// Age below which a heartbeat counts as alive, ms.
 const ALIVE_MS: u64 = 15_000;
@@ -44,34 +45,26 @@ pub enum SenderState {
 
 /// Joins what a reading has of each sender, sorted by name, which is the order of their start.
 pub fn sender_records(reading: &RunReading, throughput: &Throughput) -> Vec<SenderRecord> {
-    let usage = |name: &str| reading.usage.iter().find(|usage| usage.id == name);
-    let known = reading.heartbeats.iter().map(|heartbeat| {
-        let usage = usage(&heartbeat.sender);
-        let rate = throughput.of_sender(&heartbeat.sender).or_else(|| lifetime_rate(heartbeat));
+    let record = |name: &str, heartbeat: Option<&Heartbeat>| {
+        let usage = reading.usage.iter().find(|usage| usage.id == name);
+        let seen = heartbeat.map(|heartbeat| reading.at_ms.saturating_sub(heartbeat.seen_at));
         SenderRecord {
-            name: heartbeat.sender.clone(),
-            state: Some(SenderState::of(heartbeat, reading.at_ms)),
-            seen_seconds_ago: reading.at_ms.saturating_sub(heartbeat.seen_at) as f64 / 1_000.0,
-            messages_per_second: rate,
-            took_part: usage.is_some() || worked_during(heartbeat, reading),
+            name: name.to_owned(),
+            state: heartbeat.map(|heartbeat| SenderState::of(heartbeat, reading.at_ms)),
+            seen_seconds_ago: seen.map_or(0.0, seconds),
+            messages_per_second: throughput.of_sender(name).or_else(|| lifetime_rate(heartbeat?)),
+            took_part: usage.is_some()
+                || heartbeat.is_some_and(|heartbeat| worked_during(heartbeat, reading)),
             is_accounted: usage.is_some_and(is_final),
-            heartbeat: Some(heartbeat.clone()),
+            heartbeat: heartbeat.cloned(),
         }
-    });
+    };
+    let known = reading.heartbeats.iter().map(|heartbeat| record(&heartbeat.sender, Some(heartbeat)));
     let expired = reading.usage.iter().filter(|usage| {
         usage.program == Some(ProgramKind::Sender)
             && !reading.heartbeats.iter().any(|heartbeat| heartbeat.sender == usage.id)
     });
-    let expired = expired.map(|usage| SenderRecord {
-        name: usage.id.clone(),
-        heartbeat: None,
-        state: None,
-        seen_seconds_ago: 0.0,
-        messages_per_second: None,
-        took_part: true,
-        is_accounted: is_final(usage),
-    });
-    let mut records: Vec<SenderRecord> = known.chain(expired).collect();
+    let mut records: Vec<SenderRecord> = known.chain(expired.map(|usage| record(&usage.id, None))).collect();
     records.sort_by(|one, other| one.name.cmp(&other.name));
     records
 }

@@ -10,22 +10,36 @@ use stentor_core::escape::escape_control;
 use stentor_core::tally::DamagedTally;
 
 use crate::figures::{FIGURES, Figure, SENDER_FIGURES};
+use crate::senders::SenderRecord;
 use crate::view::RunView;
 
-/// A run at a moment, as a JSON object with the figures of the registry.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot(Object);
+/// A run at a moment, with the figures of the registry.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Snapshot {
+    run: String,
+    at: String,
+    #[serde(flatten)]
+    figures: Members<Value>,
+    senders: Vec<SenderSnapshot>,
+    broken: Vec<DamagedShard>,
+}
 
-/// A JSON object that keeps the order of its members.
-#[derive(Debug, Clone, PartialEq, Default)]
-struct Object(Vec<(String, Member)>);
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct SenderSnapshot {
+    sender: String,
+    #[serde(flatten)]
+    figures: Members<Value>,
+}
+
+/// Members of a JSON object in the order of the registry.
+#[derive(Debug, Clone, PartialEq)]
+struct Members<T>(Vec<(&'static str, Member<T>)>);
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-enum Member {
-    Value(Value),
-    Object(Object),
-    Array(Vec<Object>),
+enum Member<T> {
+    Value(T),
+    Object(Members<T>),
 }
 
 /// A shard tally that cannot be decoded.
@@ -55,61 +69,44 @@ impl Snapshot {
     }
 
     fn with_names(view: &RunView, name: fn(&str) -> String) -> Self {
-        let mut object = Object::default();
-        object.insert("run", Member::Value(view.run().into()));
-        object.insert("at", Member::Value(rfc3339(view.reading.at_ms).into()));
-        object.insert_figures("snapshot", FIGURES, view);
-        let senders = view.alive_senders().map(|sender| {
-            let mut object = Object::default();
-            object.insert("sender", Member::Value(name(&sender.name).into()));
-            object.insert_figures("sender", SENDER_FIGURES, sender);
-            object
-        });
-        object.insert("senders", Member::Array(senders.collect()));
-        let damaged = view.reading.damaged.iter().map(|damaged| {
-            let mut object = Object::default();
-            object.insert("shard", Member::Value(name(&damaged.shard).into()));
-            object.insert("why", Member::Value(name(&damaged.why).into()));
-            object
-        });
-        object.insert("broken", Member::Array(damaged.collect()));
-        Self(object)
-    }
-}
-
-impl Object {
-    fn insert(&mut self, key: &str, member: Member) {
-        self.0.push((key.to_owned(), member));
-    }
-
-    /// Adds the figures below `parent`; a dot in a key opens an object.
-    fn insert_figures<S>(&mut self, parent: &str, figures: &[&Figure<S>], subject: &S) {
-        for figure in figures {
-            let Some(key) = figure.key_below(parent) else { continue };
-            let value = Member::Value(figure.unit.json(figure.value(subject)));
-            match (key.split_once('.'), self.0.last_mut()) {
-                (None, _) => self.insert(key, value),
-                (Some((group, key)), Some((last, Member::Object(object)))) if last == group => {
-                    object.insert(key, value);
-                }
-                (Some((group, key)), _) => {
-                    let object = Object(vec![(key.to_owned(), value)]);
-                    self.insert(group, Member::Object(object));
-                }
-            }
+        let sender = |sender: &SenderRecord| SenderSnapshot {
+            sender: name(&sender.name),
+            figures: Members::of("sender", SENDER_FIGURES, |figure| figure.unit.json(figure.value(sender))),
+        };
+        let damaged =
+            |damaged: &DamagedTally| DamagedShard { shard: name(&damaged.shard), why: name(&damaged.why) };
+        Self {
+            run: view.run(),
+            at: rfc3339(view.reading.at_ms),
+            figures: Members::of("snapshot", FIGURES, |figure| figure.unit.json(figure.value(view))),
+            senders: view.alive_senders().map(sender).collect(),
+            broken: view.reading.damaged.iter().map(damaged).collect(),
         }
     }
 }
 
-impl Serialize for Object {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, member)| (key, member)))
+impl<T> Members<T> {
+    /// A member for each of the figures below `parent`; a dot in a key opens an object.
+    fn of<S>(parent: &str, figures: &[&Figure<S>], value: impl Fn(&Figure<S>) -> T) -> Self {
+        let mut members: Vec<(&'static str, Member<T>)> = Vec::new();
+        for figure in figures {
+            let Some(key) = figure.key_below(parent) else { continue };
+            let value = Member::Value(value(figure));
+            match (key.split_once('.'), members.last_mut()) {
+                (None, _) => members.push((key, value)),
+                (Some((name, key)), Some((last, Member::Object(object)))) if *last == name => {
+                    object.0.push((key, value));
+                }
+                (Some((name, key)), _) => members.push((name, Member::Object(Self(vec![(key, value)])))),
+            }
+        }
+        Self(members)
     }
 }
 
-impl Serialize for Snapshot {
+impl<T: Serialize> Serialize for Members<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        serializer.collect_map(self.0.iter().map(|(key, member)| (key, member)))
     }
 }
 
@@ -119,57 +116,33 @@ impl JsonSchema for Snapshot {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let name = json_schema!({ "description": "Name of the sender.", "type": "string" });
         let sender = object_schema(
             "A sender that is alive; its counts are those of its whole life.",
-            [("sender", json_schema!({ "description": "Name of the sender.", "type": "string" }))],
-            figure_schemas("sender", SENDER_FIGURES),
+            [("sender", name)],
+            Members::of("sender", SENDER_FIGURES, |figure| figure.unit.schema(figure.help)),
         );
         let damaged = generator.subschema_for::<DamagedShard>();
         let run = json_schema!({ "description": "ID of the run, a ULID.", "type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$" });
         let at = json_schema!({ "description": "Time of the reading, RFC 3339 in UTC.", "type": "string", "format": "date-time" });
         let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });
         let broken = json_schema!({ "description": "Tallies that cannot be read: the counts are too low.", "type": "array", "items": damaged });
-        let figures = figure_schemas("snapshot", FIGURES);
         object_schema(
             "A run at a moment: one line of `monitor --json`. Unknown values are null.",
-            [("run", run), ("at", at)],
-            figures
-                .into_iter()
-                .chain([("senders".to_owned(), senders), ("broken".to_owned(), broken)])
-                .collect(),
+            [("run", run), ("at", at), ("senders", senders), ("broken", broken)],
+            Members::of("snapshot", FIGURES, |figure| figure.unit.schema(figure.help)),
         )
     }
 }
 
-/// Schemas of the figures below `parent`, by key.
-fn figure_schemas<S>(parent: &str, figures: &[&Figure<S>]) -> Vec<(String, Schema)> {
-    let mut groups: Vec<(String, Vec<(String, Schema)>)> = Vec::new();
-    for figure in figures {
-        let Some(key) = figure.key_below(parent) else { continue };
-        let schema = figure.unit.schema(figure.help);
-        let (name, member) = match key.split_once('.') {
-            None => (key, (String::new(), schema)),
-            Some((group, key)) => (group, (key.to_owned(), schema)),
-        };
-        match groups.iter_mut().find(|(group, _)| group == name) {
-            Some((_, members)) => members.push(member),
-            None => groups.push((name.to_owned(), vec![member])),
-        }
-    }
-    let schema = |mut members: Vec<(String, Schema)>| {
-        if members[0].0.is_empty() { members.remove(0).1 } else { object_schema("", [], members) }
-    };
-    groups.into_iter().map(|(name, members)| (name, schema(members))).collect()
-}
-
 /// An object that has exactly these properties.
-fn object_schema<const N: usize>(
-    help: &str,
-    first: [(&str, Schema); N],
-    more: Vec<(String, Schema)>,
-) -> Schema {
-    let all = first.into_iter().map(|(name, schema)| (name.to_owned(), schema)).chain(more);
-    let properties: Map<String, Value> = all.map(|(name, schema)| (name, schema.into())).collect();
+fn object_schema<const N: usize>(help: &str, own: [(&str, Schema); N], figures: Members<Schema>) -> Schema {
+    let figures = figures.0.into_iter().map(|(name, member)| match member {
+        Member::Value(schema) => (name, schema),
+        Member::Object(members) => (name, object_schema("", [], members)),
+    });
+    let all = own.into_iter().chain(figures).map(|(name, schema)| (name.to_owned(), schema.into()));
+    let properties: Map<String, Value> = all.collect();
     let required: Vec<String> = properties.keys().cloned().collect();
     let mut schema = json_schema!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false });
     if !help.is_empty() {

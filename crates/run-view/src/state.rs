@@ -16,9 +16,9 @@ const GRACE: Duration = Duration::from_secs(4);
 pub struct RunState {
     /// The last view; `None` before the first, and where the stack has no run.
     pub view: Option<RunView>,
-    read_at: Duration,
+    /// When AWS last answered.
     answered_at: Option<Duration>,
-    has_no_run: bool,
+    /// The error of the last poll.
     error: Option<String>,
 }
 
@@ -27,11 +27,7 @@ impl RunState {
     pub fn update(&mut self, result: ReadResult, now: Duration) {
         match result {
             // A run that was there is gone: the stack was deployed again, or the emulator restarted.
-            Ok(view) => {
-                let view = view.map(|view| *view);
-                let has_no_run = view.is_none();
-                *self = Self { view, read_at: now, answered_at: Some(now), has_no_run, error: None };
-            }
+            Ok(view) => *self = Self { view: view.map(|view| *view), answered_at: Some(now), error: None },
             Err(error) => self.error = Some(with_hint(&error).lines().collect::<Vec<_>>().join("; ")),
         }
     }
@@ -43,7 +39,7 @@ impl RunState {
 
     /// When the view was read.
     pub fn read_at(&self) -> Option<Duration> {
-        self.view.as_ref().map(|_| self.read_at)
+        self.view.as_ref().and(self.answered_at)
     }
 
     /// Age of the view.
@@ -63,7 +59,11 @@ impl RunState {
         match (&self.view, self.stale_reason(now, interval)) {
             (Some(view), Some(reason)) if view.phase != RunPhase::Complete => RunStatus::no_answer(reason),
             (Some(view), _) => RunStatus::of(view),
-            (None, stale) => self.status_without_view(stale.filter(|_| self.has_answer())),
+            (None, stale) => match self.error.clone().or(stale.filter(|_| self.has_answer())) {
+                Some(reason) => RunStatus::no_answer(reason),
+                None if self.has_answer() => RunStatus::no_run(),
+                None => RunStatus::reading(),
+            },
         }
     }
 
@@ -73,14 +73,6 @@ impl RunState {
             Some(at) if now.saturating_sub(at) <= interval + GRACE => None,
             Some(_) => Some(self.error.clone().unwrap_or_else(|| "AWS does not answer; retrying".to_owned())),
             None => Some("AWS has not answered yet".to_owned()),
-        }
-    }
-
-    fn status_without_view(&self, stale: Option<String>) -> RunStatus {
-        match (self.error.clone().or(stale), self.has_no_run) {
-            (Some(reason), _) => RunStatus::no_answer(reason),
-            (None, true) => RunStatus::no_run(),
-            (None, false) => RunStatus::reading(),
         }
     }
 }

@@ -60,68 +60,52 @@ impl RunStatus {
     pub fn of(view: &RunView) -> Self {
         let reading = &view.reading;
         if let Some(shard) = view.damaged_shard() {
-            return Self::bad(
-                "DAMAGED",
-                format!(
-                    "counts are too low, a tally is damaged; when all is sent or failed: monitor repair --run {} (shard {shard})",
-                    view.run()
-                ),
+            let sentence = format!(
+                "counts are too low, a tally is damaged; when all is sent or failed: monitor repair --run {} (shard {shard})",
+                view.run()
             );
+            return Self::new(StatusLevel::Bad, "DAMAGED", sentence);
         }
         match view.phase {
-            RunPhase::Complete => Self::good(
-                "COMPLETE",
-                format!(
-                    "{} messages in {}",
-                    format::thousands(reading.total()),
-                    format::duration(view.throughput.seconds())
-                ),
-            ),
-            RunPhase::Stalled => Self::bad(
-                "STALLED",
-                format!(
-                    "{} pending, queue empty: producer requeue {}",
-                    format::thousands(reading.pending()),
-                    view.run()
-                ),
-            ),
-            RunPhase::Active if view.alive_senders().next().is_none() && view.idle_seconds() > IDLE => {
-                Self::bad("STALLED", "no sender is alive; start one: sender -c 20".to_owned())
+            RunPhase::Complete => {
+                let duration = format::duration(view.throughput.seconds());
+                let sentence = format!("{} messages in {duration}", format::thousands(reading.total()));
+                Self::new(StatusLevel::Good, "COMPLETE", sentence)
             }
-            RunPhase::Active => Self::good("RUNNING", progress(view)),
+            RunPhase::Stalled => {
+                let pending = format::thousands(reading.pending());
+                let sentence = format!("{pending} pending, queue empty: producer requeue {}", view.run());
+                Self::new(StatusLevel::Bad, "STALLED", sentence)
+            }
+            RunPhase::Active if view.alive_senders().next().is_none() && view.idle_seconds() > IDLE => {
+                Self::new(StatusLevel::Bad, "STALLED", "no sender is alive; start one: sender -c 20")
+            }
+            RunPhase::Active => Self::new(StatusLevel::Good, "RUNNING", progress(view)),
         }
     }
 
     /// No reading yet, and no error.
     pub fn reading() -> Self {
-        Self::waiting("READING", "reading the run")
+        Self::new(StatusLevel::Waiting, "READING", "reading the run")
     }
 
     /// The stack has no run.
     pub fn no_run() -> Self {
-        Self::waiting("WAITING", "no run in this stack yet; make one: producer -m 1000")
+        Self::new(StatusLevel::Waiting, "WAITING", "no run in this stack yet; make one: producer -m 1000")
     }
 
     /// The user paused the reader.
     pub fn paused() -> Self {
-        Self::waiting("PAUSED", "press p to resume")
+        Self::new(StatusLevel::Waiting, "PAUSED", "press p to resume")
     }
 
     /// AWS has not answered for too long.
     pub fn no_answer(reason: String) -> Self {
-        Self::bad("NO ANSWER", reason)
+        Self::new(StatusLevel::Bad, "NO ANSWER", reason)
     }
 
-    fn waiting(word: &'static str, sentence: &str) -> Self {
-        Self { level: StatusLevel::Waiting, word, sentence: sentence.to_owned() }
-    }
-
-    fn good(word: &'static str, sentence: String) -> Self {
-        Self { level: StatusLevel::Good, word, sentence }
-    }
-
-    fn bad(word: &'static str, sentence: String) -> Self {
-        Self { level: StatusLevel::Bad, word, sentence }
+    fn new(level: StatusLevel, word: &'static str, sentence: impl Into<String>) -> Self {
+        Self { level, word, sentence: sentence.into() }
     }
 }
 

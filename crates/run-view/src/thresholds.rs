@@ -1,6 +1,5 @@
 //! Limits that a run must keep, for CI: `--fail-if 'p99_latency>30s'`.
 
-use std::fmt;
 use std::str::FromStr;
 
 use crate::figures::{FIGURES, Figure};
@@ -11,28 +10,19 @@ use crate::view::RunView;
 #[derive(Debug, Clone)]
 pub struct Threshold {
     figure: &'static Figure,
-    comparator: Comparator,
+    is_crossed: Comparator,
     /// In the figure's unit; times in seconds.
     limit: f64,
     /// As the user wrote it.
     text: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparator {
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-}
+/// Compares a value with a limit.
+type Comparator = fn(&f64, &f64) -> bool;
 
-/// Two characters first, so that `>=` is not parsed as `>`.
-const COMPARATORS: [(&str, Comparator); 4] = [
-    (">=", Comparator::GreaterOrEqual),
-    ("<=", Comparator::LessOrEqual),
-    (">", Comparator::Greater),
-    ("<", Comparator::Less),
-];
+/// The longer signs first, so that `>=` is not parsed as `>`.
+const COMPARATORS: [(&str, Comparator); 4] =
+    [(">=", f64::ge), ("<=", f64::le), (">", f64::gt), ("<", f64::lt)];
 
 /// `ms` first, which ends with `s` and begins with `m`.
 const TIME_UNITS: [(&str, f64); 3] = [("ms", 0.001), ("s", 1.0), ("m", 60.0)];
@@ -41,9 +31,13 @@ fn figures() -> impl Iterator<Item = &'static Figure> {
     FIGURES.iter().copied().filter(|figure| !figure.threshold.is_empty())
 }
 
-/// Returns a line for each threshold that the view crosses.
+/// Returns a line for each threshold that the view crosses; an unknown value never crosses one.
 pub fn crossed(thresholds: &[Threshold], view: &RunView) -> Vec<String> {
-    thresholds.iter().filter_map(|threshold| threshold.check(view)).collect()
+    let check = |Threshold { figure, is_crossed, limit, text }: &Threshold| {
+        let value = figure.value(view).filter(|value| is_crossed(value, limit))?;
+        Some(format!("threshold crossed: {text}: it is {}", figure.unit.format_exact(value)))
+    };
+    thresholds.iter().filter_map(check).collect()
 }
 
 /// The long help of `--fail-if`: comparators, and every figure with its unit.
@@ -60,27 +54,6 @@ pub fn help() -> String {
         "Compare by >, >=, < or <=; times need a unit (ms, s or m):\n{}Unknown values never cross a threshold.",
         figures.collect::<String>()
     )
-}
-
-impl Comparator {
-    fn is_crossed(self, value: f64, limit: f64) -> bool {
-        match self {
-            Self::Greater => value > limit,
-            Self::GreaterOrEqual => value >= limit,
-            Self::Less => value < limit,
-            Self::LessOrEqual => value <= limit,
-        }
-    }
-}
-
-impl Threshold {
-    /// Returns the message for a crossed threshold; an unknown value never crosses one.
-    fn check(&self, view: &RunView) -> Option<String> {
-        let value = self.figure.value(view)?;
-        let is_crossed = self.comparator.is_crossed(value, self.limit);
-        is_crossed
-            .then(|| format!("threshold crossed: {self}: it is {}", self.figure.unit.format_exact(value)))
-    }
 }
 
 /// Parses a limit; the error describes what is allowed.
@@ -106,10 +79,10 @@ impl FromStr for Threshold {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (place, sign, comparator) = COMPARATORS
+        let (place, sign, is_crossed) = COMPARATORS
             .iter()
             .filter_map(|(sign, comparator)| text.find(sign).map(|place| (place, *sign, *comparator)))
-            .min_by_key(|(place, sign, _)| (*place, std::cmp::Reverse(sign.len())))
+            .min_by_key(|(place, ..)| *place)
             .ok_or("compare a figure by >, >=, < or <=, such as 'failed_rate>0.2' or 'p99_latency>30s'")?;
         let (name, limit) = (text[..place].trim(), text[place + sign.len()..].trim());
         let figure = figures().find(|figure| figure.threshold == name).ok_or_else(|| {
@@ -117,13 +90,7 @@ impl FromStr for Threshold {
             format!("the figures are {}", names.join(", "))
         })?;
         let limit = parse_limit(figure.unit, limit)?;
-        Ok(Self { figure, comparator, limit, text: text.trim().to_owned() })
-    }
-}
-
-impl fmt::Display for Threshold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        Ok(Self { figure, is_crossed, limit, text: text.trim().to_owned() })
     }
 }
 

@@ -41,8 +41,14 @@ impl Throughput {
         while self.counts.len() > 1 && self.counts[1].at_ms <= from {
             self.counts.pop_front();
         }
-        let previous = self.counts.front().filter(|_| !reading.is_complete());
-        let rate = previous.map_or_else(|| overall_rate(reading), |previous| previous.rate_to(reading));
+        let rate = match self.counts.front() {
+            // Never below zero, and `None` where the clock went back.
+            Some(previous) if !reading.is_complete() => per_second(
+                reading.outcomes().saturating_sub(previous.outcomes),
+                reading.at_ms.saturating_sub(previous.at_ms),
+            ),
+            _ => overall_rate(reading),
+        };
         self.counts.push_back(PreviousReading { outcomes: reading.outcomes(), at_ms: reading.at_ms });
         let before = std::mem::take(&mut self.senders);
         let rates = reading.heartbeats.iter().map(|heartbeat| {
@@ -75,13 +81,6 @@ fn outcomes(heartbeat: &Heartbeat) -> u64 {
 
 fn per_second(messages: u64, ms: u64) -> Option<f64> {
     (ms > 0).then(|| messages as f64 * 1_000.0 / ms as f64)
-}
-
-impl PreviousReading {
-    /// Never below zero, and `None` where the clock went back.
-    fn rate_to(&self, now: &RunReading) -> Option<f64> {
-        per_second(now.outcomes().saturating_sub(self.outcomes), now.at_ms.saturating_sub(self.at_ms))
-    }
 }
 
 impl SenderThroughput {

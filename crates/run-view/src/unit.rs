@@ -1,14 +1,16 @@
 //! Units of figures, and how a value of each is formatted.
 
 use schemars::{Schema, json_schema};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stentor_cli::format;
 
 /// Text of an unknown value.
 pub const UNKNOWN: &str = "-";
 
-/// Unit of a figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Unit of a figure; pages name it as serde does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// A whole number, with thousands separators.
     Count,
@@ -41,53 +43,10 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// All units.
-    pub const ALL: [Self; 14] = [
-        Self::Count,
-        Self::Identifier,
-        Self::Quantity,
-        Self::Seconds,
-        Self::Duration,
-        Self::Age,
-        Self::Rate,
-        Self::Fraction,
-        Self::PerMessage,
-        Self::Dollars,
-        Self::BillDollars,
-        Self::Price,
-        Self::Flag,
-        Self::Text,
-    ];
-
-    /// Name of the unit in pages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::Identifier => "identifier",
-            Self::Quantity => "quantity",
-            Self::Seconds => "seconds",
-            Self::Duration => "duration",
-            Self::Age => "age",
-            Self::Rate => "rate",
-            Self::Fraction => "fraction",
-            Self::PerMessage => "per_message",
-            Self::Dollars => "dollars",
-            Self::BillDollars => "bill_dollars",
-            Self::Price => "price",
-            Self::Flag => "flag",
-            Self::Text => "text",
-        }
-    }
-
     /// A value as every surface shows it.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a float-to-int cast saturates"
-    )]
     pub fn format(self, value: f64) -> String {
         match self {
-            Self::Count => format::thousands(value.round() as u64),
+            Self::Count => format::thousands(to_count(value.round())),
             Self::Identifier | Self::Flag | Self::Text => value.to_string(),
             Self::Quantity => format::quantity(value),
             Self::Seconds => format::seconds(Some(value)),
@@ -128,16 +87,11 @@ impl Unit {
     }
 
     /// A value of this unit in JSON; null where it is unknown.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a float-to-int cast saturates"
-    )]
     pub fn json(self, value: Option<f64>) -> Value {
         match (self, value) {
             (_, None) => Value::Null,
             (Self::Flag, Some(value)) => (value > 0.0).into(),
-            (Self::Count, Some(value)) => (value as u64).into(),
+            (Self::Count, Some(value)) => to_count(value).into(),
             (_, Some(value)) => value.into(),
         }
     }
@@ -153,6 +107,12 @@ impl Unit {
             _ => json_schema!({ "description": help, "type": ["number", "null"], "minimum": 0 }),
         }
     }
+}
+
+/// The value of a count as a whole number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+pub fn to_count(count: f64) -> u64 {
+    count as u64
 }
 
 /// All digits, and cents at least.

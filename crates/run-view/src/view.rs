@@ -4,7 +4,6 @@ use stentor_core::cost::Prices;
 use stentor_core::escape::escape_control;
 use stentor_core::tally::DurationHistogram;
 
-use crate::bill::Bill;
 use crate::charts::{Histogram, ThroughputChart};
 use crate::reading::RunReading;
 use crate::senders::{SenderRecord, sender_records};
@@ -74,11 +73,6 @@ impl RunView {
         self.reading.record.plan.run().to_string()
     }
 
-    /// The bill, with the view's prices.
-    pub fn bill(&self) -> Bill {
-        Bill::of(self)
-    }
-
     /// The senders that were alive when the reading was taken.
     pub fn alive_senders(&self) -> impl Iterator<Item = &SenderRecord> {
         self.alive.iter()
@@ -92,6 +86,12 @@ impl RunView {
     /// Name of the first damaged shard tally, safe to print.
     pub fn damaged_shard(&self) -> Option<String> {
         self.reading.damaged.first().map(|damaged| escape_control(&damaged.shard))
+    }
+
+    /// The percentage of messages with an outcome, rounded down: only a complete run has 100.0%.
+    pub fn percentage_done(&self) -> String {
+        let tenths = u128::from(self.reading.outcomes()) * 1_000 / u128::from(self.reading.total().max(1));
+        format!("{}.{}%", tenths / 10, tenths % 10)
     }
 
     /// Seconds left at the present throughput; `None` where it is unknown or zero.

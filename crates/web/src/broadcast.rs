@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::prometheus;
-use crate::update::PageUpdate;
+use crate::update::page_update;
 
 /// The broadcast that the reader writes, and every viewer reads.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Broadcast {
     /// Sends the state again, for time alone may change the status.
     pub(crate) fn republish(&self) {
         let state = self.state();
-        let update = PageUpdate::of(&state, &self.target, self.now(), self.interval);
+        let update = page_update(&state, &self.target, self.now(), self.interval);
         self.update.send_replace(format!("event: update\ndata: {}\n\n", format::json_line(&update)).into());
     }
 

@@ -19,11 +19,12 @@ pub struct ListenAddress {
 
 /// Binds the address. An error has the reason and another address to try.
 pub async fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
+    // An address that is likely to be free.
+    let other_port = if address.port == 8_787 { 8_788 } else { 8_787 };
     TcpListener::bind((address.host.as_str(), address.port)).await.map_err(|error| {
         anyhow!(
-            "cannot serve the page on {address}: {}\nChoose another address: monitor serve {}",
+            "cannot serve the page on {address}: {}\nChoose another address: monitor serve 127.0.0.1:{other_port}",
             reason(&error),
-            address.alternative()
         )
     })
 }
@@ -34,14 +35,6 @@ fn reason(error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => "this machine does not have this address".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied for this port".to_owned(),
         _ => error.to_string(),
-    }
-}
-
-impl ListenAddress {
-    /// Returns a loopback address that is likely to be free.
-    fn alternative(&self) -> Self {
-        let port = if self.port == 8_787 { 8_788 } else { 8_787 };
-        Self { host: "127.0.0.1".to_owned(), port }
     }
 }
 

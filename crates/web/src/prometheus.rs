@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use stentor_core::escape::escape_control;
 use stentor_run_view::figures::{FIGURES, Figure, SENDER_FIGURES};
-use stentor_run_view::metric::{Metric, Scope, gauge};
+use stentor_run_view::metric::{Metric, Scope};
 use stentor_run_view::reading::Target;
 use stentor_run_view::senders::SenderRecord;
 use stentor_run_view::state::RunState;
@@ -22,15 +22,18 @@ type Labels<'a> = Vec<(&'static str, &'a str)>;
 pub(crate) fn render(state: &RunState, target: &Target, now: Duration, interval: Duration) -> String {
     let mut text = String::new();
     let is_up = f64::from(u8::from(state.stale_reason(now, interval).is_none()));
-    one(&mut text, gauge("stentor_up", Scope::Stack), "Whether AWS answers the monitor.", &vec![], is_up);
+    let up = Metric::gauge("stentor_up", "Whether AWS answers the monitor.", Scope::Stack);
+    one(&mut text, &up, &vec![], is_up);
     let Some(view) = &state.view else { return text };
     let run = view.run();
     let labels = vec![("run", run.as_str()), ("stack", &target.stack), ("region", &target.region)];
-    one(&mut text, gauge("stentor_run_info", Scope::Run), "The run that is watched.", &labels, 1.0);
+    let info = Metric::gauge("stentor_run_info", "The run that is watched.", Scope::Run);
+    one(&mut text, &info, &labels, 1.0);
     let age = state.data_age(now).unwrap_or_default().as_secs_f64();
-    let age_help = "Time since these figures were read.";
-    one(&mut text, gauge("stentor_data_age_seconds", Scope::Run), age_help, &vec![("run", &run)], age);
-    families(&mut text, FIGURES, &[(&run, view)]);
+    let data_age =
+        Metric::gauge("stentor_data_age_seconds", "Time since these figures were read.", Scope::Run);
+    one(&mut text, &data_age, &vec![("run", &run)], age);
+    families(&mut text, FIGURES, &[(run.clone(), view)]);
     // A collector refuses a sample that comes twice, and a malformed item may repeat a name.
     let mut names = HashSet::new();
     let senders: Vec<(String, &SenderRecord)> = view
@@ -38,14 +41,12 @@ pub(crate) fn render(state: &RunState, target: &Target, now: Duration, interval:
         .map(|sender| (escape_control(&sender.name), sender))
         .filter(|(name, _)| names.insert(name.clone()))
         .collect();
-    let senders: Vec<(&str, &SenderRecord)> =
-        senders.iter().map(|(name, sender)| (name.as_str(), *sender)).collect();
     families(&mut text, SENDER_FIGURES, &senders);
     text
 }
 
 /// Writes each metric family of the figures once, with the samples of all subjects; each subject has a name.
-fn families<S>(text: &mut String, figures: &[&Figure<S>], subjects: &[(&str, &S)]) {
+fn families<S>(text: &mut String, figures: &[&Figure<S>], subjects: &[(String, &S)]) {
     let metrics = || figures.iter().filter_map(|figure| Some((*figure, figure.metric?)));
     let mut written = HashSet::new();
     for (first, family) in metrics() {
@@ -54,7 +55,7 @@ fn families<S>(text: &mut String, figures: &[&Figure<S>], subjects: &[(&str, &S)
         }
         let samples = subjects.iter().flat_map(|(name, subject)| {
             let members = metrics().filter(|(_, metric)| metric.family == family.family);
-            members.filter_map(move |(figure, metric)| Some((metric, *name, figure.value(subject)?)))
+            members.filter_map(move |(figure, metric)| Some((metric, name.as_str(), figure.value(subject)?)))
         });
         let mut samples = samples.peekable();
         if samples.peek().is_some() {
@@ -72,11 +73,9 @@ fn families<S>(text: &mut String, figures: &[&Figure<S>], subjects: &[(&str, &S)
 }
 
 /// Writes a family of a single sample.
-fn one(text: &mut String, metric: Option<Metric>, help: &str, labels: &Labels<'_>, value: f64) {
-    if let Some(metric) = metric {
-        head(text, &metric, help);
-        sample(text, &metric, labels, value);
-    }
+fn one(text: &mut String, metric: &Metric, labels: &Labels<'_>, value: f64) {
+    head(text, metric, "");
+    sample(text, metric, labels, value);
 }
 
 fn head(text: &mut String, metric: &Metric, help: &str) {

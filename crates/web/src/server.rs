@@ -19,6 +19,7 @@ use futures::{StreamExt, stream};
 use serde_json::json;
 use stentor_cli::format;
 use stentor_core::escape;
+use stentor_run_view::figures::FIGURES;
 use tokio::time::timeout;
 
 use crate::broadcast::Broadcast;
@@ -59,7 +60,7 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(10);
 /// Builds the router with every route of the page.
 pub(crate) fn routes(broadcast: Arc<Broadcast>) -> Router {
     Router::new()
-        .route("/", get(async || typed("text/html; charset=utf-8", PAGE)))
+        .route("/", get(async || typed("text/html; charset=utf-8", page())))
         .route("/page.css", get(async || typed("text/css; charset=utf-8", STYLE)))
         .route("/page.js", get(async || typed("text/javascript; charset=utf-8", SCRIPT)))
         .route("/events", get(events))
@@ -69,6 +70,14 @@ pub(crate) fn routes(broadcast: Arc<Broadcast>) -> Router {
         .fallback(async || (StatusCode::NOT_FOUND, "not found; the page is at /\n"))
         .layer(middleware::from_fn(guard))
         .with_state(broadcast)
+}
+
+/// The page, with the registry's labels in it.
+fn page() -> String {
+    FIGURES.iter().filter(|figure| !figure.path.is_empty()).fold(PAGE.to_owned(), |page, figure| {
+        page.replace(&format!("{{label {}}}", figure.path), figure.label)
+            .replace(&format!("{{short {}}}", figure.path), figure.short())
+    })
 }
 
 /// Rejects requests with a foreign `Host` and methods other than GET and HEAD, and adds [`HEADERS`] to every response.
@@ -135,6 +144,20 @@ async fn health(State(broadcast): State<Arc<Broadcast>>) -> Response {
         None => "ok\n".into_response(),
         Some(why) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", escape::escape_control(&why))).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_label_of_the_page_is_in_the_registry() {
+        let page = page();
+        assert!(!page.contains(['{', '}']), "{page}");
+        for label in ["dead letters", "in flight", "queued", "p99"] {
+            assert!(page.contains(&format!(">{label}</")), "{label}");
         }
     }
 }

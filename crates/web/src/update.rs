@@ -1,14 +1,22 @@
-//! What the page shows at a moment, as numbers.
+//! What the page shows at a moment: figures as texts of the registry, and the numbers of its charts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde_json::{Value, json};
 use stentor_core::escape::escape_control;
-use stentor_run_view::charts::{self, ChartBin, Histogram};
+use stentor_run_view::charts::ChartBin;
+use stentor_run_view::figures::{
+    DELIVERY_P50, DELIVERY_P99, FAILED, FAILED_RATE, FIGURES, Figure, PENDING, SENDER_CONCURRENCY,
+    SENDER_DUPLICATES, SENDER_FAILED, SENDER_FAILED_RATE, SENDER_SEEN, SENDER_SENT, SENDER_THROUGHPUT, SENT,
+    THROUGHPUT,
+};
 use stentor_run_view::reading::Target;
+use stentor_run_view::senders::SenderRecord;
 use stentor_run_view::snapshot::Snapshot;
 use stentor_run_view::state::RunState;
 use stentor_run_view::status::{RunPhase, RunStatus};
+use stentor_run_view::unit::{UNKNOWN, Unit};
 use stentor_run_view::view::RunView;
 
 /// Columns of throughput: a pixel or more each on the smallest screen, fine on the largest.
@@ -17,88 +25,93 @@ const THROUGHPUT_COLUMNS: usize = 120;
 /// Bars of the delivery durations, whose bins are 4 % wide.
 const HISTOGRAM_BARS: usize = 48;
 
-/// What the page shows.
-#[derive(Debug, Serialize)]
-pub(crate) struct PageUpdate<'a> {
-    #[serde(rename = "place")]
-    target: &'a Target,
-    #[serde(rename = "state")]
-    status: RunStatus,
-    /// The poll interval.
-    every_seconds: f64,
-    run: Option<RunUpdate>,
+/// The columns of the senders, after the name.
+static SENDER_COLUMNS: [&Figure<SenderRecord>; 7] = [
+    &SENDER_THROUGHPUT,
+    &SENDER_SENT,
+    &SENDER_FAILED,
+    &SENDER_FAILED_RATE,
+    &SENDER_DUPLICATES,
+    &SENDER_CONCURRENCY,
+    &SENDER_SEEN,
+];
+
+/// The state at `now`, where a poll is due every `interval`.
+pub(crate) fn page_update(state: &RunState, target: &Target, now: Duration, interval: Duration) -> Value {
+    let status = state.status(now, interval);
+    json!({
+        "place": target,
+        "state": RunStatus { sentence: escape_control(&status.sentence), ..status },
+        "every_seconds": interval.as_secs_f64(),
+        "run": state.view.as_ref().zip(state.read_at()).map(|(view, read_at)| run(view, read_at)),
+    })
 }
 
-/// The run, where there is one.
-#[derive(Debug, Serialize)]
-struct RunUpdate {
-    /// When the view was read, on the broadcast's clock.
-    came_at: f64,
-    #[serde(rename = "goes_on")]
-    is_active: bool,
-    snapshot: Snapshot,
-    #[serde(rename = "course")]
-    throughput: ThroughputChart,
-    #[serde(rename = "spread")]
-    histogram: Option<HistogramChart>,
+/// A run that was read at `read_at` on the broadcast's clock.
+fn run(view: &RunView, read_at: Duration) -> Value {
+    let figures = FIGURES
+        .iter()
+        .filter_map(|figure| Some((figure.key_below("snapshot")?.to_owned(), text(figure, view))));
+    let share = |figure: &Figure| (format!("{} share", figure.label), figure.percentage_of_total(view));
+    let shares = [&SENT, &FAILED, &PENDING].map(share);
+    json!({
+        "came_at": read_at.as_secs_f64(),
+        "goes_on": view.phase == RunPhase::Active,
+        "snapshot": Snapshot::escaped(view),
+        "texts": figures.chain(shares).collect::<BTreeMap<_, _>>(),
+        "done": view.percentage_done(),
+        "senders": senders(view),
+        "course": throughput(view),
+        "spread": histogram(view),
+    })
+}
+
+fn text<S>(figure: &Figure<S>, subject: &S) -> String {
+    figure.compact_text(subject).replace(UNKNOWN, "–")
+}
+
+fn senders(view: &RunView) -> Value {
+    let row = |sender: &SenderRecord| {
+        let texts = SENDER_COLUMNS.iter().map(|figure| text(figure, sender));
+        std::iter::once(escape_control(&sender.name)).chain(texts).collect::<Vec<String>>()
+    };
+    json!({
+        "heads": SENDER_COLUMNS.map(Figure::heading),
+        "rows": view.alive_senders().map(row).collect::<Vec<_>>(),
+    })
 }
 
 /// Messages a second from the first outcome on.
-#[derive(Debug, Serialize)]
-struct ThroughputChart {
-    seconds: f64,
-    sent: Vec<f64>,
-    failed: Vec<f64>,
+fn throughput(view: &RunView) -> Value {
+    let (bins, seconds) = (view.throughput.bins(THROUGHPUT_COLUMNS), view.throughput.seconds());
+    let heights = |of: fn(&ChartBin) -> f64| bins.iter().map(|bin| rounded(of(bin))).collect::<Vec<f64>>();
+    let peak = bins.iter().map(ChartBin::total).fold(0.0, f64::max);
+    let peak = THROUGHPUT.unit.format_compact(peak);
+    let duration = Unit::Duration.format(seconds);
+    let (rate, failed) = (text(&THROUGHPUT, view), text(&FAILED_RATE, view));
+    let label =
+        format!("Messages a second over {duration}: {rate} lately, {peak} at most; {failed} of them failed");
+    json!({
+        "seconds": seconds,
+        "sent": heights(|bin| bin.sent),
+        "failed": heights(|bin| bin.failed),
+        "peak": peak,
+        "label": label,
+    })
 }
 
 /// Number of deliveries by duration, seconds.
-#[derive(Debug, Serialize)]
-struct HistogramChart {
-    shortest: f64,
-    longest: f64,
-    counts: Vec<f64>,
-}
-
-impl<'a> PageUpdate<'a> {
-    /// The state at `now`, where a poll is due every `interval`.
-    pub(crate) fn of(state: &RunState, target: &'a Target, now: Duration, interval: Duration) -> Self {
-        let status = state.status(now, interval);
-        let run = state.view.as_ref().zip(state.read_at());
-        Self {
-            target,
-            status: RunStatus { sentence: escape_control(&status.sentence), ..status },
-            every_seconds: interval.as_secs_f64(),
-            run: run.map(|(view, read_at)| RunUpdate::of(view, read_at)),
-        }
-    }
-}
-
-impl RunUpdate {
-    fn of(view: &RunView, read_at: Duration) -> Self {
-        Self {
-            came_at: read_at.as_secs_f64(),
-            is_active: view.phase == RunPhase::Active,
-            snapshot: Snapshot::escaped(view),
-            throughput: ThroughputChart::of(&view.throughput),
-            histogram: HistogramChart::of(&view.deliveries),
-        }
-    }
-}
-
-impl ThroughputChart {
-    fn of(chart: &charts::ThroughputChart) -> Self {
-        let bins = chart.bins(THROUGHPUT_COLUMNS);
-        let heights = |of: fn(&ChartBin) -> f64| bins.iter().map(|bin| rounded(of(bin))).collect();
-        Self { seconds: chart.seconds(), sent: heights(|bin| bin.sent), failed: heights(|bin| bin.failed) }
-    }
-}
-
-impl HistogramChart {
-    fn of(histogram: &Histogram) -> Option<Self> {
-        let (shortest, longest) = histogram.range()?;
-        let counts = histogram.bins(HISTOGRAM_BARS).iter().map(|bin| rounded(bin.total())).collect();
-        Some(Self { shortest, longest, counts })
-    }
+fn histogram(view: &RunView) -> Option<Value> {
+    let (shortest, longest) = view.deliveries.range()?;
+    let bins = view.deliveries.bins(HISTOGRAM_BARS);
+    let [from, to] = [shortest, longest].map(|seconds| Unit::Duration.format(seconds));
+    let (p50, p99) = (DELIVERY_P50.text(view), DELIVERY_P99.text(view));
+    Some(json!({
+        "shortest": shortest,
+        "longest": longest,
+        "counts": bins.iter().map(|bin| rounded(bin.total())).collect::<Vec<f64>>(),
+        "label": format!("How long deliveries take: from {from} to {to}, half within {p50}, 99 of 100 within {p99}"),
+    }))
 }
 
 /// To four digits: more are not visible, and every viewer's connection carries them.
@@ -113,13 +126,11 @@ mod tests {
     use stentor_run_view::fixtures::{heartbeat, reading, target};
     use stentor_run_view::reading::RunReading;
 
-    fn update(reading: Option<RunReading>) -> serde_json::Value {
+    fn update(reading: Option<RunReading>) -> Value {
         let mut state = RunState::default();
         let view = reading.map(|reading| Box::new(RunView::first(reading)));
         state.update(Ok(view), Duration::from_secs(3));
-        let target = target();
-        let update = PageUpdate::of(&state, &target, Duration::from_secs(4), Duration::from_secs(5));
-        serde_json::to_value(&update).unwrap()
+        page_update(&state, &target(), Duration::from_secs(4), Duration::from_secs(5))
     }
 
     #[test]
@@ -137,8 +148,24 @@ mod tests {
         assert_eq!((&run["came_at"], &run["snapshot"]["sent"]), (&3.0.into(), &1_350.into()));
         assert_eq!(run["course"]["sent"].as_array().map(Vec::len), Some(THROUGHPUT_COLUMNS));
         let counts = run["spread"]["counts"].as_array().unwrap();
-        let all: f64 = counts.iter().filter_map(serde_json::Value::as_f64).sum();
+        let all: f64 = counts.iter().filter_map(Value::as_f64).sum();
         assert!((all - 1_500.0).abs() < 1.0, "{all}");
+    }
+
+    #[test]
+    fn figures_come_as_texts_of_the_registry() {
+        let mut begun = reading(2_000, 1_500);
+        begun.heartbeats = vec![heartbeat("a", 80_000, 99_000, 38)];
+        let begun = update(Some(begun));
+        let run = &begun["run"];
+        assert_eq!((&run["texts"]["sent"], &run["texts"]["queue.visible"]), (&"1,350".into(), &"0".into()));
+        assert_eq!((&run["texts"]["sent share"], &run["done"]), (&"67.5%".into(), &"75.0%".into()));
+        assert_eq!(run["senders"]["heads"][0], "rate/s");
+        let row = run["senders"]["rows"][0].as_array().unwrap();
+        assert_eq!(row[..3], ["a", "2.0", "38"].map(Value::from));
+        let none = update(Some(reading(2_000, 0)));
+        assert_eq!(none["run"]["texts"]["average_seconds"], "–");
+        assert!(none["run"]["spread"].is_null());
     }
 
     #[test]
@@ -158,6 +185,7 @@ mod tests {
         let update = update(Some(reading));
         let snapshot = &update["run"]["snapshot"];
         assert_eq!(snapshot["senders"][0]["sender"], "a\\u{1b}[2J");
-        assert_eq!(snapshot["broken"][0], serde_json::json!({"shard": "\\u{202e}s", "why": "\\u{7}"}));
+        assert_eq!(update["run"]["senders"]["rows"][0][0], "a\\u{1b}[2J");
+        assert_eq!(snapshot["broken"][0], json!({"shard": "\\u{202e}s", "why": "\\u{7}"}));
     }
 }

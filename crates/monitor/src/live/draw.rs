@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect, Size};
-use ratatui::style::Color;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Widget};
 use stentor_cli::format;
@@ -87,15 +87,8 @@ impl Frame<'_> {
         let more = wanted.saturating_sub(least).min((free / 3).max(free.min(2)));
         let senders = if least == 0 { 0 } else { least + more };
         let charts = if charts == 0 { 0 } else { charts + free - (senders - least) };
-        let [head, sentence, progress, figures, charts, senders] = Layout::vertical([
-            Constraint::Length(1),
-            Constraint::Length(1),
-            Constraint::Length(PROGRESS),
-            Constraint::Length(figures),
-            Constraint::Length(charts),
-            Constraint::Length(senders),
-        ])
-        .areas(area);
+        let [head, sentence, progress, figures, charts, senders] =
+            Layout::vertical([1, 1, PROGRESS, figures, charts, senders]).areas(area);
         let status = self.model.status(self.now);
         self.head(&status, head, buf);
         self.sentence(&status, sentence, buf);
@@ -108,7 +101,7 @@ impl Frame<'_> {
     /// The run, its target as far as it fits, and the status.
     fn head(&self, status: &RunStatus, area: Rect, buf: &mut Buffer) {
         let (target, theme) = (&self.model.target, self.theme);
-        let badge = Span::styled(format!(" {} ", status.word), theme.badge(badge_colour(status.level)));
+        let badge = Span::styled(format!(" {} ", status.word), theme.badge(status.level));
         let run = self.view().map_or_else(|| "no run".to_owned(), RunView::run);
         let mut line = Line::from(vec![
             Span::styled(" Stentor ", theme.title()),
@@ -150,38 +143,31 @@ impl Frame<'_> {
         let [bar, legend] = Layout::vertical([Constraint::Length(1); 2]).areas(inner);
         let [bar, percentage] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(8)]).areas(bar);
         let Some(view) = self.view() else {
-            let nothing = self.theme.pending_symbol().repeat(usize::from(bar.width));
-            return Line::from(Span::styled(nothing, FAINT)).render(bar, buf);
+            return cells(self.theme.pending(), bar.width.into()).render(bar, buf);
         };
         self.bar(view, bar, buf);
-        Line::from(Span::styled(done(view), STRONG)).right_aligned().render(percentage, buf);
+        Line::from(Span::styled(view.percentage_done(), STRONG)).right_aligned().render(percentage, buf);
         self.legend(view, legend.width).render(legend, buf);
     }
 
     fn bar(&self, view: &RunView, area: Rect, buf: &mut Buffer) {
         let width = usize::from(area.width);
-        let cells = |count: u64| cells_of(count, view.reading.total(), width);
-        let (sent, done) = (cells(view.reading.tally.sent), cells(view.reading.outcomes()));
+        let width_of = |count: u64| cells_of(count, view.reading.total(), width);
+        let (sent, done) = (width_of(view.reading.tally.sent), width_of(view.reading.outcomes()));
         let theme = self.theme;
-        Line::from(vec![
-            Span::styled(theme.sent_symbol().repeat(sent), theme.sent()),
-            Span::styled(theme.failed_symbol().repeat(done - sent), theme.failed()),
-            Span::styled(theme.pending_symbol().repeat(width - done), FAINT),
-        ])
-        .render(area, buf);
+        let parts = [(theme.sent(), sent), (theme.failed(), done - sent), (theme.pending(), width - done)];
+        Line::from_iter(parts.map(|(symbol, count)| cells(symbol, count))).render(area, buf);
     }
 
     fn legend(&self, view: &RunView, width: u16) -> Line<'static> {
         let theme = self.theme;
-        let part = |symbol: &'static str, style, figure: &Figure| {
-            let (label, text, percentage) =
-                (figure.label, figure.text(view), figure.percentage_of_total(view));
-            [Span::styled(symbol, style), Span::raw(format!(" {label} {text} ({percentage})   "))]
-        };
-        let mut spans: Vec<Span<'static>> = Vec::new();
-        spans.extend(part(theme.sent_symbol(), theme.sent(), &SENT));
-        spans.extend(part(theme.failed_symbol(), theme.failed(), &FAILED));
-        spans.extend(part(theme.pending_symbol(), FAINT, &PENDING));
+        let parts = [(theme.sent(), &SENT), (theme.failed(), &FAILED), (theme.pending(), &PENDING)];
+        let mut spans = Vec::new();
+        for ((symbol, style), figure) in parts {
+            let percentage = figure.percentage_of_total(view);
+            let text = format!(" {} {} ({percentage})   ", figure.label, figure.text(view));
+            spans.extend([Span::styled(symbol, style), Span::raw(text)]);
+        }
         let total = format!("{} {}", TOTAL.short(), TOTAL.text(view));
         if spans.iter().map(Span::width).sum::<usize>() + total.len() <= usize::from(width) {
             spans.push(Span::raw(total));
@@ -204,8 +190,8 @@ impl Frame<'_> {
     /// Renders the main figures, a line each, on a terminal too small for panels.
     fn lines(&self, area: Rect, buf: &mut Buffer) {
         let status = self.model.status(self.now);
-        let done = self.view().map_or_else(String::new, done);
-        let badge = self.theme.badge(badge_colour(status.level));
+        let done = self.view().map_or_else(String::new, RunView::percentage_done);
+        let badge = self.theme.badge(status.level);
         let mut lines = vec![Line::from(Span::styled(format!("{} {done}", status.word), badge))];
         if let Some(view) = self.view() {
             let line = |figure: &Figure| Line::raw(format!("{} {}", figure.short(), figure.text(view)));
@@ -249,22 +235,12 @@ fn split(area: Rect, left: &Line, right: Span, buf: &mut Buffer) {
     right.render(right_area, buf);
 }
 
-fn badge_colour(level: StatusLevel) -> Color {
-    match level {
-        StatusLevel::Waiting => Color::Blue,
-        StatusLevel::Good => Color::Green,
-        StatusLevel::Bad => Color::Red,
-    }
+fn cells((symbol, style): (&str, Style), count: usize) -> Span<'static> {
+    Span::styled(symbol.repeat(count), style)
 }
 
 /// Cells of a bar for a part; all of them only for the whole.
 fn cells_of(part: u64, whole: u64, cells: usize) -> usize {
     let cell = u128::from(part.min(whole)) * cells as u128 / u128::from(whole.max(1));
     usize::try_from(cell).unwrap_or(cells)
-}
-
-/// The percentage of messages with an outcome, rounded down: only a complete run has 100.0%.
-fn done(view: &RunView) -> String {
-    let tenths = u128::from(view.reading.outcomes()) * 1_000 / u128::from(view.reading.total().max(1));
-    format!("{}.{}%", tenths / 10, tenths % 10)
 }

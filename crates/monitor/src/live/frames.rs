@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crossterm::event::KeyCode::{self, Char};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
@@ -11,7 +12,7 @@ use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::tally::{DamagedTally, OutcomeEvent, Tally};
 
 use super::draw::Frame;
-use super::model::{Key, Model};
+use super::model::Model;
 use crate::live::theme::Theme;
 use stentor_run_view::fixtures::{failure, heartbeat, reading, target};
 use stentor_run_view::reader::{ReaderCommand, ReaderEvent, RunSelection};
@@ -219,37 +220,37 @@ fn a_run_without_senders_is_stalled_with_the_reason() {
 fn keys_pause_and_change_the_interval() {
     let mut model = running();
     for (key, interval, paused) in [
-        (Key::IncreaseInterval, 10, false),
-        (Key::IncreaseInterval, 20, false),
-        (Key::DecreaseInterval, 10, false),
-        (Key::Pause, 10, true),
-        (Key::Pause, 10, false),
-        (Key::Up, 10, false),
+        (Char('+'), 10, false),
+        (Char('+'), 20, false),
+        (Char('-'), 10, false),
+        (Char('p'), 10, true),
+        (Char('p'), 10, false),
+        (KeyCode::Up, 10, false),
     ] {
         assert!(model.handle_key(key));
         assert_eq!((model.command.interval, model.command.paused), (secs(interval), paused), "{key:?}");
     }
-    assert!(!model.handle_key(Key::Quit));
+    assert!(!model.handle_key(Char('q')));
 }
 
 #[test]
 fn the_ends_of_the_intervals_hold() {
     let mut model = running();
-    (0..30).for_each(|_| assert!(model.handle_key(Key::IncreaseInterval)));
+    (0..30).for_each(|_| assert!(model.handle_key(Char('+'))));
     assert_eq!(model.command.interval, secs(3_600));
-    (0..30).for_each(|_| assert!(model.handle_key(Key::DecreaseInterval)));
+    (0..30).for_each(|_| assert!(model.handle_key(Char('-'))));
     assert_eq!(model.command.interval, Duration::from_millis(100));
 }
 
 fn helped() -> Model {
     let mut model = running();
-    model.handle_key(Key::Help);
+    model.handle_key(Char('?'));
     model
 }
 
 fn choosing() -> Model {
     let mut model = running();
-    model.handle_key(Key::Runs);
+    model.handle_key(Char('r'));
     let record = |minute: u64, total| RunRecord {
         plan: Plan::new(
             RunId::from_parts(NOON - 60_000 * minute, 7),
@@ -271,14 +272,14 @@ fn help_and_the_list_of_runs_lie_over_the_view() {
     insta::assert_snapshot!("help_80x24", draw(&helped(), 3, PLAIN, 80, 24));
     insta::assert_snapshot!("runs_80x24", draw(&choosing(), 3, PLAIN, 80, 24));
     let mut model = helped();
-    assert!(model.handle_key(Key::Quit), "q closes the help first");
-    assert!(!model.handle_key(Key::Quit));
+    assert!(model.handle_key(Char('q')), "q closes the help first");
+    assert!(!model.handle_key(Char('q')));
 }
 
 #[test]
 fn a_selected_run_is_watched_until_the_user_quits() {
     let mut model = choosing();
-    for key in [Key::Down, Key::Down, Key::Down, Key::Up, Key::Enter] {
+    for key in [KeyCode::Down, KeyCode::Down, KeyCode::Down, KeyCode::Up, KeyCode::Enter] {
         assert!(model.handle_key(key));
     }
     assert_eq!(model.command.selection, RunSelection::Run(RunId::from_parts(NOON - 60_000, 7)));

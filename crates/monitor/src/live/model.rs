@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crossterm::event::KeyCode::{self, Char};
 use stentor_aws::metrics::RunRecord;
 use stentor_run_view::reader::{ReaderCommand, ReaderEvent, RunSelection};
 use stentor_run_view::reading::Target;
@@ -11,21 +12,6 @@ use stentor_run_view::view::RunView;
 
 /// Intervals that the keys step through, seconds.
 const STEPS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 300.0, 900.0, 3_600.0];
-
-/// A key with a meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Key {
-    Quit,
-    Pause,
-    IncreaseInterval,
-    DecreaseInterval,
-    Runs,
-    Help,
-    Up,
-    Down,
-    Enter,
-    Back,
-}
 
 /// The window over the view.
 #[derive(Debug, Default)]
@@ -53,8 +39,8 @@ pub(crate) struct Model {
     pub overlay: Overlay,
     /// Whether the user selected the run, and so watches it until they quit.
     is_selected: bool,
-    /// AWS has answered at least once, whichever run was watched then.
-    has_answer: bool,
+    /// Whether AWS has ever answered, for this or an earlier selected run.
+    pub has_answer: bool,
 }
 
 impl Model {
@@ -84,17 +70,12 @@ impl Model {
         }
     }
 
-    /// Whether AWS has ever answered, for this or an earlier selected run.
-    pub(crate) fn has_answer(&self) -> bool {
-        self.has_answer
-    }
-
     pub(crate) fn view(&self) -> Option<&RunView> {
         self.state.view.as_ref()
     }
 
     /// Applies a key; returns `false` if it quits the view.
-    pub(crate) fn handle_key(&mut self, key: Key) -> bool {
+    pub(crate) fn handle_key(&mut self, key: KeyCode) -> bool {
         if let Overlay::Runs(list) = &mut self.overlay
             && let Some(selection) = list.handle_key(key)
         {
@@ -102,19 +83,21 @@ impl Model {
             return true;
         }
         match (key, &self.overlay) {
-            (Key::Quit, Overlay::None) => return false,
-            (Key::Quit | Key::Back, _) | (Key::Help, Overlay::Help) | (Key::Runs, Overlay::Runs(_)) => {
+            (Char('q'), Overlay::None) => return false,
+            (Char('q') | KeyCode::Esc, _)
+            | (Char('?' | 'h'), Overlay::Help)
+            | (Char('r'), Overlay::Runs(_)) => {
                 self.overlay = Overlay::None;
             }
-            (Key::Pause, _) => self.command.paused = !self.command.paused,
-            (Key::IncreaseInterval, _) => self.step(|step, now| step > now, STEPS.iter()),
-            (Key::DecreaseInterval, _) => self.step(|step, now| step < now, STEPS.iter().rev()),
-            (Key::Help, _) => self.overlay = Overlay::Help,
-            (Key::Runs, _) => {
+            (Char('p' | ' '), _) => self.command.paused = !self.command.paused,
+            (Char('+' | '='), _) => self.step(|step, now| step > now, STEPS.iter()),
+            (Char('-' | '_'), _) => self.step(|step, now| step < now, STEPS.iter().rev()),
+            (Char('?' | 'h'), _) => self.overlay = Overlay::Help,
+            (Char('r'), _) => {
                 self.command.lists += 1;
                 self.overlay = Overlay::Runs(RunList::default());
             }
-            (Key::Up | Key::Down | Key::Enter, _) => {}
+            _ => {}
         }
         true
     }
@@ -148,12 +131,12 @@ impl Model {
 
 impl RunList {
     /// Applies a key; returns the run that it selects.
-    fn handle_key(&mut self, key: Key) -> Option<RunSelection> {
+    fn handle_key(&mut self, key: KeyCode) -> Option<RunSelection> {
         let runs = self.runs.as_ref()?;
         match key {
-            Key::Up => self.selected = self.selected.saturating_sub(1),
-            Key::Down => self.selected = (self.selected + 1).min(runs.len()),
-            Key::Enter => {
+            KeyCode::Up | Char('k') => self.selected = self.selected.saturating_sub(1),
+            KeyCode::Down | Char('j') => self.selected = (self.selected + 1).min(runs.len()),
+            KeyCode::Enter => {
                 let run = self.selected.checked_sub(1).map(|place| runs[place].plan.run());
                 return Some(run.map_or(RunSelection::EachLatest, RunSelection::Run));
             }
@@ -178,10 +161,10 @@ mod tests {
             lists: 0,
         };
         let mut model = Model::new(target, command);
-        assert!(!model.has_answer());
+        assert!(!model.has_answer);
         model.update(ReaderEvent::Read(Ok(None)), Duration::ZERO);
         model.watch(RunSelection::EachLatest);
         model.update(ReaderEvent::Read(Err(failure())), Duration::ZERO);
-        assert!(model.has_answer());
+        assert!(model.has_answer);
     }
 }

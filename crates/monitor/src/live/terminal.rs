@@ -1,7 +1,6 @@
 //! The terminal while the view is on it, and its restoration.
 
 use std::io::{self, BufWriter, Stdout, Write};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::{Hide, Show};
@@ -69,14 +68,11 @@ fn restore() {
 
 /// Restores the terminal before a panic prints its message, which would be lost with the alternate screen.
 fn restore_on_panic() {
-    static HOOKED: Once = Once::new();
-    HOOKED.call_once(|| {
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            restore();
-            hook(panic);
-        }));
-    });
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        restore();
+        hook(panic);
+    }));
 }
 
 /// Prints a frame as lines, as it was drawn.

@@ -3,6 +3,7 @@
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 use stentor_core::escape;
+use stentor_run_view::status::StatusLevel;
 
 /// What the terminal can display.
 #[derive(Debug, Clone, Copy)]
@@ -34,16 +35,17 @@ pub(crate) const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
 pub(crate) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
 
 impl Theme {
-    pub(crate) fn sent_symbol(self) -> &'static str {
-        if self.ascii { "#" } else { "█" }
+    /// The symbol of sent messages and its style, as the next two.
+    pub(crate) fn sent(self) -> (&'static str, Style) {
+        (if self.ascii { "#" } else { "█" }, self.coloured(Color::Green))
     }
 
-    pub(crate) fn failed_symbol(self) -> &'static str {
-        if self.ascii { "x" } else { "▓" }
+    pub(crate) fn failed(self) -> (&'static str, Style) {
+        (if self.ascii { "x" } else { "▓" }, self.coloured(Color::Red))
     }
 
-    pub(crate) fn pending_symbol(self) -> &'static str {
-        if self.ascii { "." } else { "░" }
+    pub(crate) fn pending(self) -> (&'static str, Style) {
+        (if self.ascii { "." } else { "░" }, FAINT)
     }
 
     pub(crate) fn bar_symbol(self, eighths: usize) -> &'static str {
@@ -58,14 +60,6 @@ impl Theme {
     // The sixteen colours of the terminal's own palette read well on dark and on light alike, save for yellow, black
     // and white.
 
-    pub(crate) fn sent(self) -> Style {
-        self.coloured(Color::Green)
-    }
-
-    pub(crate) fn failed(self) -> Style {
-        self.coloured(Color::Red)
-    }
-
     pub(crate) fn chart(self) -> Style {
         self.coloured(Color::Blue)
     }
@@ -75,7 +69,12 @@ impl Theme {
         self.coloured(Color::Cyan).add_modifier(Modifier::BOLD).remove_modifier(Modifier::DIM)
     }
 
-    pub(crate) fn badge(self, colour: Color) -> Style {
+    pub(crate) fn badge(self, level: StatusLevel) -> Style {
+        let colour = match level {
+            StatusLevel::Waiting => Color::Blue,
+            StatusLevel::Good => Color::Green,
+            StatusLevel::Bad => Color::Red,
+        };
         self.coloured(colour).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 

@@ -7,7 +7,7 @@ use super::Comparison;
 use crate::Report;
 use crate::page::document;
 use crate::page::figures::timestamp;
-use crate::page::parts::{chart, heads, table};
+use crate::page::parts::{chart, heads, section, table};
 use crate::svg::{ChartScale, SvgChart};
 use stentor_run_view::comparison::{FigureGroup, Pair, PairValue};
 
@@ -60,13 +60,11 @@ fn figures(comparison: &Comparison) -> Markup {
         (heads("figure", &[], &["A", "B", "change"]))
         @for (place, group) in comparison.groups.iter().enumerate() { (group_rows(place, group)) }
     };
-    html! {
-        section aria-labelledby="figures" {
-            h2 id="figures" { "Figures" }
-            (table("Figures of both runs, and how B differs from A", rows))
-            p.more { "≥ marks a sum of which a part is unknown; it is not compared." }
-        }
-    }
+    let body = html! {
+        (table("Figures of both runs, and how B differs from A", rows))
+        p.more { "≥ marks a sum of which a part is unknown; it is not compared." }
+    };
+    section("figures", "Figures", body)
 }
 
 fn group_rows(place: usize, group: &FigureGroup) -> Markup {
@@ -111,16 +109,14 @@ fn charts(comparison: &Comparison) -> Markup {
 
 /// A section with a chart of each run.
 fn beside(id: &str, heading: &str, label: &str, charts: &[SvgChart; 2]) -> Markup {
-    html! {
-        section aria-labelledby=(id) {
-            h2 id=(id) { (heading) }
-            div.beside {
-                @for (name, svg) in NAMES.iter().zip(charts) {
-                    (chart(&format!("{name}: {label}"), svg, html! { strong { (name) } ", " (label) }))
-                }
+    let body = html! {
+        div.beside {
+            @for (name, svg) in NAMES.iter().zip(charts) {
+                (chart(&format!("{name}: {label}"), svg, html! { strong { (name) } ", " (label) }))
             }
         }
-    }
+    };
+    section(id, heading, body)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Figures, texts and times of a report's data in its page: each element names its path in the data.
 
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Value, json};
 use stentor_core::escape;
 use stentor_run_view::figures::Figure;
 use stentor_run_view::unit::Unit;
@@ -70,7 +70,7 @@ impl<'r> Page<'r> {
 }
 
 fn number(path: &str, value: &Value, unit: Unit) -> Markup {
-    html! { data.number data-figure=(path) data-unit=(unit.name()) value=(value) { (number_text(value, unit)) } }
+    html! { data.number data-figure=(path) data-unit=[json!(unit).as_str()] value=(value) { (number_text(value, unit)) } }
 }
 
 /// A number of the data as every surface shows it.

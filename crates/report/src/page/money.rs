@@ -1,45 +1,42 @@
 //! The bill in the page.
 
 use maud::{Markup, html};
-use stentor_core::usage::ProgramKind;
 use stentor_run_view::figures::{DOLLARS, DOLLARS_PER_MILLION};
 use stentor_run_view::unit::Unit;
 
 use super::figures::Page;
-use super::parts::{heads, table};
+use super::parts::{heads, section, table};
 use super::row;
 
 /// The cost of the run, how it is made up, and what it leaves out.
 pub fn cost(page: &Page<'_>) -> Markup {
     let bill = &page.report.bill;
     let missing = &bill.counted.missing;
-    html! {
-        section aria-labelledby="cost" {
-            h2 id="cost" { "Cost" }
-            p.lead {
-                @if page.has(DOLLARS.path) { "This run cost " (page.figure(&DOLLARS)) } @else { "The cost of this run is unknown" }
-                @if page.has(DOLLARS_PER_MILLION.path) {
-                    ", which is " (page.figure(&DOLLARS_PER_MILLION)) " for a million messages like these"
-                }
-                ". Dollars are list prices times counted or estimated usage."
+    let body = html! {
+        p.lead {
+            @if page.has(DOLLARS.path) { "This run cost " (page.figure(&DOLLARS)) } @else { "The cost of this run is unknown" }
+            @if page.has(DOLLARS_PER_MILLION.path) {
+                ", which is " (page.figure(&DOLLARS_PER_MILLION)) " for a million messages like these"
             }
-            @if !missing.is_empty() {
-                div.missing role="note" {
-                    p { "The sum is not final, because:" }
-                    ul { @for reason in missing { li { (reason) } } }
-                }
-            }
-            (lines(page))
-            (programs(page))
-            (prices(page))
-            h3 { "Estimates" }
-            p { "No program counts the usage of the function. It is estimated as follows:" }
-            ul.notes { @for assumption in &bill.estimated.assumptions { li { (assumption) } } }
-            (assumed(page))
-            h3 { "Not included" }
-            ul.notes { @for cost in &bill.left_out { li { (cost) } } }
+            ". Dollars are list prices times counted or estimated usage."
         }
-    }
+        @if !missing.is_empty() {
+            div.missing role="note" {
+                p { "The sum is not final, because:" }
+                ul { @for reason in missing { li { (reason) } } }
+            }
+        }
+        (lines(page))
+        (programs(page))
+        (prices(page))
+        h3 { "Estimates" }
+        p { "No program counts the usage of the function. It is estimated as follows:" }
+        ul.notes { @for assumption in &bill.estimated.assumptions { li { (assumption) } } }
+        (assumed(page))
+        h3 { "Not included" }
+        ul.notes { @for cost in &bill.left_out { li { (cost) } } }
+    };
+    section("cost", "Cost", body)
 }
 
 fn lines(page: &Page<'_>) -> Markup {
@@ -74,15 +71,16 @@ fn programs(page: &Page<'_>) -> Markup {
         ];
         html! { @for (field, unit) in columns { td { (page.number(&format!("{path}.{field}"), unit)) } } }
     };
+    let kind = |place: usize| format!("cost.counted.programs.{place}.program");
     table(
         "Usage that the programs counted",
         html! {
             (heads("id", &["program"], &["requests", "to the queue", "write units", "read units"]))
             tbody {
-                @for (place, program) in page.report.bill.counted.programs.iter().enumerate() {
+                @for place in 0..page.report.bill.counted.programs.len() {
                     tr {
                         th scope="row" { code { (page.text(&format!("cost.counted.programs.{place}.id"))) } }
-                        td.words { (kind(program.program)) }
+                        td.words { @if page.has(&kind(place)) { (page.text(&kind(place))) } @else { "unknown" } }
                         (usage(&format!("cost.counted.programs.{place}")))
                     }
                 }
@@ -90,14 +88,6 @@ fn programs(page: &Page<'_>) -> Markup {
             tfoot { tr { th scope="row" { "total" } td {} (usage("cost.counted")) } }
         },
     )
-}
-
-fn kind(program: Option<ProgramKind>) -> &'static str {
-    match program {
-        Some(ProgramKind::Producer) => "producer",
-        Some(ProgramKind::Sender) => "sender",
-        None => "unknown",
-    }
 }
 
 fn prices(page: &Page<'_>) -> Markup {

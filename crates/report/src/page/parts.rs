@@ -9,6 +9,11 @@ use stentor_run_view::figures::{DEAD_LETTERS, DUPLICATES, NOT_ENQUEUED, RELEASED
 use stentor_run_view::senders::SenderState;
 use stentor_run_view::unit::Unit;
 
+/// A section with its heading.
+pub fn section(id: &str, heading: &str, body: Markup) -> Markup {
+    html! { section aria-labelledby=(id) { h2 id=(id) { (heading) } (body) } }
+}
+
 /// A chart with its caption; `label` describes it to a screen reader.
 pub fn chart(label: &str, chart: &SvgChart, caption: Markup) -> Markup {
     html! { figure { (chart.render(label)) figcaption { (caption) } } }
@@ -60,33 +65,31 @@ pub fn senders(page: &Page<'_>) -> Markup {
     });
     let figures: Vec<(&str, &str, Unit)> = figures.collect();
     let labels: Vec<&str> = figures.iter().map(|(_, label, _)| *label).collect();
-    html! {
-        section aria-labelledby="senders" {
-            h2 id="senders" { "Senders" }
-            @if page.report.senders.is_empty() {
-                p.none { "No sender has worked on this run, as far as the table shows." }
-            } @else {
-                p.lead {
-                    "Senders that reported usage on this run, and those that worked during it. Counts and rate are those of a sender’s "
-                    strong { "whole life" } ", not of this run alone."
-                }
-                (table("Senders that worked on this run", html! {
-                    (heads("sender", &["state"], &labels))
-                    tbody {
-                        @for (place, sender) in page.report.senders.iter().enumerate() {
-                            tr {
-                                th scope="row" { code { (page.text(&format!("senders.{place}.sender"))) } }
-                                td.words { (state(sender.state)) }
-                                @for (field, _, unit) in &figures {
-                                    td { (page.number(&format!("senders.{place}.{field}"), *unit)) }
-                                }
+    let body = html! {
+        @if page.report.senders.is_empty() {
+            p.none { "No sender has worked on this run, as far as the table shows." }
+        } @else {
+            p.lead {
+                "Senders that reported usage on this run, and those that worked during it. Counts and rate are those of a sender’s "
+                strong { "whole life" } ", not of this run alone."
+            }
+            (table("Senders that worked on this run", html! {
+                (heads("sender", &["state"], &labels))
+                tbody {
+                    @for (place, sender) in page.report.senders.iter().enumerate() {
+                        tr {
+                            th scope="row" { code { (page.text(&format!("senders.{place}.sender"))) } }
+                            td.words { (state(sender.state)) }
+                            @for (field, _, unit) in &figures {
+                                td { (page.number(&format!("senders.{place}.{field}"), *unit)) }
                             }
                         }
                     }
-                }))
-            }
+                }
+            }))
         }
-    }
+    };
+    section("senders", "Senders", body)
 }
 
 fn state(state: Option<SenderState>) -> &'static str {
@@ -101,39 +104,37 @@ fn state(state: Option<SenderState>) -> &'static str {
 /// What went wrong on the way, and what to do about it.
 pub fn faults(page: &Page<'_>) -> Markup {
     let idle = "faults.idle_seconds";
-    html! {
-        section aria-labelledby="faults" {
-            h2 id="faults" { "Faults met" }
-            dl.rows.single {
-                (row(DUPLICATES.short, html! {
-                    span { (page.figure(&DUPLICATES)) }
-                    span.more { "messages that a sender received after their outcome was recorded; they count once" }
+    let body = html! {
+        dl.rows.single {
+            (row(DUPLICATES.short, html! {
+                span { (page.figure(&DUPLICATES)) }
+                span.more { "messages that a sender received after their outcome was recorded; they count once" }
+            }))
+            (row(RELEASED.short, html! {
+                span { (page.figure(&RELEASED)) }
+                span.more { "messages that a sender did not finish, and others received again" }
+            }))
+            (row("Dead letters", html! {
+                (page.number("faults.dead_letters", DEAD_LETTERS.unit))
+                span.more { "on the queue of the whole stack; " code.command { "producer requeue " (page.text("plan.run")) } " brings them back" }
+            }))
+            (row("Not enqueued", html! {
+                (page.figure(&NOT_ENQUEUED))
+                span.more { "messages of the plan; " code.command { "producer resume " (page.text("plan.run")) } " enqueues them" }
+            }))
+            @if page.has(idle) {
+                (row("Idle for", html! {
+                    (page.number(idle, Unit::Duration))
+                    span.more { "since the last outcome, or since the run was created" }
                 }))
-                (row(RELEASED.short, html! {
-                    span { (page.figure(&RELEASED)) }
-                    span.more { "messages that a sender did not finish, and others received again" }
-                }))
-                (row("Dead letters", html! {
-                    (page.number("faults.dead_letters", DEAD_LETTERS.unit))
-                    span.more { "on the queue of the whole stack; " code.command { "producer requeue " (page.text("plan.run")) } " brings them back" }
-                }))
-                (row("Not enqueued", html! {
-                    (page.figure(&NOT_ENQUEUED))
-                    span.more { "messages of the plan; " code.command { "producer resume " (page.text("plan.run")) } " enqueues them" }
-                }))
-                @if page.has(idle) {
-                    (row("Idle for", html! {
-                        (page.number(idle, Unit::Duration))
-                        span.more { "since the last outcome, or since the run was created" }
-                    }))
-                }
-                div {
-                    dt { "Damaged tallies" }
-                    dd.whole { (damaged_tallies(page)) }
-                }
+            }
+            div {
+                dt { "Damaged tallies" }
+                dd.whole { (damaged_tallies(page)) }
             }
         }
-    }
+    };
+    section("faults", "Faults met", body)
 }
 
 fn damaged_tallies(page: &Page<'_>) -> Markup {

@@ -26,8 +26,7 @@ fn every_figure_of_the_page_is_that_of_the_data() {
             let attribute = |name: &str| figure.attr(name).unwrap_or_default();
             let value = at(&data, attribute("data-figure"));
             assert_eq!(attribute("value"), value.to_string(), "{}", attribute("data-figure"));
-            let unit =
-                Unit::ALL.into_iter().find(|unit| unit.name() == attribute("data-unit")).expect("a unit");
+            let unit: Unit = serde_json::from_value(attribute("data-unit").into()).expect("a unit");
             assert_eq!(text_of(figure), number_text(value, unit), "{}", attribute("data-figure"));
         }
         for text in all(&html, "[data-text]") {

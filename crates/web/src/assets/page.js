@@ -59,9 +59,8 @@ function show() {
   say("run", run ? run.snapshot.run : "no run");
   say("place", `stack ${stack}, ${region} at ${endpoint.replace(/^[a-z]+:\/\//, "")}`);
   if (run) {
-    showCounts(run.snapshot);
-    showTimes(run.snapshot);
-    showSenders(run.snapshot.senders);
+    showFigures(run);
+    showSenders(run.senders);
   }
   showCharts();
 }
@@ -73,8 +72,9 @@ function clear() {
   redrawn.observe(at("course"));
 }
 
-function say(id, text) {
-  const node = at(id);
+const say = (id, text) => put(at(id), text);
+
+function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
@@ -103,8 +103,7 @@ function showStanding() {
   const every = `every ${view.every_seconds} s`;
   const old = view.run ? (age() < 1 ? "data now, " : `data ${count(age())} s old, `) : "";
   say("age", old + every);
-  const run = view.run && view.run.snapshot;
-  document.title = `${run ? `${percentDown(run.sent + run.failed, run.total)} ` : ""}${word} – Stentor`;
+  document.title = `${view.run ? `${view.run.done} ` : ""}${word} – Stentor`;
 }
 
 function showLeft() {
@@ -114,70 +113,49 @@ function showLeft() {
   say("left", isShown ? `${span(Math.max(left - (now() - run.came_at), 0))} left` : "");
 }
 
-function showCounts(run) {
-  const done = run.sent + run.failed;
-  say("done", percentDown(done, run.total));
-  say("of", `${count(done)} of ${count(run.total)} messages`);
-  at("bar-sent").style.width = `${(100 * run.sent) / run.total}%`;
-  at("bar-failed").style.width = `${(100 * run.failed) / run.total}%`;
-  at("bar").setAttribute("aria-valuenow", Math.floor((100 * done) / run.total));
-  at("bar").setAttribute("aria-valuetext", `${count(run.sent)} sent and ${count(run.failed)} failed of ${count(run.total)}`);
-  for (const name of ["sent", "failed", "pending"]) {
-    say(name, count(run[name]));
-    at(name).classList.toggle("long", run[name] >= 1e7);
-    say(`${name}-share`, percent(run[name], run.total));
-  }
-  say("visible", count(run.queue.visible));
-  say("in-flight", count(run.queue.in_flight));
-  say("delayed", count(run.queue.delayed));
-  say("enqueued", count(run.enqueued));
-  say("total", count(run.total));
-  say("dead", count(run.dead_letters));
-  at("dead-row").classList.toggle("alarm", run.dead_letters > 0);
+// Places the text of each figure in the elements that name it.
+function showFigures({ snapshot, texts, done }) {
+  for (const node of document.querySelectorAll("[data-figure]")) put(node, texts[node.dataset.figure]);
+  const { sent, failed, total } = snapshot;
+  say("done", done);
+  say("of", `${count(sent + failed)} of ${texts.total} messages`);
+  at("bar-sent").style.width = `${(100 * sent) / total}%`;
+  at("bar-failed").style.width = `${(100 * failed) / total}%`;
+  at("bar").setAttribute("aria-valuenow", Math.floor((100 * (sent + failed)) / total));
+  at("bar").setAttribute("aria-valuetext", `${texts.sent} sent and ${texts.failed} failed of ${texts.total}`);
+  for (const name of ["sent", "failed", "pending"]) at(name).classList.toggle("long", snapshot[name] >= 1e7);
+  at("dead-row").classList.toggle("alarm", snapshot.dead_letters > 0);
 }
 
-function showTimes(run) {
-  const rows = [
-    [run.average_seconds, run.delivery_seconds],
-    [run.average_latency_seconds, run.latency_seconds],
-  ];
-  rows.forEach(([average, { p50, p90, p99, max }], row) => {
-    [average, p50, p90, p99, max].forEach((time, column) => {
-      at("times").rows[row].cells[column + 1].textContent = known(time, seconds);
-    });
-  });
-  say("average", known(run.average_seconds, (time) => `${seconds(time)} s`));
+function showSenders({ heads, rows }) {
+  say("senders-title", `Senders alive: ${count(rows.length)}`);
+  at("no-senders").hidden = rows.length > 0;
+  at("senders-table").hidden = rows.length === 0;
+  at("senders-heads").replaceChildren(...["sender", ...heads].map((text, column) => headCell(text, "col", column)));
+  at("senders").replaceChildren(...rows.map(senderRow));
 }
 
-function showSenders(senders) {
-  say("senders-title", `Senders alive: ${count(senders.length)}`);
-  at("no-senders").hidden = senders.length > 0;
-  at("senders-table").hidden = senders.length === 0;
-  at("senders").replaceChildren(...senders.map(senderRow));
+// Columns for which a narrow screen has no room.
+const WIDE = [2, 3, 6];
+
+function cell(kind, text, column) {
+  const node = document.createElement(kind);
+  node.textContent = text;
+  node.classList.toggle("wide", WIDE.includes(column));
+  return node;
 }
 
-function senderRow(sender) {
-  const done = sender.sent + sender.failed;
+function headCell(text, scope, column) {
+  const node = cell("th", text, column);
+  node.scope = scope;
+  return node;
+}
+
+function senderRow([name, ...texts]) {
   const row = document.createElement("tr");
-  const name = document.createElement("th");
-  name.scope = "row";
-  name.className = "code";
-  name.textContent = sender.sender;
-  row.append(name);
-  for (const [text, isWide] of [
-    [known(sender.messages_per_second, rate)],
-    [count(sender.sent), true],
-    [count(sender.failed), true],
-    [done === 0 ? "–" : percent(sender.failed, done)],
-    [count(sender.duplicates)],
-    [count(sender.concurrency), true],
-    [`${Math.round(sender.seen_seconds_ago)} s ago`],
-  ]) {
-    const cell = document.createElement("td");
-    cell.textContent = text;
-    if (isWide) cell.className = "wide";
-    row.append(cell);
-  }
+  const head = headCell(name, "row", 0);
+  head.classList.add("code");
+  row.append(head, ...texts.map((text, i) => cell("td", text, i + 1)));
   return row;
 }
 
@@ -186,20 +164,11 @@ function showCharts() {
   drawCourse(at("course"), run ? run.course : { sent: [] });
   drawSpread(at("spread"), run ? run.spread : null);
   if (!run) return;
-  const { course, spread, snapshot } = run;
-  const peak = Math.max(...course.sent.map((sent, i) => sent + course.failed[i]), 0);
-  say("rate", known(snapshot.messages_per_second, rate));
-  say("peak", peak > 0 ? `peak ${rate(peak)}` : "");
-  if (peak > 0) {
-    const failed = percent(snapshot.failed, snapshot.sent + snapshot.failed);
-    const summary = `${known(snapshot.messages_per_second, rate)} lately, ${rate(peak)} at most; ${failed} of them failed`;
-    at("course").setAttribute("aria-label", `Messages a second over ${span(course.seconds)}: ${summary}`);
-  }
-  if (spread) {
-    const { p50, p99 } = snapshot.delivery_seconds;
-    const summary = `from ${span(spread.shortest)} to ${span(spread.longest)}, half within ${known(p50, seconds)} s, 99 of 100 within ${known(p99, seconds)} s`;
-    at("spread").setAttribute("aria-label", `How long deliveries take: ${summary}`);
-  }
+  const { course, spread } = run;
+  const hasPeak = course.sent.some((sent, i) => sent + course.failed[i] > 0);
+  say("peak", hasPeak ? `peak ${course.peak}` : "");
+  if (hasPeak) at("course").setAttribute("aria-label", course.label);
+  if (spread) at("spread").setAttribute("aria-label", spread.label);
 }
 
 // Redraw when the size changes.

@@ -42,7 +42,7 @@ impl Frame<'_> {
         let inner = self.block(&title, area, buf);
         let seconds = self.view().filter(|_| !bins.is_empty()).map(|view| view.throughput.seconds());
         let ends = seconds.map(|seconds| ("0 s".to_owned(), Unit::Duration.format(seconds)));
-        self.chart(&bins, ends, self.theme.sent(), inner, buf);
+        self.chart(&bins, ends, self.theme.sent().1, inner, buf);
     }
 
     fn histogram(&self, area: Rect, buf: &mut Buffer) {
@@ -90,7 +90,7 @@ impl Frame<'_> {
         for (row, y) in (area.top()..area.bottom()).rev().enumerate() {
             let here = eighths.saturating_sub(8 * row).min(8);
             let (symbol, style) = if row < failed && here > 0 {
-                (self.theme.failed_symbol(), self.theme.failed())
+                self.theme.failed()
             } else {
                 (self.theme.bar_symbol(here), style)
             };

@@ -1,6 +1,5 @@
 //! The windows over the view: the help, and the list of the runs.
 
-use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
@@ -73,7 +72,7 @@ impl Frame<'_> {
 }
 
 fn run_line(run: &RunRecord) -> String {
-    let begun = i64::try_from(run.created_at).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let begun = begun.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    let begun = format::try_rfc3339(run.created_at);
+    let begun = begun.map_or_else(|| "-".to_owned(), |at| format!("{} UTC", at[..16].replace('T', " ")));
     format!("{}  {begun}  {:>13} messages", run.plan.run(), format::thousands(run.plan.total().into()))
 }

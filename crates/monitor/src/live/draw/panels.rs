@@ -11,7 +11,7 @@ use stentor_run_view::figures::{
     SENDER_THROUGHPUT, SENDERS_ALIVE, TOTAL,
 };
 use stentor_run_view::senders::SenderRecord;
-use stentor_run_view::unit::{UNKNOWN, Unit};
+use stentor_run_view::unit::UNKNOWN;
 use stentor_run_view::view::RunView;
 
 use super::{Frame, LEFT};
@@ -62,7 +62,7 @@ impl Frame<'_> {
         let figures = |figures: [(&Figure, &'static str); 3], area: Rect, buf: &mut Buffer| {
             for ((figure, label), row) in figures.into_iter().zip(area.rows()) {
                 let is_alarming = figure.path == DEAD_LETTERS.path && figure.value(view) > Some(0.0);
-                let style = if is_alarming { self.theme.failed().patch(STRONG) } else { FAINT };
+                let style = if is_alarming { self.theme.failed().1.patch(STRONG) } else { FAINT };
                 Line::from(Span::styled(label, style)).render(row, buf);
                 Line::from(figure.text(view)).right_aligned().render(row, buf);
             }
@@ -88,7 +88,7 @@ impl Frame<'_> {
         let widths = [Constraint::Fill(1)]
             .into_iter()
             .chain(SENDER_COLUMNS.iter().map(|(_, width)| Constraint::Length(width + extra)));
-        let labels = SENDER_COLUMNS.iter().map(|(figure, _)| right(heading(figure)));
+        let labels = SENDER_COLUMNS.iter().map(|(figure, _)| right(figure.heading()));
         let head = Row::new([Cell::from("sender")].into_iter().chain(labels)).style(FAINT);
         let rows = self.sender_rows(view, usize::from(inner.height.saturating_sub(1)));
         Table::new(rows, widths).header(head).render(inner, buf);
@@ -120,11 +120,6 @@ fn rest(senders: &[&SenderRecord]) -> Row<'static> {
     Row::new([name].into_iter().chain(figures)).style(FAINT)
 }
 
-/// The heading of a column; that of a rate names its unit, which its cells leave out.
-fn heading(figure: &Figure<SenderRecord>) -> String {
-    if figure.unit == Unit::Rate { format!("{}/s", figure.label) } else { figure.label.to_owned() }
-}
-
 fn right(text: String) -> Cell<'static> {
     Cell::from(Line::from(text).right_aligned())
 }
@@ -135,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_rate_of_millions_fits_its_column() {
-        assert_eq!(heading(&SENDER_THROUGHPUT), "rate/s");
+        assert_eq!(SENDER_THROUGHPUT.heading(), "rate/s");
         let (figure, width) = SENDER_COLUMNS[0];
         for rate in [27_000.0, 999_999.0] {
             assert!(figure.unit.format_compact(rate).len() <= usize::from(width));
