@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::play::{growth, produce, usual};
 use super::Scenario;
+use super::play::{growth, produce, usual};
 use crate::report::Figure;
 
 const REQUESTS: Figure = Figure::at_most("requests", "a message", 0.141);
