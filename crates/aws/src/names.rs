@@ -14,7 +14,7 @@ pub struct StackName(String);
 
 /// The text is not a stack name.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("is no stack name: a letter, then letters, digits and hyphens, 64 characters at most")]
+#[error("invalid stack name: expected a letter, then letters, digits and hyphens, 64 characters at most")]
 pub struct ParseStackNameError;
 
 impl FromStr for StackName {

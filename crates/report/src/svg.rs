@@ -88,7 +88,7 @@ impl SvgChart {
             .iter()
             .map(|rate| vec![(rate.sent_per_second, "sent"), (rate.failed_per_second, "failed")]);
         Self {
-            x_label: "since the first conclusion",
+            x_label: "since the first outcome",
             y_label: "messages a second",
             bars: bars(0.0, progress.column_seconds, parts),
             marks: Vec::new(),

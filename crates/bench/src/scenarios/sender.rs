@@ -49,8 +49,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "sender-default-wait",
         figures: &[
-            Figure::shown("conclusion after the delivery ends, mean", "ms"),
-            Figure::at_most("conclusion after the delivery ends, longest", "ms", 10.0),
+            Figure::shown("outcome after the delivery ends, mean", "ms"),
+            Figure::at_most("outcome after the delivery ends, longest", "ms", 10.0),
         ],
         play: lone,
     },

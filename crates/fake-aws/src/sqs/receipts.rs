@@ -63,7 +63,7 @@ const NOT_IN_FLIGHT: EntryError = (
 
 type EntryResult = Result<ReceiptState, EntryError>;
 
-/// Deletes a message. As in SQS, a stale receipt handle is no error.
+/// Deletes a message. As in SQS, a stale receipt handle is not an error.
 fn delete_one(queue: &mut Queue, handle: &str) -> EntryResult {
     ReceiptHandle::parse(handle).map(|handle| queue.delete(handle)).ok_or(INVALID_HANDLE)
 }

@@ -24,7 +24,7 @@ function span(seconds) {
 // What is not known is a dash.
 const known = (value, words) => (value === null || value === undefined ? "–" : words(value));
 
-// As many digits as a narrow column has room for.
+// As many digits as fit into a narrow column.
 function seconds(time) {
   if (time >= 999.95) return count(time);
   return time.toFixed(time < 9.9995 ? 3 : time < 99.995 ? 2 : 1);
