@@ -27,33 +27,34 @@ On this machine (needs Rust, Python 3.10 or newer, and a C compiler):
                               stop everything. For example: demo -m 5000
   local [--backend B] [--port P] [--stack NAME]
                               Start the emulator in the background (or find it running), deploy to
-                              it, and say how to use it. Port 0 takes a free one.
+                              it, and print how to use it. Port 0 takes a free one.
   function                    Build the function for Lambda's containers on this machine, and print
-                              where it is.
-  status                      The emulators that `local` has started and that still run.
-  stop [--port P | --all]     Stop one of them, or all. Nothing running is no error.
+                              its path.
+  status                      List the running emulators that `local` has started.
+  stop [--port P | --all]     Stop one of them, or all. Succeeds if none is running.
   install [--prefix DIR] [--force]
-                              Build producer, sender and monitor, and put them with completions (bash,
-                              zsh, fish) and man pages where your shell finds them: below DIR, which is
-                              PREFIX, else ~/.local. Says what to add to PATH. Does not overwrite a file
-                              that is not Stentor's own without --force.
-  uninstall [--prefix DIR]    Take away what install has put there, and nothing else.
+                              Build producer, sender and monitor, and install them with completions (bash,
+                              zsh, fish) and man pages below DIR, which is PREFIX, else ~/.local. Prints
+                              what to add to PATH. Overwrites a file that it did not install only with
+                              --force.
+  uninstall [--prefix DIR]    Remove what install has installed, and nothing else.
 
 On AWS, or on what AWS_ENDPOINT_URL names (with the usual AWS credentials):
   deploy [--stack NAME] [--region R] [--parameter KEY=VALUE]...
-                              Build the function, create or update everything, and say how to use
-                              it. Parameters are those of infra/template.yaml; an update keeps the
-                              ones it is not given.
+                              Build the function, create or update the stack, and print how to use it.
+                              Parameters are those of infra/template.yaml; an update keeps those that
+                              are not given.
   destroy [--stack NAME] [--region R] [--yes]
-                              Take all of it away again, messages and counts too, after asking.
+                              Delete the stack with all messages and counts, after confirmation.
 
   --help                      This text.
 
 B is ministack (light, from PyPI) or localstack (its image where a Docker engine answers, else from
-PyPI; that needs Python 3.13, Java 17 or newer and npm). It comes from STENTOR_BACKEND too.
-Defaults: B is ministack; NAME is stentor; P is STENTOR_PORT, else 4566; R is AWS_REGION, AWS_DEFAULT_REGION or the
-profile's. CARGO_TARGET_DIR is honoured. What is installed goes into the ignored folder .local/.
-Exit status: 0 done, 1 failed, 2 usage, 130 and 143 after SIGINT and SIGTERM.
+PyPI; that needs Python 3.13, Java 17 or newer and npm).
+Defaults: B is STENTOR_BACKEND, else ministack; NAME is stentor; P is STENTOR_PORT, else 4566; R is
+AWS_REGION, AWS_DEFAULT_REGION or the profile's. CARGO_TARGET_DIR is the build folder. The tools are
+installed into the ignored folder .local/.
+Exit status: 0 success, 1 failure, 2 usage error, 130 and 143 after SIGINT and SIGTERM.
 USAGE
 }
 

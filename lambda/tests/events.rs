@@ -1,4 +1,4 @@
-//! Events as Lambda hands them over, read as the function reads them.
+//! Events as Lambda passes them, read as the function reads them.
 
 use stentor_aggregator::StreamEvent;
 use stentor_core::delivery::Outcome;

@@ -46,7 +46,7 @@ impl Browser {
     /// Starts Chromium. Returns `None` if `STENTOR_NO_BROWSER=1` is set.
     ///
     /// # Panics
-    /// If Chromium or Node.js is missing: the message says what to install.
+    /// If Chromium or Node.js is missing: the message names the packages to install.
     #[track_caller]
     pub fn start() -> Option<Self> {
         if std::env::var("STENTOR_NO_BROWSER").is_ok_and(|value| value == "1") {
@@ -109,7 +109,7 @@ impl Browser {
             if is_so(&text) {
                 return text;
             }
-            assert!(start.elapsed() < PATIENCE, "#{id} says {text:?}");
+            assert!(start.elapsed() < PATIENCE, "#{id} contains {text:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -316,7 +316,7 @@ impl Shared {
         edit_response(self.forward(request, &request.body), how)
     }
 
-    /// Adds a copied message to the response of a receive, where it has room.
+    /// Adds a copied message to the response of a receive, where it has space.
     fn with_copies(&self, call: &Call, reply: Reply) -> Reply {
         let Reply::Respond(200, body) = &reply else { return reply };
         if call.operation != "ReceiveMessage" || lock(&self.copies).is_empty() {

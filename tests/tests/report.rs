@@ -97,7 +97,7 @@ fn the_report_of_a_finished_run_has_its_counts_as_data_and_page() {
         assert_eq!(again[stays], report[stays], "{stays}");
     }
     let charts = select(&page, "svg.chart");
-    assert_eq!(charts.len(), 6, "progress, delivery and latency, each for much room and for little");
+    assert_eq!(charts.len(), 6, "progress, delivery and latency, each for a wide and a narrow page");
     assert!(
         charts.iter().all(|chart| chart.attr("role") == Some("img") && chart.attr("aria-label").is_some())
     );
@@ -151,8 +151,8 @@ fn a_path_that_cannot_be_written_is_reported_before_any_request() {
     let (stack, folder) = (Stack::deploy(), folder());
     let proxy = Proxy::start(7);
     stack.produce("-m 3");
-    fs::write(path(&folder, "file"), "old").expect("there is room");
-    fs::create_dir(path(&folder, "folder.html")).expect("there is room");
+    fs::write(path(&folder, "file"), "old").expect("the folder is writable");
+    fs::create_dir(path(&folder, "folder.html")).expect("the folder is writable");
     for (name, why) in [
         ("missing/a.html", "No such file"),
         ("file/a.json", "Not a directory"),
@@ -182,7 +182,7 @@ fn a_full_disk_keeps_the_old_report_and_leaves_no_other_file() {
     stack.produce("-m 3");
     for name in ["old.html", "old.json"] {
         let file = path(&folder, name);
-        fs::write(&file, "old").expect("there is room");
+        fs::write(&file, "old").expect("the folder is writable");
         let full = stack.monitor(&format!("report {file} --once")).with_files_of(1_000).run().exits(1);
         assert!(full.stderr.contains(&file) && full.stderr.contains("free space"), "{}", full.stderr);
         assert_eq!(read(&file), "old");

@@ -13,7 +13,7 @@ const MAX_NAME: usize = 64;
 pub struct StackName(String);
 
 const INVALID_NAME: ParseError =
-    ParseError("is no stack name: a letter, then letters, digits and hyphens, 64 characters at most");
+    ParseError("invalid stack name: expected a letter, then letters, digits and hyphens, 64 characters at most");
 
 impl FromStr for StackName {
     type Err = ParseError;

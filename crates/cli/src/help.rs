@@ -35,7 +35,7 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 /// Exit statuses of all three programs.
 const EXITS: [(&str, &str); 4] = [
     ("0", "success"),
-    ("1", "failure (stderr says what to do)"),
+    ("1", "failure (the remedy is on stderr)"),
     ("2", "usage error"),
     ("130, 143", "interrupted by SIGINT (Ctrl-C), by SIGTERM"),
 ];

@@ -2,7 +2,7 @@
 
 use stentor_aws::Error;
 
-/// Formats an error, followed by a line that says what to do where there is something to do.
+/// Formats an error, followed by a line with the remedy where there is one.
 pub fn with_hint(error: &Error) -> String {
     hint(error).map_or_else(|| error.to_string(), |hint| format!("{error}\n{hint}"))
 }

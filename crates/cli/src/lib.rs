@@ -84,7 +84,7 @@ fn fail(error: &impl Display) -> ExitCode {
 /// Prints a usage error in at most three lines, or the help or version asked for; returns the exit status.
 fn refuse(error: &clap::Error) -> u8 {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        // A closed pipe is no error.
+        // A closed pipe is not an error.
         let _ = error.print();
         return 0;
     }

@@ -1,4 +1,4 @@
-//! Standard output and error; a closed pipe is no error.
+//! Standard output and error; a closed pipe is not an error.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};

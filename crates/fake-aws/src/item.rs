@@ -97,7 +97,7 @@ const NUMBER: u8 = 1;
 const JSON: u8 = 2;
 
 impl Item {
-    /// Builds an item. The names must be distinct. An error says why DynamoDB would reject it.
+    /// Builds an item. The names must be distinct. An error describes why DynamoDB would reject it.
     pub(crate) fn of<'a, 'v>(
         attributes: impl Iterator<Item = (&'a str, &'a AttributeValue<'v>)>,
     ) -> Result<Self, String>

@@ -100,7 +100,7 @@ async fn messages_are_stored_queued_and_concluded_once() {
     assert_eq!(stats.of("BatchExecuteStatement (INSERT)").entries, 15);
     assert_eq!(stats.of("BatchExecuteStatement (INSERT)").failed, 5);
     assert_eq!(stats.of("DeleteMessageBatch").requests, 2);
-    // 15 creates, 5 + 4 conclusions and tries at one.
+    // 15 creates, 5 + 4 outcomes and attempts at one.
     assert!((stats.write_units - 24.0).abs() < 0.01, "{}", stats.write_units);
 }
 

@@ -90,8 +90,8 @@ impl CountedTable {
     }
 }
 
-/// Counts the table, and gives the tallies some time to come up to it. While messages are still being
-/// concluded both sides move, so both are read again each time.
+/// Counts the table, and gives the tallies some time to come up to it. While outcomes are still being
+/// recorded both sides move, so both are read again each time.
 pub(crate) async fn audit(
     record: &RunRecord,
     messages: &MessagesTable,
@@ -105,7 +105,7 @@ pub(crate) async fn audit(
             return Ok(Audit::of(record, &table_count, &parts.tally, &parts.broken));
         }
         sleep(Duration::from_millis(500)).await;
-        // What was not there or not concluded may be by now.
+        // Missing messages may be stored by now, and pending ones have an outcome.
         if table_count.pending + table_count.missing > 0 {
             table_count = count_table(&record.plan, messages).await?;
         }
@@ -126,7 +126,7 @@ impl Audit {
         }
     }
 
-    /// The verdict in a line; above it both sides in a table where they differ.
+    /// The result in a line; above it both sides in a table where they differ.
     pub(crate) fn lines(&self) -> String {
         let (table, tallies) = (self.table.counted.texts(), self.tallies.texts());
         let rest = self.rest();
@@ -149,7 +149,7 @@ impl Audit {
         .join("\n")
     }
 
-    /// What is not concluded, which makes no difference; and why tallies may be too low.
+    /// Messages without an outcome, which makes no difference; and why tallies may be too low.
     fn rest(&self) -> String {
         let open = [(self.table.pending, "pending"), (self.table.missing, "not in the table")]
             .into_iter()
@@ -187,8 +187,8 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
         differ("failed", &|side| format::thousands(side.failed)),
         differ("milliseconds of delivery", &|side| format::thousands(side.delivery_ms)),
         differ("milliseconds of latency", &|side| format::thousands(side.latency_ms)),
-        differ("first conclusion", &|side| time(side.first_concluded_at)),
-        differ("last conclusion", &|side| time(side.last_concluded_at)),
+        differ("first outcome", &|side| time(side.first_concluded_at)),
+        differ("last outcome", &|side| time(side.last_concluded_at)),
         distribution(
             "delivery",
             table_sums.delivery_ms == tally_sums.delivery_ms,
@@ -248,14 +248,14 @@ mod tests {
         );
         assert_eq!(
             differs(|tally| tally.first_concluded_at = None),
-            message("first conclusion 1970-01-01T00:00:01.000Z in the table, never in the tallies")
+            message("first outcome 1970-01-01T00:00:01.000Z in the table, never in the tallies")
         );
         let other = reading(2_000, 1_499).tally;
         let all = audit_of(&table_count, &other, &[]).differences;
         let named: Vec<&str> = all.iter().filter_map(|text| text.split(char::is_numeric).next()).collect();
         assert_eq!(
             named,
-            ["failed ", "milliseconds of delivery ", "milliseconds of latency ", "last conclusion "]
+            ["failed ", "milliseconds of delivery ", "milliseconds of latency ", "last outcome "]
         );
         assert_eq!(
             differs(|tally| tally.timeline = reading(2_000, 10).tally.timeline),

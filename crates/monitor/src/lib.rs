@@ -1,7 +1,7 @@
 //! The monitor: reads the tallies of a run and shows them.
 //!
 //! A call without a subcommand and `report` watch a run (`watch`), drawn on a terminal by `live` or printed by `plain`.
-//! `serve` hands the run to `stentor-web`. `audit` and `repair` count the messages of a run in their `table`, `comparison`
+//! `serve` passes the run to `stentor-web`. `audit` and `repair` count the messages of a run in their `table`, `comparison`
 //! prints two runs side by side, and `runs` lists the runs of the stack.
 
 mod args;

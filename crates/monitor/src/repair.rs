@@ -1,4 +1,4 @@
-//! Counts a finished run from the table, where its tallies are damaged, and lets that count alone from then on.
+//! Counts a finished run from the table if its tallies are damaged. Later readers use that count instead of the tallies.
 
 use serde::Serialize;
 use stentor_aws::metrics::RunRecord;
@@ -9,7 +9,7 @@ use stentor_core::table_count::{MissingItems, TableCount};
 use crate::audit::CountedTable;
 use crate::table::count_table;
 
-/// What came of a repair.
+/// The result of a repair.
 #[derive(Debug, Serialize)]
 pub(crate) struct Repair {
     pub run: String,
@@ -25,7 +25,7 @@ pub(crate) struct Repair {
     unmarked: bool,
 }
 
-/// Counts the table, and where every message is concluded writes that as the run's final tally.
+/// Counts the table, and where every message has an outcome writes that as the run's final tally.
 pub(crate) async fn repair(
     record: &RunRecord,
     messages: &MessagesTable,
@@ -53,9 +53,9 @@ impl Repair {
 
     pub(crate) fn line(&self) -> String {
         let counted = &self.table.counted;
-        let unmarked = format!("\nIt is complete once its producer says so: producer resume {}", self.run);
+        let unmarked = format!("\nTo complete the run: producer resume {}", self.run);
         format!(
-            "repaired: run {} is counted from the table, {} sent, {} failed, and this counts alone now{}",
+            "repaired: run {} is counted from the table, {} sent, {} failed; this count replaces the tallies{}",
             self.run,
             format::thousands(counted.sent),
             format::thousands(counted.failed),
@@ -131,7 +131,7 @@ mod tests {
         let mut unmarked = reading(10, 10).record;
         unmarked.enqueued = 9;
         assert!(
-            Repair::of(&unmarked, &table_count).line().contains("\nIt is complete once its producer says so")
+            Repair::of(&unmarked, &table_count).line().contains("\nTo complete the run")
         );
         let json: serde_json::Value = serde_json::from_str(&format::json_line(&repair)).unwrap();
         assert_eq!((json["repaired"].as_bool(), json["table"]["sent"].as_u64()), (Some(true), Some(9)));

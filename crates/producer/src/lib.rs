@@ -1,6 +1,6 @@
 //! The producer: creates the messages of a run, stores them in DynamoDB, and sends them to SQS.
 //!
-//! `plan → generate → store → enqueue → watermark`: [`Args`] says what to do, `enqueue` moves the messages, `watermark`
+//! `plan → generate → store → enqueue → watermark`: [`Args`] selects the work, `enqueue` moves the messages, `watermark`
 //! records how far all of them are queued, `rate_limit` paces them, and `requeue` reads the table to fill the queue again.
 
 mod args;
@@ -72,7 +72,7 @@ async fn prepare(
 async fn create_run(args: &Args, backends: &Backends) -> anyhow::Result<RunRecord> {
     let created_at = now_ms();
     let run = args.run.unwrap_or_else(|| RunId::from_parts(created_at, rand::random()));
-    // 32 bits are enough to tell runs apart, and short enough to type.
+    // 32 bits are enough to distinguish runs, and short enough to type.
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let length = BodyLength { max: args.length, exact: args.exact_length };
     let plan = Plan::new(run, seed, args.messages, length)?;
@@ -97,7 +97,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Enqueues the rest of the run; an error says how to resume it.
+    /// Enqueues the rest of the run; an error has the command that resumes it.
     async fn enqueue(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
         let run = self.record.plan.run();
         let enqueued = self.enqueue_rest(speed, possibly_repeated).await;

@@ -26,7 +26,7 @@ struct Requeued {
 }
 
 impl Call<'_> {
-    /// Enqueues what is pending of the run; returns the exit status. An error says how to start again.
+    /// Enqueues what is pending of the run; returns the exit status. An error has the command that starts again.
     pub(crate) async fn requeue(&self, concurrency: usize) -> anyhow::Result<u8> {
         let plan = &self.record.plan;
         let requeued = self.requeue_messages(concurrency).await;

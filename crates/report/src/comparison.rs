@@ -79,7 +79,7 @@ mod tests {
         let sent = pair(&compared, "sent");
         assert_eq!((sent.difference, sent.ratio), (Some(900.0), Some(2.0)));
         assert_eq!((sent.texts(), sent.change()), (["900".into(), "1,800".into()], "+100.0%".into()));
-        assert_eq!(pair(&compared, "failed of concluded").change(), "=");
+        assert_eq!(pair(&compared, "failed of outcomes").change(), "=");
         assert_eq!(pair(&compared, "deliveries at once, each").texts(), ["1", "1 to 20"]);
         assert_eq!(pair(&compared, "mean wait").texts(), ["0.5 s", "0.1 s"]);
     }

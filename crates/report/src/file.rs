@@ -33,7 +33,7 @@ pub enum ReportFormat {
 }
 
 impl ReportPath {
-    /// Checks the extension; the error says which are allowed.
+    /// Checks the extension; the error lists the allowed ones.
     pub fn of(path: PathBuf) -> Result<Self, String> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         let format = match extension.as_deref() {
@@ -93,7 +93,7 @@ fn permissions(place: &Path) -> io::Result<Option<Permissions>> {
         Err(error) => return Err(error),
     };
     if !there.is_file() {
-        return Err(io::Error::other(if there.is_dir() { "it is a folder" } else { "it is no plain file" }));
+        return Err(io::Error::other(if there.is_dir() { "it is a folder" } else { "it is not a file" }));
     }
     OpenOptions::new().write(true).open(place)?;
     Ok(Some(there.permissions()))
@@ -168,7 +168,7 @@ mod tests {
             ("missing/r.html", "No such file"),
             ("file/r.html", "Not a directory"),
             ("folder.html", "it is a folder"),
-            ("socket.json", "it is no plain file"),
+            ("socket.json", "it is not a file"),
         ] {
             let target = target(&inside(name));
             for result in [target.check_writable(), target.write("new")] {

@@ -86,7 +86,7 @@ impl SvgChart {
             .iter()
             .map(|rate| vec![(rate.sent_per_second, "sent"), (rate.failed_per_second, "failed")]);
         Self {
-            x_label: "since the first conclusion",
+            x_label: "since the first outcome",
             y_label: "messages a second",
             bars_from: 0.0,
             bar_width: progress.column_seconds.unwrap_or(1.0),

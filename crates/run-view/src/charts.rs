@@ -1,4 +1,4 @@
-//! Throughput over time and the distribution of durations, in as many columns as a surface has room for.
+//! Throughput over time and the distribution of durations, in as many columns as a surface has space for.
 
 use stentor_core::tally::{Bin, Bucket, DurationHistogram, Tally};
 

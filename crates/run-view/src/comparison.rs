@@ -219,7 +219,7 @@ mod tests {
         assert_eq!((sent.change().as_str(), sent.is_better()), ("+100.0%", Some(true)));
         let failed = pair([&small, &large], "failed");
         assert_eq!((failed.change().as_str(), failed.is_better()), ("+100.0%", Some(false)));
-        let rate = pair([&small, &large], "failed of concluded");
+        let rate = pair([&small, &large], "failed of outcomes");
         assert_eq!((rate.change().as_str(), rate.is_better()), ("=", None));
     }
 
@@ -227,7 +227,7 @@ mod tests {
     fn a_change_below_a_second_is_a_change() {
         let (shorter, longer) =
             (RunView::first(reading(1_000, 1_000)), RunView::first(reading(1_003, 1_003)));
-        let duration = pair([&shorter, &longer], "first to last conclusion");
+        let duration = pair([&shorter, &longer], "first to last outcome");
         assert_eq!(
             (duration.texts(), duration.change()),
             (["99.900 s".into(), "100.200 s".into()], "+0.3%".into())

@@ -129,7 +129,7 @@ figures! {
     FIGURES of RunView:
     FAILED_RATE {
         help: "Fraction of the outcomes that are failures, from 0 to 1.",
-        path: "result.failed_rate", label: "failed of concluded", unit: Unit::Fraction, better: Better::Lower,
+        path: "result.failed_rate", label: "failed of outcomes", unit: Unit::Fraction, better: Better::Lower,
         threshold: "failed_rate", value: |view| view.failed_rate().into(),
     }
     TOTAL {
@@ -285,12 +285,12 @@ figures! {
     }
     OUTCOME_SECONDS {
         help: "Time from the first outcome to the last.",
-        path: "result.seconds", label: "first to last conclusion", unit: Unit::Duration, better: Better::Lower,
+        path: "result.seconds", label: "first to last outcome", unit: Unit::Duration, better: Better::Lower,
         value: |view| view.outcome_seconds().into(),
     }
     SECONDS_FROM_CREATION {
         help: "Time from the run's creation to the last outcome.",
-        path: "result.seconds_from_creation", label: "creation to last conclusion", unit: Unit::Duration,
+        path: "result.seconds_from_creation", label: "creation to last outcome", unit: Unit::Duration,
         better: Better::Lower, value: |view| view.seconds_from_creation().into(),
     }
     OVERALL_THROUGHPUT {
@@ -305,7 +305,7 @@ figures! {
     }
     RELEASED {
         help: "Messages that the run's senders released unfinished, in all their life.",
-        path: "faults.released", label: "given back by these senders", short: "Released", better: Better::Lower,
+        path: "faults.released", label: "released by these senders", short: "Released", better: Better::Lower,
         value: |view| of_senders(view, &SENDER_RELEASED),
     }
     NOT_ENQUEUED {

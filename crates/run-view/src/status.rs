@@ -40,7 +40,7 @@ pub struct RunStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusLevel {
-    /// Nothing can be said yet.
+    /// Nothing is known yet.
     Waiting,
     /// As expected.
     Good,

@@ -20,7 +20,7 @@ pub enum Unit {
     Quantity,
     /// Seconds to the millisecond.
     Seconds,
-    /// Seconds as a person says them, such as `3 min 20 s`.
+    /// Seconds in words, such as `3 min 20 s`.
     Duration,
     /// Seconds since an event.
     Age,

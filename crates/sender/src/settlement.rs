@@ -12,7 +12,7 @@ use crate::batching::for_each_batch;
 use crate::in_flight::InFlight;
 
 /// The longest time a delete waits for a full batch, as SQS bills each request. The message has its outcome: should
-/// the sender die meanwhile, the sender that receives the message next finds the outcome and deletes it.
+/// the sender crash meanwhile, the sender that receives the message next finds the outcome and deletes it.
 const MAX_LINGER: Duration = Duration::from_secs(1);
 
 /// What happens to a message on the queue.

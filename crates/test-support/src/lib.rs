@@ -48,7 +48,7 @@ pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
 pub fn wait_at_most(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain for: {what}");
+        assert!(start.elapsed() < limit, "timed out after {limit:?}: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

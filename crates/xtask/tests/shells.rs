@@ -161,6 +161,6 @@ fn a_man_page_names_the_other_pages_of_its_program() {
 fn a_folder_that_cannot_be_written_is_named() {
     let folder = TempDir::new().expect("a temporary folder");
     std::fs::write(folder.path().join("share"), "").expect("the folder is ours");
-    let refused = xtask::write(folder.path()).expect_err("share is no folder").to_string();
+    let refused = xtask::write(folder.path()).expect_err("share is not a folder").to_string();
     assert!(refused.contains(&*Path::new("share/bash-completion").to_string_lossy()), "{refused}");
 }

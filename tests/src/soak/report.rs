@@ -79,7 +79,7 @@ impl fmt::Display for Report {
         }
         row("kinds of fault and death", (self.faults.len() + self.deaths.0.len()) as u64)?;
         row("duplicates caught", self.senders.duplicates)?;
-        row("given back", self.senders.released)?;
+        row("released", self.senders.released)?;
         row("dead letters", self.verdict.dead_letters)?;
         row("lost", self.verdict.lost)?;
         row("counted twice", self.verdict.counted_twice)?;

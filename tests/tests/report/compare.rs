@@ -33,7 +33,7 @@ fn the_effect_of_a_changed_setting_is_compared() {
     let comparison = compare("--json").json();
     follows(&comparison, "comparison.schema.json");
     assert_eq!(figure(&comparison, "sent")["values"], json!([60.0, 0.0]));
-    assert_eq!(figure(&comparison, "failed of concluded")["values"], json!([0.0, 1.0]));
+    assert_eq!(figure(&comparison, "failed of outcomes")["values"], json!([0.0, 1.0]));
     assert_eq!(figure(&comparison, "failure rate")["values"], json!(["0.0%", "100.0%"]));
     assert_eq!(figure(&comparison, "mean wait")["values"], json!(["0.02 s", "0.08 s"]));
     for (place, run) in [&first, &second].into_iter().enumerate() {
@@ -63,7 +63,7 @@ fn the_effect_of_a_changed_setting_is_compared() {
     };
     assert_eq!(row("sent"), ["60", "0", "-100.0%"]);
     assert_eq!(row("failed"), ["0", "60", "+60"]);
-    assert_eq!(row("failed of concluded"), ["0.0%", "100.0%", "+100.0", "points"]);
+    assert_eq!(row("failed of outcomes"), ["0.0%", "100.0%", "+100.0", "points"]);
     assert_eq!(row("seed"), ["5", "5", "="]);
 }
 

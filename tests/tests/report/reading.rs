@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// Creates a temporary folder for a test.
 pub fn folder() -> TempDir {
-    tempfile::tempdir().expect("there is room")
+    tempfile::tempdir().expect("a temporary folder")
 }
 
 /// Returns the path of a file in the folder.

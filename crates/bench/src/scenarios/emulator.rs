@@ -27,7 +27,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figures: &[
             Figure::shown("sender", "messages/s"),
             Figure::shown("sqs-consumer", "messages/s"),
-            Figure::shown("32 x sqs-consumer, conclusions in batches", "messages/s"),
+            Figure::shown("32 x sqs-consumer, outcomes in batches", "messages/s"),
             Figure::shown("boto3 model", "messages/s"),
             Figure::shown("sender against sqs-consumer", "times"),
             Figure::shown("sender against 32 x sqs-consumer", "times"),
@@ -84,7 +84,7 @@ fn sent(bench: &Bench, messages: u32, program: impl FnOnce(&Target) -> Command) 
     let items = stack.aws().scan(&format!("{}-messages", stack.name()));
     let concluded: Vec<f64> =
         items.iter().filter_map(|item| item["concluded_at"]["N"].as_str()?.parse().ok()).collect();
-    ensure!(concluded.len() == messages as usize, "{} of {messages} are concluded", concluded.len());
+    ensure!(concluded.len() == messages as usize, "{} of {messages} have an outcome", concluded.len());
     let first = concluded.iter().copied().fold(f64::INFINITY, f64::min);
     let last = concluded.iter().copied().fold(0.0, f64::max);
     Ok(f64::from(messages) / (last - first).max(1.0) * 1_000.0)

@@ -24,7 +24,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figures: &[
             Figure::shown("sender", "messages/s"),
             Figure::shown("sqs-consumer", "messages/s"),
-            Figure::shown("32 x sqs-consumer, conclusions in batches", "messages/s"),
+            Figure::shown("32 x sqs-consumer, outcomes in batches", "messages/s"),
             Figure::shown("boto3 model", "messages/s"),
             Figure::at_least("sender against sqs-consumer", "times", 15.0),
             Figure::at_least("sender against 32 x sqs-consumer", "times", 15.0),

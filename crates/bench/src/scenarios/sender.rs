@@ -49,8 +49,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "sender-default-wait",
         figures: &[
-            Figure::shown("conclusion after the delivery ends, mean", "ms"),
-            Figure::at_most("conclusion after the delivery ends, longest", "ms", 10.0),
+            Figure::shown("outcome after the delivery ends, mean", "ms"),
+            Figure::at_most("outcome after the delivery ends, longest", "ms", 10.0),
         ],
         play: |bench| {
             let lag = send(bench, 20, Duration::ZERO, 1, "-w 0.5 -c 1")?.stats.outcome_lag;

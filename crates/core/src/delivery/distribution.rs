@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::ParseError;
 
 /// The longest mean wait, seconds. A message can stay in flight for 12 h after its receive (Amazon SQS Developer
-/// Guide, "Amazon SQS visibility timeout"); ten hours leave room for recording the outcome.
+/// Guide, "Amazon SQS visibility timeout"); ten hours leave time for recording the outcome.
 pub const MAX_MEAN_WAIT: f64 = 36_000.0;
 
 /// The longest single wait, seconds: 11 h 30 min.

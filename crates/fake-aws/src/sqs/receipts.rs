@@ -44,7 +44,7 @@ const NOT_IN_FLIGHT: EntryError = (
      timeout change.",
 );
 
-/// Deletes a message. As in SQS, a stale receipt handle is no error; it returns `false`.
+/// Deletes a message. As in SQS, a stale receipt handle is not an error; it returns `false`.
 fn delete_one(queue: &mut Queue, handle: &str) -> Result<bool, EntryError> {
     ReceiptHandle::parse(handle).map(|handle| queue.delete(handle)).ok_or(INVALID_HANDLE)
 }

@@ -36,7 +36,7 @@ function sheet(svg) {
 function nothingYet(svg) {
   const { width, height } = sheet(svg);
   const attributes = { x: width / 2, y: height / 2, "text-anchor": "middle" };
-  svg.append(shape("text", attributes, "no message is concluded yet"));
+  svg.append(shape("text", attributes, "no message has an outcome yet"));
 }
 
 // Grid lines and numbers of the vertical axis; returns the value at its top.

@@ -50,7 +50,7 @@ fn take_while_it_goes_on(stack: &Stack, browser: &mut Browser, docs: &Path) {
 
 /// Captures the first screen of the report.
 fn take_report(stack: &Stack, browser: &mut Browser, docs: &Path) {
-    let folder = tempfile::tempdir().expect("there is room");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let report = folder.path().join("report.html");
     stack.monitor(&format!("report {} --once", report.display())).run().exits(0);
     browser.open(&format!("file://{}", report.display()), REPORT);
