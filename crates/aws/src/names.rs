@@ -12,8 +12,9 @@ const MAX_NAME: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackName(String);
 
-const INVALID_NAME: ParseError =
-    ParseError("invalid stack name: expected a letter, then letters, digits and hyphens, 64 characters at most");
+const INVALID_NAME: ParseError = ParseError(
+    "invalid stack name: expected a letter, then letters, digits and hyphens, 64 characters at most",
+);
 
 impl FromStr for StackName {
     type Err = ParseError;

@@ -130,9 +130,7 @@ mod tests {
         );
         let mut unmarked = reading(10, 10).record;
         unmarked.enqueued = 9;
-        assert!(
-            Repair::of(&unmarked, &table_count).line().contains("\nTo complete the run")
-        );
+        assert!(Repair::of(&unmarked, &table_count).line().contains("\nTo complete the run"));
         let json: serde_json::Value = serde_json::from_str(&format::json_line(&repair)).unwrap();
         assert_eq!((json["repaired"].as_bool(), json["table"]["sent"].as_u64()), (Some(true), Some(9)));
     }
