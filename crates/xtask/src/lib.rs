@@ -1,5 +1,7 @@
-//! Completions and man pages of Stentor's programs, generated from the definitions that parse their command lines.
+//! Completions, man pages and the reference of Stentor's programs, generated from the definitions that parse their
+//! command lines.
 
+pub mod commands;
 mod man;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,111 @@
+//! The fields of JSON output without a schema. A test compares them with what the programs print.
+
+/// A field: its path, its type and its meaning.
+type Field = (&'static str, &'static str, &'static str);
+
+/// What a program used, the last fields of a producer and a sender.
+const USAGE: &[Field] = &[
+    ("requests", "integer", "Requests to SQS and DynamoDB, retries included"),
+    ("queue_requests", "integer", "Requests to SQS among them; SQS bills each"),
+    ("write_units", "number or null", "Write units that DynamoDB bills; null if a response lacked them"),
+    ("read_units", "number or null", "Read units that DynamoDB bills; null if a response lacked them"),
+];
+
+const PRODUCER: &[Field] = &[
+    ("run", "text", "ID of the run"),
+    ("messages", "integer", "Messages that this call sent to SQS"),
+    ("seconds", "number", "Duration of the call"),
+    ("messages_per_second", "number", "Messages divided by seconds"),
+    ("seed", "integer", "Seed of the run's plan"),
+];
+
+const SENDER: &[Field] = &[
+    ("sender", "text", "ID of the sender, a ULID"),
+    ("sent", "integer", "Outcomes SENT that this sender recorded"),
+    ("failed", "integer", "Outcomes FAILED that this sender recorded"),
+    ("duplicates", "integer", "Messages that it received after their outcome was recorded"),
+    (
+        "released",
+        "integer",
+        "Messages that it returned to the queue without an outcome, except for another attempt",
+    ),
+    ("average_seconds", "number or null", "Mean duration of its recorded deliveries"),
+    ("seconds", "number", "Duration from its start to its end"),
+    (
+        "reason",
+        "`drained`, `failure-rate`, `signal`",
+        "Why it stopped: the queue is empty, `--max-failure-rate`, a signal",
+    ),
+];
+
+const RUN: &[Field] = &[("run", "text", "ID of the run"), ("total", "integer", "Messages of the run's plan")];
+
+/// What a count of messages has, of the table or of the tallies.
+const COUNT: &[Field] = &[
+    ("sent", "integer", "Messages with the outcome SENT"),
+    ("failed", "integer", "Messages with the outcome FAILED"),
+    ("delivery_ms", "integer", "Sum of the delivery times, ms"),
+    ("latency_ms", "integer", "Sum of the times from creation to outcome, ms"),
+    ("first_concluded_at", "integer or null", "Time of the first outcome, ms since 1970"),
+    ("last_concluded_at", "integer or null", "Time of the last outcome, ms since 1970"),
+];
+
+/// What only the table's count has.
+const TABLE: &[Field] = &[
+    ("pending", "integer", "Messages without an outcome"),
+    ("missing", "integer", "Messages of the plan without an item in the table"),
+    ("unreadable", "integer", "Items that cannot be decoded"),
+    ("unreadable_example", "text or null", "ID of one of them"),
+];
+
+const AUDIT_RESULT: &[Field] = &[("agrees", "true or false", "Whether tallies and table agree")];
+
+const AUDIT_DETAILS: &[Field] = &[
+    ("differences[]", "list of texts", "One sentence for each figure that differs"),
+    ("broken[]", "list of objects", "Tallies that cannot be decoded"),
+    ("broken[].shard", "text", "ID of the shard"),
+    ("broken[].why", "text", "What is wrong with the tally"),
+];
+
+const REPAIR_RESULT: &[Field] =
+    &[("repaired", "true or false", "Whether the table's count was written, and replaces the tallies")];
+
+const RUNS: &[Field] = &[
+    ("run", "text", "ID of the run"),
+    ("started", "text or null", "When the producer created it, RFC 3339 in UTC"),
+    ("total", "integer", "Messages of the run's plan"),
+    ("sent", "integer", "Messages with the outcome SENT"),
+    ("failed", "integer", "Messages with the outcome FAILED"),
+    (
+        "state",
+        "`enqueuing`, `running`, `complete`, `damaged`",
+        "Progress; `damaged`: a tally cannot be decoded, so the counts are too low",
+    ),
+];
+
+/// Returns the fields that a command prints with `--json`, in order; `None` for a command with a schema.
+pub(super) fn of(command: &str) -> Option<Vec<[String; 3]>> {
+    let groups: &[(&str, &[Field])] = match command {
+        "producer" => &[("", PRODUCER), ("", USAGE)],
+        "sender" => &[("", SENDER), ("", USAGE)],
+        "monitor-audit" => &[
+            ("", RUN),
+            ("", AUDIT_RESULT),
+            ("table.", COUNT),
+            ("table.", TABLE),
+            ("tallies.", COUNT),
+            ("", AUDIT_DETAILS),
+        ],
+        "monitor-repair" => &[("", RUN), ("", REPAIR_RESULT), ("table.", COUNT), ("table.", TABLE)],
+        "monitor-runs" => &[("", RUNS)],
+        _ => return None,
+    };
+    let fields = groups.iter().flat_map(|(parent, fields)| fields.iter().map(move |field| (parent, field)));
+    Some(
+        fields
+            .map(|(parent, (name, kind, help))| {
+                [format!("{parent}{name}"), (*kind).to_owned(), (*help).to_owned()]
+            })
+            .collect(),
+    )
+}
