@@ -1,5 +1,5 @@
-//! The programs as processes on an emulator. One test binary, so that all its tests share one emulator and wait side by
-//! side; each test has a stack of its own.
+//! The programs as processes on an emulator. One test binary, so that all its tests share one emulator and wait
+//! side by side. Each test has a separate stack.
 
 mod bad_input;
 mod browser;

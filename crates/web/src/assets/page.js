@@ -135,7 +135,7 @@ function showSenders({ heads, rows }) {
   at("senders").replaceChildren(...rows.map(senderRow));
 }
 
-// Columns for which a narrow screen has no room.
+// Columns that are left out on a narrow screen.
 const WIDE = [2, 3, 6];
 
 function cell(kind, text, column) {

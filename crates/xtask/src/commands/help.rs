@@ -97,7 +97,10 @@ impl Help {
 fn spelling(flag: &Arg) -> String {
     let takes_value = flag.get_action().takes_values();
     let names = flag.get_value_names().unwrap_or_default();
-    let value: String = names.iter().filter(|_| takes_value).map(|name| format!(" {name}")).collect();
+    let mut value = String::new();
+    for name in names.iter().filter(|_| takes_value) {
+        let _ = write!(value, " {name}");
+    }
     if flag.is_positional() {
         return code(value.trim_start());
     }
