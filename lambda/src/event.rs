@@ -42,7 +42,6 @@ impl<'de> Deserialize<'de> for EventRecord {
 struct RawRecord<'e> {
     #[serde(rename = "eventName", borrow)]
     event_name: Option<StringAttribute<'e>>,
-    #[serde(borrow)]
     dynamodb: Option<StreamImages<'e>>,
 }
 
@@ -51,9 +50,7 @@ struct RawRecord<'e> {
 struct StreamImages<'e> {
     #[serde(borrow)]
     sequence_number: Option<StringAttribute<'e>>,
-    #[serde(borrow)]
     old_image: Option<Image<'e>>,
-    #[serde(borrow)]
     new_image: Option<Image<'e>>,
 }
 
@@ -62,13 +59,9 @@ struct StreamImages<'e> {
 struct Image<'e> {
     #[serde(borrow)]
     id: Option<Attribute<'e>>,
-    #[serde(borrow)]
     status: Option<Attribute<'e>>,
-    #[serde(borrow)]
     created_at: Option<Attribute<'e>>,
-    #[serde(borrow)]
     concluded_at: Option<Attribute<'e>>,
-    #[serde(borrow)]
     delivery_ms: Option<Attribute<'e>>,
 }
 
@@ -78,7 +71,6 @@ struct Image<'e> {
 struct Attribute<'e> {
     #[serde(borrow)]
     s: Option<StringAttribute<'e>>,
-    #[serde(borrow)]
     n: Option<StringAttribute<'e>>,
 }
 

@@ -6,7 +6,7 @@
 
 mod event;
 
-use stentor_aws::tally_store::{CountOutcome, TallyWriter};
+use stentor_aws::tally_store::{PutResult, TallyWriter};
 use stentor_aws::{Error as AwsError, MetricsTable};
 use stentor_core::run::RunId;
 use stentor_core::tally::{ShardTally, StreamRecord};
@@ -76,9 +76,9 @@ impl Aggregator {
             self.metrics.put_shard_tally(run, shard, before, after).await
         };
         match self.tally_writer.count(run, shard, records, read, swap).await {
-            Ok(CountOutcome::Counted) => Ok(()),
-            Ok(CountOutcome::Contended) => Err(Error::Contended(run)),
-            Ok(CountOutcome::Rejected(why)) => {
+            Ok(PutResult::Stored) => Ok(()),
+            Ok(PutResult::Conflict) => Err(Error::Contended(run)),
+            Ok(PutResult::Rejected(why)) => {
                 self.mark_damaged(run, shard, &format!("its tally is rejected: {why}")).await
             }
             Err(AwsError::InvalidData { what, why }) => {

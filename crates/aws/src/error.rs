@@ -1,5 +1,6 @@
 //! Errors of calls to AWS, and which of them a retry can mend.
 
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use stentor_core::escape::escape_control;
@@ -10,17 +11,11 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The credential chain found nothing.
-    #[error("no AWS credentials found ({why})")]
-    NoCredentials {
-        /// The reason that the chain gave.
-        why: String,
-    },
+    #[error("no AWS credentials found ({0})")]
+    NoCredentials(String),
     /// AWS rejected the credentials.
-    #[error("AWS rejected the credentials ({why})")]
-    BadCredentials {
-        /// The reason that AWS gave.
-        why: String,
-    },
+    #[error("AWS rejected the credentials ({0})")]
+    BadCredentials(String),
     /// No region is configured.
     #[error("no AWS region configured")]
     NoRegion,
@@ -101,23 +96,8 @@ pub(crate) enum AttemptError {
     Permanent(Error),
 }
 
-/// Codes of throttled calls; SQS answers `OverLimit` where too many messages are in flight.
-const THROTTLES: [&str; 14] = [
-    "OverLimit",
-    "AWS.SimpleQueueService.OverLimit",
-    "BandwidthLimitExceeded",
-    "KmsThrottled",
-    "LimitExceededException",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-];
+/// Codes of throttled calls that are not among the SDK's; SQS answers `OverLimit` where too many messages are in flight.
+const THROTTLES: [&str; 3] = ["OverLimit", "AWS.SimpleQueueService.OverLimit", "KmsThrottled"];
 
 /// Codes of expired credentials, which may be renewed.
 const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
@@ -132,14 +112,12 @@ const BAD_CREDENTIALS: [&str; 6] = [
     "UnrecognizedClientException",
 ];
 
-/// Codes of transient failures of the service.
-const TRANSIENT: [&str; 8] = [
+/// Codes of transient failures of the service that are not among the SDK's.
+const TRANSIENT: [&str; 6] = [
     "InternalError",
     "InternalFailure",
     "InternalServerError",
     "ReplicatedWriteConflictException",
-    "RequestTimeout",
-    "RequestTimeoutException",
     "ServiceUnavailable",
     "TransactionConflictException",
 ];
@@ -156,12 +134,14 @@ pub(crate) fn classify_code(call: &'static str, code: &str, message: &str) -> At
     let text = || one_line(&format!("{code}: {message}"));
     match code {
         "ConditionalCheckFailedException" => AttemptError::ConditionFailed,
-        _ if THROTTLES.contains(&code) => AttemptError::Throttled(text()),
-        _ if TRANSIENT.contains(&code) => AttemptError::ServerError(text()),
-        _ if EXPIRED.contains(&code) => AttemptError::Expired(text()),
-        _ if BAD_CREDENTIALS.contains(&code) => {
-            AttemptError::Permanent(Error::BadCredentials { why: text() })
+        _ if THROTTLING_ERRORS.contains(&code) || THROTTLES.contains(&code) => {
+            AttemptError::Throttled(text())
         }
+        _ if TRANSIENT_ERRORS.contains(&code) || TRANSIENT.contains(&code) => {
+            AttemptError::ServerError(text())
+        }
+        _ if EXPIRED.contains(&code) => AttemptError::Expired(text()),
+        _ if BAD_CREDENTIALS.contains(&code) => AttemptError::Permanent(Error::BadCredentials(text())),
         _ if NOT_FOUND.contains(&code) => AttemptError::NotFound,
         _ => AttemptError::Permanent(Error::Rejected {
             call,
@@ -241,7 +221,7 @@ mod tests {
         assert!(matches!(of("ExpiredTokenException"), AttemptError::Expired(_)));
         assert!(matches!(of("QueueDoesNotExist"), AttemptError::NotFound));
         assert!(matches!(of("ConditionalCheckFailedException"), AttemptError::ConditionFailed));
-        assert!(matches!(of("InvalidClientTokenId"), AttemptError::Permanent(Error::BadCredentials { .. })));
+        assert!(matches!(of("InvalidClientTokenId"), AttemptError::Permanent(Error::BadCredentials(_))));
         assert!(matches!(of("AccessDeniedException"), AttemptError::Permanent(Error::Rejected { .. })));
     }
 

@@ -28,8 +28,8 @@ pub(super) fn size(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + size_of_value(value)).sum()
 }
 
-/// Returns the write units of an item: one for each KB begun (Amazon `DynamoDB` Developer Guide, "`DynamoDB` on-demand capacity
-/// mode").
+/// Returns the write units of an item: one for each KB begun (Amazon DynamoDB Developer Guide, "DynamoDB on-demand
+/// capacity mode").
 pub(super) fn write_units(item: &Item) -> u64 {
     size(item).div_ceil(1_024).max(1) as u64
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest,
+    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum as Code, BatchStatementRequest,
     BatchStatementResponse, KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 
@@ -79,8 +79,7 @@ impl MessagesTable {
         }
     }
 
-    /// Inserts up to [`STATEMENTS`] messages as PENDING, created at `created_at` (ms since the epoch). Existing messages
-    /// stay unchanged.
+    /// Inserts up to [`STATEMENTS`] messages as PENDING, created at `created_at` (ms since the epoch).
     pub async fn insert_pending(
         &self,
         messages: &[Message],
@@ -91,38 +90,32 @@ impl MessagesTable {
             "INSERT INTO \"{}\" VALUE {{'id': ?, 'run': ?, 'phone': ?, 'body': ?, 'status': ?, 'created_at': ?, 'expires_at': ?}}",
             self.name
         );
-        let classify = |error: &BatchStatementError| match error.code {
-            Some(BatchStatementErrorCodeEnum::DuplicateItem) => Ok(Some(InsertResult::AlreadyExists)),
-            _ => transient_or_error(CALL, error),
-        };
         let send = async |open: &[&Message], _| {
-            let statements = open.iter().map(|message| {
-                statement(
-                    &template,
-                    [
-                        text(&message.id),
-                        text(&message.id.run()),
-                        text(&message.phone),
-                        text(&message.body),
-                        text(Status::Pending.as_str()),
-                        number(created_at),
-                        number(created_at / 1_000 + LIFETIME),
-                    ],
-                )
-                .build()
-                .expect("a statement is given")
+            let parameters = |message: &&Message| {
+                vec![
+                    text(&message.id),
+                    text(&message.id.run()),
+                    text(&message.phone),
+                    text(&message.body),
+                    text(Status::Pending.as_str()),
+                    number(created_at),
+                    number(created_at / 1_000 + LIFETIME),
+                ]
+            };
+            let responses = self.execute(CALL, &template, open.iter().map(parameters), None).await?;
+            let results = responses.into_iter().map(|response| match response.error {
+                None => Ok(Some(InsertResult::Inserted)),
+                Some(error) if error.code == Some(Code::DuplicateItem) => {
+                    Ok(Some(InsertResult::AlreadyExists))
+                }
+                Some(error) => transient_or_error(CALL, &error),
             });
-            let responses = self.execute(CALL, statements.collect()).await?;
-            responses
-                .iter()
-                .map(|response| response.error().map_or(Ok(Some(InsertResult::Inserted)), classify))
-                .collect()
+            results.collect()
         };
         self.session.call_batch(CALL, &self.name, messages.iter().collect(), send).await
     }
 
-    /// Records up to [`STATEMENTS`] outcomes of different messages, each on the condition that its message is still
-    /// PENDING.
+    /// Records up to [`STATEMENTS`] outcomes of different messages, each on the condition that its message is PENDING.
     pub async fn record_outcomes(&self, updates: &[OutcomeUpdate]) -> Result<Vec<UpdateResult>, Error> {
         const CALL: &str = "BatchExecuteStatement (UPDATE)";
         let template = format!(
@@ -130,35 +123,26 @@ impl MessagesTable {
             self.name
         );
         let send = async |open: &[&OutcomeUpdate], _| {
-            let statements = open.iter().map(|update| {
-                statement(
-                    &template,
-                    [
-                        text(update.outcome.status().as_str()),
-                        number(update.concluded_at),
-                        number(update.delivery_ms),
-                        text(&update.sender),
-                        text(&update.attempt),
-                        text(&update.id),
-                        text(Status::Pending.as_str()),
-                    ],
-                )
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .build()
-                .expect("a statement is given")
-            });
-            let responses = self.execute(CALL, statements.collect()).await?;
+            let parameters = |update: &&OutcomeUpdate| {
+                vec![
+                    text(update.outcome.status().as_str()),
+                    number(update.concluded_at),
+                    number(update.delivery_ms),
+                    text(&update.sender),
+                    text(&update.attempt),
+                    text(&update.id),
+                    text(Status::Pending.as_str()),
+                ]
+            };
+            let on_failure = Some(ReturnValuesOnConditionCheckFailure::AllOld);
+            let responses = self.execute(CALL, &template, open.iter().map(parameters), on_failure).await?;
             let mut results = Vec::with_capacity(open.len());
             let mut unreturned = Vec::new();
             for (place, (update, response)) in open.iter().zip(responses).enumerate() {
                 results.push(match response.error {
                     None => Some(UpdateResult::Recorded),
-                    Some(BatchStatementError {
-                        code: Some(BatchStatementErrorCodeEnum::ConditionalCheckFailed),
-                        item,
-                        ..
-                    }) => {
-                        let item = item.filter(|item| !item.is_empty());
+                    Some(error) if error.code == Some(Code::ConditionalCheckFailed) => {
+                        let item = error.item.filter(|item| !item.is_empty());
                         if item.is_none() {
                             unreturned.push(place);
                         }
@@ -175,12 +159,21 @@ impl MessagesTable {
         self.session.call_batch(CALL, &self.name, updates.iter().collect(), send).await
     }
 
+    /// Executes the statement once with each set of parameters; the responses are in their order.
     async fn execute(
         &self,
         call: &'static str,
-        statements: Vec<BatchStatementRequest>,
+        statement: &str,
+        parameters: impl Iterator<Item = Vec<AttributeValue>>,
+        on_condition_failure: Option<ReturnValuesOnConditionCheckFailure>,
     ) -> Result<Vec<BatchStatementResponse>, AttemptError> {
-        let request = self.client.batch_execute_statement().set_statements(Some(statements));
+        let statements = parameters.map(|parameters| {
+            let request =
+                BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters));
+            let request = request.set_return_values_on_condition_check_failure(on_condition_failure.clone());
+            request.build().expect("a statement is given")
+        });
+        let request = self.client.batch_execute_statement().set_statements(Some(statements.collect()));
         let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
         let answer = request.send().await.map_err(|error| attempt_error(call, &error))?;
         self.session.meter().add_write_units(answer.consumed_capacity());
@@ -287,16 +280,8 @@ fn judge(update: &OutcomeUpdate, item: &Item) -> Option<UpdateResult> {
     }
 }
 
-fn statement<const N: usize>(
-    statement: &str,
-    parameters: [AttributeValue; N],
-) -> aws_sdk_dynamodb::types::builders::BatchStatementRequestBuilder {
-    BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters.into()))
-}
-
 /// Handles an error of one statement inside an answer of 200: a transient one is repeated, never taken for an answer.
 fn transient_or_error<A>(call: &'static str, error: &BatchStatementError) -> Result<Option<A>, AttemptError> {
-    use BatchStatementErrorCodeEnum as Code;
     let code = error.code.as_ref().map_or("no code", Code::as_str);
     if let Some(
         Code::AccessDenied
@@ -329,7 +314,6 @@ mod tests {
 
     #[test]
     fn only_what_cannot_pass_is_final() {
-        use BatchStatementErrorCodeEnum as Code;
         let of =
             |code: Code| transient_or_error::<()>("Call", &BatchStatementError::builder().code(code).build());
         for passing in [

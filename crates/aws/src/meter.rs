@@ -1,5 +1,4 @@
-//! Counts the requests of a session, and the capacity units that `DynamoDB` reports.
-//! A retry counts as a request.
+//! Counts the requests of a session, retries included, and the capacity units that `DynamoDB` reports.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,22 +16,11 @@ pub(crate) struct Meter(Arc<Mutex<Usage>>);
 /// Interceptor that counts the requests of one service's client.
 #[derive(Debug)]
 pub(crate) struct RequestCount {
-    meter: Meter,
-    is_queue: bool,
+    pub(crate) meter: Meter,
+    pub(crate) is_queue: bool,
 }
 
 impl Meter {
-    /// Returns the interceptor for a client of SQS.
-    #[cfg(feature = "programs")]
-    pub(crate) fn sqs_interceptor(&self) -> RequestCount {
-        RequestCount { meter: self.clone(), is_queue: true }
-    }
-
-    /// Returns the interceptor for a client of `DynamoDB`.
-    pub(crate) fn dynamodb_interceptor(&self) -> RequestCount {
-        RequestCount { meter: self.clone(), is_queue: false }
-    }
-
     /// Returns what was counted so far.
     pub(crate) fn usage(&self) -> Usage {
         *self.lock()

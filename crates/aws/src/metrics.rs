@@ -1,7 +1,6 @@
 //! The metrics table: runs, their shard tallies, usage records and heartbeats.
 
 mod heartbeats;
-mod listing;
 mod run_items;
 mod runs;
 mod shard_tallies;
@@ -11,7 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity};
+use serde::Serialize;
 
 pub use heartbeats::Heartbeat;
 pub use run_items::RunItems;
@@ -25,20 +25,17 @@ use super::session::Session;
 const RUN: &str = "run";
 
 /// The condition of a put on the existing item.
-enum Condition<'a> {
-    None,
-    Expression {
-        expression: &'a str,
-        /// Attributes that the expression prefixes with `#`.
-        names: &'a [&'a str],
-        /// The value that the expression compares with.
-        value: Option<(&'a str, AttributeValue)>,
-    },
+struct Condition<'a> {
+    expression: &'a str,
+    /// Attributes that the expression prefixes with `#`.
+    names: &'a [&'a str],
+    /// The value that the expression compares with.
+    value: Option<(&'a str, AttributeValue)>,
 }
 
 /// No item exists.
 const NOT_EXISTS: Condition<'static> =
-    Condition::Expression { expression: "attribute_not_exists(#run)", names: &["run"], value: None };
+    Condition { expression: "attribute_not_exists(#run)", names: &["run"], value: None };
 
 /// The stack's metrics table.
 #[derive(Debug, Clone)]
@@ -73,15 +70,20 @@ impl MetricsTable {
     }
 
     /// Puts an item; returns `false` where `condition` fails on the existing one.
-    async fn put(&self, call: &'static str, item: &Item, condition: Condition<'_>) -> Result<bool, Error> {
-        self.session.call(call, &self.name, async || self.try_put(call, item, &condition).await).await
+    async fn put(
+        &self,
+        call: &'static str,
+        item: &Item,
+        condition: Option<&Condition<'_>>,
+    ) -> Result<bool, Error> {
+        self.session.call(call, &self.name, async || self.try_put(call, item, condition).await).await
     }
 
     async fn try_put(
         &self,
         call: &'static str,
         item: &Item,
-        condition: &Condition<'_>,
+        condition: Option<&Condition<'_>>,
     ) -> Result<bool, AttemptError> {
         let mut request = self
             .client
@@ -89,7 +91,7 @@ impl MetricsTable {
             .table_name(&self.name)
             .set_item(Some(item.clone()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        if let Condition::Expression { expression, names, value } = condition {
+        if let Some(Condition { expression, names, value }) = condition {
             request = request.condition_expression(*expression);
             for name in *names {
                 request = request.expression_attribute_names(format!("#{name}"), *name);
@@ -98,9 +100,18 @@ impl MetricsTable {
                 request = request.expression_attribute_values(*name, value.clone());
             }
         }
-        match request.send().await.map_err(|error| attempt_error(call, &error)) {
-            Ok(answer) => {
-                self.session.meter().add_write_units(&answer.consumed_capacity);
+        let written = request.send().await.map(|answer| answer.consumed_capacity);
+        self.is_written(written.map_err(|error| attempt_error(call, &error)))
+    }
+
+    /// Adds the units of a write; returns `false` where its condition failed.
+    fn is_written(
+        &self,
+        result: Result<Option<ConsumedCapacity>, AttemptError>,
+    ) -> Result<bool, AttemptError> {
+        match result {
+            Ok(capacity) => {
+                self.session.meter().add_write_units(&capacity);
                 Ok(true)
             }
             Err(AttemptError::ConditionFailed) => Ok(false),
@@ -158,6 +169,14 @@ struct Page {
 
 fn key(run: &str, part: &str) -> Item {
     HashMap::from([("run".to_owned(), text(run)), ("part".to_owned(), text(part))])
+}
+
+/// Serialises an item with its key.
+fn item_of(run: &str, part: &str, attributes: &impl Serialize) -> Result<Item, Error> {
+    let mut item: Item =
+        serde_dynamo::to_item(attributes).map_err(|error| invalid_data(run, part, &error))?;
+    item.extend(key(run, part));
+    Ok(item)
 }
 
 fn invalid_data(run: &str, part: &str, why: &impl ToString) -> Error {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use thiserror::Error;
+use stentor_core::ParseError;
 
 /// Characters in a stack name, at most: a queue's name has at most 80, and suffixes add up to 11.
 const MAX_NAME: usize = 64;
@@ -12,19 +12,17 @@ const MAX_NAME: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackName(String);
 
-/// The text is not a stack name.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("is no stack name: a letter, then letters, digits and hyphens, 64 characters at most")]
-pub struct ParseStackNameError;
+const INVALID_NAME: ParseError =
+    ParseError("is no stack name: a letter, then letters, digits and hyphens, 64 characters at most");
 
 impl FromStr for StackName {
-    type Err = ParseStackNameError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseStackNameError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let valid = text.len() <= MAX_NAME
             && text.starts_with(|first: char| first.is_ascii_alphabetic())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        if valid { Ok(Self(text.to_owned())) } else { Err(ParseStackNameError) }
+        if valid { Ok(Self(text.to_owned())) } else { Err(INVALID_NAME) }
     }
 }
 
@@ -71,7 +69,7 @@ mod tests {
         assert_eq!(StackName::from_metrics_table("drill-2-metrics"), "drill-2".parse().ok());
         assert_eq!(StackName::from_metrics_table("drill-2"), None);
         for bad in ["", "2drill", "a b", "a_b", "-a", &"a".repeat(65)] {
-            assert_eq!(bad.parse::<StackName>(), Err(ParseStackNameError), "{bad:?}");
+            assert_eq!(bad.parse::<StackName>(), Err(INVALID_NAME), "{bad:?}");
         }
     }
 }

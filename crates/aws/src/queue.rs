@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
@@ -48,7 +49,7 @@ impl Queue {
         Self::named(session, session.stack().queue()).await
     }
 
-    /// Opens the dead-letter queue, which gets a message after ten receives.
+    /// Opens the dead-letter queue.
     pub async fn open_dead_letters(session: &Arc<Session>) -> Result<Self, Error> {
         Self::named(session, session.stack().dead_letter_queue()).await
     }
@@ -75,26 +76,14 @@ impl Queue {
     pub async fn send(&self, messages: Vec<QueueMessage>) -> Result<(), Error> {
         const CALL: &str = "SendMessageBatch";
         let send = async |open: &[QueueMessage], repeated: PriorAttempt| {
-            let entries = (0..).zip(open).map(|(place, message): (usize, _)| {
-                let marked = QueueMessage {
-                    possibly_repeated: message.possibly_repeated || repeated.0,
-                    ..message.clone()
-                };
-                SendMessageBatchRequestEntry::builder()
-                    .id(place.to_string())
-                    .message_body(marked.to_json())
-                    .build()
-                    .expect("id and body are given")
+            let entries = entries(open, |id, message| {
+                let possibly_repeated = message.possibly_repeated || repeated.0;
+                let marked = QueueMessage { possibly_repeated, ..message.clone() };
+                SendMessageBatchRequestEntry::builder().id(id).message_body(marked.to_json()).build()
             });
-            let request = self.client.send_message_batch().queue_url(&self.url);
-            let answer = request.set_entries(Some(entries.collect())).send().await;
-            let answer = answer.map_err(|error| attempt_error(CALL, &error))?;
-            entry_answers(
-                CALL,
-                open.len(),
-                answer.successful.iter().map(|entry| entry.id.as_str()),
-                &answer.failed,
-            )
+            let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+            let answer = request.send().await.map_err(|error| attempt_error(CALL, &error))?;
+            entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
         self.session.call_batch(CALL, &self.name, messages, send).await.map(drop)
     }
@@ -130,22 +119,12 @@ impl Queue {
     pub async fn delete(&self, receipts: Vec<ReceiptHandle>) -> Result<(), Error> {
         const CALL: &str = "DeleteMessageBatch";
         let send = async |open: &[ReceiptHandle], _| {
-            let entries = (0..).zip(open).map(|(place, receipt): (usize, _)| {
-                DeleteMessageBatchRequestEntry::builder()
-                    .id(place.to_string())
-                    .receipt_handle(&receipt.0)
-                    .build()
-                    .expect("id and receipt are given")
+            let entries = entries(open, |id, receipt| {
+                DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(&receipt.0).build()
             });
-            let request = self.client.delete_message_batch().queue_url(&self.url);
-            let answer = request.set_entries(Some(entries.collect())).send().await;
-            let answer = answer.map_err(|error| attempt_error(CALL, &error))?;
-            entry_answers(
-                CALL,
-                open.len(),
-                answer.successful.iter().map(|entry| entry.id.as_str()),
-                &answer.failed,
-            )
+            let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+            let answer = request.send().await.map_err(|error| attempt_error(CALL, &error))?;
+            entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
         self.session.call_batch(CALL, &self.name, receipts, send).await.map(drop)
     }
@@ -155,23 +134,14 @@ impl Queue {
     pub async fn change_visibility(&self, changes: Vec<(ReceiptHandle, Duration)>) -> Result<(), Error> {
         const CALL: &str = "ChangeMessageVisibilityBatch";
         let send = async |open: &[(ReceiptHandle, Duration)], _| {
-            let entries = (0..).zip(open).map(|(place, (receipt, visible_in)): (usize, _)| {
-                ChangeMessageVisibilityBatchRequestEntry::builder()
-                    .id(place.to_string())
-                    .receipt_handle(&receipt.0)
-                    .visibility_timeout(seconds(*visible_in))
-                    .build()
-                    .expect("id and receipt are given")
+            let entries = entries(open, |id, (receipt, visible_in)| {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(id);
+                entry.receipt_handle(&receipt.0).visibility_timeout(seconds(*visible_in)).build()
             });
             let request = self.client.change_message_visibility_batch().queue_url(&self.url);
-            let answer = request.set_entries(Some(entries.collect())).send().await;
+            let answer = request.set_entries(Some(entries)).send().await;
             let answer = answer.map_err(|error| attempt_error(CALL, &error))?;
-            entry_answers(
-                CALL,
-                open.len(),
-                answer.successful.iter().map(|entry| entry.id.as_str()),
-                &answer.failed,
-            )
+            entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
         self.session.call_batch(CALL, &self.name, changes, send).await.map(drop)
     }
@@ -221,6 +191,12 @@ fn received(message: aws_sdk_sqs::types::Message) -> Option<ReceivedMessage> {
     })
 }
 
+/// Builds the entries of a batch; the ID of each is its place.
+fn entries<M, E>(messages: &[M], build: impl Fn(String, &M) -> Result<E, BuildError>) -> Vec<E> {
+    let entries = messages.iter().enumerate().map(|(place, message)| build(place.to_string(), message));
+    entries.collect::<Result<_, _>>().expect("every required field is given")
+}
+
 /// Maps each entry of a batch to `Some` where it is done, or to `None` where it must be repeated.
 fn entry_answers<'a>(
     call: &'static str,
@@ -250,9 +226,8 @@ fn entry_answers<'a>(
     Ok(answers)
 }
 
-/// Whether the receipt handle has expired: the message was deleted, was received again, or was in flight for the
-/// maximum of twelve hours.
-/// AWS mostly answers success then, and sometimes with these codes.
+/// Whether the receipt handle has expired: the message was deleted, received again, or in flight for the maximum of
+/// twelve hours. AWS mostly answers success then, and sometimes with these codes.
 fn is_gone(failure: &BatchResultErrorEntry) -> bool {
     let message = failure.message.as_deref().unwrap_or_default();
     // The code is InvalidParameterValue, InvalidParameterValueException, or either with a namespace before it.

@@ -65,10 +65,8 @@ impl Session {
     /// Repeats a call until every entry has an answer, and returns the answers in the order of the entries.
     ///
     /// `send` gets the entries without an answer, and whether an earlier attempt may have carried some of them out;
-    /// it returns an answer for each, or `None` for an entry to repeat.
-    ///
-    /// # Errors
-    /// A permanent error of `send`; no first answer within seconds; no answer for the rest of the retry budget.
+    /// it returns an answer for each, or `None` for an entry to repeat. Fails on a permanent error of `send`, without a
+    /// first answer within seconds, and without an answer for the retry budget.
     pub(crate) async fn call_batch<E, A>(
         &self,
         call: &'static str,
@@ -134,7 +132,7 @@ impl Session {
         });
         match result {
             Err(AttemptError::NoResponse(why)) => Err(unreachable(why)),
-            Err(AttemptError::Expired(why)) => Err(AttemptError::Permanent(Error::BadCredentials { why })),
+            Err(AttemptError::Expired(why)) => Err(AttemptError::Permanent(Error::BadCredentials(why))),
             Err(AttemptError::Permanent(error @ Error::Unreachable { .. })) => {
                 Err(AttemptError::Permanent(error))
             }
@@ -245,7 +243,7 @@ mod tests {
         assert!(matches!(refused, Err(Error::Unreachable { .. })));
         let expired = async || Err(AttemptError::Expired("the token expired".to_owned()));
         let expired = session().call::<()>("Call", "table", expired).await;
-        assert!(matches!(expired, Err(Error::BadCredentials { .. })));
+        assert!(matches!(expired, Err(Error::BadCredentials(_))));
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
-use crate::meter::Meter;
+use crate::meter::{Meter, RequestCount};
 use crate::names::StackName;
 use crate::retry::RetryBudget;
 
@@ -95,13 +95,15 @@ impl Session {
 
     #[cfg(feature = "programs")]
     pub(crate) fn queue_client(&self) -> aws_sdk_sqs::Client {
-        let config = aws_sdk_sqs::config::Builder::from(&self.config);
-        aws_sdk_sqs::Client::from_conf(config.interceptor(self.meter.sqs_interceptor()).build())
+        let counter = RequestCount { meter: self.meter.clone(), is_queue: true };
+        let config = aws_sdk_sqs::config::Builder::from(&self.config).interceptor(counter);
+        aws_sdk_sqs::Client::from_conf(config.build())
     }
 
     pub(crate) fn table_client(&self) -> aws_sdk_dynamodb::Client {
-        let config = aws_sdk_dynamodb::config::Builder::from(&self.config);
-        aws_sdk_dynamodb::Client::from_conf(config.interceptor(self.meter.dynamodb_interceptor()).build())
+        let counter = RequestCount { meter: self.meter.clone(), is_queue: false };
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.config).interceptor(counter);
+        aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
     pub(crate) fn not_deployed(&self, resource: &str) -> Error {

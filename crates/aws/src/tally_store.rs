@@ -23,17 +23,6 @@ pub enum PutResult {
     Rejected(String),
 }
 
-/// Result of counting a run's records of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CountOutcome {
-    /// Every record is in the tally, by this batch or an earlier one.
-    Counted,
-    /// The table rejects the tally permanently; with the reason.
-    Rejected(String),
-    /// Other writers won every attempt.
-    Contended,
-}
-
 /// Counts batches, and caches the tallies that it wrote.
 #[derive(Debug, Default)]
 pub struct TallyWriter {
@@ -43,11 +32,11 @@ pub struct TallyWriter {
 
 impl TallyWriter {
     /// Counts a run's records of one shard: reads the tally, folds the records in and replaces the stored tally, until no
-    /// other writer interferes.
+    /// other writer interferes. The result is `Stored` once every record is in the tally, by this batch or an earlier one,
+    /// and `Conflict` where other writers won every attempt.
     ///
     /// `read` returns the stored tally; `swap` replaces its first argument by its second on the condition that the first
-    /// is unchanged. An error of either is returned, and the cache entry dropped,
-    /// since the tally may have been written.
+    /// is unchanged. An error of either is returned, and the cache entry dropped, since the tally may have been written.
     pub async fn count<E>(
         &self,
         run: RunId,
@@ -55,7 +44,7 @@ impl TallyWriter {
         records: &[StreamRecord],
         read: impl AsyncFn() -> Result<ShardTally, E>,
         swap: impl AsyncFn(&ShardTally, &ShardTally) -> Result<PutResult, E>,
-    ) -> Result<CountOutcome, E> {
+    ) -> Result<PutResult, E> {
         for _ in 0..MAX_ATTEMPTS {
             let before = match self.take_cached(run, shard) {
                 Some(tally) => tally,
@@ -63,18 +52,18 @@ impl TallyWriter {
             };
             let Some(after) = before.fold(records) else {
                 self.put_cached(run, shard, before);
-                return Ok(CountOutcome::Counted);
+                return Ok(PutResult::Stored);
             };
             match swap(&before, &after).await? {
+                PutResult::Conflict => {}
                 PutResult::Stored => {
                     self.put_cached(run, shard, after);
-                    return Ok(CountOutcome::Counted);
+                    return Ok(PutResult::Stored);
                 }
-                PutResult::Conflict => {}
-                PutResult::Rejected(why) => return Ok(CountOutcome::Rejected(why)),
+                rejected @ PutResult::Rejected(_) => return Ok(rejected),
             }
         }
-        Ok(CountOutcome::Contended)
+        Ok(PutResult::Conflict)
     }
 
     /// Takes the tally out of the cache, so that it returns only after a confirmed write.
@@ -129,7 +118,7 @@ mod tests {
             &self,
             counter: &TallyWriter,
             records: &[StreamRecord],
-        ) -> Result<CountOutcome, &'static str> {
+        ) -> Result<PutResult, &'static str> {
             let read = async || {
                 self.reads.update(|reads| reads + 1);
                 Ok(self.tally.borrow().clone())
@@ -149,11 +138,11 @@ mod tests {
     async fn a_warm_counter_reads_once_and_again_only_after_it_lost_a_swap() {
         let (table, counter) = (Table::default(), TallyWriter::default());
         for (numbers, reads) in [(1..=3, 1), (2..=5, 1), (1..=5, 1)] {
-            assert_eq!(table.count(&counter, &records(numbers)).await, Ok(CountOutcome::Counted));
+            assert_eq!(table.count(&counter, &records(numbers)).await, Ok(PutResult::Stored));
             assert_eq!(table.reads.get(), reads);
         }
         table.tally.replace(tally_up_to(9));
-        assert_eq!(table.count(&counter, &records(4..=12)).await, Ok(CountOutcome::Counted));
+        assert_eq!(table.count(&counter, &records(4..=12)).await, Ok(PutResult::Stored));
         assert_eq!((table.reads.get(), table.tally.take()), (2, tally_up_to(12)));
     }
 
@@ -162,7 +151,7 @@ mod tests {
         let (table, counter) = (Table::default(), TallyWriter::default());
         table.next_answer_is_lost.set(true);
         assert_eq!(table.count(&counter, &records(1..=3)).await, Err("no answer"));
-        assert_eq!(table.count(&counter, &records(1..=4)).await, Ok(CountOutcome::Counted));
+        assert_eq!(table.count(&counter, &records(1..=4)).await, Ok(PutResult::Stored));
         assert_eq!((table.reads.get(), table.tally.take()), (2, tally_up_to(4)));
     }
 
@@ -171,6 +160,6 @@ mod tests {
         let read = async || Ok::<_, ()>(ShardTally::default());
         let swap = async |_: &ShardTally, _: &ShardTally| Ok(PutResult::Conflict);
         let counted = TallyWriter::default().count(run(), SHARD, &records(1..=1), read, swap).await;
-        assert_eq!(counted, Ok(CountOutcome::Contended));
+        assert_eq!(counted, Ok(PutResult::Conflict));
     }
 }

@@ -1,5 +1,7 @@
 //! Numbers, durations, times and JSON as the programs print them.
 
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+
 use std::fmt::Write;
 
 use jiff::Timestamp;
@@ -31,13 +33,11 @@ pub fn thousands(number: u64) -> String {
 }
 
 /// A rate of messages a second, rounded to what can be read at a glance.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
 pub fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}") } else { thousands(per_second.round() as u64) }
 }
 
 /// A quantity that need not be whole: three digits of a small one, `0.0391`; thousands set apart, `1,235`.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
 pub fn quantity(value: f64) -> String {
     if value >= 100.0 || value.fract() == 0.0 {
         return thousands(value.round() as u64);
@@ -53,7 +53,6 @@ pub fn quantity(value: f64) -> String {
 }
 
 /// Dollars: cents from a dollar on, `$1,234.57`, and three digits below, `$0.0117`.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
 pub fn dollars(dollars: f64) -> String {
     if dollars >= 0.995 {
         let cents = (dollars * 100.0).round() as u64;
@@ -72,7 +71,6 @@ fn first_decimal(number: f64) -> usize {
 }
 
 /// A time span: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
 pub fn duration(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{seconds:.1} s");
@@ -93,11 +91,6 @@ pub fn seconds(seconds: Option<f64>) -> String {
 /// A fraction from 0 to 1 as a percentage: `12.5%`.
 pub fn percent(fraction: f64) -> String {
     format!("{:.1}%", 100.0 * fraction)
-}
-
-/// A part of a whole as a percentage; a whole of 0 counts as 1.
-pub fn percent_of(part: u64, whole: u64) -> String {
-    percent(part as f64 / whole.max(1) as f64)
 }
 
 /// A time in ms since the epoch as RFC 3339, UTC, to the millisecond; empty for times that RFC 3339 cannot express.

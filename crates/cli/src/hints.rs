@@ -14,7 +14,7 @@ pub fn describe(error: &anyhow::Error) -> String {
 
 fn hint(error: &Error) -> Option<String> {
     Some(match error {
-        Error::NoCredentials { .. } | Error::BadCredentials { .. } => {
+        Error::NoCredentials(_) | Error::BadCredentials(_) => {
             "Sign in (aws configure, or aws sso login and --profile), set AWS_ACCESS_KEY_ID and \
              AWS_SECRET_ACCESS_KEY, or use --local"
                 .to_owned()

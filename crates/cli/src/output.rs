@@ -98,10 +98,7 @@ fn held() -> std::sync::MutexGuard<'static, Option<String>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes a line to standard output and flushes it.
-///
-/// # Errors
-/// Any error of the stream, such as a full disk, but not a closed pipe.
+/// Writes a line to standard output and flushes it. Fails on a full disk, for example, but not on a closed pipe.
 pub fn print_line(line: &str) -> io::Result<OutputState> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {

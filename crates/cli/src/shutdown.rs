@@ -55,9 +55,6 @@ impl Shutdown {
 
     /// Returns the result of `work`, or `None` if a shutdown is requested first.
     pub async fn or_shutdown<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            () = self.wait() => None,
-            done = work => Some(done),
-        }
+        self.token.run_until_cancelled(work).await
     }
 }

@@ -7,12 +7,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rand::RngExt;
-use thiserror::Error;
 
-pub use distribution::{
-    DistributionKind, InvalidWait, MAX_MEAN_WAIT, MAX_SPREAD, ParseDistributionError, WaitDistribution,
-};
+pub use distribution::{DistributionKind, InvalidWait, MAX_MEAN_WAIT, MAX_SPREAD, WaitDistribution};
 
+use crate::ParseError;
 use crate::message::MessageId;
 use crate::rng::{self, RngStream};
 
@@ -108,10 +106,7 @@ impl Status {
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct FailureRate(f64);
 
-/// A text that is not a rate.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("expected a rate: 0 to 1, or 0% to 100%")]
-pub struct ParseFailureRateError;
+const INVALID_RATE: ParseError = ParseError("expected a rate: 0 to 1, or 0% to 100%");
 
 impl FailureRate {
     /// Returns the rate as a fraction, 0 to 1.
@@ -121,16 +116,16 @@ impl FailureRate {
 }
 
 impl FromStr for FailureRate {
-    type Err = ParseFailureRateError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseFailureRateError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let (number, unit) = match text.strip_suffix('%') {
             Some(number) => (number, 100.0),
             None => (text, 1.0),
         };
-        let fraction = number.parse::<f64>().map_err(|_| ParseFailureRateError)? / unit;
+        let fraction = number.parse::<f64>().map_err(|_| INVALID_RATE)? / unit;
         // Adding zero turns "-0" into 0.
-        if (0.0..=1.0).contains(&fraction) { Ok(Self(fraction + 0.0)) } else { Err(ParseFailureRateError) }
+        if (0.0..=1.0).contains(&fraction) { Ok(Self(fraction + 0.0)) } else { Err(INVALID_RATE) }
     }
 }
 
@@ -208,7 +203,7 @@ mod tests {
             assert_eq!(text.parse::<FailureRate>().map(FailureRate::as_fraction), Ok(fraction), "{text}");
         }
         for text in ["", "%", "1.5", "110%", "nan", "-0.1", "inf", "ten", "0,1", "1 %"] {
-            assert_eq!(text.parse::<FailureRate>(), Err(ParseFailureRateError), "{text}");
+            assert_eq!(text.parse::<FailureRate>(), Err(INVALID_RATE), "{text}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::ParseError;
 use crate::delivery::Status;
 use crate::escape::escape_control;
 use crate::run::RunId;
@@ -20,10 +21,7 @@ pub struct MessageId {
     index: u32,
 }
 
-/// A text that is not a message ID.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("invalid message ID: expected <run>#<index, 9 digits>")]
-pub struct ParseMessageIdError;
+const INVALID_ID: ParseError = ParseError("invalid message ID: expected <run>#<index, 9 digits>");
 
 impl MessageId {
     /// Creates the ID of message `index` of `run`, or `None` if the index has more than nine digits.
@@ -49,16 +47,16 @@ impl fmt::Display for MessageId {
 }
 
 impl FromStr for MessageId {
-    type Err = ParseMessageIdError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseMessageIdError> {
-        let (run, index) = text.split_once('#').ok_or(ParseMessageIdError)?;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let (run, index) = text.split_once('#').ok_or(INVALID_ID)?;
         if index.len() != 9 || !index.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(ParseMessageIdError);
+            return Err(INVALID_ID);
         }
         Ok(Self {
-            run: RunId::parse_uppercase(run).ok_or(ParseMessageIdError)?,
-            index: index.parse().map_err(|_| ParseMessageIdError)?,
+            run: RunId::parse_uppercase(run).ok_or(INVALID_ID)?,
+            index: index.parse().map_err(|_| INVALID_ID)?,
         })
     }
 }
@@ -127,7 +125,7 @@ impl QueueMessage {
     pub fn from_json(text: &str) -> Result<Self, ParseQueueMessageError> {
         let fields: JsonFields =
             serde_json::from_str(text).map_err(|e| ParseQueueMessageError(e.to_string()))?;
-        let id = fields.id.parse().map_err(|e: ParseMessageIdError| ParseQueueMessageError(e.to_string()))?;
+        let id = fields.id.parse().map_err(|e: ParseError| ParseQueueMessageError(e.to_string()))?;
         Ok(Self {
             message: Message { id, phone: fields.phone.into_owned(), body: fields.body.into_owned() },
             possibly_repeated: fields.repeated,
@@ -164,7 +162,7 @@ mod tests {
             &good.to_lowercase(),
             &format!("{good}0"),
         ] {
-            assert_eq!(bad.parse::<MessageId>(), Err(ParseMessageIdError), "{bad:?}");
+            assert_eq!(bad.parse::<MessageId>(), Err(INVALID_ID), "{bad:?}");
         }
     }
 

@@ -33,8 +33,7 @@ pub struct IdleDetector {
 }
 
 impl IdleDetector {
-    /// Records the depth at `now`, on any monotonic clock. Returns how long it has been zero, or `None` if it is
-    /// not.
+    /// Records the depth at `now`, on any monotonic clock. Returns how long it has been zero; `None` if it is not.
     pub fn observe(&mut self, depth: &QueueDepth, now: Duration) -> Option<Duration> {
         if !depth.is_zero() {
             self.zero_since = None;

@@ -8,6 +8,7 @@ use rand::RngExt;
 use thiserror::Error;
 use ulid::Ulid;
 
+use crate::ParseError;
 use crate::message::{MAX_MESSAGES, Message, MessageId};
 use crate::rng::{self, RngStream};
 
@@ -21,14 +22,8 @@ pub const ALPHABET: &[u8; 69] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(Ulid);
 
-/// A text that is not a run ID.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("expected a run ID: a ULID of 26 letters and digits")]
-pub struct ParseRunIdError;
-
 impl RunId {
-    /// Creates the ID of a run created at `created_at` (ms since the epoch). `random` separates runs of the same
-    /// millisecond.
+    /// Creates the ID of a run of this time (ms since the epoch); `random` separates runs of the same millisecond.
     pub fn from_parts(created_at: u64, random: u128) -> Self {
         Self(Ulid::from_parts(created_at, random))
     }
@@ -47,10 +42,11 @@ impl fmt::Display for RunId {
 }
 
 impl FromStr for RunId {
-    type Err = ParseRunIdError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseRunIdError> {
-        Ulid::from_string(text).map(Self).map_err(|_| ParseRunIdError)
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let expected = ParseError("expected a run ID: a ULID of 26 letters and digits");
+        Ulid::from_string(text).map(Self).map_err(|_| expected)
     }
 }
 

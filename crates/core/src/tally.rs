@@ -14,7 +14,7 @@ mod timeline;
 pub use encoding::VERSION;
 pub use histogram::{Bin, DurationHistogram};
 pub use run_total::{DamagedTally, RunTally};
-pub use sequence::{ParseSequenceNumberError, SequenceNumber};
+pub use sequence::SequenceNumber;
 pub use timeline::{Bucket, Timeline};
 
 use crate::delivery::Outcome;

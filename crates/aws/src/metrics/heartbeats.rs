@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Error, Item, MetricsTable, invalid_data};
+use super::{Error, Item, MetricsTable, item_of, number};
 
 const SENDERS: &str = "senders";
 
@@ -10,7 +10,7 @@ const SENDERS: &str = "senders";
 const LIFETIME: u64 = 24 * 3_600;
 
 /// A sender's heartbeat: its settings, and its counts since its start.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// ID of the sender.
     pub sender: String,
@@ -41,11 +41,9 @@ impl MetricsTable {
     /// Replaces the sender's heartbeat.
     pub async fn put_heartbeat(&self, beat: &Heartbeat) -> Result<(), Error> {
         const CALL: &str = "PutItem (sender)";
-        let mut item: Item =
-            serde_dynamo::to_item(beat).map_err(|e| invalid_data(SENDERS, &beat.sender, &e))?;
-        item.extend(super::key(SENDERS, &beat.sender));
-        item.insert("expires_at".to_owned(), super::number(beat.seen_at / 1_000 + LIFETIME));
-        self.put(CALL, &item, Condition::None).await.map(drop)
+        let mut item = item_of(SENDERS, &beat.sender, beat)?;
+        item.insert("expires_at".to_owned(), number(beat.seen_at / 1_000 + LIFETIME));
+        self.put(CALL, &item, None).await.map(drop)
     }
 
     /// Returns all stored heartbeats, old ones too. An invalid one is skipped: heartbeats are only displayed.

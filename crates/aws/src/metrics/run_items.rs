@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::runs::{RunRecord, run_record};
 use super::shard_tallies::{BROKEN, SHARD, decode, shard_tally};
 use super::usage::{USAGE, usage_record};
-use super::{Condition, Error, Item, MetricsTable, RUN, invalid_data, key, number, string};
+use super::{Condition, Error, MetricsTable, RUN, invalid_data, item_of, number, string};
 use crate::item::write_units;
 use stentor_core::run::RunId;
 use stentor_core::tally::{DamagedTally, RunTally, Tally, VERSION};
@@ -66,36 +66,29 @@ impl MetricsTable {
     pub async fn write_final_tally(&self, run: RunId, tally: &Tally) -> Result<(), Error> {
         const CALL: &str = "PutItem (final tally)";
         let run = run.to_string();
-        let stored = FinalTallyItem { version: VERSION, tally: tally.clone() };
-        let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| invalid_data(&run, FINAL, &e))?;
-        item.extend(key(&run, FINAL));
-        let ours = Condition::Expression {
+        let item = item_of(&run, FINAL, &FinalTallyItem { version: VERSION, tally: tally.clone() })?;
+        let ours = Condition {
             expression: "attribute_not_exists(#run) OR #version <= :version",
             names: &["run", "version"],
             value: Some((":version", number(VERSION.into()))),
         };
-        let written = self.put(CALL, &item, ours).await?;
-        let other = || {
-            invalid_data(
-                &run,
-                FINAL,
-                &"it has a newer version and stays unchanged; use that version, or remove the item and try again",
-            )
-        };
-        written.then_some(()).ok_or_else(other)
+        if self.put(CALL, &item, Some(&ours)).await? {
+            return Ok(());
+        }
+        let why =
+            "it has a newer version and stays unchanged; use that version, or remove the item and try again";
+        Err(invalid_data(&run, FINAL, &why))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::text;
+    use crate::item::{Item, text};
 
     fn stored(version: u32) -> Item {
         let tally = Tally { sent: 7, failed: 3, ..Tally::default() };
-        let mut item: Item = serde_dynamo::to_item(FinalTallyItem { version, tally }).unwrap();
-        item.extend(key("run", FINAL));
-        item
+        item_of("run", FINAL, &FinalTallyItem { version, tally }).unwrap()
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Item, MetricsTable, NOT_EXISTS, RUN, invalid_data, key, number, string, text};
-use crate::error::{AttemptError, attempt_error};
+use super::{
+    Error, Item, MetricsTable, NOT_EXISTS, Page, RUN, invalid_data, item_of, key, number, string, text,
+};
+use crate::error::attempt_error;
 use stentor_core::run::{BodyLength, Plan, RunId};
 
 /// A run as the table holds it.
@@ -31,10 +33,11 @@ pub enum CreateRunResult {
 
 const LATEST: &str = "latest";
 
+/// Pages of a list, at most; each scans 1 MB of the table, a few hundred runs (Amazon DynamoDB API Reference, "Scan").
+const MOST_PAGES: usize = 5;
+
 #[derive(Serialize, Deserialize)]
 struct RunItem {
-    run: String,
-    part: String,
     total: u32,
     length: u16,
     #[serde(default)]
@@ -52,8 +55,6 @@ impl MetricsTable {
     pub async fn create_run(&self, plan: &Plan, created_at: u64) -> Result<CreateRunResult, Error> {
         const CALL: &str = "PutItem (run)";
         let stored = RunItem {
-            run: plan.run().to_string(),
-            part: RUN.to_owned(),
             total: plan.total(),
             length: plan.length().max,
             exact_length: plan.length().exact,
@@ -62,8 +63,8 @@ impl MetricsTable {
             enqueued: 0,
             finished_at: None,
         };
-        let item: Item = serde_dynamo::to_item(&stored).map_err(|e| invalid_data(&stored.run, RUN, &e))?;
-        if self.put(CALL, &item, NOT_EXISTS).await? {
+        let item = item_of(&plan.run().to_string(), RUN, &stored)?;
+        if self.put(CALL, &item, Some(&NOT_EXISTS)).await? {
             return Ok(CreateRunResult::Created);
         }
         // An earlier attempt may have been carried out although its answer was lost.
@@ -79,6 +80,30 @@ impl MetricsTable {
     pub async fn run(&self, run: RunId) -> Result<Option<RunRecord>, Error> {
         let item = self.get(&run.to_string(), RUN).await?;
         item.map(|item| run_record(run, item)).transpose()
+    }
+
+    /// Returns the runs of the stack, newest first; some may be missing in a table larger than the scanned pages. An
+    /// invalid run is skipped.
+    pub async fn runs(&self) -> Result<Vec<RunRecord>, Error> {
+        const CALL: &str = "Scan";
+        let page = async |from| {
+            let request = self
+                .client
+                .scan()
+                .table_name(&self.name)
+                .filter_expression("#part = :run")
+                .expression_attribute_names("#part", "part")
+                .expression_attribute_values(":run", text(RUN))
+                .set_exclusive_start_key(from)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let page = request.send().await.map_err(|error| attempt_error(CALL, &error))?;
+            self.session.meter().add_read_units(&page.consumed_capacity);
+            Ok(Page { items: page.items.unwrap_or_default(), next: page.last_evaluated_key })
+        };
+        let items = self.pages(CALL, MOST_PAGES, page).await?;
+        let mut runs: Vec<RunRecord> = items.into_iter().filter_map(listed_record).collect();
+        runs.sort_by_key(|record| std::cmp::Reverse(record.plan.run()));
+        Ok(runs)
     }
 
     /// Moves the watermark forward to `enqueued`, never back.
@@ -124,7 +149,8 @@ impl MetricsTable {
         id.map(Some).ok_or_else(|| invalid_data(LATEST, RUN, &"its `id` is not a run ID"))
     }
 
-    /// Updates an item that only moves forward: a failed condition means that the update is already done.
+    /// Updates an item that only moves forward, unless it has moved already: then the condition, where `#key` is the hash
+    /// key, fails.
     async fn move_forward(
         &self,
         call: &'static str,
@@ -142,24 +168,22 @@ impl MetricsTable {
                     .set_key(Some(key.clone()))
                     .update_expression(update)
                     .condition_expression(condition)
-                    .set_expression_attribute_names(
-                        condition.contains("#key").then(|| [("#key".to_owned(), "run".to_owned())].into()),
-                    );
+                    .expression_attribute_names("#key", "run")
+                    .return_consumed_capacity(ReturnConsumedCapacity::Total);
                 for (name, value) in &values {
                     request = request.expression_attribute_values(*name, value.clone());
                 }
-                let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
-                match request.send().await.map_err(|error| attempt_error(call, &error)) {
-                    Ok(answer) => {
-                        self.session.meter().add_write_units(&answer.consumed_capacity);
-                        Ok(())
-                    }
-                    Err(AttemptError::ConditionFailed) => Ok(()),
-                    Err(attempt_error) => Err(attempt_error),
-                }
+                let written = request.send().await.map(|answer| answer.consumed_capacity);
+                self.is_written(written.map_err(|error| attempt_error(call, &error))).map(drop)
             })
             .await
     }
+}
+
+/// Reads a run of the list. Skips the pointer to the latest run, which has the same sort key.
+fn listed_record(item: Item) -> Option<RunRecord> {
+    let run = string(&item, "run")?.parse().ok()?;
+    run_record(run, item).ok()
 }
 
 pub(super) fn run_record(run: RunId, item: Item) -> Result<RunRecord, Error> {

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Error, Item, MetricsTable, NOT_EXISTS, invalid_data, key, text};
+use super::{Condition, Error, Item, MetricsTable, NOT_EXISTS, invalid_data, item_of, key, text};
 use crate::error::{AttemptError, one_line};
 use crate::item::size;
 use stentor_core::run::RunId;
@@ -27,8 +27,7 @@ struct ShardTallyItem {
 }
 
 impl MetricsTable {
-    /// Reads a run's tally of one shard; an empty one before the first record. An invalid tally is an
-    /// [`Error::InvalidData`].
+    /// Reads a run's tally of one shard, empty before the first record. An invalid one is an [`Error::InvalidData`].
     pub async fn shard_tally(&self, run: RunId, shard: &str) -> Result<ShardTally, Error> {
         let (run, part) = (run.to_string(), format!("{SHARD}{shard}"));
         let Some(item) = self.get(&run, &part).await? else { return Ok(ShardTally::default()) };
@@ -50,21 +49,20 @@ impl MetricsTable {
             checkpoint: after.checkpoint.as_ref().map(ToString::to_string).unwrap_or_default(),
             tally: after.tally.clone(),
         };
-        let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| invalid_data(&run, &part, &e))?;
-        item.extend(key(&run, &part));
+        let item = item_of(&run, &part, &stored)?;
         if let Some(why) = too_large(&item) {
             return Ok(PutResult::Rejected(why));
         }
         let unchanged = match &before.checkpoint {
             None => NOT_EXISTS,
-            Some(checkpoint) => Condition::Expression {
+            Some(checkpoint) => Condition {
                 expression: "checkpoint = :before",
                 names: &[],
                 value: Some((":before", text(checkpoint))),
             },
         };
         self.session
-            .call(CALL, &self.name, async || match self.try_put(CALL, &item, &unchanged).await {
+            .call(CALL, &self.name, async || match self.try_put(CALL, &item, Some(&unchanged)).await {
                 Ok(true) => Ok(PutResult::Stored),
                 Ok(false) => Ok(PutResult::Conflict),
                 Err(AttemptError::Permanent(Error::Rejected { code, message, .. }))
@@ -82,7 +80,7 @@ impl MetricsTable {
         const CALL: &str = "PutItem (broken)";
         let mut item = key(&run.to_string(), &format!("{BROKEN}{shard}"));
         item.insert("why".to_owned(), text(why));
-        self.put(CALL, &item, Condition::None).await.map(drop)
+        self.put(CALL, &item, None).await.map(drop)
     }
 }
 
@@ -129,11 +127,8 @@ mod tests {
                 delivery_ms: Some(ms),
             });
         }
-        let mut item: Item =
-            serde_dynamo::to_item(ShardTallyItem { version, checkpoint: checkpoint.to_owned(), tally })
-                .unwrap();
-        item.extend(key("run", "shard#0"));
-        item
+        let stored = ShardTallyItem { version, checkpoint: checkpoint.to_owned(), tally };
+        item_of("run", "shard#0", &stored).unwrap()
     }
 
     #[test]
@@ -175,9 +170,8 @@ mod tests {
     fn what_an_item_has_beside_its_times_is_less_than_250_bytes() {
         let checkpoint = "1".repeat(40);
         let tally = Tally { sent: 1_000_000, failed: 1_000_000, ..Tally::default() };
-        let mut item: Item =
-            serde_dynamo::to_item(ShardTallyItem { version: VERSION, checkpoint, tally }).unwrap();
-        item.extend(key("01JDD0QYJ8000000000000000A", "shard#shardId-00000001764002431842-6a1d7b3f"));
+        let (run, part) = ("01JDD0QYJ8000000000000000A", "shard#shardId-00000001764002431842-6a1d7b3f");
+        let mut item = item_of(run, part, &ShardTallyItem { version: VERSION, checkpoint, tally }).unwrap();
         let Some(AttributeValue::M(tally)) = item.get_mut("tally") else { panic!("it is a map") };
         tally.insert("times".to_owned(), AttributeValue::B(Vec::new().into()));
         assert!(size(&item) < 250, "{}", size(&item));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Error, Item, MetricsTable, invalid_data, key};
+use super::{Error, Item, MetricsTable, item_of};
 use stentor_core::run::RunId;
 use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
 
@@ -19,8 +19,7 @@ struct UsageItem {
 }
 
 impl MetricsTable {
-    /// Replaces the usage record of a program, which `id` names; the last time with
-    /// `has_ended`.
+    /// Replaces the usage record of the program `id`; the last time with `has_ended`.
     pub async fn put_usage(
         &self,
         run: RunId,
@@ -32,9 +31,7 @@ impl MetricsTable {
         const CALL: &str = "PutItem (usage)";
         let (run, part) = (run.to_string(), format!("{USAGE}{id}"));
         let stored = UsageItem { program: Some(program), usage: *usage, ended: has_ended };
-        let mut item: Item = serde_dynamo::to_item(&stored).map_err(|e| invalid_data(&run, &part, &e))?;
-        item.extend(key(&run, &part));
-        self.put(CALL, &item, Condition::None).await.map(drop)
+        self.put(CALL, &item_of(&run, &part, &stored)?, None).await.map(drop)
     }
 }
 
@@ -63,9 +60,7 @@ mod tests {
     const USED: Usage = Usage { requests: 7, queue_requests: 3, write_units: Some(4.5), read_units: None };
 
     fn item(program: Option<ProgramKind>, ended: bool) -> Item {
-        let mut item: Item = serde_dynamo::to_item(UsageItem { program, usage: USED, ended }).unwrap();
-        item.extend(key("run", "usage#a"));
-        item
+        item_of("run", "usage#a", &UsageItem { program, usage: USED, ended }).unwrap()
     }
 
     #[test]

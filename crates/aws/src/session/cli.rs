@@ -71,7 +71,7 @@ impl Session {
 /// Asks the credential chain first, so that its failure is reported as what it is.
 async fn check_credentials(config: &SdkConfig) -> Result<(), Error> {
     const TIMEOUT: Duration = Duration::from_secs(4);
-    let none = |why: &str| Error::NoCredentials { why: why.to_owned() };
+    let none = |why: &str| Error::NoCredentials(why.to_owned());
     let provider = config.credentials_provider().ok_or_else(|| none("no provider"))?;
     match timeout(TIMEOUT, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),

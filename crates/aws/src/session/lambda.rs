@@ -24,9 +24,8 @@ impl Session {
     }
 
     fn by_environment(stack: StackName, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let needed = |name: &str| {
-            variable(name).ok_or_else(|| Error::NoCredentials { why: format!("{name} is not set") })
-        };
+        let needed =
+            |name: &str| variable(name).ok_or_else(|| Error::NoCredentials(format!("{name} is not set")));
         let credentials = Credentials::new(
             needed("AWS_ACCESS_KEY_ID")?,
             needed("AWS_SECRET_ACCESS_KEY")?,

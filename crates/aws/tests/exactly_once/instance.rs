@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use stentor_aws::tally_store::{CountOutcome, TallyWriter};
+use stentor_aws::tally_store::{PutResult, TallyWriter};
 use stentor_core::run::RunId;
 use stentor_core::tally::{ShardTally, StreamRecord};
 
@@ -67,7 +67,7 @@ async fn count(counter: Rc<TallyWriter>, table: Rc<Table>, shard: String, runs: 
         let name = (run, shard.clone());
         let read = async || table.read(&name).await;
         let swap = async |before: &ShardTally, after: &ShardTally| table.swap(&name, before, after).await;
-        all &= counter.count(run, &shard, &records, read, swap).await == Ok(CountOutcome::Counted);
+        all &= counter.count(run, &shard, &records, read, swap).await == Ok(PutResult::Stored);
     }
     all
 }

@@ -10,6 +10,8 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution as _, Exp, LogNormal, Normal};
 use thiserror::Error;
 
+use crate::ParseError;
+
 /// The longest mean wait, seconds. A message can stay in flight for 12 h after its receive (Amazon SQS Developer
 /// Guide, "Amazon SQS visibility timeout"); ten hours leave room for recording the outcome.
 pub const MAX_MEAN_WAIT: f64 = 36_000.0;
@@ -69,16 +71,11 @@ impl fmt::Display for DistributionKind {
     }
 }
 
-/// A text that does not name a distribution.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("unknown distribution")]
-pub struct ParseDistributionError;
-
 impl FromStr for DistributionKind {
-    type Err = ParseDistributionError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseDistributionError> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or(ParseDistributionError)
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or(ParseError("unknown distribution"))
     }
 }
 
@@ -92,24 +89,17 @@ pub struct WaitDistribution {
 
 /// A parameter of a [`WaitDistribution`] that is out of range.
 #[derive(Debug, Error, PartialEq)]
-pub enum InvalidWait {
-    /// The mean is not within 0 to [`MAX_MEAN_WAIT`] seconds.
-    #[error("a mean wait of {0} is outside 0 to 36,000 seconds")]
-    Mean(f64),
-    /// The spread is not within 0 to [`MAX_SPREAD`].
-    #[error("a spread of {0} is outside 0 to 10")]
-    Spread(f64),
-}
+#[error("{0}")]
+pub struct InvalidWait(String);
 
 impl WaitDistribution {
-    /// Creates a distribution with a mean in seconds and a standard deviation of `spread` × mean, where the kind
-    /// has one.
+    /// Creates a distribution with a mean in seconds and, where the kind has one, a standard deviation of `spread` × mean.
     pub fn new(kind: DistributionKind, mean: f64, spread: f64) -> Result<Self, InvalidWait> {
         if !(0.0..=MAX_MEAN_WAIT).contains(&mean) {
-            return Err(InvalidWait::Mean(mean));
+            return Err(InvalidWait(format!("a mean wait of {mean} is outside 0 to 36,000 seconds")));
         }
         if !(0.0..=MAX_SPREAD).contains(&spread) {
-            return Err(InvalidWait::Spread(spread));
+            return Err(InvalidWait(format!("a spread of {spread} is outside 0 to 10")));
         }
         Ok(Self { kind, mean, spread })
     }
@@ -180,13 +170,12 @@ mod tests {
     fn a_mean_or_spread_out_of_range_is_rejected() {
         let kind = DistributionKind::Normal;
         for mean in [-1.0, f64::NAN, f64::INFINITY, 36_000.1] {
-            assert!(matches!(WaitDistribution::new(kind, mean, 0.25), Err(InvalidWait::Mean(_))), "{mean}");
+            let error = WaitDistribution::new(kind, mean, 0.25).unwrap_err().to_string();
+            assert_eq!(error, format!("a mean wait of {mean} is outside 0 to 36,000 seconds"));
         }
         for spread in [-0.1, f64::NAN, f64::INFINITY, 10.1] {
-            assert!(
-                matches!(WaitDistribution::new(kind, 1.0, spread), Err(InvalidWait::Spread(_))),
-                "{spread}"
-            );
+            let error = WaitDistribution::new(kind, 1.0, spread).unwrap_err().to_string();
+            assert_eq!(error, format!("a spread of {spread} is outside 0 to 10"));
         }
     }
 
@@ -195,7 +184,7 @@ mod tests {
         for kind in DistributionKind::ALL {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        assert_eq!("flat".parse::<DistributionKind>(), Err(ParseDistributionError));
+        assert_eq!("flat".parse::<DistributionKind>(), Err(ParseError("unknown distribution")));
     }
 
     proptest! {

@@ -4,24 +4,21 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use thiserror::Error;
+use crate::ParseError;
 
 /// A stream record's sequence number: a decimal number of any length (21 to 40 digits in DynamoDB,
 /// "`StreamRecord`", Amazon DynamoDB API Reference), compared as a number. Leading zeros do not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SequenceNumber(String);
 
-/// A text is not a decimal number.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("invalid sequence number: expected decimal digits")]
-pub struct ParseSequenceNumberError;
+const INVALID: ParseError = ParseError("invalid sequence number: expected decimal digits");
 
 impl FromStr for SequenceNumber {
-    type Err = ParseSequenceNumberError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseSequenceNumberError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(ParseSequenceNumberError);
+            return Err(INVALID);
         }
         Ok(Self(text.trim_start_matches('0').to_owned()))
     }
@@ -67,7 +64,7 @@ mod tests {
     #[test]
     fn what_is_no_number_is_refused() {
         for text in ["", "-1", "1.0", "0x1", " 1", "١"] {
-            assert_eq!(text.parse::<SequenceNumber>(), Err(ParseSequenceNumberError), "{text:?}");
+            assert_eq!(text.parse::<SequenceNumber>(), Err(INVALID), "{text:?}");
         }
     }
 
