@@ -22,13 +22,11 @@ const MAX_BACKOFF: u64 = 60;
 pub(crate) struct Delivered {
     pub in_flight: InFlightMessage,
     pub outcome: Outcome,
-    /// Duration of the attempt, ms.
     pub delivery_ms: u64,
     /// Time of the outcome, ms since the epoch.
     pub at: u64,
 }
 
-/// The delivery stage.
 #[derive(Debug)]
 pub(crate) struct DeliveryStage {
     pub model: DeliveryModel,
@@ -50,15 +48,10 @@ impl DeliveryStage {
         while let Some(message) = input.recv().await {
             let (stage, output) = (Rc::clone(&stage), output.clone());
             spawn_local(async move {
-                tokio::select! {
-                    biased;
-                    () = stage.stop.cancelled() => {}
-                    delivered = stage.deliver(message) => {
-                        if let Some(delivered) = delivered {
-                            // The outcome stage ends after the last delivery.
-                            let _ = output.send(delivered);
-                        }
-                    }
+                let delivered = stage.stop.run_until_cancelled(stage.deliver(message)).await;
+                if let Some(delivered) = delivered.flatten() {
+                    // The outcome stage ends after the last delivery.
+                    let _ = output.send(delivered);
                 }
             });
         }

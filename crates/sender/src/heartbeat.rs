@@ -1,19 +1,16 @@
 //! The heartbeat and the usage records of a sender, which the monitor shows.
 
-use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::Heartbeat;
-use stentor_aws::{MetricsTable, Session};
 use stentor_core::usage::ProgramKind;
 use tokio::time::sleep;
 
-use crate::activity::RunActivity;
-use crate::counters::SenderCounters;
+use crate::Connections;
+use crate::state::{SenderCounters, SenderState};
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -22,16 +19,14 @@ const HEARTBEATS_PER_USAGE: u64 = 12;
 
 /// Writes the heartbeat and the usage records. A write that fails is only logged: a sender can work without them.
 #[derive(Debug)]
-pub(crate) struct HeartbeatWriter {
-    pub session: Arc<Session>,
-    pub metrics: MetricsTable,
-    pub activity: Rc<RefCell<RunActivity>>,
-    pub counters: Rc<RefCell<SenderCounters>>,
+pub(crate) struct HeartbeatWriter<'a> {
+    pub connections: &'a Connections,
+    pub state: Rc<SenderState>,
     /// The first heartbeat, with the sender's settings.
     pub initial: Heartbeat,
 }
 
-impl HeartbeatWriter {
+impl HeartbeatWriter<'_> {
     /// Writes a heartbeat every few seconds, for ever. The first is written elsewhere, before the start.
     pub(crate) async fn run(&self) -> Infallible {
         let (mut heartbeats, mut runs) = (0, 0);
@@ -40,7 +35,7 @@ impl HeartbeatWriter {
             self.write(&self.current()).await;
             heartbeats += 1;
             // A new run gets a record at once, in case this sender does not live to write another.
-            if heartbeats == HEARTBEATS_PER_USAGE || self.activity.borrow().received.len() > runs {
+            if heartbeats == HEARTBEATS_PER_USAGE || self.state.activity.borrow().received.len() > runs {
                 runs = self.write_usage(false).await;
                 heartbeats = 0;
             }
@@ -54,16 +49,16 @@ impl HeartbeatWriter {
         self.write_usage(true).await;
     }
 
-    /// Divides the usage among the runs, in proportion to the messages received, and writes a record for each.
-    /// Returns the number of runs.
+    /// Divides the usage among the runs by the messages received, and records it. Returns the number of runs.
     async fn write_usage(&self, has_ended: bool) -> usize {
-        let usage = self.session.usage();
-        let received = self.activity.borrow().received.clone();
+        let Connections { session, metrics, .. } = self.connections;
+        let usage = session.usage();
+        let received = self.state.activity.borrow().received.clone();
         let (runs, total) = (received.len(), received.values().sum());
         for (run, messages) in received {
             let usage = usage.prorate(messages, total);
             let sender = &self.initial.sender;
-            let written = self.metrics.put_usage(run, ProgramKind::Sender, sender, &usage, has_ended).await;
+            let written = metrics.put_usage(run, ProgramKind::Sender, sender, &usage, has_ended).await;
             if let Err(error) = written {
                 tracing::warn!("cannot write the usage record of run {run}: {error}");
             }
@@ -72,13 +67,13 @@ impl HeartbeatWriter {
     }
 
     async fn write(&self, heartbeat: &Heartbeat) {
-        if let Err(error) = self.metrics.put_heartbeat(heartbeat).await {
+        if let Err(error) = self.connections.metrics.put_heartbeat(heartbeat).await {
             tracing::warn!("cannot write the heartbeat for the monitor: {error}");
         }
     }
 
     fn current(&self) -> Heartbeat {
-        let SenderCounters { sent, failed, duplicates, released, .. } = *self.counters.borrow();
+        let SenderCounters { sent, failed, duplicates, released, .. } = *self.state.counters.borrow();
         Heartbeat { seen_at: now_ms(), sent, failed, duplicates, released, ..self.initial.clone() }
     }
 }

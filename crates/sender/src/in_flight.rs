@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-use crate::counters::SenderCounters;
 use crate::settlement::{Settlement, SettlementQueue};
+use crate::state::SenderState;
 
 /// The set of messages in flight, which owns their leases.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct InFlight {
     undelivered: Cell<usize>,
     unsettled: Cell<usize>,
     changed: Notify,
-    counters: Rc<RefCell<SenderCounters>>,
+    state: Rc<SenderState>,
     deletes: UnboundedSender<ReceiptHandle>,
     releases: UnboundedSender<(ReceiptHandle, Duration)>,
 }
@@ -37,7 +37,6 @@ struct Lease {
     is_being_extended: bool,
 }
 
-/// A lease to extend.
 #[derive(Debug)]
 pub(crate) struct ExpiringLease {
     pub id: MessageId,
@@ -57,7 +56,7 @@ pub(crate) struct InFlightMessage {
 
 impl InFlight {
     /// Creates an empty set, and the input of the settlement stage, which is closed when the set is dropped.
-    pub(crate) fn new(counters: Rc<RefCell<SenderCounters>>) -> (Rc<Self>, SettlementQueue) {
+    pub(crate) fn new(state: Rc<SenderState>) -> (Rc<Self>, SettlementQueue) {
         let (deletes, deletes_receiver) = unbounded_channel();
         let (releases, releases_receiver) = unbounded_channel();
         let in_flight = Self {
@@ -65,15 +64,14 @@ impl InFlight {
             undelivered: Cell::new(0),
             unsettled: Cell::new(0),
             changed: Notify::new(),
-            counters,
+            state,
             deletes,
             releases,
         };
         (Rc::new(in_flight), SettlementQueue { deletes: deletes_receiver, releases: releases_receiver })
     }
 
-    /// Adds a received message. Returns `None` if it is in flight already: the new lease is settled together with
-    /// the others.
+    /// Adds a received message. Returns `None` if it is in flight already: the new lease is settled with the others.
     pub(crate) fn add(
         self: &Rc<Self>,
         id: MessageId,
@@ -114,7 +112,6 @@ impl InFlight {
         self.unsettled.get()
     }
 
-    /// Returns the number of messages in the set.
     pub(crate) fn len(&self) -> usize {
         self.leases.borrow().len()
     }
@@ -170,7 +167,6 @@ impl InFlight {
 }
 
 impl InFlightMessage {
-    /// Returns the message's ID.
     pub(crate) fn id(&self) -> MessageId {
         self.id
     }
@@ -206,7 +202,7 @@ impl InFlightMessage {
 impl Drop for InFlightMessage {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.set.counters.borrow_mut().released += 1;
+            self.set.state.counters.borrow_mut().released += 1;
             self.settle_leases(Settlement::ReleaseAfter(Duration::ZERO));
         }
     }

@@ -2,43 +2,37 @@
 //!
 //! A message that may have an outcome already is looked up in the table first.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use stentor_aws::Error;
 use stentor_aws::queue::ReceivedMessage;
-use stentor_aws::{Error, MessagesTable, Queue};
 use stentor_core::delivery::Status;
 use stentor_core::message::{MessageRecord, QueueMessage};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::RunActivity;
-use crate::counters::SenderCounters;
+use crate::Connections;
 use crate::in_flight::{InFlight, InFlightMessage};
 use crate::prefetch::{PipelineLoad, PrefetchPolicy};
 use crate::settlement::Settlement;
+use crate::state::SenderState;
 
 /// How long a receive waits for a first message. A shutdown waits for open receives, so it takes as long.
 const LONG_POLL: Duration = Duration::from_secs(2);
 
-/// The intake stage.
 #[derive(Debug)]
 pub(crate) struct Intake {
-    pub queue: Queue,
-    pub messages: MessagesTable,
+    pub connections: Rc<Connections>,
     pub in_flight: Rc<InFlight>,
-    pub counters: Rc<RefCell<SenderCounters>>,
-    pub activity: Rc<RefCell<RunActivity>>,
+    pub state: Rc<SenderState>,
     pub prefetch: PrefetchPolicy,
-    pub visibility_timeout: Duration,
     pub stop: CancellationToken,
 }
 
-/// The result of one receive.
 #[derive(Debug)]
 struct ReceiveResult {
     requested: usize,
@@ -87,10 +81,11 @@ impl Intake {
 
     async fn receive(&self, batch_size: usize) -> Result<ReceiveResult, Error> {
         let received_at = Instant::now();
-        let batch = self.queue.receive(batch_size, LONG_POLL, self.visibility_timeout).await?;
+        let Connections { queue, visibility_timeout, .. } = &*self.connections;
+        let batch = queue.receive(batch_size, LONG_POLL, *visibility_timeout).await?;
         let returned = batch.len();
         if returned > 0 {
-            self.activity.borrow_mut().last_received_at = Instant::now();
+            self.state.activity.borrow_mut().last_received_at = Instant::now();
         }
         let (mut messages, mut unsure) = (Vec::with_capacity(returned), Vec::new());
         for message in batch {
@@ -109,14 +104,14 @@ impl Intake {
         let body = match QueueMessage::from_json(&body) {
             Ok(body) => body,
             Err(error) => {
-                self.activity.borrow_mut().warn_invalid_body(&error);
+                self.state.activity.borrow_mut().warn_invalid_body(&error);
                 self.in_flight.settle(receipt, Settlement::RELEASE_UNUSABLE);
                 return None;
             }
         };
         let id = body.message.id;
-        *self.activity.borrow_mut().received.entry(id.run()).or_default() += 1;
-        let expires_at = received_at + self.visibility_timeout;
+        *self.state.activity.borrow_mut().received.entry(id.run()).or_default() += 1;
+        let expires_at = received_at + self.connections.visibility_timeout;
         let message = self.in_flight.add(id, receive_count, receipt, received_at, expires_at)?;
         Some((message, receive_count > 1 || body.possibly_repeated))
     }
@@ -127,17 +122,17 @@ impl Intake {
             return Ok(messages);
         }
         let ids: Vec<_> = messages.iter().map(InFlightMessage::id).collect();
-        let records = self.messages.get_messages(&ids).await?;
+        let records = self.connections.messages.get_messages(&ids).await?;
         let mut pending = Vec::new();
         for (message, record) in messages.into_iter().zip(records) {
             match record.and_then(|MessageRecord { status, .. }| status) {
                 Some(Status::Pending) => pending.push(message),
                 Some(Status::Sent | Status::Failed) => {
-                    self.counters.borrow_mut().duplicates += 1;
+                    self.state.counters.borrow_mut().duplicates += 1;
                     message.settle(Settlement::Delete);
                 }
                 None => {
-                    self.activity.borrow_mut().warn_missing_item(message.id());
+                    self.state.activity.borrow_mut().warn_missing_item(message.id());
                     message.settle(Settlement::RELEASE_UNUSABLE);
                 }
             }

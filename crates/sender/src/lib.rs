@@ -4,10 +4,8 @@
 //! `in_flight` owns the messages on that path and `visibility` extends their leases. `prefetch` decides how much
 //! to receive, and `stop` when the sender exits.
 
-mod activity;
 mod args;
 mod batching;
-mod counters;
 mod delivery;
 mod heartbeat;
 mod in_flight;
@@ -17,6 +15,7 @@ mod pipeline;
 mod prefetch;
 mod progress;
 mod settlement;
+mod state;
 mod stop;
 mod summary;
 mod visibility;
@@ -27,7 +26,7 @@ use std::time::Duration;
 
 pub use args::Args;
 use heartbeat::HeartbeatWriter;
-use pipeline::{Pipeline, PipelineConfig};
+use pipeline::Pipeline;
 use progress::Progress;
 use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::Heartbeat;
@@ -40,7 +39,6 @@ use summary::Summary;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// The exit status of a sender that reached its failure limit.
 const FAILURE_LIMIT_STATUS: u8 = 3;
 
 /// The shortest visibility timeout. With none, a queue would return a message again at once.
@@ -55,40 +53,30 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     let model = args.delivery_model()?;
     let start = Instant::now();
     let started_at = now_ms();
-    // A ULID as of a run: unique, and sorted by the time of the start.
-    let sender = RunId::from_parts(started_at, rand::random()).to_string();
-    let initial = initial_heartbeat(&args, &sender, started_at);
+    let initial = Heartbeat {
+        // A ULID as of a run: unique, and sorted by the time of the start.
+        sender: RunId::from_parts(started_at, rand::random()).to_string(),
+        started_at,
+        seen_at: started_at,
+        wait: args.wait,
+        failure_rate: args.failure_rate.as_fraction(),
+        concurrency: args.concurrency,
+        ..Heartbeat::default()
+    };
+    let sender = initial.sender.clone();
     let connecting = Connections::open(destination, shutdown.token(), &initial);
     let Some(connections) = shutdown.or_shutdown(connecting).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };
-    let Connections { session, queue, messages, metrics, visibility_timeout } = connections?;
+    let connections = Rc::new(connections?);
     if !args.shared.quiet {
-        status(&format!("sender {sender} receives from {}", queue.name()));
+        status(&format!("sender {sender} receives from {}", connections.queue.name()));
     }
 
-    let pipeline = Pipeline::start(PipelineConfig {
-        queue: queue.clone(),
-        messages,
-        model,
-        concurrency: args.concurrency as usize,
-        max_attempts: args.max_attempts,
-        failure_limit: args.failure_limit(),
-        visibility_timeout,
-        sender: sender.clone(),
-    });
-    let counters = Rc::clone(&pipeline.counters);
-    let heartbeat = HeartbeatWriter {
-        session: Arc::clone(&session),
-        metrics: metrics.clone(),
-        activity: Rc::clone(&pipeline.activity),
-        counters: Rc::clone(&counters),
-        initial,
-    };
-    let stop_condition =
-        StopCondition { queue, metrics, idle_policy: args.idle_policy(), visibility_timeout };
-    let reason =
-        wait_for_stop(&pipeline, &stop_condition, &heartbeat, &shutdown, start, args.shared.quiet).await;
+    let pipeline = Pipeline::start(&args, model, &connections, sender.clone());
+    let state = Rc::clone(&pipeline.state);
+    let heartbeat = HeartbeatWriter { connections: &connections, state: Rc::clone(&state), initial };
+    let reason = wait_for_stop(&args, &connections, &pipeline, &heartbeat, &shutdown, start).await;
     let reason = match reason {
         Ok(reason) => reason,
         Err(error) => {
@@ -100,7 +88,15 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
 
     pipeline.shut_down().await?;
     heartbeat.finish().await;
-    let summary = Summary::new(&sender, counters.borrow().clone(), start.elapsed(), reason, session.usage());
+    let counters = state.counters.borrow().clone();
+    let summary = Summary {
+        sender,
+        average_seconds: counters.average_seconds(),
+        counters,
+        seconds: start.elapsed().as_secs_f64(),
+        reason,
+        usage: connections.session.usage(),
+    };
     print_line(&if args.shared.json { format::json_line(&summary) } else { summary.line() })?;
     Ok(match reason {
         StopReason::Drained => 0,
@@ -111,31 +107,35 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
 
 /// Shows the progress and writes heartbeats until the sender must stop. Returns an error as soon as a stage has one.
 async fn wait_for_stop(
+    args: &Args,
+    connections: &Connections,
     pipeline: &Pipeline,
-    stop_condition: &StopCondition,
-    heartbeat: &HeartbeatWriter,
+    heartbeat: &HeartbeatWriter<'_>,
     shutdown: &Shutdown,
     start: Instant,
-    quiet: bool,
 ) -> Result<StopReason, Error> {
-    let Pipeline { in_flight, counters, activity, .. } = pipeline;
-    let progress_line = ProgressLine::line("delivering", quiet);
+    let Pipeline { in_flight, state, .. } = pipeline;
+    let (activity, idle_policy) = (&state.activity, args.idle_policy());
+    let stop_condition = StopCondition { connections, in_flight, activity, idle_policy };
+    let progress_line = ProgressLine::line("delivering", args.shared.quiet);
     let mut progress = Progress::default();
     tokio::select! {
-        drained = stop_condition.wait_until_drained(in_flight, activity) => drained.map(|()| StopReason::Drained),
+        drained = stop_condition.wait_until_drained() => drained.map(|()| StopReason::Drained),
         reached = pipeline.failure_limit_reached() => reached.map(|()| StopReason::FailureRate),
         () = shutdown.wait() => Ok(StopReason::Signal),
         never = heartbeat.run() => match never {},
-        never = progress_line.refresh(|| progress.line(start.elapsed(), &counters.borrow(), in_flight.len())) => match never {},
+        never = progress_line.refresh(|| progress.line(start.elapsed(), &state.counters.borrow(), in_flight.len())) => match never {},
     }
 }
 
 /// The session, queue and tables of a sender.
+#[derive(Debug)]
 struct Connections {
     session: Arc<Session>,
     queue: Queue,
     messages: MessagesTable,
     metrics: MetricsTable,
+    /// The time for which a received message is invisible to other senders.
     visibility_timeout: Duration,
 }
 
@@ -153,21 +153,5 @@ impl Connections {
         metrics.put_heartbeat(initial).await?;
         let visibility_timeout = visibility_timeout.max(MIN_VISIBILITY);
         Ok(Self { messages: MessagesTable::new(&session), session, queue, metrics, visibility_timeout })
-    }
-}
-
-fn initial_heartbeat(args: &Args, sender: &str, started_at: u64) -> Heartbeat {
-    Heartbeat {
-        sender: sender.to_owned(),
-        started_at,
-        seen_at: started_at,
-        ended_at: None,
-        wait: args.wait,
-        failure_rate: args.failure_rate.as_fraction(),
-        concurrency: args.concurrency,
-        sent: 0,
-        failed: 0,
-        duplicates: 0,
-        released: 0,
     }
 }

@@ -1,28 +1,25 @@
 //! The third stage: records outcomes in the table, in batches. The table rejects a second outcome of a message.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use stentor_aws::Error;
 use stentor_aws::messages::{OutcomeUpdate, STATEMENTS, UpdateResult};
-use stentor_aws::{Error, MessagesTable};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::RunActivity;
+use crate::Connections;
 use crate::batching::for_each_batch;
-use crate::counters::SenderCounters;
 use crate::delivery::Delivered;
 use crate::settlement::Settlement;
+use crate::state::SenderState;
 use crate::stop::FailureLimit;
 
-/// The outcome stage.
 #[derive(Debug)]
 pub(crate) struct OutcomeRecorder {
-    pub messages: MessagesTable,
-    pub counters: Rc<RefCell<SenderCounters>>,
-    pub activity: Rc<RefCell<RunActivity>>,
-    /// The sender's ID.
+    pub connections: Rc<Connections>,
+    pub state: Rc<SenderState>,
     pub sender: String,
     /// Updates so far. With the sender's ID, the number identifies a delivery in all senders.
     pub updates: Cell<u64>,
@@ -37,7 +34,8 @@ impl OutcomeRecorder {
         for_each_batch(input, STATEMENTS, Duration::ZERO, async |batch| {
             if let Err(error) = self.record(batch).await {
                 let _ = self.errors.send(error);
-            } else if self.failure_limit.is_some_and(|limit| limit.is_reached(&self.counters.borrow())) {
+            } else if self.failure_limit.is_some_and(|limit| limit.is_reached(&self.state.counters.borrow()))
+            {
                 self.failure_limit_reached.cancel();
             }
         })
@@ -47,20 +45,20 @@ impl OutcomeRecorder {
     /// Records a batch. On an error its messages are dropped, which releases them.
     async fn record(&self, batch: Vec<Delivered>) -> Result<(), Error> {
         let updates: Vec<OutcomeUpdate> = batch.iter().map(|delivered| self.update(delivered)).collect();
-        let results = self.messages.record_outcomes(&updates).await?;
+        let results = self.connections.messages.record_outcomes(&updates).await?;
         for (delivered, result) in batch.into_iter().zip(results) {
             let Delivered { in_flight, outcome, delivery_ms, .. } = delivered;
             let settlement = match result {
                 UpdateResult::Recorded => {
-                    self.counters.borrow_mut().record_outcome(outcome, delivery_ms);
+                    self.state.counters.borrow_mut().record_outcome(outcome, delivery_ms);
                     Settlement::Delete
                 }
                 UpdateResult::Duplicate => {
-                    self.counters.borrow_mut().duplicates += 1;
+                    self.state.counters.borrow_mut().duplicates += 1;
                     Settlement::Delete
                 }
                 UpdateResult::NotFound => {
-                    self.activity.borrow_mut().warn_missing_item(in_flight.id());
+                    self.state.activity.borrow_mut().warn_missing_item(in_flight.id());
                     Settlement::RELEASE_UNUSABLE
                 }
             };

@@ -6,47 +6,30 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::time::Duration;
 
-use stentor_aws::{Error, MessagesTable, Queue};
+use stentor_aws::Error;
 use stentor_core::delivery::DeliveryModel;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::RunActivity;
-use crate::counters::SenderCounters;
+use crate::Connections;
+use crate::args::Args;
 use crate::delivery::DeliveryStage;
 use crate::in_flight::InFlight;
 use crate::intake::Intake;
 use crate::outcome::OutcomeRecorder;
 use crate::prefetch::PrefetchPolicy;
 use crate::settlement::SettlementStage;
-use crate::stop::FailureLimit;
+use crate::state::SenderState;
 use crate::visibility::extend_visibility;
-
-/// The settings of a [`Pipeline`], and the tables and queue it works on.
-#[derive(Debug)]
-pub(crate) struct PipelineConfig {
-    pub queue: Queue,
-    pub messages: MessagesTable,
-    pub model: DeliveryModel,
-    pub concurrency: usize,
-    pub max_attempts: u32,
-    pub failure_limit: Option<FailureLimit>,
-    /// The time for which a received message is invisible to other senders.
-    pub visibility_timeout: Duration,
-    /// The sender's ID.
-    pub sender: String,
-}
 
 /// The running stages, with the state that they share.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub in_flight: Rc<InFlight>,
-    pub counters: Rc<RefCell<SenderCounters>>,
-    pub activity: Rc<RefCell<RunActivity>>,
+    pub state: Rc<SenderState>,
     /// The tasks of intake, delivery and outcome.
     stages: [JoinHandle<()>; 3],
     settlement: JoinHandle<()>,
@@ -56,48 +39,47 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts all stages. The intake begins to receive at once.
-    pub(crate) fn start(config: PipelineConfig) -> Self {
-        let PipelineConfig { queue, messages, model, visibility_timeout, .. } = config;
+    /// Starts all stages of the sender with this ID. The intake begins to receive at once.
+    pub(crate) fn start(
+        args: &Args,
+        model: DeliveryModel,
+        connections: &Rc<Connections>,
+        id: String,
+    ) -> Self {
+        let concurrency = args.concurrency as usize;
         let (stop, failure_limit_reached) = (CancellationToken::new(), CancellationToken::new());
         let (errors, error_receiver) = unbounded_channel();
-        let counters = Rc::new(RefCell::new(SenderCounters::default()));
-        let activity = Rc::new(RefCell::new(RunActivity::new()));
-        let (in_flight, settlements) = InFlight::new(Rc::clone(&counters));
+        let state = Rc::new(SenderState::new());
+        let (in_flight, settlements) = InFlight::new(Rc::clone(&state));
 
         let intake = Intake {
-            queue: queue.clone(),
-            messages: messages.clone(),
+            connections: Rc::clone(connections),
             in_flight: Rc::clone(&in_flight),
-            counters: Rc::clone(&counters),
-            activity: Rc::clone(&activity),
-            prefetch: PrefetchPolicy::new(config.concurrency, model.wait.mean()),
-            visibility_timeout,
+            state: Rc::clone(&state),
+            prefetch: PrefetchPolicy::new(concurrency, model.wait.mean()),
             stop: stop.clone(),
         };
         let delivery = DeliveryStage {
             model,
-            max_attempts: config.max_attempts,
-            slots: Semaphore::new(config.concurrency),
+            max_attempts: args.max_attempts,
+            slots: Semaphore::new(concurrency),
             stop: stop.clone(),
         };
         let outcome = OutcomeRecorder {
-            messages,
-            counters: Rc::clone(&counters),
-            activity: Rc::clone(&activity),
-            sender: config.sender,
+            connections: Rc::clone(connections),
+            state: Rc::clone(&state),
+            sender: id,
             updates: Cell::new(0),
-            failure_limit: config.failure_limit,
+            failure_limit: args.failure_limit(),
             failure_limit_reached: failure_limit_reached.clone(),
             errors: errors.clone(),
         };
         let settlement = SettlementStage {
-            queue: queue.clone(),
+            connections: Rc::clone(connections),
             in_flight: Rc::downgrade(&in_flight),
-            visibility_timeout,
             errors: errors.clone(),
         };
-        let extender = extend_visibility(queue, Rc::downgrade(&in_flight), visibility_timeout);
+        let extender = extend_visibility(Rc::clone(connections), Rc::downgrade(&in_flight));
         spawn_local(report_error(extender, errors.clone()));
 
         let (intake_output, delivery_input) = unbounded_channel();
@@ -110,8 +92,7 @@ impl Pipeline {
             ],
             settlement: spawn_local(settlement.run(settlements)),
             in_flight,
-            counters,
-            activity,
+            state,
             stop,
             failure_limit_reached,
             errors: RefCell::new(error_receiver),

@@ -1,10 +1,8 @@
 //! How many messages to receive: enough to keep every delivery slot busy, and no more than can be started within
 //! about a second, so that a sender that starts later gets its share.
 
-/// The maximum number of messages of a receive.
 const MAX_BATCH: usize = stentor_aws::queue::BATCH;
 
-/// The maximum number of concurrent receives.
 const MAX_RECEIVES: usize = 64;
 
 /// The maximum number of messages to prefetch: a process delivers them in well under a second, even without waits.
@@ -22,7 +20,6 @@ pub(crate) struct PipelineLoad {
     pub unfinished: usize,
     /// Messages requested by the open receives.
     pub requested: usize,
-    /// Open receives.
     pub receives: usize,
 }
 
@@ -55,8 +52,7 @@ impl PrefetchPolicy {
         (free >= min_batch).then(|| free.min(MAX_BATCH)).filter(|size| *size > 0)
     }
 
-    /// Adapts to the result of a receive: a full one allows more concurrent receives, an empty one a single long
-    /// poll.
+    /// Adapts to the result of a receive: a full one allows more concurrent receives, an empty one a single long poll.
     pub(crate) fn observe(&mut self, requested: usize, received: usize) {
         self.max_receives = match received {
             0 => 1,

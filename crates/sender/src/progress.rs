@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stentor_cli::format;
 
-use crate::counters::SenderCounters;
+use crate::state::SenderCounters;
 
 /// The period over which the rate is measured.
 const RATE_PERIOD: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Returns the line at `now`, the time since the start.
     pub(crate) fn line(&mut self, now: Duration, counters: &SenderCounters, in_flight: usize) -> String {
-        let average = counters.average_seconds().map_or("-".to_owned(), |seconds| format!("{seconds:.3} s"));
+        let average = format::seconds(counters.average_seconds());
         format!(
             "{} sent  {} failed  {average} each  {}/s  {} in flight  {}",
             format::thousands(counters.sent),

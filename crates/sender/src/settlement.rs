@@ -1,12 +1,13 @@
 //! The last stage: deletes messages from the queue or releases them, in batches.
 
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use stentor_aws::Error;
 use stentor_aws::queue::{BATCH, ReceiptHandle};
-use stentor_aws::{Error, Queue};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
+use crate::Connections;
 use crate::batching::for_each_batch;
 use crate::in_flight::InFlight;
 
@@ -35,25 +36,24 @@ pub(crate) struct SettlementQueue {
     pub releases: UnboundedReceiver<(ReceiptHandle, Duration)>,
 }
 
-/// The settlement stage.
 #[derive(Debug)]
 pub(crate) struct SettlementStage {
-    pub queue: Queue,
+    pub connections: Rc<Connections>,
     pub in_flight: Weak<InFlight>,
-    pub visibility_timeout: Duration,
     pub errors: UnboundedSender<Error>,
 }
 
 impl SettlementStage {
     /// Settles messages until the [`InFlight`] set is dropped.
     pub(crate) async fn run(self, input: SettlementQueue) {
+        let Connections { queue, visibility_timeout, .. } = &*self.connections;
         // Leases of messages with an outcome are not extended; half of the visibility timeout is left at least.
-        let linger = MAX_LINGER.min(self.visibility_timeout / 8);
+        let linger = MAX_LINGER.min(*visibility_timeout / 8);
         let deletes = for_each_batch(input.deletes, BATCH, linger, async |receipts: Vec<ReceiptHandle>| {
-            self.finish(receipts.len(), self.queue.delete(receipts).await);
+            self.finish(receipts.len(), queue.delete(receipts).await);
         });
         let releases = for_each_batch(input.releases, BATCH, Duration::ZERO, async |changes: Vec<_>| {
-            self.finish(changes.len(), self.queue.change_visibility(changes).await);
+            self.finish(changes.len(), queue.change_visibility(changes).await);
         });
         tokio::join!(deletes, releases);
     }

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
-use stentor_aws::{Error, MetricsTable, Queue};
+use stentor_aws::Error;
 use stentor_core::delivery::FailureRate;
 use stentor_core::queue_depth::{IdleDetector, settle_time};
 use stentor_core::run::RunId;
 use tokio::time::{Instant, sleep};
 
-use crate::activity::RunActivity;
-use crate::counters::SenderCounters;
+use crate::Connections;
 use crate::in_flight::InFlight;
+use crate::state::{RunActivity, SenderCounters};
 
 /// The idle time before the queue's depth is checked, unless the user sets one.
 const IDLE_TIME: Duration = Duration::from_secs(10);
@@ -21,13 +21,11 @@ const IDLE_TIME: Duration = Duration::from_secs(10);
 /// How often an idle sender checks the queue's depth.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Why a sender stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StopReason {
     /// The queue is empty.
     Drained,
-    /// The failure limit is reached.
     FailureRate,
     /// A signal interrupted the sender.
     Signal,
@@ -36,7 +34,6 @@ pub(crate) enum StopReason {
 /// What a sender does while the queue is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdlePolicy {
-    /// Keeps running.
     KeepRunning,
     /// Stops after this time without a message.
     StopAfter(Duration),
@@ -53,7 +50,6 @@ pub(crate) struct FailureLimit {
 }
 
 impl FailureLimit {
-    /// Returns whether the sender must stop.
     pub(crate) fn is_reached(&self, counters: &SenderCounters) -> bool {
         let (failed, outcomes) = (counters.failed, counters.outcomes());
         failed > 0
@@ -64,20 +60,17 @@ impl FailureLimit {
 
 /// Detects that there is nothing left to deliver.
 #[derive(Debug)]
-pub(crate) struct StopCondition {
-    pub queue: Queue,
-    pub metrics: MetricsTable,
+pub(crate) struct StopCondition<'a> {
+    pub connections: &'a Connections,
+    pub in_flight: &'a InFlight,
+    pub activity: &'a RefCell<RunActivity>,
     pub idle_policy: IdlePolicy,
-    pub visibility_timeout: Duration,
 }
 
-impl StopCondition {
+impl StopCondition<'_> {
     /// Waits until there is nothing left to deliver.
-    pub(crate) async fn wait_until_drained(
-        &self,
-        in_flight: &InFlight,
-        activity: &RefCell<RunActivity>,
-    ) -> Result<(), Error> {
+    pub(crate) async fn wait_until_drained(&self) -> Result<(), Error> {
+        let Self { in_flight, activity, .. } = self;
         let idle_time = match self.idle_policy {
             IdlePolicy::KeepRunning => std::future::pending().await,
             IdlePolicy::StopAfter(idle_time) => idle_time,
@@ -93,12 +86,12 @@ impl StopCondition {
                     .await;
                 continue;
             }
-            let (depth, _) = self.queue.attributes().await?;
+            let (depth, _) = self.connections.queue.attributes().await?;
             let is_idle =
                 || in_flight.len() == 0 && activity.borrow().last_received_at.elapsed() >= idle_time;
             if let Some(empty_for) = detector.observe(&depth, start.elapsed())
                 && is_idle()
-                && self.may_stop(empty_for, activity).await?
+                && self.may_stop(empty_for).await?
                 // Messages may have been received during the requests.
                 && is_idle()
             {
@@ -108,19 +101,20 @@ impl StopCondition {
         }
     }
 
-    async fn may_stop(&self, empty_for: Duration, activity: &RefCell<RunActivity>) -> Result<bool, Error> {
+    async fn may_stop(&self, empty_for: Duration) -> Result<bool, Error> {
         Ok(matches!(self.idle_policy, IdlePolicy::StopAfter(_))
-            || empty_for >= settle_time(self.visibility_timeout)
-            || self.runs_are_complete(activity).await?)
+            || empty_for >= settle_time(self.connections.visibility_timeout)
+            || self.runs_are_complete().await?)
     }
 
     /// Returns whether every message of the latest run and of those received is enqueued and has an outcome. A
     /// producer that has not finished may only be delayed, by throttling or an outage.
-    async fn runs_are_complete(&self, activity: &RefCell<RunActivity>) -> Result<bool, Error> {
-        let mut runs: BTreeSet<RunId> = activity.borrow().received.keys().copied().collect();
-        runs.extend(self.metrics.latest().await?);
+    async fn runs_are_complete(&self) -> Result<bool, Error> {
+        let metrics = &self.connections.metrics;
+        let mut runs: BTreeSet<RunId> = self.activity.borrow().received.keys().copied().collect();
+        runs.extend(metrics.latest().await?);
         for run in runs {
-            let items = self.metrics.run_items(run).await?;
+            let items = metrics.run_items(run).await?;
             let is_complete = items.record.is_some_and(|record| {
                 let total = record.plan.total();
                 record.enqueued == total && items.tally.total() >= u64::from(total)

@@ -1,45 +1,26 @@
 //! The result of a sender, printed at its end.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use stentor_cli::format;
 use stentor_core::usage::Usage;
 
-use crate::counters::SenderCounters;
+use crate::state::SenderCounters;
 use crate::stop::StopReason;
 
 /// The result of a sender. It serialises to the output of `--json`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
-    sender: String,
+    pub sender: String,
     #[serde(flatten)]
-    counters: SenderCounters,
-    average_seconds: Option<f64>,
-    seconds: f64,
-    reason: StopReason,
+    pub counters: SenderCounters,
+    pub average_seconds: Option<f64>,
+    pub seconds: f64,
+    pub reason: StopReason,
     #[serde(flatten)]
-    usage: Usage,
+    pub usage: Usage,
 }
 
 impl Summary {
-    pub(crate) fn new(
-        sender: &str,
-        counters: SenderCounters,
-        took: Duration,
-        reason: StopReason,
-        usage: Usage,
-    ) -> Self {
-        Self {
-            sender: sender.to_owned(),
-            average_seconds: counters.average_seconds(),
-            seconds: took.as_secs_f64(),
-            reason,
-            counters,
-            usage,
-        }
-    }
-
     /// Returns the result in one line for a person.
     pub(crate) fn line(&self) -> String {
         let (ended, reason) = match self.reason {
@@ -47,7 +28,7 @@ impl Summary {
             StopReason::FailureRate => ("stopped after", "failure rate limit reached"),
             StopReason::Signal => ("stopped after", "interrupted"),
         };
-        let average = self.average_seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.3} s"));
+        let average = format::seconds(self.average_seconds);
         format!(
             "sender {} {ended} {} ({reason}): {} sent, {} failed, average delivery {average}, {} duplicates, {} released",
             self.sender,
@@ -69,7 +50,9 @@ mod tests {
         let summary = |reason| {
             let mut counters = SenderCounters::default();
             counters.record_outcome(stentor_core::delivery::Outcome::Sent, 50);
-            Summary::new("X", counters, Duration::from_secs(15), reason, Usage::default()).line()
+            let (sender, average_seconds) = ("X".to_owned(), counters.average_seconds());
+            let usage = Usage::default();
+            Summary { sender, counters, average_seconds, seconds: 15.0, reason, usage }.line()
         };
         assert_eq!(
             summary(StopReason::Drained),

@@ -1,15 +1,16 @@
 //! Extends the visibility timeout of messages in flight, so that no other sender receives them.
 
 use std::collections::VecDeque;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use stentor_aws::Error;
 use stentor_aws::queue::BATCH;
-use stentor_aws::{Error, Queue};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::Connections;
 use crate::in_flight::{ExpiringLease, InFlight};
 
 /// The maximum number of concurrent requests. At 20 ms each, they extend 8,000 leases a second.
@@ -21,10 +22,10 @@ const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 3_600 - 60);
 
 /// Extends each lease when half of its visibility timeout is over, until the set is dropped.
 pub(crate) async fn extend_visibility(
-    queue: Queue,
+    connections: Rc<Connections>,
     in_flight: Weak<InFlight>,
-    visibility_timeout: Duration,
 ) -> Result<(), Error> {
+    let visibility_timeout = connections.visibility_timeout;
     let mut ticks =
         interval((visibility_timeout / 8).clamp(Duration::from_millis(100), Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,7 +36,7 @@ pub(crate) async fn extend_visibility(
             let Some(in_flight) = in_flight.upgrade() else { return Ok(()) };
             while requests.len() < MAX_REQUESTS && !expiring.is_empty() {
                 let batch = next_batch(&mut expiring, &in_flight);
-                requests.push(extend(&queue, batch, visibility_timeout));
+                requests.push(extend(&connections, batch));
             }
         }
         tokio::select! {
@@ -63,14 +64,13 @@ fn next_batch(expiring: &mut VecDeque<ExpiringLease>, in_flight: &InFlight) -> V
 
 /// Extends a batch of leases and returns their new expiry.
 async fn extend(
-    queue: &Queue,
+    connections: &Connections,
     leases: Vec<ExpiringLease>,
-    visibility_timeout: Duration,
 ) -> Result<Vec<(ExpiringLease, Instant)>, Error> {
     let now = Instant::now();
     let (mut changes, mut extended) = (Vec::new(), Vec::new());
     for lease in leases {
-        let extension = extension(now - lease.received_at, visibility_timeout);
+        let extension = extension(now - lease.received_at, connections.visibility_timeout);
         if extension.is_zero() {
             // At the limit of SQS: other senders can receive the message, and the first outcome counts.
             extended.push((lease, now + MAX_VISIBILITY));
@@ -80,7 +80,7 @@ async fn extend(
         }
     }
     if !changes.is_empty() {
-        queue.change_visibility(changes).await?;
+        connections.queue.change_visibility(changes).await?;
     }
     Ok(extended)
 }

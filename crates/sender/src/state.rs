@@ -1,0 +1,98 @@
+//! What the stages of a sender record: its counters and the activity of its runs.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use stentor_core::delivery::Outcome;
+use stentor_core::message::{MessageId, ParseQueueMessageError};
+use stentor_core::run::RunId;
+use tokio::time::Instant;
+
+/// The state that the stages share.
+#[derive(Debug)]
+pub(crate) struct SenderState {
+    pub counters: RefCell<SenderCounters>,
+    pub activity: RefCell<RunActivity>,
+}
+
+impl SenderState {
+    /// Creates the state of a sender that starts now.
+    pub(crate) fn new() -> Self {
+        let activity = RunActivity {
+            received: BTreeMap::new(),
+            last_received_at: Instant::now(),
+            warned_missing: BTreeSet::new(),
+            warned_invalid: false,
+        };
+        Self { counters: RefCell::default(), activity: RefCell::new(activity) }
+    }
+}
+
+/// The counters of this sender, each updated in the stage where the event happens.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct SenderCounters {
+    /// Outcomes that this sender recorded, by outcome.
+    pub sent: u64,
+    pub failed: u64,
+    /// Messages that had an outcome already.
+    pub duplicates: u64,
+    /// Messages released before their outcome was recorded, except for another attempt.
+    pub released: u64,
+    /// Sum of the durations of the recorded deliveries, ms.
+    #[serde(skip)]
+    delivery_ms: u64,
+}
+
+impl SenderCounters {
+    pub(crate) fn record_outcome(&mut self, outcome: Outcome, delivery_ms: u64) {
+        match outcome {
+            Outcome::Sent => self.sent += 1,
+            Outcome::Failed => self.failed += 1,
+        }
+        self.delivery_ms += delivery_ms;
+    }
+
+    pub(crate) fn outcomes(&self) -> u64 {
+        self.sent + self.failed
+    }
+
+    /// Returns the mean duration of the recorded deliveries, in seconds.
+    pub(crate) fn average_seconds(&self) -> Option<f64> {
+        let outcomes = self.outcomes();
+        (outcomes > 0).then(|| self.delivery_ms as f64 / 1_000.0 / outcomes as f64)
+    }
+}
+
+/// The activity of the runs whose messages this sender receives.
+#[derive(Debug)]
+pub(crate) struct RunActivity {
+    /// Messages received, by run.
+    pub received: BTreeMap<RunId, u64>,
+    /// Time of the last receive with messages, valid or not; at first, the start of the sender.
+    pub last_received_at: Instant,
+    warned_missing: BTreeSet<RunId>,
+    warned_invalid: bool,
+}
+
+impl RunActivity {
+    /// Warns about a message that is not in the table, once for each run.
+    pub(crate) fn warn_missing_item(&mut self, id: MessageId) {
+        if self.warned_missing.insert(id.run()) {
+            tracing::warn!(
+                "message {id} is not in the table (released; SQS moves it to the dead-letter queue after 10 receives); \
+                 no further warnings for this run"
+            );
+        }
+    }
+
+    /// Warns about an invalid message body, once.
+    pub(crate) fn warn_invalid_body(&mut self, error: &ParseQueueMessageError) {
+        if !std::mem::replace(&mut self.warned_invalid, true) {
+            tracing::warn!(
+                "{error} (released; SQS moves it to the dead-letter queue after 10 receives); no further warnings \
+                 about invalid bodies"
+            );
+        }
+    }
+}
