@@ -1,22 +1,24 @@
 //! The path of the messages, many batches at a time: `generate → store (table) → enqueue (queue) → watermark`.
 
+use std::future::ready;
 use std::ops::Range;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use stentor_aws::clock::now_ms;
 use stentor_aws::messages::{InsertResult, STATEMENTS};
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session, queue};
-use stentor_cli::Shutdown;
+use stentor_cli::ProgressLine;
 use stentor_core::message::{Message, QueueMessage};
 use stentor_core::run::Plan;
 use tokio::sync::watch;
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::Call;
+use crate::args::SpeedArgs;
 use crate::rate_limit::paced_batches;
 use crate::watermark::Watermark;
 
@@ -32,90 +34,66 @@ pub(crate) struct Backends {
     pub queue: Queue,
 }
 
-/// The rest of a run, to be enqueued.
-#[derive(Debug)]
-pub(crate) struct EnqueueJob<'a> {
-    pub plan: &'a Plan,
-    /// All indices below it are enqueued.
-    pub from: u32,
-    /// An earlier call may have enqueued some of it.
-    pub possibly_repeated: bool,
-    /// Messages per second; `None` is unlimited.
-    pub rate: Option<f64>,
-    /// Maximum number of concurrent batches.
-    pub concurrency: usize,
-}
-
-/// Enqueues the run until its end or a shutdown, and returns the number of messages that this call enqueued.
-/// `progress` gets the size of each finished batch.
-pub(crate) async fn enqueue_run(
-    work: &EnqueueJob<'_>,
-    backends: &Backends,
-    shutdown: &Shutdown,
-    progress: impl Fn(u32),
-) -> Result<u32, Error> {
-    let start = Instant::now();
-    let (watermark_changes, watermark_reader) = watch::channel(work.from);
-    let marker = spawn_local(keep_mark(backends.metrics.clone(), *work.plan, watermark_reader));
-    let paced =
-        stream::iter(paced_batches(work.from, work.plan.total(), work.rate)).then(async |(batch, due)| {
-            sleep_until(start.checked_add(due).unwrap_or(start + FAR_AWAY)).await;
-            batch
-        });
-    let mut done = pin!(
-        paced
-            .take_until(Box::pin(shutdown.wait()))
-            .map(|batch| enqueue_batch(work, backends, batch))
-            .buffer_unordered(work.concurrency)
-    );
-    let mut enqueued = 0;
-    let mut watermark = Watermark::new(work.from);
-    let mut failure = None;
-    while let Some(batch) = done.next().await {
-        match batch {
-            Ok(batch) => {
-                let messages = batch.end - batch.start;
-                enqueued += messages;
-                progress(messages);
-                watermark_changes.send_replace(watermark.complete(batch));
-            }
-            Err(error) => {
-                failure = Some(error);
-                break;
-            }
-        }
-    }
-    drop(watermark_changes);
-    let kept = marker.await.unwrap_or(Ok(()));
-    failure.map_or(Ok(()), Err).and(kept)?;
-    Ok(enqueued)
-}
-
 /// The start of a batch at a rate close to zero: in a year.
 const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// Stores a batch in the table, then sends it to the queue: the queue never has a message that the table lacks.
-async fn enqueue_batch(
-    work: &EnqueueJob<'_>,
-    backends: &Backends,
-    batch: Range<u32>,
-) -> Result<Range<u32>, Error> {
-    let messages: Vec<Message> = work.plan.ids(batch.clone()).map(|id| work.plan.message(id)).collect();
-    let created_at = now_ms();
-    let stored = try_join_all(
-        messages.chunks(STATEMENTS).map(|some| backends.messages.insert_pending(some, created_at)),
-    );
-    let created = stored.await?.into_iter().flatten();
-    let queue_messages: Vec<QueueMessage> = messages
-        .into_iter()
-        .zip(created)
-        .map(|(message, created)| QueueMessage {
-            message,
-            possibly_repeated: work.possibly_repeated || created == InsertResult::AlreadyExists,
-        })
-        .collect();
-    try_join_all(queue_messages.chunks(queue::BATCH).map(|some| backends.queue.send(some.to_vec()))).await?;
-    Ok(batch)
+impl Call<'_> {
+    /// Enqueues the rest of the run until its end or a shutdown, and returns the number of messages enqueued. With
+    /// `possibly_repeated`, an earlier call may have enqueued some of them.
+    pub(crate) async fn enqueue_messages(
+        &self,
+        speed: &SpeedArgs,
+        possibly_repeated: bool,
+    ) -> Result<u32, Error> {
+        let start = Instant::now();
+        let (plan, from) = (self.record.plan, self.record.enqueued);
+        let progress_line = ProgressLine::bar("enqueuing", plan.total(), from, self.args.shared.quiet);
+        let (watermark_changes, watermark_reader) = watch::channel(from);
+        let marker = spawn_local(keep_mark(self.backends.metrics.clone(), plan, watermark_reader));
+        let paced = stream::iter(paced_batches(from, plan.total(), speed.rate)).then(async |(batch, due)| {
+            sleep_until(start.checked_add(due).unwrap_or(start + FAR_AWAY)).await;
+            batch
+        });
+        let mut enqueued = 0;
+        let mut watermark = Watermark::new(from);
+        let result = paced
+            .take_until(Box::pin(self.shutdown.wait()))
+            .map(|batch| self.enqueue_batch(batch, possibly_repeated))
+            .buffer_unordered(speed.concurrency.batches.into())
+            .try_for_each(|batch| {
+                let messages = batch.end - batch.start;
+                enqueued += messages;
+                progress_line.advance(messages);
+                watermark_changes.send_replace(watermark.complete(batch));
+                ready(Ok(()))
+            })
+            .await;
+        drop(watermark_changes);
+        let kept = marker.await.unwrap_or(Ok(()));
+        result.and(kept)?;
+        Ok(enqueued)
+    }
+
+    /// Stores a batch in the table, then sends it to the queue: the queue never has a message that the table lacks.
+    async fn enqueue_batch(&self, batch: Range<u32>, possibly_repeated: bool) -> Result<Range<u32>, Error> {
+        let (plan, backends) = (&self.record.plan, self.backends);
+        let messages: Vec<Message> = plan.ids(batch.clone()).map(|id| plan.message(id)).collect();
+        let created_at = now_ms();
+        let inserts =
+            messages.chunks(STATEMENTS).map(|some| backends.messages.insert_pending(some, created_at));
+        let created = try_join_all(inserts).await?.into_iter().flatten();
+        let queue_messages: Vec<QueueMessage> = messages
+            .into_iter()
+            .zip(created)
+            .map(|(message, created)| QueueMessage {
+                message,
+                possibly_repeated: possibly_repeated || created == InsertResult::AlreadyExists,
+            })
+            .collect();
+        let sends = queue_messages.chunks(queue::BATCH).map(|some| backends.queue.send(some.to_vec()));
+        try_join_all(sends).await?;
+        Ok(batch)
+    }
 }
 
 /// Writes the watermark as it moves, at most every [`MARK_EVERY`], until its sender is dropped.
@@ -127,14 +105,8 @@ async fn keep_mark(metrics: MetricsTable, plan: Plan, mut marked: watch::Receive
             metrics.advance_watermark(plan.run(), watermark).await?;
         }
         let mut watched = marked.clone();
-        tokio::select! {
-            () = sleep(MARK_EVERY) => {}
-            () = sender_dropped(&mut watched) => {}
-        }
+        let sender_dropped = async { while watched.changed().await.is_ok() {} };
+        let _ = timeout(MARK_EVERY, sender_dropped).await;
     }
     Ok(())
-}
-
-async fn sender_dropped(marked: &mut watch::Receiver<u32>) {
-    while marked.changed().await.is_ok() {}
 }

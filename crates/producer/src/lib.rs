@@ -1,15 +1,13 @@
 //! The producer: creates the messages of a run, stores them in DynamoDB, and sends them to SQS.
 //!
 //! `plan → generate → store → enqueue → watermark`: [`Args`] says what to do, `enqueue` moves the messages, `watermark`
-//! records how far all of them are queued, `rate_limit` paces them, `requeue` reads the table to fill the queue again,
-//! and `usage` records the requests and units spent.
+//! records how far all of them are queued, `rate_limit` paces them, and `requeue` reads the table to fill the queue again.
 
 mod args;
 mod enqueue;
 mod rate_limit;
 mod requeue;
 mod summary;
-mod usage;
 mod watermark;
 
 use std::sync::Arc;
@@ -18,17 +16,17 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 pub use args::Args;
 use args::{Command, SpeedArgs};
-use enqueue::{Backends, EnqueueJob, enqueue_run};
+use enqueue::Backends;
 use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::{CreateRunResult, RunRecord};
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::format;
-use stentor_cli::{ProgressLine, Shutdown, hints, print_line, status};
+use stentor_cli::{Shutdown, hints, print_line, status};
 use stentor_core::run::{BodyLength, Plan, RunId};
+use stentor_core::usage::{ProgramKind, Usage};
 use summary::Summary;
 use tokio_util::sync::CancellationToken;
-use usage::UsageReporter;
 
 /// Runs the subcommand, or creates a run; returns the exit status.
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
@@ -37,9 +35,10 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         return Ok(shutdown.code().unwrap_or(0));
     };
     let (backends, record) = prepared?;
-    let run = record.plan.run();
-    let usage = UsageReporter::open(&backends.session, &backends.metrics, run).await;
-    let call = Call { args: &args, record: &record, backends: &backends, shutdown: &shutdown, start, usage };
+    let id = RunId::from_parts(now_ms(), rand::random()).to_string();
+    let call = Call { id, args: &args, record: &record, backends: &backends, shutdown: &shutdown, start };
+    // The record stays open if the call is killed.
+    call.record_usage(&backends.session.usage(), false).await;
     match &args.command {
         None => call.enqueue(&args.speed, false).await,
         Some(Command::Resume { speed, .. }) => call.enqueue(speed, true).await,
@@ -88,40 +87,31 @@ async fn create_run(args: &Args, backends: &Backends) -> anyhow::Result<RunRecor
 
 /// One call of the producer for a run.
 struct Call<'a> {
+    /// Names the call's usage record.
+    id: String,
     args: &'a Args,
     record: &'a RunRecord,
     backends: &'a Backends,
     shutdown: &'a Shutdown,
     start: Instant,
-    usage: UsageReporter<'a>,
 }
 
 impl Call<'_> {
     /// Enqueues the rest of the run; an error says how to resume it.
-    async fn enqueue(self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
+    async fn enqueue(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
         let run = self.record.plan.run();
         let enqueued = self.enqueue_rest(speed, possibly_repeated).await;
         enqueued.map_err(|error| anyhow!("{}\n{}", hints::describe(&error), how_to_resume(run)))
     }
 
-    async fn enqueue_rest(self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
+    async fn enqueue_rest(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
         let Self { record, backends, shutdown, .. } = self;
-        let (plan, quiet) = (&record.plan, self.args.shared.quiet);
+        let plan = &record.plan;
         let total = format::thousands(plan.total().into());
-        if !quiet {
+        if !self.args.shared.quiet {
             status(&format!("run {}: {total} messages, seed {}", plan.run(), plan.seed()));
         }
-        let progress_line = ProgressLine::bar("enqueuing", plan.total(), record.enqueued, quiet);
-        let work = EnqueueJob {
-            plan,
-            from: record.enqueued,
-            possibly_repeated,
-            rate: speed.rate,
-            concurrency: speed.concurrency.batches.into(),
-        };
-        let fed = enqueue_run(&work, backends, shutdown, |messages| progress_line.advance(messages)).await;
-        drop(progress_line);
-        let enqueued = record.enqueued + fed?;
+        let enqueued = record.enqueued + self.enqueue_messages(speed, possibly_repeated).await?;
         let complete = enqueued == plan.total();
         if complete && record.finished_at.is_none() {
             backends.metrics.mark_finished(plan, now_ms()).await?;
@@ -139,11 +129,21 @@ impl Call<'_> {
     }
 
     /// Prints what this call enqueued, and records its usage for the run's bill.
-    async fn print_summary(self, messages: u32) -> anyhow::Result<()> {
-        let usage = self.usage.close().await;
+    async fn print_summary(&self, messages: u32) -> anyhow::Result<()> {
+        let usage = self.backends.session.usage();
+        self.record_usage(&usage, true).await;
         let summary = Summary::new(&self.record.plan, messages, self.start.elapsed(), usage);
-        print_line(&if self.args.shared.json { summary.json() } else { summary.line() })?;
+        print_line(&if self.args.shared.json { format::json_line(&summary) } else { summary.line() })?;
         Ok(())
+    }
+
+    /// Writes the usage record for the run's bill; the run continues if that fails.
+    async fn record_usage(&self, usage: &Usage, has_ended: bool) {
+        let (metrics, run) = (&self.backends.metrics, self.record.plan.run());
+        let written = metrics.put_usage(run, ProgramKind::Producer, &self.id, usage, has_ended).await;
+        if let Err(error) = written {
+            status(&format!("cannot write the usage record: {error}"));
+        }
     }
 }
 

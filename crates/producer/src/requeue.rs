@@ -1,20 +1,18 @@
 //! `producer requeue`: fills the queue again from the messages table.
 
+use std::future::ready;
 use std::ops::Range;
-use std::pin::pin;
 
 use anyhow::anyhow;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use stentor_aws::messages::KEYS;
 use stentor_aws::{Error, queue};
 use stentor_cli::format;
-use stentor_cli::{ProgressLine, Shutdown, hints, status};
+use stentor_cli::{ProgressLine, hints, status};
 use stentor_core::delivery::Status;
 use stentor_core::message::{MessageId, QueueMessage};
-use stentor_core::run::Plan;
 
 use crate::Call;
-use crate::enqueue::Backends;
 
 /// Counts of a requeue, up to now.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -29,26 +27,22 @@ struct Requeued {
 
 impl Call<'_> {
     /// Enqueues what is pending of the run; returns the exit status. An error says how to start again.
-    pub(crate) async fn requeue(self, concurrency: usize) -> anyhow::Result<u8> {
+    pub(crate) async fn requeue(&self, concurrency: usize) -> anyhow::Result<u8> {
         let plan = &self.record.plan;
-        let progress_line = ProgressLine::bar("looking up", plan.total(), 0, self.args.shared.quiet);
-        let progress = |messages| progress_line.advance(messages);
-        let requeued = requeue(plan, self.backends, concurrency, self.shutdown, progress).await;
-        drop(progress_line);
-        let (record, shutdown) = (self.record, self.shutdown);
+        let requeued = self.requeue_messages(concurrency).await;
         let again = format!("producer requeue {}", plan.run());
         let start_again = |error: anyhow::Error| anyhow!("{}\nStart again: {again}", hints::describe(&error));
         let requeued = requeued.map_err(|error| start_again(error.into()))?;
         self.print_summary(requeued.enqueued).await.map_err(start_again)?;
         if requeued.missing > 0 {
             let missing = format::thousands(requeued.missing.into());
-            status(&if record.enqueued < plan.total() {
+            status(&if self.record.enqueued < plan.total() {
                 format!("{missing} messages of the run do not exist yet: producer resume {}", plan.run())
             } else {
                 format!("{missing} messages of the run have expired: the table keeps them for 7 days")
             });
         }
-        match shutdown.code() {
+        match self.shutdown.code() {
             Some(code) if requeued.looked_up < plan.total() => {
                 let [looked_up, total] =
                     [requeued.looked_up, plan.total()].map(|count| format::thousands(count.into()));
@@ -58,48 +52,43 @@ impl Call<'_> {
             _ => Ok(0),
         }
     }
-}
 
-/// Reads every message of the plan and enqueues those that are pending, until the end or a shutdown. `progress` gets the
-/// size of each batch read.
-async fn requeue(
-    plan: &Plan,
-    backends: &Backends,
-    concurrency: usize,
-    shutdown: &Shutdown,
-    progress: impl Fn(u32),
-) -> Result<Requeued, Error> {
-    let mut done = pin!(
-        stream::iter(plan.chunks(KEYS))
-            .take_until(Box::pin(shutdown.wait()))
-            .map(|indices| requeue_batch(plan, backends, indices))
-            .buffer_unordered(concurrency)
-    );
-    let mut all = Requeued::default();
-    while let Some(batch) = done.next().await {
-        let batch = batch?;
-        all.enqueued += batch.enqueued;
-        all.missing += batch.missing;
-        all.looked_up += batch.looked_up;
-        progress(batch.looked_up);
+    /// Reads every message of the plan and enqueues those that are pending, until the end or a shutdown.
+    async fn requeue_messages(&self, concurrency: usize) -> Result<Requeued, Error> {
+        let plan = &self.record.plan;
+        let progress_line = ProgressLine::bar("looking up", plan.total(), 0, self.args.shared.quiet);
+        let mut all = Requeued::default();
+        let batches = stream::iter(plan.chunks(KEYS))
+            .take_until(Box::pin(self.shutdown.wait()))
+            .map(|indices| self.requeue_batch(indices))
+            .buffer_unordered(concurrency);
+        let add = |batch: Requeued| {
+            all.enqueued += batch.enqueued;
+            all.missing += batch.missing;
+            all.looked_up += batch.looked_up;
+            progress_line.advance(batch.looked_up);
+            ready(Ok(()))
+        };
+        batches.try_for_each(add).await?;
+        Ok(all)
     }
-    Ok(all)
-}
 
-async fn requeue_batch(plan: &Plan, backends: &Backends, indices: Range<u32>) -> Result<Requeued, Error> {
-    let ids: Vec<MessageId> = plan.ids(indices).collect();
-    let records = backends.messages.get_messages(&ids).await?;
-    let missing = records.iter().filter(|record| record.is_none()).count();
-    let pending: Vec<QueueMessage> = ids
-        .iter()
-        .zip(&records)
-        .filter(|(_, record)| record.is_some_and(|record| record.status == Some(Status::Pending)))
-        .map(|(id, _)| QueueMessage { message: plan.message(*id), possibly_repeated: true })
-        .collect();
-    // One request after another: the flag bounds the concurrency.
-    for some in pending.chunks(queue::BATCH) {
-        backends.queue.send(some.to_vec()).await?;
+    async fn requeue_batch(&self, indices: Range<u32>) -> Result<Requeued, Error> {
+        let (plan, backends) = (&self.record.plan, self.backends);
+        let ids: Vec<MessageId> = plan.ids(indices).collect();
+        let records = backends.messages.get_messages(&ids).await?;
+        let missing = records.iter().filter(|record| record.is_none()).count();
+        let pending: Vec<QueueMessage> = ids
+            .iter()
+            .zip(&records)
+            .filter(|(_, record)| record.is_some_and(|record| record.status == Some(Status::Pending)))
+            .map(|(id, _)| QueueMessage { message: plan.message(*id), possibly_repeated: true })
+            .collect();
+        // One request after another: the flag bounds the concurrency.
+        for some in pending.chunks(queue::BATCH) {
+            backends.queue.send(some.to_vec()).await?;
+        }
+        let size = |count: usize| u32::try_from(count).expect("at most a hundred");
+        Ok(Requeued { enqueued: size(pending.len()), missing: size(missing), looked_up: size(ids.len()) })
     }
-    let size = |count: usize| u32::try_from(count).expect("at most a hundred");
-    Ok(Requeued { enqueued: size(pending.len()), missing: size(missing), looked_up: size(ids.len()) })
 }

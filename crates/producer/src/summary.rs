@@ -26,10 +26,6 @@ impl Summary {
         Self { run: plan.run().to_string(), messages, seconds, messages_per_second, seed: plan.seed(), usage }
     }
 
-    pub(crate) fn json(&self) -> String {
-        format::json_line(self)
-    }
-
     pub(crate) fn line(&self) -> String {
         format!(
             "run {}: {} messages enqueued in {} ({} a second)",
