@@ -24,8 +24,8 @@ const CACHED_STATEMENTS: usize = 64;
 /// The tables of the stack.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    messages: Table,
-    metrics: Table,
+    /// The messages table and the metrics table, as in [`TableKind`].
+    by_kind: [Table; 2],
     /// Parsed statements by their text.
     statements: HashMap<String, Arc<Statement>>,
     /// The items of `PutItem` calls, where they are to be recorded.
@@ -43,7 +43,7 @@ pub(crate) fn call(tables: &mut Tables, operation: &str, body: &[u8]) -> Respons
         "UpdateItem" => ("UpdateItem", write::update(tables, body)),
         _ => (
             "unknown",
-            Err(ServiceError::new("com.amazon.coral.service#UnknownOperationException", operation)),
+            Err(ServiceError::new("com.amazon.coral.service", "UnknownOperationException", operation)),
         ),
     };
     response.unwrap_or_else(|error| Response::error(operation, &error))
@@ -52,34 +52,25 @@ pub(crate) fn call(tables: &mut Tables, operation: &str, body: &[u8]) -> Respons
 impl Tables {
     pub(crate) fn new(messages: String, metrics: String) -> Self {
         Self {
-            messages: Table::single(messages, "id"),
-            metrics: Table::sorted(metrics, "run", "part"),
+            by_kind: [Table::single(messages, "id"), Table::sorted(metrics, "run", "part")],
             statements: HashMap::new(),
             recorded_puts: None,
         }
     }
 
     pub(crate) fn get(&self, kind: TableKind) -> &Table {
-        match kind {
-            TableKind::Messages => &self.messages,
-            TableKind::Metrics => &self.metrics,
-        }
+        &self.by_kind[kind as usize]
     }
 
     pub(crate) fn get_mut(&mut self, kind: TableKind) -> &mut Table {
-        match kind {
-            TableKind::Messages => &mut self.messages,
-            TableKind::Metrics => &mut self.metrics,
-        }
+        &mut self.by_kind[kind as usize]
     }
 
     fn kind(&self, name: &str) -> Result<TableKind, ServiceError> {
         let kinds = [TableKind::Messages, TableKind::Metrics];
         kinds.into_iter().find(|kind| self.get(*kind).name == name).ok_or_else(|| {
-            ServiceError::new(
-                "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
-                format!("Requested resource not found: this stack has no table '{name}'"),
-            )
+            let why = format!("Requested resource not found: this stack has no table '{name}'");
+            ServiceError::dynamodb("ResourceNotFoundException", why)
         })
     }
 
@@ -104,15 +95,12 @@ impl Tables {
     }
 }
 
-/// Whether a response includes the consumed capacity.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+/// Whether a response includes the consumed capacity. A missing value, here and below, is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 enum ReturnCapacity {
-    #[default]
     None,
     Total,
-    /// As `Total`: no table has an index.
-    Indexes,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,19 +110,8 @@ struct ConsumedCapacity<'t> {
     capacity_units: f64,
 }
 
-impl ReturnCapacity {
-    fn report(self, table: &str, units: f64) -> Option<ConsumedCapacity<'_>> {
-        (self != Self::None).then_some(ConsumedCapacity { table_name: table, capacity_units: units })
-    }
-}
-
-/// Whether an error response includes the item that failed the condition.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum ReturnOnFailure {
-    #[default]
-    None,
-    AllOld,
+fn consumed(wanted: Option<ReturnCapacity>, table_name: &str, units: f64) -> Option<ConsumedCapacity<'_>> {
+    (wanted == Some(ReturnCapacity::Total)).then_some(ConsumedCapacity { table_name, capacity_units: units })
 }
 
 type Names = BTreeMap<String, String>;

@@ -16,7 +16,6 @@ pub(crate) type Attributes<'v> = Vec<(Cow<'v, str>, AttributeValue<'v>)>;
 pub(crate) enum Operand {
     Attribute(String),
     Parameter(usize),
-    Literal(AttributeValue<'static>),
 }
 
 /// A condition on an item, which may not exist.
@@ -62,7 +61,7 @@ impl Condition {
     pub(crate) fn has_only_equalities(&self) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(Self::has_only_equalities),
-            Self::Compare(Operand::Attribute(_), "=", Operand::Parameter(_) | Operand::Literal(_)) => true,
+            Self::Compare(Operand::Attribute(_), "=", Operand::Parameter(_)) => true,
             _ => false,
         }
     }
@@ -95,18 +94,14 @@ impl Operand {
     fn names(&self) -> Vec<&str> {
         match self {
             Self::Attribute(name) => vec![name],
-            Self::Parameter(_) | Self::Literal(_) => Vec::new(),
+            Self::Parameter(_) => Vec::new(),
         }
     }
 
-    /// Its value, where it is a string that does not depend on an item.
-    pub(crate) fn text<'v>(&'v self, parameters: &'v Parameters<'v>) -> Option<&'v str> {
-        let value = match self {
-            Self::Parameter(position) => parameters.get(*position)?,
-            Self::Literal(value) => value,
-            Self::Attribute(_) => return None,
-        };
-        if let AttributeValue::S(text) = value { Some(text) } else { None }
+    /// Its value, where it is a parameter.
+    pub(crate) fn parameter<'v>(&self, parameters: &Parameters<'v>) -> Option<&'v AttributeValue<'v>> {
+        let Self::Parameter(position) = self else { return None };
+        parameters.get(*position).copied()
     }
 
     pub(crate) fn value<'v>(
@@ -117,7 +112,6 @@ impl Operand {
         match self {
             Self::Attribute(name) => item?.get(name),
             Self::Parameter(position) => parameters.get(*position).map(|value| (*value).clone()),
-            Self::Literal(value) => Some(value.clone()),
         }
     }
 }

@@ -41,10 +41,11 @@ pub(crate) type Kill = Arc<dyn Fn() + Send + Sync>;
 /// The faults of the next calls, and the calls that are to be carried out late.
 #[derive(Default)]
 pub(crate) struct FaultQueue {
-    next: VecDeque<Fault>,
+    /// The faults of the next calls; those after them succeed.
+    pub(crate) next: VecDeque<Fault>,
     late: Vec<LateCall>,
     /// By access key.
-    callers: HashMap<String, Kill>,
+    pub(crate) callers: HashMap<String, Kill>,
 }
 
 /// A call that is carried out when `remaining` more calls have come.
@@ -59,15 +60,6 @@ struct LateCall {
 pub(crate) type DueCall = (String, Vec<u8>);
 
 impl FaultQueue {
-    pub(crate) fn replace(&mut self, faults: &[Fault]) {
-        self.next = faults.iter().copied().collect();
-    }
-
-    /// Takes the next call's fault.
-    pub(crate) fn pop(&mut self) -> Fault {
-        self.next.pop_front().unwrap_or(Fault::None)
-    }
-
     pub(crate) fn add_late(&mut self, calls: usize, operation: &str, body: &[u8]) {
         self.late.push(LateCall { remaining: calls, operation: operation.to_owned(), body: body.to_owned() });
     }
@@ -86,14 +78,6 @@ impl FaultQueue {
         self.next.clear();
         self.late.drain(..).map(|call| (call.operation, call.body)).collect()
     }
-
-    pub(crate) fn register_caller(&mut self, access_key: &str, kill: Kill) {
-        self.callers.insert(access_key.to_owned(), kill);
-    }
-
-    pub(crate) fn caller(&self, access_key: &str) -> Option<Kill> {
-        self.callers.get(access_key).cloned()
-    }
 }
 
 impl fmt::Debug for FaultQueue {
@@ -106,16 +90,14 @@ impl fmt::Debug for FaultQueue {
 }
 
 pub(crate) fn throttled() -> Response {
-    let code = "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException";
     let message = "The level of configured provisioned throughput for the table was exceeded. Consider increasing \
                    your provisioning level with the UpdateTable API.";
-    Response::error("throttled", &ServiceError::new(code, message))
+    Response::error("throttled", &ServiceError::dynamodb("ProvisionedThroughputExceededException", message))
 }
 
 pub(crate) fn failed(status: u16) -> Response {
-    let code = "com.amazonaws.dynamodb.v20120810#InternalServerError";
     let message = "The request processing has failed because of an unknown error, exception or failure.";
-    let error = ServiceError { status, ..ServiceError::new(code, message) };
+    let error = ServiceError { status, ..ServiceError::dynamodb("InternalServerError", message) };
     let mut response = Response::error("failed", &error);
     if status == 503 {
         response.body = b"<html><body>Service Unavailable</body></html>".to_vec();
@@ -124,8 +106,11 @@ pub(crate) fn failed(status: u16) -> Response {
 }
 
 pub(crate) fn denied() -> Response {
-    let code = "com.amazon.coral.service#AccessDeniedException";
-    Response::error("denied", &ServiceError::new(code, "User is not authorized to perform it"))
+    let message = "User is not authorized to perform it";
+    Response::error(
+        "denied",
+        &ServiceError::new("com.amazon.coral.service", "AccessDeniedException", message),
+    )
 }
 
 #[cfg(test)]
@@ -135,8 +120,6 @@ mod tests {
     #[test]
     fn a_late_call_is_due_after_that_many_calls() {
         let mut faults = FaultQueue::default();
-        faults.replace(&[Fault::Late(2)]);
-        assert_eq!((faults.pop(), faults.pop()), (Fault::Late(2), Fault::None));
         faults.add_late(2, "PutItem", b"{}");
         faults.add_late(1, "GetItem", b"");
         assert_eq!(faults.take_due(), [("GetItem".to_owned(), Vec::new())]);

@@ -1,6 +1,5 @@
 //! An HTTP/1.1 server on a loopback port, for fakes of services.
 
-use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use thiserror::Error;
 use tokio::sync::oneshot;
 
 /// A request with its whole body.
@@ -22,16 +22,9 @@ pub type HttpRequest = Request<Bytes>;
 pub type HttpResponse = Response<Full<Bytes>>;
 
 /// Closes the connection without a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the handler closes the connection")]
 pub struct CloseConnection;
-
-impl fmt::Display for CloseConnection {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("the handler closes the connection")
-    }
-}
-
-impl std::error::Error for CloseConnection {}
 
 /// Responds to the requests of a server. All requests run concurrently on one thread, so that a handler must not
 /// block it.

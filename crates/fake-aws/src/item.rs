@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
-/// The value of an attribute. Numbers are decimal, binary values are in base64.
+/// The value of an attribute of a supported type. Numbers are decimal, binary values are in base64.
 #[allow(missing_docs)]
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, Serialize)]
 pub enum AttributeValue<'a> {
@@ -20,9 +20,6 @@ pub enum AttributeValue<'a> {
     Null(bool),
     M(#[serde(borrow)] BTreeMap<Cow<'a, str>, AttributeValue<'a>>),
     L(#[serde(borrow)] Vec<AttributeValue<'a>>),
-    SS(Vec<String>),
-    NS(Vec<String>),
-    BS(Vec<String>),
 }
 
 impl AttributeValue<'_> {
@@ -32,21 +29,16 @@ impl AttributeValue<'_> {
         /// Overhead of a list or map, and of each of its elements.
         const NESTED: usize = 3;
         const ELEMENT: usize = 1;
-        let number = |digits: &str| digits.len().div_ceil(2) + 1;
-        // Base64 has four characters for three bytes.
-        let binary = |text: &str| text.trim_end_matches('=').len() * 3 / 4;
         match self {
             Self::S(text) => text.len(),
-            Self::N(digits) => number(digits),
-            Self::B(text) => binary(text),
+            Self::N(digits) => digits.len().div_ceil(2) + 1,
+            // Base64 has four characters for three bytes.
+            Self::B(text) => text.trim_end_matches('=').len() * 3 / 4,
             Self::Bool(_) | Self::Null(_) => 1,
             Self::M(map) => {
                 NESTED + map.iter().map(|(name, value)| ELEMENT + name.len() + value.size()).sum::<usize>()
             }
             Self::L(list) => NESTED + list.iter().map(|value| ELEMENT + value.size()).sum::<usize>(),
-            Self::SS(set) => set.iter().map(String::len).sum(),
-            Self::NS(set) => set.iter().map(|digits| number(digits)).sum(),
-            Self::BS(set) => set.iter().map(|text| binary(text)).sum(),
         }
     }
 
@@ -54,20 +46,15 @@ impl AttributeValue<'_> {
     pub(crate) fn order(&self, other: &AttributeValue) -> Option<Ordering> {
         match (self, other) {
             (Self::S(one), AttributeValue::S(other)) => Some(one.as_bytes().cmp(other.as_bytes())),
-            (Self::N(one), AttributeValue::N(other)) => Number::parse(one)?.order(Number::parse(other)?),
+            (Self::N(one), AttributeValue::N(other)) => order_of_numbers(one, other),
             _ => None,
         }
     }
 
-    /// Whether both are equal; numbers by value, sets in any order.
+    /// Whether both are equal; numbers by value.
     pub(crate) fn equals(&self, other: &AttributeValue) -> bool {
         match (self, other) {
             (Self::N(_), AttributeValue::N(_)) => self.order(other) == Some(Ordering::Equal),
-            (Self::SS(one), AttributeValue::SS(other))
-            | (Self::NS(one), AttributeValue::NS(other))
-            | (Self::BS(one), AttributeValue::BS(other)) => {
-                one.len() == other.len() && one.iter().all(|element| other.contains(element))
-            }
             _ => self == other,
         }
     }
@@ -75,7 +62,7 @@ impl AttributeValue<'_> {
     /// Why DynamoDB would reject it.
     pub(crate) fn problem(&self) -> Option<String> {
         match self {
-            Self::N(digits) if Number::parse(digits).is_none() => Some(format!("'{digits}' is not a number")),
+            Self::N(digits) if number(digits).is_none() => Some(format!("'{digits}' is not a number")),
             Self::M(map) => map.values().find_map(AttributeValue::problem),
             Self::L(list) => list.iter().find_map(AttributeValue::problem),
             _ => None,
@@ -83,36 +70,18 @@ impl AttributeValue<'_> {
     }
 }
 
-/// A number: integers are exact, others have the precision of `f64`.
-#[derive(Debug, Clone, Copy)]
-enum Number {
-    Whole(i128),
-    Other(f64),
+/// Compares two numbers: integers exactly, others as `f64`.
+fn order_of_numbers(one: &str, other: &str) -> Option<Ordering> {
+    match (one.parse::<i128>(), other.parse::<i128>()) {
+        (Ok(one), Ok(other)) => Some(one.cmp(&other)),
+        _ => number(one)?.partial_cmp(&number(other)?),
+    }
 }
 
-impl Number {
-    fn parse(digits: &str) -> Option<Self> {
-        if let Ok(whole) = digits.parse::<i128>() {
-            return (digits.len() <= 39).then_some(Self::Whole(whole));
-        }
-        let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-        let number = digits.parse::<f64>().ok().filter(|number| plain && number.is_finite())?;
-        Some(Self::Other(number))
-    }
-
-    fn order(self, other: Self) -> Option<Ordering> {
-        match (self, other) {
-            (Self::Whole(one), Self::Whole(other)) => Some(one.cmp(&other)),
-            (one, other) => one.approximate().partial_cmp(&other.approximate()),
-        }
-    }
-
-    fn approximate(self) -> f64 {
-        match self {
-            Self::Whole(whole) => whole as f64,
-            Self::Other(number) => number,
-        }
-    }
+/// Parses a decimal number; `None` for other texts that an `f64` parses from, such as `inf`.
+fn number(digits: &str) -> Option<f64> {
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    digits.parse().ok().filter(|number: &f64| is_plain && number.is_finite())
 }
 
 /// An item: its attributes one after the other, each as length and name, type, length and value.
@@ -163,8 +132,8 @@ impl Item {
     }
 
     /// Iterates over the attributes, in the order of the request.
-    pub(crate) fn attributes(&self) -> AttributeIter<'_> {
-        AttributeIter(&self.0)
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, AttributeValue<'_>)> {
+        self.raw().filter_map(|raw| Some((std::str::from_utf8(raw.name).ok()?, raw.value()?)))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<AttributeValue<'_>> {
@@ -218,19 +187,6 @@ fn next<'i>(rest: &mut &'i [u8]) -> Option<Raw<'i>> {
     let (content, after) = after.split_at_checked(u32::from_le_bytes(*size) as usize)?;
     *rest = after;
     Some(Raw { name, kind: *kind, content })
-}
-
-/// Iterates over the attributes of an item.
-#[derive(Debug)]
-pub(crate) struct AttributeIter<'i>(&'i [u8]);
-
-impl<'i> Iterator for AttributeIter<'i> {
-    type Item = (&'i str, AttributeValue<'i>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let raw = next(&mut self.0)?;
-        Some((std::str::from_utf8(raw.name).ok()?, raw.value()?))
-    }
 }
 
 /// The attributes of an item, a key, or the values of placeholders in a request. A repeated name is an error.

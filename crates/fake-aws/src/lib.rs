@@ -182,7 +182,7 @@ impl FakeAws {
 
     /// Sets how the next calls to DynamoDB fail, one after the other. All later calls succeed.
     pub fn inject(&self, faults: &[Fault]) {
-        self.shared.state().faults.replace(faults);
+        self.shared.state().faults.next = faults.iter().copied().collect();
     }
 
     /// Carries out all late calls, and lets all further calls succeed.
@@ -195,7 +195,7 @@ impl FakeAws {
 
     /// Sets how to kill the process that signs its calls with that access key.
     pub fn register_caller(&self, access_key: &str, kill: impl Fn() + Send + Sync + 'static) {
-        self.shared.state().faults.register_caller(access_key, Arc::new(kill));
+        self.shared.state().faults.callers.insert(access_key.to_owned(), Arc::new(kill));
     }
 
     /// Checks every further call to DynamoDB before its fault and its execution.

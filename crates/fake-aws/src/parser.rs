@@ -1,23 +1,22 @@
 //! The parser of expressions and PartiQL statements. What it does not support is an error.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::expression::{Condition, Operand, Update};
-use crate::item::{AttributeMap, AttributeValue};
+use crate::item::AttributeMap;
 use crate::token::{Token, Tokens};
 
 /// What the placeholders `#name` and `:value` of an expression stand for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placeholders<'p> {
-    pub(crate) names: &'p BTreeMap<String, String>,
+    pub(crate) names: Option<&'p BTreeMap<String, String>>,
     pub(crate) values: &'p AttributeMap<'p>,
 }
 
 /// Reads one expression or statement.
 pub(crate) struct Parser<'p> {
     pub(crate) tokens: Tokens<'p>,
-    /// `None` in a statement, which has `?`, strings and quoted names instead.
+    /// `None` in a statement, which has `?` and quoted names instead.
     placeholders: Option<Placeholders<'p>>,
     /// Number of `?` so far.
     pub(crate) parameters: usize,
@@ -112,7 +111,7 @@ impl<'p> Parser<'p> {
     fn operand(&mut self) -> Result<Operand, String> {
         match self.tokens.peek() {
             Some(Token::Placeholder(name)) if name.starts_with(':') => return self.parameter(),
-            Some(Token::Symbol("?") | Token::Text(_)) => return self.parameter(),
+            Some(Token::Symbol("?")) => return self.parameter(),
             _ => {}
         }
         self.name().map(Operand::Attribute)
@@ -124,13 +123,14 @@ impl<'p> Parser<'p> {
         match (self.tokens.next()?, self.placeholders) {
             (Token::Word(name), _) | (Token::Quoted(name), None) => Ok(name.to_owned()),
             (Token::Placeholder(name), Some(placeholders)) if name.starts_with('#') => {
-                placeholders.names.get(name).cloned().ok_or_else(|| format!("{name} is not defined"))
+                let name_of = placeholders.names.and_then(|names| names.get(name));
+                name_of.cloned().ok_or_else(|| format!("{name} is not defined"))
             }
             _ => Err(format!("expected a name {position}")),
         }
     }
 
-    /// Reads `:value` of an expression, or `?` or a string of a statement.
+    /// Reads `:value` of an expression, or `?` of a statement.
     pub(crate) fn parameter(&mut self) -> Result<Operand, String> {
         let position = self.tokens.position();
         match (self.tokens.next()?, self.placeholders) {
@@ -142,7 +142,6 @@ impl<'p> Parser<'p> {
                 self.parameters += 1;
                 Ok(Operand::Parameter(self.parameters - 1))
             }
-            (Token::Text(text), None) => Ok(Operand::Literal(AttributeValue::S(Cow::Owned(text.to_owned())))),
             _ => Err(format!("expected a value {position}")),
         }
     }
@@ -162,7 +161,7 @@ mod tests {
         let names = BTreeMap::from([("#s".to_owned(), "status".to_owned())]);
         let values = r#"{":p":{"S":"PENDING"},":five":{"N":"5"},":ten":{"N":"10"}}"#;
         let values: AttributeMap = serde_json::from_str(values).unwrap();
-        test(Placeholders { names: &names, values: &values }, &values.parameters())
+        test(Placeholders { names: Some(&names), values: &values }, &values.parameters())
     }
 
     #[test]

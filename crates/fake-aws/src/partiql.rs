@@ -79,14 +79,13 @@ fn object(parser: &mut Parser) -> Result<Update, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::AttributeValue;
 
     fn set(name: &str, position: usize) -> (String, Operand) {
         (name.to_owned(), Operand::Parameter(position))
     }
 
-    fn equal(name: &str, value: Operand) -> Condition {
-        Condition::Compare(Operand::Attribute(name.to_owned()), "=", value)
+    fn equal(name: &str, position: usize) -> Condition {
+        Condition::Compare(Operand::Attribute(name.to_owned()), "=", Operand::Parameter(position))
     }
 
     #[test]
@@ -95,14 +94,13 @@ mod tests {
         let attributes = Update(vec![set("id", 0), set("status", 1)]);
         let operation = Operation::Insert(attributes);
         assert_eq!(insert, Statement { table: "a-b".to_owned(), operation, parameters: 2 });
-        let text = "UPDATE \"t\" SET \"status\"=? SET x=?, y=? WHERE id=? AND \"status\"='PENDING'";
+        let text = "UPDATE \"t\" SET \"status\"=? SET x=?, y=? WHERE id=? AND \"status\"=?";
         let update = Update(vec![set("status", 0), set("x", 1), set("y", 2)]);
-        let pending = Operand::Literal(AttributeValue::S("PENDING".into()));
-        let condition = Condition::All(vec![equal("id", Operand::Parameter(3)), equal("status", pending)]);
+        let condition = Condition::All(vec![equal("id", 3), equal("status", 4)]);
         let operation = Operation::Update(update, condition);
         assert_eq!(
             Statement::parse(text).unwrap(),
-            Statement { table: "t".to_owned(), operation, parameters: 4 }
+            Statement { table: "t".to_owned(), operation, parameters: 5 }
         );
     }
 
@@ -115,6 +113,7 @@ mod tests {
             "UPDATE t WHERE id=?",
             "UPDATE t SET a=? WHERE id=? OR b=?",
             "UPDATE t SET a=? WHERE id<?",
+            "UPDATE t SET a=? WHERE id='1'",
             "UPDATE t SET a=b+1 WHERE id=?",
             "UPDATE t SET a=:a WHERE id=?",
             "UPDATE t SET a=? WHERE id=? RETURNING ALL OLD *",

@@ -49,15 +49,6 @@ pub(crate) struct ReceiptHandle {
     receives: u32,
 }
 
-/// Whether a receipt handle was still valid for the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReceiptState {
-    /// The request was carried out.
-    Valid,
-    /// The message was deleted, received again, or is not in flight.
-    Stale,
-}
-
 impl ReceiptHandle {
     pub(crate) fn to_text(self) -> String {
         format!("{}-{}-{}", self.slot, self.serial, self.receives)
@@ -150,9 +141,9 @@ impl Queue {
         received
     }
 
-    /// Deletes a message. A stale receipt handle deletes nothing.
-    pub(crate) fn delete(&mut self, receipt: ReceiptHandle) -> ReceiptState {
-        let Some(message) = self.find(receipt) else { return ReceiptState::Stale };
+    /// Deletes a message; returns `false` where it was deleted or received again.
+    pub(crate) fn delete(&mut self, receipt: ReceiptHandle) -> bool {
+        let Some(message) = self.find(receipt) else { return false };
         if let Some(until) = message.hidden_until {
             self.hidden.remove(&(until, receipt.slot));
         } else {
@@ -161,24 +152,24 @@ impl Queue {
         }
         self.slots[receipt.slot as usize] = None;
         self.free.push(receipt.slot);
-        ReceiptState::Valid
+        true
     }
 
-    /// Sets the visibility timeout of a message in flight, from now.
+    /// Sets the visibility timeout of a message, from now; returns `false` where it is not in flight by this receive.
     pub(crate) fn change_visibility(
         &mut self,
         receipt: ReceiptHandle,
         now: Instant,
         visibility: Duration,
-    ) -> ReceiptState {
+    ) -> bool {
         self.expire(now);
         let Some(until) = self.find(receipt).and_then(|message| message.hidden_until.take()) else {
-            return ReceiptState::Stale;
+            return false;
         };
         self.hidden.remove(&(until, receipt.slot));
         let message = self.slots[receipt.slot as usize].as_mut().expect("it is in flight");
         hide(&mut self.visible, &mut self.hidden, message, receipt.slot, now, visibility);
-        ReceiptState::Valid
+        true
     }
 
     fn find(&mut self, receipt: ReceiptHandle) -> Option<&mut Message> {
@@ -255,12 +246,12 @@ mod tests {
         let first = receive(&mut queue, 10, now);
         assert_eq!(first.len(), 2);
         assert_eq!(queue.backlog(now), (0, 2));
-        assert_eq!(queue.delete(first[0].2), ReceiptState::Valid);
+        assert!(queue.delete(first[0].2));
         assert!(receive(&mut queue, 10, now + MINUTE.mul_f64(0.99)).is_empty());
         let again = receive(&mut queue, 10, now + MINUTE);
         assert_eq!((again.len(), again[0].0.as_str(), again[0].1), (1, "b", 2));
-        assert_eq!(queue.delete(first[1].2), ReceiptState::Stale);
-        assert_eq!(queue.delete(again[0].2), ReceiptState::Valid);
+        assert!(!queue.delete(first[1].2));
+        assert!(queue.delete(again[0].2));
         assert_eq!(queue.backlog(now + MINUTE * 9), (0, 0));
     }
 
@@ -268,14 +259,10 @@ mod tests {
     fn a_visibility_timeout_can_be_extended_and_ended() {
         let (mut queue, now) = (queue(&["a"]), Instant::now());
         let held = receive(&mut queue, 1, now)[0].2;
-        assert_eq!(queue.change_visibility(held, now, MINUTE * 5), ReceiptState::Valid);
+        assert!(queue.change_visibility(held, now, MINUTE * 5));
         assert!(receive(&mut queue, 1, now + MINUTE * 4).is_empty());
-        assert_eq!(queue.change_visibility(held, now + MINUTE, Duration::ZERO), ReceiptState::Valid);
-        assert_eq!(
-            queue.change_visibility(held, now + MINUTE, MINUTE),
-            ReceiptState::Stale,
-            "it is not in flight"
-        );
+        assert!(queue.change_visibility(held, now + MINUTE, Duration::ZERO));
+        assert!(!queue.change_visibility(held, now + MINUTE, MINUTE), "it is not in flight");
         assert_eq!(receive(&mut queue, 1, now + MINUTE).len(), 1);
     }
 
@@ -284,11 +271,11 @@ mod tests {
         let (mut queue, now) = (queue(&["a", "b"]), Instant::now());
         let held = receive(&mut queue, 1, now)[0].2;
         assert_eq!(queue.backlog(now + MINUTE), (2, 0));
-        assert_eq!(queue.delete(held), ReceiptState::Valid);
+        assert!(queue.delete(held));
         assert_eq!(queue.send("c", md5("c")), 3);
         let left: Vec<_> = receive(&mut queue, 10, now + MINUTE).into_iter().map(|(body, ..)| body).collect();
         assert_eq!(left, ["b", "c"]);
-        assert_eq!(queue.delete(held), ReceiptState::Stale, "another message has its slot");
+        assert!(!queue.delete(held), "another message has its slot");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Responses of the services, and what the statistics record of them.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::stats::OutcomeLag;
 
@@ -27,33 +26,34 @@ pub(crate) struct Response {
 #[derive(Debug, PartialEq)]
 pub(crate) struct ServiceError {
     pub(crate) status: u16,
+    pub(crate) namespace: &'static str,
     pub(crate) code: &'static str,
     pub(crate) message: String,
-    /// The item that failed the condition, as JSON, where the call asked for it.
-    pub(crate) item: Option<String>,
     /// Write units that the failed call consumed.
     pub(crate) write_units: f64,
 }
 
 impl ServiceError {
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { status: 400, code, message: message.into(), item: None, write_units: 0.0 }
+    pub(crate) fn new(namespace: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status: 400, namespace, code, message: message.into(), write_units: 0.0 }
+    }
+
+    pub(crate) fn sqs(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new("com.amazonaws.sqs", code, message)
+    }
+
+    pub(crate) fn dynamodb(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new("com.amazonaws.dynamodb.v20120810", code, message)
     }
 
     /// The call is invalid, or the fake does not support it.
     pub(crate) fn validation(message: impl Into<String>) -> Self {
-        Self::new("com.amazon.coral.validate#ValidationException", message)
-    }
-
-    /// The code without its namespace.
-    pub(crate) fn short_code(&self) -> &'static str {
-        self.code.rsplit('#').next().unwrap_or(self.code)
+        Self::new("com.amazon.coral.validate", "ValidationException", message)
     }
 
     /// The caller violates the service's interface, as opposed to a failed condition or throttling.
     fn is_violation(&self) -> bool {
-        ["ValidationException", "UnknownOperationException", "ResourceNotFoundException"]
-            .contains(&self.short_code())
+        ["ValidationException", "UnknownOperationException", "ResourceNotFoundException"].contains(&self.code)
     }
 }
 
@@ -81,27 +81,19 @@ impl Response {
 
     pub(crate) fn error(operation: &'static str, error: &ServiceError) -> Self {
         let message = serde_json::to_string(&error.message).expect("a string is JSON");
-        let item = error.item.as_ref().map_or(String::new(), |item| format!(",\"Item\":{item}"));
-        let body = format!(r#"{{"__type":"{}","message":{message}{item}}}"#, error.code);
-        let mut response = Self::ok(operation, 0, body.into_bytes());
-        response.status = error.status;
-        response.failed = 1;
-        response.write_units = error.write_units;
-        response.violation = error.is_violation().then(|| format!("{operation}: {}", error.message));
-        response
+        let ServiceError { namespace, code, .. } = error;
+        let body = format!(r#"{{"__type":"{namespace}#{code}","message":{message}}}"#);
+        Self {
+            status: error.status,
+            failed: 1,
+            write_units: error.write_units,
+            violation: error.is_violation().then(|| format!("{operation}: {}", error.message)),
+            ..Self::ok(operation, 0, body.into_bytes())
+        }
     }
 }
 
 /// Reads a call's input. An unknown field is an error, since it could change the meaning of the call.
 pub(crate) fn read<'b, T: serde::Deserialize<'b>>(body: &'b [u8]) -> Result<T, ServiceError> {
     serde_json::from_slice(body).map_err(|error| ServiceError::validation(error.to_string()))
-}
-
-/// Reads a field that may be missing or null, which both mean the default.
-pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + DeserializeOwned,
-{
-    <Option<T> as serde::Deserialize>::deserialize(deserializer).map(Option::unwrap_or_default)
 }

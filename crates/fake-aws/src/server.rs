@@ -1,5 +1,6 @@
 //! From a request to its response: latency, faults, the call itself and the statistics.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -21,8 +22,8 @@ const DYNAMODB: &str = "DynamoDB_20120810";
 enum Reply {
     Respond(Response),
     RespondAfter(Duration, Response),
-    Close,
-    Kill(Option<Kill>),
+    /// Closes the connection, after the end of a process where one is to be killed.
+    Close(Option<Kill>),
 }
 
 impl Handler for Shared {
@@ -56,8 +57,7 @@ impl Handler for Shared {
                         tokio::time::sleep(silence).await;
                         response
                     }
-                    Reply::Close => return Err(CloseConnection),
-                    Reply::Kill(kill) => {
+                    Reply::Close(kill) => {
                         if let Some(kill) = kill {
                             // Waits for the exit of a process.
                             let _ = tokio::task::spawn_blocking(move || kill()).await;
@@ -160,29 +160,29 @@ impl Shared {
         for (operation, body) in state.faults.take_due() {
             state.carry_out(&operation, &body, received);
         }
-        let access_key = || {
-            let credential = authorization.split_once("Credential=").map(|(_, credential)| credential);
-            credential.and_then(|credential| credential.split('/').next()).unwrap_or_default()
+        let kill_of_caller = |callers: &HashMap<String, Kill>| {
+            let (_, credential) = authorization.split_once("Credential=")?;
+            callers.get(credential.split('/').next()?).cloned()
         };
-        match state.faults.pop() {
+        match state.faults.next.pop_front().unwrap_or(Fault::None) {
             Fault::None => Reply::Respond(state.carry_out(operation, body, received)),
             Fault::Silent => Reply::RespondAfter(SILENCE, state.carry_out(operation, body, received)),
             Fault::Throttled => Reply::Respond(faults::throttled()),
             Fault::Failed(status) => Reply::Respond(faults::failed(status)),
             Fault::Refused => Reply::Respond(faults::denied()),
-            Fault::LostBefore => Reply::Close,
+            Fault::LostBefore => Reply::Close(None),
             Fault::LostAfter => {
                 state.carry_out(operation, body, received);
-                Reply::Close
+                Reply::Close(None)
             }
             Fault::Late(calls) => {
                 state.faults.add_late(calls, operation, body);
-                Reply::Close
+                Reply::Close(None)
             }
-            Fault::KillBefore => Reply::Kill(state.faults.caller(access_key())),
+            Fault::KillBefore => Reply::Close(kill_of_caller(&state.faults.callers)),
             Fault::KillAfter => {
                 state.carry_out(operation, body, received);
-                Reply::Kill(state.faults.caller(access_key()))
+                Reply::Close(kill_of_caller(&state.faults.callers))
             }
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::queue::{Queue, ReceivedMessage, hex, md5};
 use crate::response::{Response, ServiceError, read};
-use receipts::{change, change_batch, delete, delete_batch};
+use receipts::{change_batch, delete, delete_batch};
 
 /// Maximum entries of a batch and messages of a receive (Amazon SQS API Reference, "`SendMessageBatch`").
 const MAX_ENTRIES: usize = 10;
@@ -35,12 +35,11 @@ pub(crate) enum QueueKind {
 /// The queues and their names.
 #[derive(Debug)]
 pub(crate) struct Queues {
-    main: Queue,
-    dead_letters: Queue,
+    /// The main queue and the dead letters, as in [`QueueKind`]; the same for the names.
+    by_kind: [Queue; 2],
+    names: [String; 2],
     /// In whole seconds.
     pub(crate) visibility_timeout: Duration,
-    main_name: String,
-    dead_letters_name: String,
     /// Prefix of the queues' URLs.
     base: String,
 }
@@ -49,23 +48,19 @@ impl Queues {
     pub(crate) fn new(main_name: String, dead_letters_name: String, endpoint: &str) -> Self {
         let base = format!("{endpoint}/000000000000/");
         Self {
-            main: Queue::default(),
-            dead_letters: Queue::default(),
+            by_kind: [Queue::default(), Queue::default()],
+            names: [main_name, dead_letters_name],
             visibility_timeout: VISIBILITY,
-            main_name,
-            dead_letters_name,
             base,
         }
     }
 
     fn by_name(&self, name: &str) -> Result<QueueKind, ServiceError> {
-        if name == self.main_name {
-            Ok(QueueKind::Main)
-        } else if name == self.dead_letters_name {
-            Ok(QueueKind::DeadLetters)
-        } else {
-            Err(ServiceError::new(NO_QUEUE, "The specified queue does not exist."))
-        }
+        let kinds = [QueueKind::Main, QueueKind::DeadLetters];
+        kinds
+            .into_iter()
+            .find(|kind| self.names[*kind as usize] == name)
+            .ok_or_else(|| ServiceError::sqs("QueueDoesNotExist", "The specified queue does not exist."))
     }
 
     fn by_url(&self, url: &str) -> Result<QueueKind, ServiceError> {
@@ -73,14 +68,9 @@ impl Queues {
     }
 
     pub(crate) fn get(&mut self, kind: QueueKind) -> &mut Queue {
-        match kind {
-            QueueKind::Main => &mut self.main,
-            QueueKind::DeadLetters => &mut self.dead_letters,
-        }
+        &mut self.by_kind[kind as usize]
     }
 }
-
-const NO_QUEUE: &str = "com.amazonaws.sqs#QueueDoesNotExist";
 
 /// A response of SQS, and its effect on the queues.
 #[derive(Debug)]
@@ -100,17 +90,15 @@ impl CallResult {
 
 /// An error response, with the code of the older query protocol in a header.
 pub(crate) fn error(operation: &'static str, error: &ServiceError) -> Response {
-    let mut response = Response::error(operation, error);
-    let code = match error.short_code() {
+    let code = match error.code {
         "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue",
         code => code,
     };
-    response.query_error = Some(format!("{code};Sender"));
-    response
+    Response { query_error: Some(format!("{code};Sender")), ..Response::error(operation, error) }
 }
 
 pub(crate) fn throttled() -> Response {
-    let throttled = ServiceError::new("com.amazonaws.sqs#RequestThrottled", "Rate exceeded");
+    let throttled = ServiceError::sqs("RequestThrottled", "Rate exceeded");
     error("throttled", &ServiceError { status: 403, ..throttled })
 }
 
@@ -123,39 +111,38 @@ pub(crate) fn call(queues: &mut Queues, operation: &str, body: &[u8], now: Insta
         "SendMessageBatch" => ("SendMessageBatch", send_batch(queues, body)),
         "DeleteMessage" => ("DeleteMessage", delete(queues, body)),
         "DeleteMessageBatch" => ("DeleteMessageBatch", delete_batch(queues, body)),
-        "ChangeMessageVisibility" => ("ChangeMessageVisibility", change(queues, body, now)),
         "ChangeMessageVisibilityBatch" => ("ChangeMessageVisibilityBatch", change_batch(queues, body, now)),
-        _ => {
-            ("unknown", Err(ServiceError::new("com.amazonaws.sqs#UnsupportedOperation", "is not supported")))
-        }
+        _ => ("unknown", Err(ServiceError::sqs("UnsupportedOperation", "is not supported"))),
     };
     result.unwrap_or_else(|why| CallResult::of(error(operation, &why)))
 }
 
+// In the inputs, URLs, names, IDs and receipt handles have no characters that JSON escapes.
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct GetQueueUrlInput {
-    queue_name: String,
+struct GetQueueUrlInput<'a> {
+    queue_name: &'a str,
 }
 
 fn url(queues: &Queues, body: &[u8]) -> Result<CallResult, ServiceError> {
     let call: GetQueueUrlInput = read(body)?;
-    queues.by_name(&call.queue_name)?;
+    queues.by_name(call.queue_name)?;
     let url = format!("{}{}", queues.base, call.queue_name);
     Ok(CallResult::of(Response::json("GetQueueUrl", 1, &BTreeMap::from([("QueueUrl", url)]))))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct GetQueueAttributesInput {
-    queue_url: String,
+struct GetQueueAttributesInput<'a> {
+    queue_url: &'a str,
     #[serde(default)]
     attribute_names: Vec<String>,
 }
 
 fn attributes(queues: &mut Queues, body: &[u8], now: Instant) -> Result<CallResult, ServiceError> {
     let call: GetQueueAttributesInput = read(body)?;
-    let kind = queues.by_url(&call.queue_url)?;
+    let kind = queues.by_url(call.queue_url)?;
     let (visible, hidden) = queues.get(kind).backlog(now);
     let known = [
         ("ApproximateNumberOfMessages", visible.to_string()),
@@ -166,10 +153,7 @@ fn attributes(queues: &mut Queues, body: &[u8], now: Instant) -> Result<CallResu
     ];
     let unknown = |name: &&String| *name != "All" && known.iter().all(|(own, _)| own != name);
     if let Some(name) = call.attribute_names.iter().find(unknown) {
-        return Err(ServiceError::new(
-            "com.amazonaws.sqs#InvalidAttributeName",
-            format!("Unknown Attribute {name}."),
-        ));
+        return Err(ServiceError::sqs("InvalidAttributeName", format!("Unknown Attribute {name}.")));
     }
     let wanted = |own: &str| call.attribute_names.iter().any(|name| name == own || name == "All");
     let attributes: BTreeMap<_, _> = known.into_iter().filter(|(name, _)| wanted(name)).collect();
@@ -179,8 +163,7 @@ fn attributes(queues: &mut Queues, body: &[u8], now: Instant) -> Result<CallResu
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct SendMessageInput<'a> {
-    #[serde(borrow)]
-    queue_url: Cow<'a, str>,
+    queue_url: &'a str,
     #[serde(borrow)]
     message_body: Cow<'a, str>,
 }
@@ -207,30 +190,25 @@ fn message_id(serial: u64) -> String {
 
 fn send(queues: &mut Queues, body: &[u8]) -> Result<CallResult, ServiceError> {
     let call: SendMessageInput = read(body)?;
-    let kind = queues.by_url(&call.queue_url)?;
+    let kind = queues.by_url(call.queue_url)?;
     if call.message_body.is_empty() || call.message_body.len() > MAX_SIZE {
-        return Err(ServiceError::new(
-            "com.amazonaws.sqs#InvalidParameterValue",
-            "a message has 1 byte to 1 MiB",
-        ));
+        return Err(ServiceError::sqs("InvalidParameterValue", "a message has 1 byte to 1 MiB"));
     }
     let sent = send_one(queues.get(kind), None, &call.message_body);
-    Ok(CallResult { response: Response::json("SendMessage", 1, &sent), visible: Some((kind, 1)), deleted: 0 })
+    Ok(CallResult { visible: Some((kind, 1)), ..CallResult::of(Response::json("SendMessage", 1, &sent)) })
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct BatchInput<'a, E> {
-    #[serde(borrow)]
-    queue_url: Cow<'a, str>,
+    queue_url: &'a str,
     entries: Vec<E>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct SendMessageBatchEntry<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
+    id: &'a str,
     #[serde(borrow)]
     message_body: Cow<'a, str>,
 }
@@ -260,41 +238,35 @@ struct SuccessfulEntry<'a> {
 
 fn check_batch<'i>(ids: impl ExactSizeIterator<Item = &'i str>) -> Result<(), ServiceError> {
     if ids.len() == 0 {
-        return Err(ServiceError::new("com.amazonaws.sqs#EmptyBatchRequest", "a batch has 1 to 10 entries"));
+        return Err(ServiceError::sqs("EmptyBatchRequest", "a batch has 1 to 10 entries"));
     }
     if ids.len() > MAX_ENTRIES {
-        return Err(ServiceError::new(
-            "com.amazonaws.sqs#TooManyEntriesInBatchRequest",
-            "a batch has 1 to 10 entries",
-        ));
+        return Err(ServiceError::sqs("TooManyEntriesInBatchRequest", "a batch has 1 to 10 entries"));
     }
     let mut seen = HashSet::with_capacity(MAX_ENTRIES);
     if ids.into_iter().all(|id| seen.insert(id)) {
         Ok(())
     } else {
-        Err(ServiceError::new(
-            "com.amazonaws.sqs#BatchEntryIdsNotDistinct",
-            "the IDs of entries are distinct",
-        ))
+        Err(ServiceError::sqs("BatchEntryIdsNotDistinct", "the IDs of entries are distinct"))
     }
 }
 
 fn send_batch(queues: &mut Queues, body: &[u8]) -> Result<CallResult, ServiceError> {
     let call: BatchInput<SendMessageBatchEntry> = read(body)?;
-    let kind = queues.by_url(&call.queue_url)?;
-    check_batch(call.entries.iter().map(|entry| &*entry.id))?;
+    let kind = queues.by_url(call.queue_url)?;
+    check_batch(call.entries.iter().map(|entry| entry.id))?;
     if call.entries.iter().map(|entry| entry.message_body.len()).sum::<usize>() > MAX_SIZE {
-        return Err(ServiceError::new("com.amazonaws.sqs#BatchRequestTooLong", "a batch has at most 1 MiB"));
+        return Err(ServiceError::sqs("BatchRequestTooLong", "a batch has at most 1 MiB"));
     }
     if call.entries.iter().any(|entry| entry.message_body.is_empty()) {
-        return Err(ServiceError::new("com.amazonaws.sqs#InvalidParameterValue", "a message is not empty"));
+        return Err(ServiceError::sqs("InvalidParameterValue", "a message is not empty"));
     }
     let queue = queues.get(kind);
     let successful: Vec<_> =
-        call.entries.iter().map(|entry| send_one(queue, Some(&entry.id), &entry.message_body)).collect();
+        call.entries.iter().map(|entry| send_one(queue, Some(entry.id), &entry.message_body)).collect();
     let count = successful.len();
     let response = Response::json("SendMessageBatch", count, &BatchOutput { successful, failed: Vec::new() });
-    Ok(CallResult { response, visible: Some((kind, count)), deleted: 0 })
+    Ok(CallResult { visible: Some((kind, count)), ..CallResult::of(response) })
 }
 
 /// The only supported attribute of a message.
@@ -315,8 +287,7 @@ pub(crate) struct ReceiveRequest {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct ReceiveMessageInput<'a> {
-    #[serde(borrow)]
-    queue_url: Cow<'a, str>,
+    queue_url: &'a str,
     max_number_of_messages: Option<usize>,
     wait_time_seconds: Option<u64>,
     visibility_timeout: Option<u64>,
@@ -335,16 +306,16 @@ pub(crate) fn receive_request(
     now: Instant,
 ) -> Result<ReceiveRequest, ServiceError> {
     let call: ReceiveMessageInput = read(body)?;
-    let kind = queues.by_url(&call.queue_url)?;
+    let kind = queues.by_url(call.queue_url)?;
     let (max, wait) = (call.max_number_of_messages.unwrap_or(1), call.wait_time_seconds.unwrap_or(LONG_POLL));
     let visibility = call.visibility_timeout.unwrap_or(queues.visibility_timeout.as_secs());
     if !(1..=MAX_ENTRIES).contains(&max) || wait > 20 || visibility > MAX_VISIBILITY {
-        return Err(ServiceError::new("com.amazonaws.sqs#InvalidParameterValue", "a number is out of range"));
+        return Err(ServiceError::sqs("InvalidParameterValue", "a number is out of range"));
     }
     let names = call.message_system_attribute_names.iter().chain(&call.attribute_names);
     if let Some(name) = names.clone().find(|name| *name != RECEIVE_COUNT) {
         let why = format!("the attribute {name} is not supported");
-        return Err(ServiceError::new("com.amazonaws.sqs#InvalidAttributeName", why));
+        return Err(ServiceError::sqs("InvalidAttributeName", why));
     }
     let receive_count = names.count() > 0;
     let until = now + Duration::from_secs(wait);
@@ -383,14 +354,12 @@ pub(crate) fn receive(queues: &mut Queues, request: &ReceiveRequest, now: Instan
                 .then(|| MessageAttributes { count: message.receives.to_string() }),
         });
     };
-    match request.queue {
-        QueueKind::Main => {
-            queues.main.receive(request.max, now, request.visibility, Some(&mut queues.dead_letters), add)
-        }
-        QueueKind::DeadLetters => {
-            queues.dead_letters.receive(request.max, now, request.visibility, None, add)
-        }
+    let [main, dead_letters] = &mut queues.by_kind;
+    let (queue, dead_letters) = match request.queue {
+        QueueKind::Main => (main, Some(dead_letters)),
+        QueueKind::DeadLetters => (dead_letters, None),
     };
+    queue.receive(request.max, now, request.visibility, dead_letters, add);
     if messages.is_empty() {
         return Response::ok("ReceiveMessage", 0, b"{}".to_vec());
     }

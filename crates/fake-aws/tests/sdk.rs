@@ -138,14 +138,12 @@ async fn runs_tallies_and_heartbeats_are_stored() {
         sender: "s".into(),
         started_at: 1,
         seen_at: 2,
-        ended_at: None,
         wait: 0.5,
         failure_rate: 0.1,
         concurrency: 1,
         sent: 3,
         failed: 4,
-        duplicates: 0,
-        released: 0,
+        ..Heartbeat::default()
     };
     table.put_heartbeat(&beat).await.unwrap();
     assert_eq!(table.list_heartbeats().await.unwrap(), [beat]);
@@ -186,13 +184,17 @@ async fn latency_delays_calls_independently() {
     assert!((0.25..5.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
 }
 
-/// Sends a call without the SDK, and returns the status and the body.
-fn send(fake: &FakeAws, target: &str, input: &Value) -> (u16, Value) {
+/// Sends a call without the SDK, and returns the status and the body; `None` where the connection is closed.
+fn try_send(fake: &FakeAws, target: &str, input: &Value) -> Option<(u16, String)> {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut answer =
-        agent.post(fake.endpoint()).header("X-Amz-Target", target).send(input.to_string()).unwrap();
-    let text = answer.body_mut().read_to_string().unwrap();
-    (answer.status().as_u16(), serde_json::from_str(&text).unwrap())
+    let request = agent.post(fake.endpoint()).header("X-Amz-Target", target);
+    let mut answer = request.send(input.to_string()).ok()?;
+    Some((answer.status().as_u16(), answer.body_mut().read_to_string().unwrap()))
+}
+
+fn send(fake: &FakeAws, target: &str, input: &Value) -> (u16, Value) {
+    let (status, body) = try_send(fake, target, input).unwrap();
+    (status, serde_json::from_str(&body).unwrap())
 }
 
 #[test]
@@ -290,10 +292,7 @@ fn faults_affect_the_next_calls_in_order() {
     let table = format!("{STACK}-metrics");
     let (put, get) = (json!({"TableName": table, "Item": key}), json!({"TableName": table, "Key": key}));
     let dynamodb = |operation: &str, input: &Value| {
-        let target = format!("DynamoDB_20120810.{operation}");
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let response = agent.post(fake.endpoint()).header("X-Amz-Target", target).send(input.to_string());
-        response.ok().map(|response| response.status().as_u16())
+        try_send(&fake, &format!("DynamoDB_20120810.{operation}"), input).map(|(status, _)| status)
     };
     fake.record_puts();
     fake.inject(&[Fault::Throttled, Fault::Failed(503), Fault::LostBefore, Fault::Late(2), Fault::Refused]);

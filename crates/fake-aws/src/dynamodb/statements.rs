@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{ReturnCapacity, ReturnOnFailure, Tables, updated_item};
+use super::{ConsumedCapacity, ReturnCapacity, Tables, consumed, updated_item};
 use crate::TableKind;
-use crate::expression::{Condition, Operand, Parameters, Update};
+use crate::expression::{Condition, Parameters, Update};
 use crate::item::{AttributeValue, Item};
 use crate::partiql::{Operation, Statement};
-use crate::response::{Response, ServiceError, or_default, read};
+use crate::response::{Response, ServiceError, read};
 use crate::stats::OutcomeLag;
 use crate::table::{Key, Table, write_units};
 
@@ -24,8 +24,7 @@ const MAX_STATEMENTS: usize = 25;
 struct BatchExecuteStatementInput<'a> {
     #[serde(borrow)]
     statements: Vec<StatementInput<'a>>,
-    #[serde(default, deserialize_with = "or_default")]
-    return_consumed_capacity: ReturnCapacity,
+    return_consumed_capacity: Option<ReturnCapacity>,
 }
 
 #[derive(Deserialize)]
@@ -35,22 +34,47 @@ struct StatementInput<'a> {
     statement: Cow<'a, str>,
     #[serde(borrow, default)]
     parameters: Vec<AttributeValue<'a>>,
-    #[serde(default, deserialize_with = "or_default")]
-    return_values_on_condition_check_failure: ReturnOnFailure,
+    return_values_on_condition_check_failure: Option<ReturnOnFailure>,
+}
+
+/// Whether an error response includes the item that failed the condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum ReturnOnFailure {
+    None,
+    AllOld,
 }
 
 /// A statement with its parameters.
 struct BoundStatement<'b> {
     statement: Result<Arc<Statement>, String>,
     parameters: Vec<&'b AttributeValue<'b>>,
-    on_failure: ReturnOnFailure,
+    on_failure: Option<ReturnOnFailure>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchExecuteStatementOutput<'t> {
+    responses: Vec<StatementOutput<'t>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    consumed_capacity: Vec<ConsumedCapacity<'t>>,
+}
+
+#[derive(Serialize)]
+enum StatementOutput<'t> {
+    TableName(&'t str),
+    Error(StatementError),
 }
 
 /// Why a single statement failed.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
 struct StatementError {
     code: &'static str,
     message: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     item: Option<Item>,
+    #[serde(skip)]
     write_units: f64,
 }
 
@@ -79,41 +103,25 @@ pub(super) fn batch(tables: &mut Tables, body: &[u8]) -> Result<Response, Servic
         })
         .collect();
     check_keys(tables, &batch)?;
-    let mut body = Vec::with_capacity(64 + 40 * batch.len());
-    body.extend_from_slice(b"{\"Responses\":[");
-    let (mut units, mut failed) = ([0.0; 2], 0);
-    for (position, bound) in batch.iter().enumerate() {
-        if position > 0 {
-            body.push(b',');
-        }
-        match execute(tables, bound, &mut units) {
-            Ok(table) => {
-                body.extend_from_slice(b"{\"TableName\":\"");
-                body.extend_from_slice(tables.get(table).name.as_bytes());
-                body.extend_from_slice(b"\"}");
-            }
-            Err(error) => {
-                failed += 1;
-                write_error(&mut body, &error);
-            }
-        }
-    }
-    body.push(b']');
-    if input.return_consumed_capacity != ReturnCapacity::None {
-        let kinds = [TableKind::Messages, TableKind::Metrics].into_iter().zip(units);
-        let capacities: Vec<_> = kinds
-            .filter(|(_, units)| *units > 0.0)
-            .filter_map(|(kind, units)| input.return_consumed_capacity.report(&tables.get(kind).name, units))
-            .collect();
-        body.extend_from_slice(b",\"ConsumedCapacity\":");
-        serde_json::to_writer(&mut body, &capacities).expect("memory can be written");
-    }
-    body.push(b'}');
-    let mut response = Response::ok(operation_name(&batch), batch.len(), body);
-    response.failed = failed;
-    response.write_units = units.iter().sum();
-    response.outcome_lag = outcome_lag(&batch);
-    Ok(response)
+    let mut units = [0.0; 2];
+    let results: Vec<_> = batch.iter().map(|bound| execute(tables, bound, &mut units)).collect();
+    let failed = results.iter().filter(|result| result.is_err()).count() as u64;
+    let outputs = results.into_iter().map(|result| match result {
+        Ok(table) => StatementOutput::TableName(&tables.get(table).name),
+        Err(error) => StatementOutput::Error(error),
+    });
+    let wanted = input.return_consumed_capacity;
+    let used =
+        [TableKind::Messages, TableKind::Metrics].into_iter().zip(units).filter(|(_, units)| *units > 0.0);
+    let capacities = used.filter_map(|(kind, units)| consumed(wanted, &tables.get(kind).name, units));
+    let output =
+        BatchExecuteStatementOutput { responses: outputs.collect(), consumed_capacity: capacities.collect() };
+    Ok(Response {
+        failed,
+        write_units: units.iter().sum(),
+        outcome_lag: outcome_lag(&batch),
+        ..Response::json(operation_name(&batch), batch.len(), &output)
+    })
 }
 
 fn operation_name(batch: &[BoundStatement]) -> &'static str {
@@ -134,8 +142,9 @@ fn outcome_lag(batch: &[BoundStatement]) -> OutcomeLag {
         else {
             continue;
         };
-        let Some(Operand::Parameter(position)) = update.assigned_to("concluded_at") else { continue };
-        let Some(AttributeValue::N(digits)) = bound.parameters.get(*position) else { continue };
+        let operand = update.assigned_to("concluded_at");
+        let value = operand.and_then(|operand| operand.parameter(&bound.parameters));
+        let Some(AttributeValue::N(digits)) = value else { continue };
         if let Ok(at) = digits.parse::<u128>() {
             let ms = u64::try_from(now.saturating_sub(at)).unwrap_or(u64::MAX);
             lag.add(OutcomeLag { count: 1, sum_ms: ms, max_ms: ms });
@@ -156,18 +165,6 @@ fn check_keys(tables: &Tables, batch: &[BoundStatement]) -> Result<(), ServiceEr
         }
     }
     Ok(())
-}
-
-fn write_error(body: &mut Vec<u8>, error: &StatementError) {
-    body.extend_from_slice(b"{\"Error\":{\"Code\":\"");
-    body.extend_from_slice(error.code.as_bytes());
-    body.extend_from_slice(b"\",\"Message\":");
-    serde_json::to_writer(&mut *body, &error.message).expect("memory can be written");
-    if let Some(item) = &error.item {
-        body.extend_from_slice(b",\"Item\":");
-        serde_json::to_writer(&mut *body, item).expect("memory can be written");
-    }
-    body.extend_from_slice(b"}}");
 }
 
 /// Executes a statement, adds its write units to those of its table, and returns the table.
@@ -222,7 +219,7 @@ fn update(
     }
     let before = table.get(key);
     if before.is_none() || !condition.holds(before, &bound.parameters) {
-        let is_returned = bound.on_failure == ReturnOnFailure::AllOld;
+        let is_returned = bound.on_failure == Some(ReturnOnFailure::AllOld);
         return Err(StatementError {
             item: before.filter(|_| is_returned).cloned(),
             write_units: write_units(before, None),
@@ -236,15 +233,6 @@ fn update(
 }
 
 /// Reads the key from a statement.
-fn key_of<'v>(
-    table: &Table,
-    statement: &'v Statement,
-    parameters: &'v Parameters<'v>,
-) -> Result<Key<'v>, String> {
-    let part = |name: &str| {
-        let operand = statement.key_operand(name).ok_or_else(|| format!("the key '{name}' is missing"))?;
-        let text = operand.text(parameters).filter(|text| !text.is_empty());
-        text.map(Cow::Borrowed).ok_or_else(|| format!("the key '{name}' must be a string that is not empty"))
-    };
-    Ok(Key { hash: part(table.hash)?, range: table.range.map_or(Ok(Cow::Borrowed("")), part)? })
+fn key_of<'v>(table: &Table, statement: &Statement, parameters: &Parameters<'v>) -> Result<Key<'v>, String> {
+    table.key(|name| statement.key_operand(name)?.parameter(parameters))
 }

@@ -2,45 +2,35 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConsumedCapacity, Names, ReturnCapacity, ReturnOnFailure, Tables, updated_item};
+use super::{ConsumedCapacity, Names, ReturnCapacity, Tables, consumed, updated_item};
 use crate::item::{AttributeMap, Item};
 use crate::parser::{self, Placeholders};
-use crate::response::{Response, ServiceError, or_default, read};
+use crate::response::{Response, ServiceError, read};
 use crate::table::write_units;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct PutItemInput<'a> {
-    table_name: String,
-    #[serde(borrow)]
+    table_name: &'a str,
     item: AttributeMap<'a>,
     condition_expression: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    expression_attribute_names: Names,
-    #[serde(borrow, default)]
+    expression_attribute_names: Option<Names>,
+    #[serde(default)]
     expression_attribute_values: AttributeMap<'a>,
-    #[serde(default, deserialize_with = "or_default")]
-    return_consumed_capacity: ReturnCapacity,
-    #[serde(default, deserialize_with = "or_default")]
-    return_values_on_condition_check_failure: ReturnOnFailure,
+    return_consumed_capacity: Option<ReturnCapacity>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct UpdateItemInput<'a> {
-    table_name: String,
-    #[serde(borrow)]
+    table_name: &'a str,
     key: AttributeMap<'a>,
     update_expression: Option<String>,
     condition_expression: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    expression_attribute_names: Names,
-    #[serde(borrow, default)]
+    expression_attribute_names: Option<Names>,
+    #[serde(default)]
     expression_attribute_values: AttributeMap<'a>,
-    #[serde(default, deserialize_with = "or_default")]
-    return_consumed_capacity: ReturnCapacity,
-    #[serde(default, deserialize_with = "or_default")]
-    return_values_on_condition_check_failure: ReturnOnFailure,
+    return_consumed_capacity: Option<ReturnCapacity>,
 }
 
 #[derive(Serialize)]
@@ -53,32 +43,28 @@ struct WriteOutput<'t> {
 pub(super) fn put(tables: &mut Tables, body: &[u8]) -> Result<Response, ServiceError> {
     let call: PutItemInput = read(body)?;
     let is_recorded = tables.recorded_puts.is_some();
-    let table = tables.table_mut(&call.table_name)?;
+    let table = tables.table_mut(call.table_name)?;
     let key = table.key(|name| call.item.get(name)).map_err(ServiceError::validation)?;
     let before = table.get(&key);
-    check(
-        call.condition_expression.as_deref(),
-        Placeholders { names: &call.expression_attribute_names, values: &call.expression_attribute_values },
-        before,
-        call.return_values_on_condition_check_failure,
-    )?;
+    let (names, values) = (call.expression_attribute_names.as_ref(), &call.expression_attribute_values);
+    check(call.condition_expression.as_deref(), Placeholders { names, values }, before)?;
     let item = call.item.item().map_err(ServiceError::validation)?;
     let units = write_units(before, Some(&item));
     let record = is_recorded.then(|| serde_json::to_value(&item).expect("an item is JSON"));
     table.put(&key, item).map_err(ServiceError::validation)?;
     tables.recorded_puts.iter_mut().for_each(|puts| puts.extend(record.clone()));
-    let capacity = call.return_consumed_capacity.report(&call.table_name, units);
+    let capacity = consumed(call.return_consumed_capacity, call.table_name, units);
     Ok(response("PutItem", capacity, units))
 }
 
 pub(super) fn update(tables: &mut Tables, body: &[u8]) -> Result<Response, ServiceError> {
     let call: UpdateItemInput = read(body)?;
-    let table = tables.table_mut(&call.table_name)?;
+    let table = tables.table_mut(call.table_name)?;
     let key = table.key(|name| call.key.get(name)).map_err(ServiceError::validation)?;
     if let Some((name, _)) = call.key.0.iter().find(|(name, _)| !table.is_key(name)) {
         return Err(ServiceError::validation(format!("'{name}' is not part of the key")));
     }
-    let (names, values) = (&call.expression_attribute_names, &call.expression_attribute_values);
+    let (names, values) = (call.expression_attribute_names.as_ref(), &call.expression_attribute_values);
     let placeholders = Placeholders { names, values };
     let update = parser::update(call.update_expression.as_deref().unwrap_or_default(), placeholders)
         .map_err(ServiceError::validation)?;
@@ -86,24 +72,17 @@ pub(super) fn update(tables: &mut Tables, body: &[u8]) -> Result<Response, Servi
         return Err(ServiceError::validation("Cannot update a key attribute"));
     }
     let before = table.get(&key);
-    check(
-        call.condition_expression.as_deref(),
-        placeholders,
-        before,
-        call.return_values_on_condition_check_failure,
-    )?;
+    check(call.condition_expression.as_deref(), placeholders, before)?;
     let after = updated_item(before, &call.key.0, &update, &values.parameters());
     let after = after.map_err(ServiceError::validation)?;
     let units = write_units(before, Some(&after));
     table.put(&key, after).map_err(ServiceError::validation)?;
-    let capacity = call.return_consumed_capacity.report(&call.table_name, units);
+    let capacity = consumed(call.return_consumed_capacity, call.table_name, units);
     Ok(response("UpdateItem", capacity, units))
 }
 
 fn response(operation: &'static str, consumed_capacity: Option<ConsumedCapacity>, units: f64) -> Response {
-    let mut response = Response::json(operation, 1, &WriteOutput { consumed_capacity });
-    response.write_units = units;
-    response
+    Response { write_units: units, ..Response::json(operation, 1, &WriteOutput { consumed_capacity }) }
 }
 
 /// Fails if there is a condition that does not hold.
@@ -111,20 +90,14 @@ fn check(
     condition: Option<&str>,
     placeholders: Placeholders,
     item: Option<&Item>,
-    on_failure: ReturnOnFailure,
 ) -> Result<(), ServiceError> {
     let Some(condition) = condition else { return Ok(()) };
     let condition = parser::condition(condition, placeholders).map_err(ServiceError::validation)?;
     if condition.holds(item, &placeholders.values.parameters()) {
         return Ok(());
     }
-    let mut error = ServiceError::new(
-        "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-        "The conditional request failed",
-    );
-    error.write_units = write_units(item, None);
-    if on_failure == ReturnOnFailure::AllOld {
-        error.item = item.and_then(|item| serde_json::to_string(item).ok());
-    }
-    Err(error)
+    Err(ServiceError {
+        write_units: write_units(item, None),
+        ..ServiceError::dynamodb("ConditionalCheckFailedException", "The conditional request failed")
+    })
 }

@@ -1,6 +1,5 @@
 //! The calls that take receipt handles.
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -9,44 +8,28 @@ use super::{
     BatchInput, BatchOutput, CallResult, FailedEntry, MAX_VISIBILITY, QueueKind, Queues, SuccessfulEntry,
     check_batch,
 };
-use crate::queue::{Queue, ReceiptHandle, ReceiptState};
+use crate::queue::{Queue, ReceiptHandle};
 use crate::response::{Response, ServiceError, read};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct DeleteMessageInput<'a> {
-    #[serde(borrow)]
-    queue_url: Cow<'a, str>,
-    #[serde(borrow)]
-    receipt_handle: Cow<'a, str>,
+    queue_url: &'a str,
+    receipt_handle: &'a str,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct DeleteMessageBatchEntry<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    receipt_handle: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct ChangeMessageVisibilityInput<'a> {
-    #[serde(borrow)]
-    queue_url: Cow<'a, str>,
-    #[serde(borrow)]
-    receipt_handle: Cow<'a, str>,
-    visibility_timeout: u64,
+    id: &'a str,
+    receipt_handle: &'a str,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct ChangeMessageVisibilityBatchEntry<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    receipt_handle: Cow<'a, str>,
+    id: &'a str,
+    receipt_handle: &'a str,
     visibility_timeout: u64,
 }
 
@@ -61,60 +44,38 @@ const NOT_IN_FLIGHT: EntryError = (
      timeout change.",
 );
 
-type EntryResult = Result<ReceiptState, EntryError>;
-
-/// Deletes a message. As in SQS, a stale receipt handle is no error.
-fn delete_one(queue: &mut Queue, handle: &str) -> EntryResult {
+/// Deletes a message. As in SQS, a stale receipt handle is no error; it returns `false`.
+fn delete_one(queue: &mut Queue, handle: &str) -> Result<bool, EntryError> {
     ReceiptHandle::parse(handle).map(|handle| queue.delete(handle)).ok_or(INVALID_HANDLE)
 }
 
-fn change_one(queue: &mut Queue, handle: &str, seconds: u64, now: Instant) -> EntryResult {
+fn change_one(queue: &mut Queue, handle: &str, seconds: u64, now: Instant) -> Result<(), EntryError> {
     let handle = ReceiptHandle::parse(handle).ok_or(INVALID_HANDLE)?;
     if seconds > MAX_VISIBILITY {
         return Err(OUT_OF_RANGE);
     }
-    match queue.change_visibility(handle, now, Duration::from_secs(seconds)) {
-        ReceiptState::Valid => Ok(ReceiptState::Valid),
-        ReceiptState::Stale => Err(NOT_IN_FLIGHT),
-    }
-}
-
-/// The error of a call without a batch.
-fn call_error((code, message): EntryError) -> ServiceError {
-    let code = match code {
-        "ReceiptHandleIsInvalid" => "com.amazonaws.sqs#ReceiptHandleIsInvalid",
-        _ => "com.amazonaws.sqs#InvalidParameterValue",
-    };
-    ServiceError::new(code, message)
+    let is_changed = queue.change_visibility(handle, now, Duration::from_secs(seconds));
+    is_changed.then_some(()).ok_or(NOT_IN_FLIGHT)
 }
 
 pub(super) fn delete(queues: &mut Queues, body: &[u8]) -> Result<CallResult, ServiceError> {
     let call: DeleteMessageInput = read(body)?;
-    let kind = queues.by_url(&call.queue_url)?;
-    let state = delete_one(queues.get(kind), &call.receipt_handle).map_err(call_error)?;
-    let deleted = usize::from(state == ReceiptState::Valid && kind == QueueKind::Main);
-    Ok(CallResult { response: Response::ok("DeleteMessage", 1, b"{}".to_vec()), visible: None, deleted })
-}
-
-pub(super) fn change(queues: &mut Queues, body: &[u8], now: Instant) -> Result<CallResult, ServiceError> {
-    let call: ChangeMessageVisibilityInput = read(body)?;
-    let kind = queues.by_url(&call.queue_url)?;
-    change_one(queues.get(kind), &call.receipt_handle, call.visibility_timeout, now).map_err(call_error)?;
-    let visible = (call.visibility_timeout == 0).then_some((kind, 1));
-    let response = Response::ok("ChangeMessageVisibility", 1, b"{}".to_vec());
-    Ok(CallResult { response, visible, deleted: 0 })
+    let kind = queues.by_url(call.queue_url)?;
+    let deleted = delete_one(queues.get(kind), call.receipt_handle);
+    let is_deleted = deleted.map_err(|(code, message)| ServiceError::sqs(code, message))?;
+    let deleted = usize::from(is_deleted && kind == QueueKind::Main);
+    Ok(CallResult { deleted, ..CallResult::of(Response::ok("DeleteMessage", 1, b"{}".to_vec())) })
 }
 
 pub(super) fn delete_batch(queues: &mut Queues, body: &[u8]) -> Result<CallResult, ServiceError> {
     let call: BatchInput<DeleteMessageBatchEntry> = read(body)?;
-    let kind = queues.by_url(&call.queue_url)?;
-    check_batch(call.entries.iter().map(|entry| &*entry.id))?;
+    let kind = queues.by_url(call.queue_url)?;
+    check_batch(call.entries.iter().map(|entry| entry.id))?;
     let queue = queues.get(kind);
     let results: Vec<_> =
-        call.entries.iter().map(|entry| (&*entry.id, delete_one(queue, &entry.receipt_handle))).collect();
-    let deleted = results.iter().filter(|(_, result)| *result == Ok(ReceiptState::Valid)).count();
-    let deleted = if kind == QueueKind::Main { deleted } else { 0 };
-    Ok(CallResult { response: batch_response("DeleteMessageBatch", results), visible: None, deleted })
+        call.entries.iter().map(|entry| (entry.id, delete_one(queue, entry.receipt_handle))).collect();
+    let deleted = results.iter().filter(|(_, result)| *result == Ok(true) && kind == QueueKind::Main).count();
+    Ok(CallResult { deleted, ..CallResult::of(batch_response("DeleteMessageBatch", results)) })
 }
 
 pub(super) fn change_batch(
@@ -123,21 +84,21 @@ pub(super) fn change_batch(
     now: Instant,
 ) -> Result<CallResult, ServiceError> {
     let call: BatchInput<ChangeMessageVisibilityBatchEntry> = read(body)?;
-    let kind = queues.by_url(&call.queue_url)?;
-    check_batch(call.entries.iter().map(|entry| &*entry.id))?;
+    let kind = queues.by_url(call.queue_url)?;
+    check_batch(call.entries.iter().map(|entry| entry.id))?;
     let queue = queues.get(kind);
     let mut visible = 0;
     let mut results = Vec::with_capacity(call.entries.len());
     for entry in &call.entries {
-        let result = change_one(queue, &entry.receipt_handle, entry.visibility_timeout, now);
+        let result = change_one(queue, entry.receipt_handle, entry.visibility_timeout, now);
         visible += usize::from(entry.visibility_timeout == 0 && result.is_ok());
-        results.push((&*entry.id, result));
+        results.push((entry.id, result));
     }
-    let response = batch_response("ChangeMessageVisibilityBatch", results);
-    Ok(CallResult { response, visible: (visible > 0).then_some((kind, visible)), deleted: 0 })
+    let visible = (visible > 0).then_some((kind, visible));
+    Ok(CallResult { visible, ..CallResult::of(batch_response("ChangeMessageVisibilityBatch", results)) })
 }
 
-fn batch_response(operation: &'static str, results: Vec<(&str, EntryResult)>) -> Response {
+fn batch_response<T>(operation: &'static str, results: Vec<(&str, Result<T, EntryError>)>) -> Response {
     let count = results.len();
     let mut output = BatchOutput { successful: Vec::with_capacity(count), failed: Vec::new() };
     for (id, result) in results {
@@ -146,7 +107,6 @@ fn batch_response(operation: &'static str, results: Vec<(&str, EntryResult)>) ->
             Err((code, message)) => output.failed.push(FailedEntry { id, code, message, sender_fault: true }),
         }
     }
-    let mut response = Response::json(operation, count, &output);
-    response.failed = output.failed.len() as u64;
-    response
+    let failed = output.failed.len() as u64;
+    Response { failed, ..Response::json(operation, count, &output) }
 }
