@@ -10,6 +10,8 @@ use anyhow::{Context, ensure};
 use stentor_test_support::build::checkout;
 use stentor_test_support::npm;
 
+use crate::programs::Target;
+
 /// The sender built on `sqs-consumer`.
 const SQS_CONSUMER: &str = "sqs_consumer.mjs";
 
@@ -27,42 +29,42 @@ impl Peers {
     }
 
     /// Returns a producer that puts and sends one message at a time.
-    pub fn boto3_producer(&self, endpoint: &str, stack: &str, messages: u32, length: u16) -> Command {
-        let mut command = self.boto3("produce", endpoint, stack);
+    pub fn boto3_producer(&self, target: &Target, messages: u32, length: u16) -> Command {
+        let mut command = self.boto3("produce", target);
         command.args(["--messages", &messages.to_string(), "--length", &length.to_string()]);
         command
     }
 
     /// Returns a sender that handles one message at a time until the queue is empty: it receives, deletes,
     /// updates and counts.
-    pub fn boto3_sender(&self, endpoint: &str, stack: &str) -> Command {
-        self.boto3("send", endpoint, stack)
+    pub fn boto3_sender(&self, target: &Target) -> Command {
+        self.boto3("send", target)
     }
 
     /// Returns a sender built on `sqs-consumer` as in the package's README, with a handler of one message and
     /// one consumer. It runs until the queue is empty.
-    pub fn sqs_consumer(&self, endpoint: &str, stack: &str) -> Command {
-        let mut command = self.sqs_consumers(endpoint, stack);
+    pub fn sqs_consumer(&self, target: &Target) -> Command {
+        let mut command = self.sqs_consumers(target);
         command.args(["--one-by-one", "--consumers", "1"]);
         command
     }
 
     /// Returns the fastest known sender built on `sqs-consumer`: concurrent consumers, and outcomes in batches.
-    pub fn sqs_consumers(&self, endpoint: &str, stack: &str) -> Command {
+    pub fn sqs_consumers(&self, target: &Target) -> Command {
         let mut command = Command::new("node");
         command.arg(self.npm_folder.join(SQS_CONSUMER));
-        toward(endpoint, stack, command)
+        toward(target, command)
     }
 
-    fn boto3(&self, job: &str, endpoint: &str, stack: &str) -> Command {
+    fn boto3(&self, job: &str, target: &Target) -> Command {
         let mut command = Command::new(&self.python);
         command.arg("-B").arg(sources().join("boto3_loop.py")).arg(job);
-        toward(endpoint, stack, command)
+        toward(target, command)
     }
 }
 
 /// Adds the endpoint and the stack, with dummy credentials and none of this machine's AWS settings.
-fn toward(endpoint: &str, stack: &str, mut command: Command) -> Command {
+fn toward(target: &Target, mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         command.env_remove(name);
     }
@@ -75,7 +77,7 @@ fn toward(endpoint: &str, stack: &str, mut command: Command) -> Command {
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ]);
-    command.args(["--endpoint", endpoint, "--stack", stack]).stdin(Stdio::null());
+    command.args(["--endpoint", &target.endpoint, "--stack", &target.stack]).stdin(Stdio::null());
     command
 }
 

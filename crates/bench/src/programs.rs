@@ -1,6 +1,6 @@
 //! The programs that are measured.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stentor_fake_aws::FakeAws;
@@ -75,7 +75,7 @@ pub fn build_function() -> anyhow::Result<PathBuf> {
 }
 
 /// Returns a program with dummy credentials, which the services do not check.
-fn program(path: &std::path::Path, target: &Target, line: &str) -> Program {
+pub fn program(path: &Path, target: &Target, line: &str) -> Program {
     Program::new(path, &format!("--endpoint-url {} --stack {} {line}", target.endpoint, target.stack))
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")

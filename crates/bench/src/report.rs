@@ -1,24 +1,21 @@
 //! Figures, their goals, and the table of results.
 
 use serde::Serialize;
+use stentor_cli::format::thousands;
 
 /// A measured figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figure {
-    /// Name of the figure.
+    /// Its name in the table.
     pub name: &'static str,
     /// What it is counted in.
-    pub unit: &'static str,
-    /// Goal of the figure.
-    pub goal: Goal,
+    unit: &'static str,
+    goal: Goal,
 }
 
-/// The goal of a figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Goal {
-    /// At most this value.
+enum Goal {
     AtMost(f64),
-    /// At least this value.
     AtLeast(f64),
     /// No goal; shown for comparison.
     Shown,
@@ -44,22 +41,15 @@ impl Figure {
 /// The result of a figure over several runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
-    /// Name of the scenario.
-    pub scenario: &'static str,
-    /// Name of the figure.
-    pub figure: &'static str,
-    /// What it is counted in.
-    pub unit: &'static str,
-    /// Median of the runs' values.
-    pub median: f64,
-    /// Minimum of the values.
-    pub min: f64,
-    /// Maximum of the values.
-    pub max: f64,
+    scenario: &'static str,
+    figure: &'static str,
+    unit: &'static str,
+    median: f64,
+    min: f64,
+    max: f64,
     /// Whether the median meets the goal; `None` without a goal.
     pub met: Option<bool>,
-    /// The goal as text.
-    pub goal: String,
+    goal: String,
 }
 
 impl Line {
@@ -123,19 +113,11 @@ fn number(value: f64) -> String {
         value if value < 1_000.0 => 1,
         _ => 0,
     };
-    let text = format!("{value:.decimals$}");
+    let text = format!("{:.decimals$}", value.abs());
     let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
-    let rest = rest.trim_end_matches('0');
-    let digits = whole.trim_start_matches('-').len();
-    let mut spaced = String::new();
-    for (place, digit) in whole.trim_start_matches('-').chars().enumerate() {
-        if place > 0 && (digits - place).is_multiple_of(3) {
-            spaced.push(',');
-        }
-        spaced.push(digit);
-    }
+    let (whole, rest) = (thousands(whole.parse().unwrap_or(u64::MAX)), rest.trim_end_matches('0'));
     let sign = if value < 0.0 { "-" } else { "" };
-    if rest.is_empty() { format!("{sign}{spaced}") } else { format!("{sign}{spaced}.{rest}") }
+    if rest.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{rest}") }
 }
 
 #[cfg(test)]

@@ -43,19 +43,22 @@ impl Bench {
 
     /// Returns the function's `bootstrap`, built at the first call.
     fn function(&self) -> anyhow::Result<&Path> {
-        if self.function.get().is_none() {
-            let _ = self.function.set(build_function()?);
-        }
-        Ok(self.function.get().expect("it was just built"))
+        once(&self.function, build_function).map(PathBuf::as_path)
     }
 
     /// Returns the other programs, installed at the first call.
     fn peers(&self) -> anyhow::Result<&Peers> {
-        if self.peers.get().is_none() {
-            let _ = self.peers.set(Peers::install()?);
-        }
-        Ok(self.peers.get().expect("they were just installed"))
+        once(&self.peers, Peers::install)
     }
+}
+
+/// Returns the value of a cell, which `make` makes at the first call.
+fn once<T>(cell: &OnceLock<T>, make: fn() -> anyhow::Result<T>) -> anyhow::Result<&T> {
+    if let Some(made) = cell.get() {
+        return Ok(made);
+    }
+    let made = make()?;
+    Ok(cell.get_or_init(|| made))
 }
 
 /// All scenarios, in their order.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use stentor_bench::fill::put_run;
-use stentor_bench::programs::STACK;
+use stentor_bench::programs::{STACK, Target, program};
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_fake_aws::FakeAws;
 use stentor_test_support::build::ProgramPaths;
-use stentor_test_support::{Program, wait_until};
+use stentor_test_support::wait_until;
 
 #[test]
 fn a_sender_killed_with_ten_thousand_in_flight_loses_nothing() {
@@ -16,13 +16,8 @@ fn a_sender_killed_with_ten_thousand_in_flight_loses_nothing() {
     fake.set_visibility_timeout(Duration::from_secs(15));
     let run = RunId::from_parts(1_700_000_000_000, 9);
     put_run(&fake, &Plan::new(run, 1, MESSAGES, BodyLength { max: 100, exact: false }).unwrap()).unwrap();
-    let sender = |line: &str| {
-        let line = format!("--endpoint-url {} --stack {STACK} --json {line}", fake.endpoint());
-        Program::new(&ProgramPaths::get().sender, &line)
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_REGION", "us-east-1")
-    };
+    let target = Target::of(&fake);
+    let sender = |line: &str| program(&ProgramPaths::get().sender, &target, &format!("--json {line}"));
 
     // The deliveries outlast the visibility timeout many times, so the sender has to extend all of them.
     let mut killed = sender("-w 300 --distribution constant -c 10000 --forever").start();

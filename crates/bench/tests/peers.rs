@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use stentor_bench::peers::Peers;
+use stentor_bench::programs::Target;
 use stentor_test_support::{Emulator, MessageCount, Stack, scaled};
 
 #[track_caller]
@@ -41,26 +42,26 @@ fn the_peers_do_the_same_job() {
         peers
     });
     let stack = Stack::deploy();
-    let (endpoint, name) = (Emulator::shared().url(), stack.name());
+    let target = Target { endpoint: Emulator::shared().url(), stack: stack.name().to_owned() };
 
     let messages = scaled(100);
-    let made = peer(peers.boto3_producer(&endpoint, name, messages.try_into().expect("a hundred"), 100));
+    let made = peer(peers.boto3_producer(&target, messages.try_into().expect("a hundred"), 100));
     assert_eq!((&made["messages"], &made["requests"]), (&messages.into(), &(2 * messages).into()));
     assert_eq!(stack.count(run_of(&made)), MessageCount { pending: messages, ..MessageCount::default() });
-    let sent = peer(peers.boto3_sender(&endpoint, name));
+    let sent = peer(peers.boto3_sender(&target));
     assert_eq!((&sent["messages"], &sent["requests"]), (&messages.into(), &(5 * messages + 1).into()));
     assert_all_sent(&stack, run_of(&made), messages);
 
     let messages = scaled(1_000);
     let run = stack.produce(&format!("-m {messages} -l 100"));
-    let sent = peer(peers.sqs_consumers(&endpoint, name));
+    let sent = peer(peers.sqs_consumers(&target));
     assert_eq!(sent["messages"], messages);
     // Three requests for ten messages, and at the end one empty receive of each of the 32 consumers.
     assert_requests_a_message(&sent, 0.35 + 32.0 / messages as f64);
     assert_all_sent(&stack, &run, messages);
 
     let run = stack.produce("-m 50 -l 100");
-    let sent = peer(peers.sqs_consumer(&endpoint, name));
+    let sent = peer(peers.sqs_consumer(&target));
     assert_eq!(sent["messages"], 50);
     // One update and one delete per message, a receive for up to ten or fewer, and an empty one.
     assert_requests_a_message(&sent, 3.1);

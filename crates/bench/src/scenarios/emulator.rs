@@ -46,16 +46,16 @@ fn producers(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let peers = bench.peers()?;
     let ours =
         produced(MANY, |target| bench.programs.producer(target, &format!("-m {MANY} -l {LENGTH} --seed 1")))?;
-    let boto3 = produced(FEW, |target| peers.boto3_producer(&target.endpoint, &target.stack, FEW, LENGTH))?;
+    let boto3 = produced(FEW, |target| peers.boto3_producer(target, FEW, LENGTH))?;
     Ok(vec![ours, boto3, ours / boto3])
 }
 
 fn senders(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let peers = bench.peers()?;
     let ours = sent(bench, WAITING, |target| bench.programs.sender(target, "-w 0 -c 1000 --idle-timeout 1"))?;
-    let consumer = sent(bench, WAITING, |target| peers.sqs_consumer(&target.endpoint, &target.stack))?;
-    let consumers = sent(bench, WAITING, |target| peers.sqs_consumers(&target.endpoint, &target.stack))?;
-    let boto3 = sent(bench, FEW, |target| peers.boto3_sender(&target.endpoint, &target.stack))?;
+    let consumer = sent(bench, WAITING, |target| peers.sqs_consumer(target))?;
+    let consumers = sent(bench, WAITING, |target| peers.sqs_consumers(target))?;
+    let boto3 = sent(bench, FEW, |target| peers.boto3_sender(target))?;
     Ok(vec![ours, consumer, consumers, boto3, ours / consumer, ours / consumers, ours / boto3])
 }
 

@@ -43,12 +43,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Starts a new instance that counts into a fake.
-fn start(bench: &Bench, fake: &FakeAws) -> anyhow::Result<Function> {
+pub(super) fn start(bench: &Bench, fake: &FakeAws) -> anyhow::Result<Function> {
     let table = format!("{STACK}-metrics");
     Ok(Function::start_program(bench.function()?, &fake.endpoint(), &table, "test"))
 }
 
-fn count(function: &Function, batch: String) -> anyhow::Result<()> {
+pub(super) fn count(function: &Function, batch: String) -> anyhow::Result<()> {
     function.invoke_with(batch).map(drop).map_err(|error| anyhow!("the function failed: {error}"))
 }
 
@@ -81,7 +81,7 @@ fn count_batches(bench: &Bench, batches: u32) -> anyhow::Result<(f64, f64)> {
     Ok((cpu, fake.stats().of("PutItem").requests as f64 / f64::from(batches)))
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+pub(super) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 

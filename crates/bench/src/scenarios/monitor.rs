@@ -9,8 +9,9 @@ use anyhow::{Context, anyhow, ensure};
 use stentor_aws::clock::now_ms;
 use stentor_core::run::{BodyLength, Plan};
 use stentor_fake_aws::FakeAws;
-use stentor_test_support::Function;
+use stentor_test_support::{Function, Process};
 
+use super::function::{self, milliseconds};
 use super::{Bench, Scenario};
 use crate::fill::{put_heartbeat, put_run_record};
 use crate::measure::peak_kib_of;
@@ -71,39 +72,30 @@ fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
         std::thread::sleep(Duration::from_millis(2));
     }
     let first_frame = started.elapsed();
-    let monitor = view.program();
-    let (cpu, asked) = (monitor.cpu_time(), run.monitor_requests());
-    std::thread::sleep(WATCHED);
-    let (cpu, asked) = (monitor.cpu_time().saturating_sub(cpu), run.monitor_requests() - asked);
-    let peak = peak_kib_of(monitor.id()).context("the monitor has ended")?;
-    run.check_running()?;
-    let intervals = WATCHED.as_secs_f64() / 5.0;
-    Ok(vec![
-        first_frame.as_secs_f64() * 1_000.0,
-        100.0 * cpu.as_secs_f64() / WATCHED.as_secs_f64(),
-        f64::from(peak) / 1_024.0,
-        asked as f64 / intervals,
-    ])
+    let [cpu, memory, requests] = watch(&mut run, view.program(), 5.0)?;
+    Ok(vec![milliseconds(first_frame), cpu, memory, requests])
 }
 
 fn on_a_page(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let mut run = LiveRun::start(bench)?;
     let mut page = bench.programs.monitor(&run.target(), "serve 0 -t 1").start_page();
     let viewers = Viewers::connect(page.address().parse()?, VIEWERS)?;
-    let monitor = page.program();
-    let (cpu, asked, updates) = (monitor.cpu_time(), run.monitor_requests(), viewers.updates());
+    let updates = viewers.updates();
+    let [cpu, memory, requests] = watch(&mut run, page.program(), 1.0)?;
+    let updates = (viewers.updates() - updates) as f64 / WATCHED.as_secs_f64();
+    Ok(vec![cpu, memory, requests, updates / VIEWERS as f64])
+}
+
+/// Watches a monitor that refreshes every `interval` seconds. Returns its CPU (% of a core), its memory (MiB) and its
+/// requests per interval.
+fn watch(run: &mut LiveRun, monitor: &Process, interval: f64) -> anyhow::Result<[f64; 3]> {
+    let (cpu, asked) = (monitor.cpu_time(), run.monitor_requests());
     std::thread::sleep(WATCHED);
     let (cpu, asked) = (monitor.cpu_time().saturating_sub(cpu), run.monitor_requests() - asked);
-    let updates = viewers.updates() - updates;
     run.check_running()?;
     let peak = peak_kib_of(monitor.id()).context("the monitor has ended")?;
-    let intervals = WATCHED.as_secs_f64();
-    Ok(vec![
-        100.0 * cpu.as_secs_f64() / WATCHED.as_secs_f64(),
-        f64::from(peak) / 1_024.0,
-        asked as f64 / intervals,
-        updates as f64 / intervals / VIEWERS as f64,
-    ])
+    let watched = WATCHED.as_secs_f64();
+    Ok([100.0 * cpu.as_secs_f64() / watched, f64::from(peak) / 1_024.0, asked as f64 * interval / watched])
 }
 
 /// A run in a fake with a thousand outcomes a second. Dropping it stops the run.
@@ -116,8 +108,7 @@ struct LiveRun {
 impl LiveRun {
     fn start(bench: &Bench) -> anyhow::Result<Self> {
         let fake = Arc::new(FakeAws::start(STACK, Duration::ZERO)?);
-        let table = format!("{STACK}-metrics");
-        let function = Function::start_program(bench.function()?, &fake.endpoint(), &table, "test");
+        let function = function::start(bench, &fake)?;
         // The records counted so far took that time, at a thousand a second.
         let began = now_ms() - u64::from(BATCHES_BEFORE) * 1_000 * 1_000 / u64::from(A_SECOND);
         let mut shards = Vec::new();
@@ -179,8 +170,7 @@ impl RunDriver {
     fn count(&mut self, records: u32) -> anyhow::Result<()> {
         self.sent += u64::from(records);
         for (number, shard) in self.shards.iter_mut().enumerate() {
-            let counted = self.function.invoke_with(shard.batch(records));
-            counted.map_err(|error| anyhow!("the function failed: {error}"))?;
+            function::count(&self.function, shard.batch(records))?;
             put_heartbeat(&self.fake, &format!("sender-{number}"), self.sent, now_ms())?;
         }
         Ok(())

@@ -1,9 +1,11 @@
 //! Stentor next to other programs, on the fake.
 
+use std::process::Command;
 use std::time::Duration;
 
 use super::play::{LENGTH, produce, produce_by, send, send_by};
 use super::{Bench, Scenario};
+use crate::programs::Target;
 use crate::report::Figure;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -40,9 +42,7 @@ const FEW: u32 = 2_000;
 fn producers(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let peers = bench.peers()?;
     let ours = produce(bench, MANY, Duration::ZERO)?.messages_per_second();
-    let boto3 = produce_by(FEW, Duration::ZERO, |target| {
-        peers.boto3_producer(&target.endpoint, &target.stack, FEW, LENGTH)
-    })?;
+    let boto3 = produce_by(FEW, Duration::ZERO, |target| peers.boto3_producer(target, FEW, LENGTH))?;
     let cpu = boto3.measured.cpu_seconds / boto3.messages * 1e6;
     let boto3 = boto3.messages_per_second();
     Ok(vec![ours, boto3, ours / boto3, cpu])
@@ -50,13 +50,13 @@ fn producers(bench: &Bench) -> anyhow::Result<Vec<f64>> {
 
 fn senders(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let peers = bench.peers()?;
-    let none = Duration::ZERO;
-    let ours = send(bench, MANY, none, 1, "-w 0 -c 1000")?.messages_per_second();
-    let consumer = send_by(FEW, none, |target| vec![peers.sqs_consumer(&target.endpoint, &target.stack)])?;
-    let consumer = consumer.messages_per_second();
-    let consumers = send_by(SOME, none, |target| vec![peers.sqs_consumers(&target.endpoint, &target.stack)])?;
-    let consumers = consumers.messages_per_second();
-    let boto3 = send_by(FEW, none, |target| vec![peers.boto3_sender(&target.endpoint, &target.stack)])?;
-    let boto3 = boto3.messages_per_second();
+    let speed_of = |messages, program: &dyn Fn(&Target) -> Command| {
+        send_by(messages, Duration::ZERO, |target| vec![program(target)])
+            .map(|played| played.messages_per_second())
+    };
+    let ours = send(bench, MANY, Duration::ZERO, 1, "-w 0 -c 1000")?.messages_per_second();
+    let consumer = speed_of(FEW, &|target| peers.sqs_consumer(target))?;
+    let consumers = speed_of(SOME, &|target| peers.sqs_consumers(target))?;
+    let boto3 = speed_of(FEW, &|target| peers.boto3_sender(target))?;
     Ok(vec![ours, consumer, consumers, boto3, ours / consumer, ours / consumers, ours / boto3])
 }

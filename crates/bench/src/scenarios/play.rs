@@ -42,6 +42,25 @@ impl Played {
     }
 }
 
+/// Plays 10 and 110 thousand messages: requests, CPU, speed and connections.
+pub(super) fn usual(play: impl Fn(u32) -> anyhow::Result<Played>) -> anyhow::Result<Vec<f64>> {
+    let (fewer, more) = (play(10_000)?, play(110_000)?);
+    Ok(vec![
+        more.requests_a_message(),
+        more.cpu_beyond(&fewer),
+        more.messages_per_second(),
+        more.stats.connections as f64,
+    ])
+}
+
+/// Plays up to a million messages: CPU of each run, its growth, and the memory of the largest.
+pub(super) fn growth(play: impl Fn(u32) -> anyhow::Result<Played>) -> anyhow::Result<Vec<f64>> {
+    let (one, small, middle, large) = (play(1)?, play(10_000)?, play(100_000)?, play(1_000_000)?);
+    let [ten_thousand, hundred_thousand, million] =
+        [&small, &middle, &large].map(|played| played.cpu_beyond(&one));
+    Ok(vec![ten_thousand, hundred_thousand, million, million / ten_thousand, large.measured.peak_mib])
+}
+
 /// Runs a producer of that many messages.
 pub(super) fn produce(bench: &Bench, messages: u32, latency: Duration) -> anyhow::Result<Played> {
     produce_by(messages, latency, |target| {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::play::produce;
-use super::{Bench, Scenario};
+use super::Scenario;
+use super::play::{growth, produce, usual};
 use crate::report::Figure;
 
 const REQUESTS: Figure = Figure::at_most("requests", "a message", 0.141);
@@ -23,7 +23,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::shown("speed at 0 ms a call", "messages/s"),
             Figure::shown("connections", ""),
         ],
-        play: usual,
+        play: |bench| usual(|messages| produce(bench, messages, Duration::ZERO)),
     },
     Scenario {
         name: "producer-5ms",
@@ -44,27 +44,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::at_most("CPU a message, 1 million against 10 thousand", "times", 1.1),
             Figure::at_most("memory, 1 million", "MiB", 48.0),
         ],
-        play: growth,
+        play: |bench| growth(|messages| produce(bench, messages, Duration::ZERO)),
     },
 ];
-
-fn usual(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let fewer = produce(bench, 10_000, Duration::ZERO)?;
-    let more = produce(bench, 110_000, Duration::ZERO)?;
-    Ok(vec![
-        more.requests_a_message(),
-        more.cpu_beyond(&fewer),
-        more.messages_per_second(),
-        more.stats.connections as f64,
-    ])
-}
-
-fn growth(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let one = produce(bench, 1, Duration::ZERO)?;
-    let [small, middle, large] =
-        [10_000, 100_000, 1_000_000].map(|messages| produce(bench, messages, Duration::ZERO));
-    let (small, middle, large) = (small?, middle?, large?);
-    let [ten_thousand, hundred_thousand, million] =
-        [&small, &middle, &large].map(|played| played.cpu_beyond(&one));
-    Ok(vec![ten_thousand, hundred_thousand, million, million / ten_thousand, large.measured.peak_mib])
-}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::play::send;
+use super::play::{growth, send, usual};
 use super::{Bench, Scenario};
 use crate::report::Figure;
 
@@ -26,7 +26,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::shown("speed at 0 ms a call", "messages/s"),
             Figure::shown("connections", ""),
         ],
-        play: usual,
+        play: |bench| usual(|messages| send(bench, messages, Duration::ZERO, 1, BUSY)),
     },
     Scenario {
         name: "sender-5ms",
@@ -52,7 +52,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::shown("conclusion after the delivery ends, mean", "ms"),
             Figure::at_most("conclusion after the delivery ends, longest", "ms", 10.0),
         ],
-        play: lone,
+        play: |bench| {
+            let lag = send(bench, 20, Duration::ZERO, 1, "-w 0.5 -c 1")?.stats.outcome_lag;
+            Ok(vec![lag.mean_ms(), lag.max_ms as f64])
+        },
     },
     Scenario {
         name: "sender-10000",
@@ -85,26 +88,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::at_most("CPU a message, 1 million against 10 thousand", "times", 1.1),
             Figure::shown("memory, 1 million", "MiB"),
         ],
-        play: growth,
+        play: |bench| growth(|messages| send(bench, messages, Duration::ZERO, 1, BUSY)),
     },
 ];
-
-fn usual(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let fewer = send(bench, 10_000, Duration::ZERO, 1, BUSY)?;
-    let more = send(bench, 110_000, Duration::ZERO, 1, BUSY)?;
-    Ok(vec![
-        more.requests_a_message(),
-        more.cpu_beyond(&fewer),
-        more.messages_per_second(),
-        more.stats.connections as f64,
-    ])
-}
-
-fn lone(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let played = send(bench, 20, Duration::ZERO, 1, "-w 0.5 -c 1")?;
-    let lag = played.stats.outcome_lag;
-    Ok(vec![lag.mean_ms(), lag.max_ms as f64])
-}
 
 fn several(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let play = |senders| send(bench, 100_000, Duration::from_millis(20), senders, BUSY);
@@ -116,12 +102,4 @@ fn several(bench: &Bench) -> anyhow::Result<Vec<f64>> {
         four.requests_a_message(),
         sixteen.requests_a_message(),
     ])
-}
-
-fn growth(bench: &Bench) -> anyhow::Result<Vec<f64>> {
-    let play = |messages| send(bench, messages, Duration::ZERO, 1, BUSY);
-    let (one, small, middle, large) = (play(1)?, play(10_000)?, play(100_000)?, play(1_000_000)?);
-    let [ten_thousand, hundred_thousand, million] =
-        [&small, &middle, &large].map(|played| played.cpu_beyond(&one));
-    Ok(vec![ten_thousand, hundred_thousand, million, million / ten_thousand, large.measured.peak_mib])
 }
