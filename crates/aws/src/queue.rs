@@ -81,7 +81,7 @@ impl Queue {
                 let marked = QueueMessage { possibly_repeated, ..message.clone() };
                 SendMessageBatchRequestEntry::builder().id(id).message_body(marked.to_json()).build()
             });
-            let request = self.client.send_message_batch().queue_url(&self.url).set_entries(entries);
+            let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
             let answer = request.send().await.map_err(|error| attempt_error(CALL, &error))?;
             entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
@@ -122,7 +122,7 @@ impl Queue {
             let entries = entries(open, |id, receipt| {
                 DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(&receipt.0).build()
             });
-            let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(entries);
+            let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
             let answer = request.send().await.map_err(|error| attempt_error(CALL, &error))?;
             entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
@@ -139,7 +139,7 @@ impl Queue {
                 entry.receipt_handle(&receipt.0).visibility_timeout(seconds(*visible_in)).build()
             });
             let request = self.client.change_message_visibility_batch().queue_url(&self.url);
-            let answer = request.set_entries(entries).send().await;
+            let answer = request.set_entries(Some(entries)).send().await;
             let answer = answer.map_err(|error| attempt_error(CALL, &error))?;
             entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
@@ -192,9 +192,9 @@ fn received(message: aws_sdk_sqs::types::Message) -> Option<ReceivedMessage> {
 }
 
 /// Builds the entries of a batch; the ID of each is its place.
-fn entries<M, E>(messages: &[M], build: impl Fn(String, &M) -> Result<E, BuildError>) -> Option<Vec<E>> {
+fn entries<M, E>(messages: &[M], build: impl Fn(String, &M) -> Result<E, BuildError>) -> Vec<E> {
     let entries = messages.iter().enumerate().map(|(place, message)| build(place.to_string(), message));
-    Some(entries.collect::<Result<_, _>>().expect("every required field is given"))
+    entries.collect::<Result<_, _>>().expect("every required field is given")
 }
 
 /// Maps each entry of a batch to `Some` where it is done, or to `None` where it must be repeated.

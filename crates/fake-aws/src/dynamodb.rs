@@ -24,8 +24,8 @@ const CACHED_STATEMENTS: usize = 64;
 /// The tables of the stack.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    /// By [`TableKind`].
-    tables: [Table; 2],
+    /// The messages table and the metrics table, as in [`TableKind`].
+    by_kind: [Table; 2],
     /// Parsed statements by their text.
     statements: HashMap<String, Arc<Statement>>,
     /// The items of `PutItem` calls, where they are to be recorded.
@@ -52,18 +52,18 @@ pub(crate) fn call(tables: &mut Tables, operation: &str, body: &[u8]) -> Respons
 impl Tables {
     pub(crate) fn new(messages: String, metrics: String) -> Self {
         Self {
-            tables: [Table::single(messages, "id"), Table::sorted(metrics, "run", "part")],
+            by_kind: [Table::single(messages, "id"), Table::sorted(metrics, "run", "part")],
             statements: HashMap::new(),
             recorded_puts: None,
         }
     }
 
     pub(crate) fn get(&self, kind: TableKind) -> &Table {
-        &self.tables[kind as usize]
+        &self.by_kind[kind as usize]
     }
 
     pub(crate) fn get_mut(&mut self, kind: TableKind) -> &mut Table {
-        &mut self.tables[kind as usize]
+        &mut self.by_kind[kind as usize]
     }
 
     fn kind(&self, name: &str) -> Result<TableKind, ServiceError> {

@@ -35,8 +35,8 @@ pub(crate) enum QueueKind {
 /// The queues and their names.
 #[derive(Debug)]
 pub(crate) struct Queues {
-    /// By [`QueueKind`], as the names.
-    queues: [Queue; 2],
+    /// The main queue and the dead letters, as in [`QueueKind`]; the same for the names.
+    by_kind: [Queue; 2],
     names: [String; 2],
     /// In whole seconds.
     pub(crate) visibility_timeout: Duration,
@@ -48,7 +48,7 @@ impl Queues {
     pub(crate) fn new(main_name: String, dead_letters_name: String, endpoint: &str) -> Self {
         let base = format!("{endpoint}/000000000000/");
         Self {
-            queues: [Queue::default(), Queue::default()],
+            by_kind: [Queue::default(), Queue::default()],
             names: [main_name, dead_letters_name],
             visibility_timeout: VISIBILITY,
             base,
@@ -68,7 +68,7 @@ impl Queues {
     }
 
     pub(crate) fn get(&mut self, kind: QueueKind) -> &mut Queue {
-        &mut self.queues[kind as usize]
+        &mut self.by_kind[kind as usize]
     }
 }
 
@@ -354,7 +354,7 @@ pub(crate) fn receive(queues: &mut Queues, request: &ReceiveRequest, now: Instan
                 .then(|| MessageAttributes { count: message.receives.to_string() }),
         });
     };
-    let [main, dead_letters] = &mut queues.queues;
+    let [main, dead_letters] = &mut queues.by_kind;
     let (queue, dead_letters) = match request.queue {
         QueueKind::Main => (main, Some(dead_letters)),
         QueueKind::DeadLetters => (dead_letters, None),
