@@ -2,7 +2,7 @@
 //
 //     node visitor.mjs OPTIONS
 //
-// OPTIONS is JSON for Playwright's `launch`: executablePath, and perhaps args and env, which extends the environment.
+// OPTIONS is JSON for Playwright's `launch`: executablePath, and perhaps env, which extends the environment.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

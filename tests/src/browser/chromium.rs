@@ -34,7 +34,6 @@ pub(super) fn launch_options() -> anyhow::Result<Value> {
 fn of_package(folder: &Path) -> Value {
     json!({
         "executablePath": folder.join("chromium"),
-        "args": ["--headless=shell", "--no-zygote"],
         "env": {"LD_LIBRARY_PATH": folder.join("al2023/lib"), "FONTCONFIG_PATH": folder.join("fonts")},
     })
 }
