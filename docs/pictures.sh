@@ -3,7 +3,8 @@
 #
 #   docs/pictures.sh
 #
-# Needs what the tests need (see the README), including Chromium and Node.js, and takes a minute once all is built.
+# Needs what the tests need (see the README), and takes a minute once all is built. The pinned Chromium has only the font
+# Open Sans; STENTOR_CHROMIUM=/path/to/chromium names another, which uses the fonts of the machine.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."

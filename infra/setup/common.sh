@@ -22,12 +22,6 @@ need() { # COMMAND WHAT-TO-DO
     command -v "$1" >/dev/null || fail "$1 is missing: $2, then run this again"
 }
 
-need_build_tools() {
-    need cargo 'install Rust (rustup)'
-    need cc 'install a C compiler (Debian, Ubuntu: apt-get install gcc libc6-dev)'
-    need flock 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
-}
-
 # Install the packages for local deployments (once), and set $venv to their folder.
 install_tools() {
     [[ -z ${venv:-} ]] || return 0
@@ -37,10 +31,12 @@ install_tools() {
 # Create a temporary folder, which is removed at the exit.
 make_work_folder() {
     [[ -z ${work:-} ]] || return 0
-    mkdir -p -- "$state"
+    if ! mkdir -p -- "$state" 2>/dev/null || [[ ! -w $state ]]; then
+        fail "$state cannot be written: check its owner, and that the disk is not read-only or full"
+    fi
     # Remove the folders of killed runs.
     find "$state" -maxdepth 1 -name 'work.*' -mtime +0 -exec rm -rf -- {} +
-    work=$(mktemp -d "$state/work.XXXXXX")
+    work=$(mktemp -d "$state/work.XXXXXX") || fail "$state has no room for temporary files"
 }
 
 # --- Exit -------------------------------------------------------------------------------------

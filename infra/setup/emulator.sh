@@ -105,7 +105,6 @@ end_emulator() { # PROCESS PORT
 
 start_local() {
     need_build_tools
-    need setsid 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
     local running=
     ((port == 0)) || running=$(emulator_on "$port") || true
     [[ -z $running ]] || same_backend "${running#* }"
@@ -132,7 +131,7 @@ same_backend() { # OF-THE-RUNNING-EMULATOR
 
 say_how_to_use_local() {
     local folder flags
-    folder=$(short "$programs")
+    folder=$(quoted "$(short "$programs")")
     flags=$([[ $stack == stentor ]] || printf -- '--stack %s ' "$stack")
     say "stack $stack is ready in $backend on http://127.0.0.1:$port (log: $(short "$state/$port/log"))"
     cat <<NEXT

@@ -7,7 +7,7 @@ parameters_set_here=(CodeBucket CodeKey Architecture SingleShard)
 # Every call to AWS. Version 1 of the command line ignores AWS_ENDPOINT_URL for some services, so
 # the endpoint is always passed.
 cloud() {
-    "$aws" ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} --cli-connect-timeout 5 "$@"
+    "${aws[@]}" ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} --cli-connect-timeout 5 "$@"
 }
 
 # The same, but a failure ends the script with an error: must WHAT COMMAND...
@@ -26,19 +26,20 @@ reason() {
 
 # --- Account and region -------------------------------------------------------------------------
 
-# Set $aws: the user's AWS CLI, with their ways to sign in; or the pinned one for an emulator.
+# Set the $aws command: the user's AWS CLI, with their ways to sign in; or the pinned one for an emulator. That is
+# called as a module, since its script does not start from a folder whose path is long or contains blanks.
 find_aws() {
     export AWS_PAGER=''
     if [[ -z ${AWS_ENDPOINT_URL:-} ]] && aws --version >/dev/null 2>&1; then
-        aws=$(command -v aws)
+        aws=(aws)
     else
-        aws=$venv/bin/aws
+        aws=("$venv/bin/python" -m awscli)
     fi
 }
 
 choose_region() {
     region=${region:-${AWS_REGION:-${AWS_DEFAULT_REGION:-}}}
-    [[ -n $region ]] || region=$("$aws" configure get region 2>/dev/null || true)
+    [[ -n $region ]] || region=$("${aws[@]}" configure get region 2>/dev/null || true)
     [[ -n $region || -z ${AWS_ENDPOINT_URL:-} ]] || region=us-east-1
     [[ -n $region ]] || fail 'no region is set: name one with --region, or export AWS_REGION'
     export AWS_REGION=$region AWS_DEFAULT_REGION=$region
@@ -199,7 +200,7 @@ failed_resources() { # ID
 say_how_to_use_it() {
     local folder flags
     find_target
-    folder=$(short "$target/release")
+    folder=$(quoted "$(short "$target/release")")
     flags=$([[ $stack == stentor ]] || printf -- '--stack %s ' "$stack")
     say "stack $stack is ready ($(place))"
     cat <<NEXT

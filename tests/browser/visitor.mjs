@@ -1,6 +1,8 @@
 // A browser controlled by a test: one JSON command per line on stdin, one JSON response per line on stdout.
 //
-//     node visitor.mjs CHROMIUM [OPTION...]
+//     node visitor.mjs OPTIONS
+//
+// OPTIONS is JSON for Playwright's `launch`: executablePath, and perhaps env, which extends the environment.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,8 +11,8 @@ import { chromium } from "playwright-core";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-const [executablePath, ...args] = process.argv.slice(2);
-const browser = await chromium.launch({ executablePath, args });
+const { env, ...options } = JSON.parse(process.argv[2]);
+const browser = await chromium.launch({ ...options, env: { ...process.env, ...env } });
 let page;
 // Console messages, errors, dialogs and requests to other hosts since the last `complaints` command.
 let complaints = [];

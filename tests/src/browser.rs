@@ -1,23 +1,21 @@
 //! A headless browser with one open page.
 
-use std::ffi::OsStr;
+mod chromium;
+
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::PATIENCE;
 use crate::build::checkout;
-use crate::{PATIENCE, npm};
+use crate::npm::{NodeProgram, NodeSource};
 
-/// The program that controls the browser.
-const VISITOR: &str = "visitor.mjs";
-
-/// Names of Chromium's executable, mainly in Debian and Ubuntu.
-const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+/// Set to 1 to leave out what needs a browser.
+const NO_BROWSER: &str = "STENTOR_NO_BROWSER";
 
 /// Maximum time until the browser has removed its files.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -46,25 +44,21 @@ impl Browser {
     /// Starts Chromium. Returns `None` if `STENTOR_NO_BROWSER=1` is set.
     ///
     /// # Panics
-    /// If Chromium or Node.js is missing: the message names the packages to install.
+    /// If Chromium or Node.js cannot be installed: the message has the remedy.
     #[track_caller]
     pub fn start() -> Option<Self> {
-        if std::env::var("STENTOR_NO_BROWSER").is_ok_and(|value| value == "1") {
-            eprintln!("left out: STENTOR_NO_BROWSER=1");
+        if std::env::var(NO_BROWSER).is_ok_and(|value| value == "1") {
+            // Not by `eprintln`, which the test runner shows only for a test that fails.
+            let _ = writeln!(std::io::stderr(), "left out, since {NO_BROWSER}=1: what needs a browser");
             return None;
         }
-        let advice = "or set STENTOR_NO_BROWSER=1 to leave the tests of the page in a browser out";
-        let chromium = find(&CHROMIUM).unwrap_or_else(|| {
-            panic!("Chromium is missing: install it (Debian: apt-get install chromium), {advice}")
+        let command = driver().unwrap_or_else(|error| {
+            panic!("{error:#}, or set {NO_BROWSER}=1 to leave out the tests that need a browser")
         });
-        let folder = npm::install(&checkout().join("tests/browser"), "browser", VISITOR)
-            .unwrap_or_else(|error| panic!("{error:#}, {advice}"));
-        let mut command = Command::new("node");
-        command.arg(folder.join(VISITOR)).arg(chromium);
-        if is_root() {
-            // Chromium's sandbox does not work for root.
-            command.arg("--no-sandbox");
-        }
+        Some(Self::start_with(command))
+    }
+
+    fn start_with(mut command: Command) -> Self {
         let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -75,7 +69,7 @@ impl Browser {
         let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
         let (tell, answers) = channel();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        Some(Self { process, commands, answers })
+        Self { process, commands, answers }
     }
 
     /// Opens a page without any earlier state.
@@ -165,15 +159,12 @@ impl Drop for Browser {
     }
 }
 
-fn find(names: &[&str]) -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths::<OsStr>(&folders).collect();
-    names
-        .iter()
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
-        .find(|path| path.is_file())
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+/// Returns the program that controls the browser.
+fn driver() -> anyhow::Result<Command> {
+    let options = chromium::launch_options()?;
+    let source =
+        NodeSource { name: "browser", folder: &checkout().join("tests/browser"), program: "visitor.mjs" };
+    let mut command = NodeProgram::install(source)?.command();
+    command.arg(options.to_string());
+    Ok(command)
 }

@@ -33,6 +33,7 @@ impl Drop for Local<'_> {
 /// The stub of cargo. Builds succeed at once and are noted, and `metadata` prints the target folder as cargo does.
 const CARGO: &str = r#"#!/usr/bin/env bash
 case $1 in
+    --version) echo 'cargo 99.0.0' ;;
     build | lambda) printf '%s\n' "$*" >>"$CARGO_TARGET_DIR/builds" ;;
     metadata) printf '{"target_directory":"%s"}\n' "$CARGO_TARGET_DIR" ;;
     *) exit 1 ;;
@@ -115,9 +116,9 @@ impl Setup {
         std::fs::read_to_string(self.folder.path().join(name)).expect("the stub has written it")
     }
 
-    /// Copies `infra/local/` into a new checkout in which nothing is installed.
+    /// Copies `infra/local/` into a new checkout in which nothing is installed, with an unusual path.
     pub fn fresh_checkout(&self) -> PathBuf {
-        let fresh = self.folder.path().join("fresh");
+        let fresh = self.folder.path().join("a päth (1) & [co]").join("x".repeat(127));
         let local = fresh.join("infra/local");
         std::fs::create_dir_all(&local).expect("the folder is ours");
         for file in std::fs::read_dir(checkout().join("infra/local")).expect("it is there").flatten() {
@@ -139,6 +140,11 @@ impl Setup {
             let _ = std::os::unix::fs::symlink(found, folder.join(command));
         }
         folder.display().to_string()
+    }
+
+    /// Replaces npm in a checkout of [`Self::fresh_checkout`].
+    pub fn npm(&self, checkout: &Path, script: &str) {
+        write_program(&checkout.join("infra/local/node.sh"), script);
     }
 
     /// Adds a script to the commands of [`Self::path_with_only`].

@@ -150,12 +150,11 @@ fn missing_dependencies_of_localstack_are_named_in_one_line() {
     setup.few("java", "#!/usr/bin/env bash\necho 'openjdk version \"11.0.2\"' >&2\n");
     missing(&prepare(), "Java 17");
     setup.few("java", "#!/usr/bin/env bash\necho 'openjdk version \"17.0.1\"' >&2\n");
-    missing(&prepare(), "npm");
     // The fetched package does not have the pinned hash.
-    setup.few("npm", "#!/usr/bin/env bash\necho no archive >package.tgz\necho package.tgz\n");
+    setup.npm(&checkout, "#!/usr/bin/env bash\necho no archive >package.tgz\necho package.tgz\n");
     let output = prepare();
     assert!(output.contains("SHA-256 differs"), "{output}");
-    setup.few("npm", "#!/usr/bin/env bash\necho 'npm error network' >&2\nexit 1\n");
+    setup.npm(&checkout, "#!/usr/bin/env bash\necho 'npm error network' >&2\nexit 1\n");
     let output = prepare();
     assert!(output.contains("npm error network") && output.contains("check the network"), "{output}");
 }
@@ -170,7 +169,7 @@ fn an_interrupted_installation_is_repeated() {
         Program::new(&checkout.join("infra/local/emulator.sh"), "--backend localstack --prepare")
             .env("PATH", &path)
     };
-    setup.few("npm", "#!/usr/bin/env bash\ntouch half-a-package\nexec sleep 2\n");
+    setup.npm(&checkout, "#!/usr/bin/env bash\ntouch half-a-package\nexec sleep 2\n");
     let left_over = || {
         let folders = std::fs::read_dir(checkout.join(".local")).into_iter().flatten().flatten();
         folders.map(|folder| folder.path().join("half-a-package")).find(|file| file.exists())
@@ -178,7 +177,7 @@ fn an_interrupted_installation_is_repeated() {
     let mut killed = prepare().start();
     wait_until("the installation is under way", || left_over().is_some());
     killed.kill();
-    setup.few("npm", "#!/usr/bin/env bash\necho 'npm error network' >&2\nexit 1\n");
+    setup.npm(&checkout, "#!/usr/bin/env bash\necho 'npm error network' >&2\nexit 1\n");
     let again = prepare().run().exits(1);
     assert!(again.stderr.contains("npm error network"), "it does not try again: {}", again.stderr);
     assert_eq!(left_over(), None, "files of the first attempt are left");

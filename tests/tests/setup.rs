@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use stentor_tests::build::{ProgramPaths, checkout};
+use stentor_tests::build::ProgramPaths;
 use stentor_tests::{Emulator, Program, Setup, wait_at_most};
 
 /// Points a program at the tests' emulator as if it were AWS.
@@ -291,31 +291,69 @@ fn invalid_usage_is_reported_and_changes_nothing() {
 }
 
 #[test]
-fn missing_dependencies_are_named_in_one_line() {
+fn missing_prerequisites_are_listed_with_the_commands_that_install_them() {
     let setup = Setup::default();
-    let basics = ["bash", "dirname", "env"];
-    for (has, misses) in [(&[][..], "cargo"), (&["cargo"], "C compiler"), (&["cargo", "cc"], "util-linux")] {
-        let path = setup.path_with_only(&[&basics, has].concat());
-        let refused = setup.run("demo").env("PATH", &path).run().exits(1);
-        assert!(refused.stderr.contains(misses) && refused.stderr.lines().count() == 1, "{}", refused.stderr);
+    let path = setup.path_with_only(&["bash", "dirname", "env"]);
+    let run = |command: &str| setup.run(command).env("PATH", &path).env("PYENV_ROOT", "/nowhere").run();
+    for command in ["demo", "local", "install", "deploy"] {
+        let refused = run(command).exits(1).stderr;
+        let missing: Vec<&str> = refused.lines().filter(|line| line.contains("missing: ")).collect();
+        assert_eq!(missing.len(), 4, "{refused}");
+        for (line, what) in missing.iter().zip(["Rust 1.", "a C compiler", "Python 3.10", "flock"]) {
+            assert!(line.contains(what), "{refused}");
+            for system in ["Debian, Ubuntu", "Fedora", "macOS"] {
+                assert!(line.contains(system), "{line}");
+            }
+        }
     }
+    setup.path_with_only(&["cc", "flock"]);
+    setup.few("cargo", "#!/usr/bin/env bash\necho 'cargo 1.63.0 (fd9c4297c 2022-07-01)'\n");
+    // A Python of the right version without venv.
+    setup.few("python3", "#!/usr/bin/env bash\necho right\n");
+    let refused = run("demo").exits(1).stderr;
+    assert!(refused.contains("this is cargo 1.63.0") && refused.contains("-venv"), "{refused}");
+    assert_eq!(refused.matches("missing: ").count(), 2, "{refused}");
 }
 
+/// A Python whose pip prints `$PIP_PRINTS` and fails, if that is set.
+const PYTHON: &str = r#"#!/usr/bin/env bash
+case $* in
+    *'import venv'*) echo usable ;;
+    '-m venv '*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    *'pip install '*) [[ -z $PIP_PRINTS ]] || { echo "$PIP_PRINTS" && exit 1; } ;;
+esac
+"#;
+
 #[test]
-fn missing_python_is_reported() {
+fn a_failed_installation_is_explained_and_can_be_repeated() {
     let setup = Setup::default();
-    let path = setup.path_with_only(&["bash", "env", "dirname", "flock", "cut", "sha256sum", "mkdir"]);
-    // Requirements that differ from the installed ones.
-    let installer = checkout().join("infra/local/install.sh");
-    let refused = Program::new(&installer, "infra/local/requirements.in")
-        .in_checkout()
-        .env("PATH", &path)
-        .env("PYENV_ROOT", "/nowhere")
-        .run()
-        .exits(1);
-    assert!(
-        refused.stderr.contains("Python 3.10") && refused.stderr.lines().count() == 1,
-        "{}",
-        refused.stderr
-    );
+    let (checkout, local) = (setup.fresh_checkout(), setup.fresh_checkout().join(".local"));
+    let basics = ["bash", "dirname", "env", "flock", "cut", "sha256sum", "mkdir", "rm", "cp", "grep", "tail"];
+    let path = setup.path_with_only(&basics);
+    setup.few("python3", PYTHON);
+    let install = |pip_prints: &str| {
+        let script = Program::new(&checkout.join("infra/local/install.sh"), "");
+        script.env("PATH", &path).env("PIP_PRINTS", pip_prints).run()
+    };
+    std::fs::write(&local, "").expect("the folder is ours");
+    let refused = install("").exits(1).stderr;
+    assert!(refused.contains("cannot be written") && refused.lines().count() == 1, "{refused}");
+    std::fs::remove_file(&local).expect("the folder is ours");
+
+    for (pip_prints, reason) in [
+        (
+            "WARNING: Retrying after connection broken by 'NewConnectionError'",
+            "no connection to the package index",
+        ),
+        ("ERROR: Could not install: [Errno 28] No space left on device", "the disk is full"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "DO NOT MATCH THE HASHES"),
+    ] {
+        let refused = install(pip_prints).exits(1).stderr;
+        assert!(refused.contains(reason) && refused.lines().count() == 2, "{refused}");
+        let left = std::fs::read_dir(&local).expect("it was made").flatten();
+        assert!(!left.map(|entry| entry.path()).any(|path| path.is_dir()), "an environment is left");
+    }
+    let environment = install("").exits(0).stdout;
+    assert!(Path::new(environment.trim_end()).join("complete").exists(), "{environment}");
+    assert_eq!(install("it is not called again").exits(0).stdout, environment);
 }

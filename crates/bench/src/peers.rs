@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use stentor_test_support::build::checkout;
-use stentor_test_support::npm;
+use stentor_test_support::npm::{NodeProgram, NodeSource};
 
 use crate::programs::Target;
 
@@ -19,13 +19,14 @@ const SQS_CONSUMER: &str = "sqs_consumer.mjs";
 #[derive(Debug)]
 pub struct Peers {
     python: PathBuf,
-    npm_folder: PathBuf,
+    sqs_consumer: NodeProgram,
 }
 
 impl Peers {
     /// Installs what is missing. Concurrent calls install one after the other.
     pub fn install() -> anyhow::Result<Self> {
-        Ok(Self { python: install_python()?, npm_folder: npm::install(&sources(), "peers", SQS_CONSUMER)? })
+        let source = NodeSource { name: "peers", folder: &sources(), program: SQS_CONSUMER };
+        Ok(Self { python: install_python()?, sqs_consumer: NodeProgram::install(source)? })
     }
 
     /// Returns a producer that puts and sends one message at a time.
@@ -51,9 +52,7 @@ impl Peers {
 
     /// Returns the fastest known sender built on `sqs-consumer`: concurrent consumers, and outcomes in batches.
     pub fn sqs_consumers(&self, target: &Target) -> Command {
-        let mut command = Command::new("node");
-        command.arg(self.npm_folder.join(SQS_CONSUMER));
-        toward(target, command)
+        toward(target, self.sqs_consumer.command())
     }
 
     fn boto3(&self, job: &str, target: &Target) -> Command {

@@ -33,7 +33,6 @@ fn assert_requests_a_message(load: &Value, at_most: f64) {
 }
 
 #[test]
-#[ignore = "needs Node.js and npm, and the network the first time"]
 fn the_peers_do_the_same_job() {
     let peers = std::thread::scope(|scope| {
         let other = scope.spawn(Peers::install);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::build::checkout;
@@ -252,10 +253,17 @@ impl Process {
         self.child.id()
     }
 
-    /// Sends a signal by name, such as `INT`.
+    /// Sends a signal by name: `CONT`, `INT`, `STOP` or `TERM`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(sent.is_ok_and(|status| status.success()), "{} takes no SIG{name}", self.line);
+        let signal = match name {
+            "CONT" => Signal::CONT,
+            "INT" => Signal::INT,
+            "STOP" => Signal::STOP,
+            "TERM" => Signal::TERM,
+            _ => panic!("SIG{name} is not among the signals used here"),
+        };
+        let sent = kill_process(Pid::from_child(&self.child), signal);
+        sent.unwrap_or_else(|error| panic!("{} takes no SIG{name}: {error}", self.line));
     }
 
     /// Sends SIGKILL.

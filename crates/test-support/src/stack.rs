@@ -1,9 +1,9 @@
 //! A separate deployed stack for a test.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::build::{ProgramPaths, checkout};
@@ -362,7 +362,8 @@ impl Stack {
         let mut running =
             all.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| is_own(name));
         running.next().is_some_and(|process| {
-            Command::new("kill").args(["-KILL", &process]).status().is_ok_and(|status| status.success())
+            let process = process.parse().ok().and_then(Pid::from_raw);
+            process.is_some_and(|process| kill_process(process, Signal::KILL).is_ok())
         })
     }
 

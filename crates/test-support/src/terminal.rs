@@ -149,7 +149,8 @@ impl TerminalOutput {
 
 impl Terminal {
     fn open(columns: u16, rows: u16) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there is a terminal");
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)
+            .expect("this machine has pseudo terminals: is devpts mounted on /dev/pts?");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("the terminal belongs to this process");
         let name = ptsname(&master, Vec::new()).expect("it has a name");
         let path = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));

@@ -32,7 +32,7 @@ class MiniStack:
             "S3_DATA_DIR": str(self._temporary / "s3"),
             "STATE_DIR": str(self._temporary / "state"),
             # There is no such socket, so MiniStack does not use a Docker engine of this machine.
-            "DOCKER_HOST": f"unix://{self._temporary / 'no-docker'}",
+            "DOCKER_HOST": "unix:///dev/null/docker.sock",
             # MiniStack passes this endpoint, the account as access key, and this region to the functions.
             "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
             "AWS_SECRET_ACCESS_KEY": "test",

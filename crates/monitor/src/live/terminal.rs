@@ -97,18 +97,20 @@ mod tests {
     use super::*;
     use stentor_tests::Program;
 
-    #[test]
-    #[ignore = "it panics on purpose, on the terminal that the next test gives it"]
-    fn panics_on_the_terminal() {
-        let _terminal = TerminalGuard::open().unwrap();
-        panic!("the view fell over");
-    }
+    /// Set in the environment of the copy of this test that panics.
+    const PANICS: &str = "STENTOR_TEST_PANICS_ON_THE_TERMINAL";
 
+    /// Runs itself again on another terminal, since a panic there ends the process.
     #[test]
     fn a_panic_restores_the_terminal_and_prints_its_message() {
+        if std::env::var_os(PANICS).is_some() {
+            let _terminal = TerminalGuard::open().unwrap();
+            panic!("the view fell over");
+        }
         let this = std::env::current_exe().unwrap();
-        let line = "--ignored --nocapture --exact live::terminal::tests::panics_on_the_terminal";
-        let left = Program::new(&this, line).start_on_terminal(80, 24).finish();
+        let name = "live::terminal::tests::a_panic_restores_the_terminal_and_prints_its_message";
+        let again = Program::new(&this, &format!("--nocapture --exact {name}")).env(PANICS, "1");
+        let left = again.start_on_terminal(80, 24).finish();
         assert!(left.restored && left.text.contains("the view fell over"), "{left:?}");
         assert_eq!(left.code, Some(101), "{left:?}");
     }
