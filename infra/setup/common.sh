@@ -36,7 +36,7 @@ make_work_folder() {
     fi
     # Remove the folders of killed runs.
     find "$state" -maxdepth 1 -name 'work.*' -mtime +0 -exec rm -rf -- {} +
-    work=$(mktemp -d "$state/work.XXXXXX") || fail "$state has no room for temporary files"
+    work=$(mktemp -d "$state/work.XXXXXX") || fail "$state cannot hold temporary files"
 }
 
 # --- Exit -------------------------------------------------------------------------------------

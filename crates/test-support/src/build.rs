@@ -49,7 +49,17 @@ pub struct Artifacts(Vec<Value>);
 impl Artifacts {
     /// Runs `cargo build` with these arguments in that profile.
     pub fn build(profile: &str, args: &[&str]) -> anyhow::Result<Self> {
-        let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // Cargo sets these for a test. The build script of ring depends on them, so with them ring and all that
+        // depends on it would be compiled again.
+        let variables = std::env::vars_os().map(|(name, _)| name);
+        for name in variables.filter(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        }) {
+            cargo.env_remove(name);
+        }
+        let output = cargo
             .args(["build", "--profile", profile, "--locked", "--message-format=json-render-diagnostics"])
             .args(args)
             .current_dir(checkout())
