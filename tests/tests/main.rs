@@ -1,5 +1,5 @@
-//! The programs as processes on an emulator. One test binary, so that all its tests share one emulator and wait
-//! side by side. Each test has a separate stack.
+//! The programs as processes on an emulator. One test binary, so that all its tests share a few emulators and
+//! wait side by side. Each test has a separate stack.
 
 mod bad_input;
 mod browser;

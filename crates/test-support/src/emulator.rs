@@ -1,10 +1,11 @@
-//! The local emulator: one for all tests of a test program. It exits when its stdin is closed.
+//! The local emulators that the tests of a test program share. Each exits when its stdin is closed.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -21,23 +22,37 @@ pub struct Emulator {
     _process: Child,
 }
 
+/// Number of emulators, where they are light.
+const MOST_EMULATORS: usize = 3;
+
 pub(crate) const CODE_BUCKET: &str = "stentor-tests-code";
 pub(crate) const CODE_KEY: &str = "aggregator.zip";
 
 impl Emulator {
-    /// Returns the emulator of this test program, started at the first call.
+    /// Returns the emulator of this test, started at the first call. The tests of a program take turns at a few
+    /// emulators: one alone would be too slow for all of them.
     pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<Emulator> = OnceLock::new();
-        SHARED.get_or_init(|| {
+        static EMULATORS: [OnceLock<Emulator>; MOST_EMULATORS] = [const { OnceLock::new() }; MOST_EMULATORS];
+        static TESTS: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            // Each test has a thread.
+            static NUMBER: usize = TESTS.fetch_add(1, Ordering::Relaxed);
+        }
+        let count = match Backend::of_these_tests() {
+            Backend::MiniStack => MOST_EMULATORS,
+            Backend::LocalStack => 1,
+        };
+        let number = NUMBER.with(|number| number % count);
+        EMULATORS[number].get_or_init(|| {
             let functions_in = prepare();
-            let emulator = Self::start();
+            let emulator = Self::start(number);
             emulator.aws.put_object(CODE_BUCKET, CODE_KEY, &package(&bootstrap_for(&functions_in)));
             emulator
         })
     }
 
-    fn start() -> Self {
-        let log = log_file();
+    fn start(number: usize) -> Self {
+        let log = log_file(number);
         let mut process = emulator_script()
             .args(["--port", "0", "--until-stdin-closes"])
             .stdin(Stdio::piped())
@@ -89,9 +104,9 @@ fn bootstrap_for(functions_in: &str) -> PathBuf {
     if functions_in == "container" { build_for_container() } else { ProgramPaths::get().bootstrap.clone() }
 }
 
-fn log_file() -> PathBuf {
+fn log_file(number: usize) -> PathBuf {
     let own = std::env::current_exe().expect("this program has a path");
-    own.with_extension("emulator.log")
+    own.with_extension(format!("emulator-{number}.log"))
 }
 
 fn package(bootstrap: &Path) -> Vec<u8> {
