@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use stentor_tests::{Stack, wait_at_most, wait_until};
+use stentor_tests::{Stack, scaled, wait_at_most, wait_until};
 
 #[test]
 fn an_invalid_body_moves_to_the_dead_letter_queue() {
@@ -107,18 +107,22 @@ fn a_long_delivery_keeps_its_message_invisible() {
 fn a_killed_producer_resumes() {
     let stack = Stack::deploy();
     let run = "01JDD0QYJ8000000000000000A";
-    let mut killed = stack.producer(&format!("-m 2000 --rate 400 --run {run}")).start();
-    wait_until("some messages are enqueued", || stack.items(run).len() > 200);
+    let (messages, rate) = (scaled(2_000), scaled(200));
+    let mut killed = stack.producer(&format!("-m {messages} --rate {rate} --run {run}")).start();
+    wait_until("the watermark has moved", || {
+        let shown = stack.monitor(&format!("--once --json --run {run}")).run();
+        shown.code == Some(0) && shown.json()["enqueued"] != 0
+    });
     killed.kill();
-    let before = stack.items(run).len();
-    assert!(before < 2_000, "the producer finished before it was killed");
-    let sender = stack.sender("-w 0 -f 0 -c 50 --idle-timeout 3 --json").start();
+    let before = stack.items(run).len() as u64;
+    assert!(before < messages, "the producer finished before it was killed");
+    let sender = stack.sender("-w 0 -f 0 -c 50 --idle-timeout 10 --json").start();
     let resumed = stack.producer(&format!("resume {run} --json")).run().exits(0).json();
-    assert!(resumed["messages"].as_u64().unwrap() < 2_000, "{resumed}");
-    assert_eq!(stack.completed(run)["sent"], 2_000);
-    assert_eq!(sender.finish().exits(0).json()["sent"], 2_000);
+    assert!(resumed["messages"].as_u64().unwrap() < messages, "{resumed}");
+    assert_eq!(stack.completed(run)["sent"], messages);
+    assert_eq!(sender.finish().exits(0).json()["sent"], messages);
     let count = stack.count(run);
-    assert_eq!((count.sent, count.total()), (2_000, 2_000));
+    assert_eq!((count.sent, count.total()), (messages, messages));
     // A second resume has no work left and changes nothing.
     assert_eq!(stack.producer(&format!("resume {run} --json")).run().exits(0).json()["messages"], 0);
     assert_eq!(stack.count(run), count);
