@@ -253,11 +253,12 @@ impl Process {
         self.child.id()
     }
 
-    /// Sends a signal by name: `CONT`, `INT`, `STOP` or `TERM`.
+    /// Sends a signal by name: `CONT`, `INT`, `KILL`, `STOP` or `TERM`.
     pub fn signal(&self, name: &str) {
         let signal = match name {
             "CONT" => Signal::CONT,
             "INT" => Signal::INT,
+            "KILL" => Signal::KILL,
             "STOP" => Signal::STOP,
             "TERM" => Signal::TERM,
             _ => panic!("SIG{name} is not among the signals used here"),
