@@ -35,10 +35,9 @@ find_python() { # [VERSION]
     done
 }
 
-# Print what is missing for an installation, with the command that installs it.
+# Print what is missing for an installation, with the command that installs it. Needs what find_python has set.
 print_missing() { # [VERSION]
     local label=${1:-3.10 or newer}
-    find_python "${1:-}"
     if [[ -z $python && -n $without_venv ]]; then
         printf '%s\n' "venv for $without_venv: Debian, Ubuntu: apt-get install python${1:-3}-venv; Fedora: dnf install python${1:-3}-pip; macOS: brew install python${1:+@$1}"
     elif [[ -z $python ]]; then
@@ -48,8 +47,10 @@ print_missing() { # [VERSION]
         printf '%s\n' 'flock and setsid: Debian, Ubuntu: apt-get install util-linux; Fedora: dnf install util-linux; macOS: brew install util-linux'
 }
 
+# Set $python, or fail with what is missing.
 check_machine() { # [VERSION]
     local line missing=()
+    find_python "${1:-}"
     mapfile -t missing < <(print_missing "${1:-}")
     ((${#missing[@]})) || return 0
     for line in "${missing[@]}"; do printf 'install.sh: missing: %s\n' "$line" >&2; done
@@ -100,14 +101,13 @@ install_into() { # ENVIRONMENT REQUIREMENTS LOG
 }
 
 main() {
-    [[ ${1:-} != --missing ]] || { print_missing && return; }
+    [[ ${1:-} != --missing ]] || { find_python && print_missing && return; }
     local requirements=${1:-$here/requirements.txt} environment hash
     [[ -r $requirements ]] || fail "$requirements: no such file of requirements"
     hash=$(cksum_of "$requirements")
     environment=$root/.local/venv-$hash
     if ! is_complete "$environment"; then
         check_machine "${2:-}"
-        find_python "${2:-}"
         make_local
         exec 9>"$root/.local/venv-$hash.lock"
         flock -n 9 || { printf 'waiting for another installation ...\n' >&2 && flock 9; }

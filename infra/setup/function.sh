@@ -9,8 +9,8 @@ find_target() {
     [[ -n $target ]] || fail 'cargo metadata does not say where the target folder is: see its message above'
 }
 
-# Print a folder, relative to the current folder if it is below it.
-short() { printf '%s\n' "${1#"$PWD"/}"; } # FOLDER
+# Print a path, relative to the current folder if it is below it.
+short() { printf '%s\n' "${1#"$PWD"/}"; } # PATH
 
 # Build for this machine, in release: build_here PACKAGE...
 build_here() {

@@ -79,7 +79,8 @@ impl MessagesTable {
         }
     }
 
-    /// Inserts up to [`STATEMENTS`] messages as PENDING, created at `created_at` (ms since the epoch).
+    /// Inserts up to [`STATEMENTS`] messages as PENDING, created at `created_at` (ms since the epoch). Existing messages
+    /// stay unchanged.
     pub async fn insert_pending(
         &self,
         messages: &[Message],

@@ -149,7 +149,7 @@ impl Audit {
         .join("\n")
     }
 
-    /// Messages without an outcome, which makes no difference; and why tallies may be too low.
+    /// Messages without an outcome, which make no difference; and why tallies may be too low.
     fn rest(&self) -> String {
         let open = [(self.table.pending, "pending"), (self.table.missing, "not in the table")]
             .into_iter()
