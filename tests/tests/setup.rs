@@ -10,11 +10,7 @@ use stentor_tests::{Emulator, Program, Setup, wait_at_most};
 
 /// Points a program at the tests' emulator as if it were AWS.
 fn on_emulator(program: Program) -> Program {
-    program
-        .env("AWS_ENDPOINT_URL", &Emulator::shared().url())
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
+    program.toward(&Emulator::shared().url())
 }
 
 fn table_names() -> String {

@@ -33,6 +33,16 @@ pub const fn gauge(name: &'static str, scope: Scope) -> Option<Metric> {
     Some(Metric { family: name, kind: "gauge", help: None, scope, suffix: "", label: None })
 }
 
+/// Whether the page's data are current.
+pub const UP: Metric = Metric::gauge("stentor_up", "Whether AWS answers the monitor.", Scope::Stack);
+
+/// Names what is watched, by its labels `run`, `stack` and `region`.
+pub const RUN_INFO: Metric = Metric::gauge("stentor_run_info", "The run that is watched.", Scope::Run);
+
+/// Age of the page's data.
+pub const DATA_AGE: Metric =
+    Metric::gauge("stentor_data_age_seconds", "Time since these figures were read.", Scope::Run);
+
 impl Metric {
     /// A family of gauges.
     pub const fn gauge(name: &'static str, help: &'static str, scope: Scope) -> Self {

@@ -86,6 +86,15 @@ impl Program {
         self
     }
 
+    /// Calls this endpoint as AWS, with a region and dummy credentials.
+    #[must_use]
+    pub fn toward(self, endpoint: &str) -> Self {
+        self.env("AWS_ENDPOINT_URL", endpoint)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+    }
+
     /// Sets an environment variable that was not set before.
     pub(crate) fn env_unless_set(self, name: &str, value: &str) -> Self {
         let is_set = self.command.get_envs().any(|(set, to)| set == name && to.is_some());

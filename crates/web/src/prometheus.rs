@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use stentor_core::escape::escape_control;
 use stentor_run_view::figures::{FIGURES, Figure, SENDER_FIGURES};
-use stentor_run_view::metric::{Metric, Scope};
+use stentor_run_view::metric::{DATA_AGE, Metric, RUN_INFO, Scope, UP};
 use stentor_run_view::reading::Target;
 use stentor_run_view::senders::SenderRecord;
 use stentor_run_view::state::RunState;
@@ -22,17 +22,13 @@ type Labels<'a> = Vec<(&'static str, &'a str)>;
 pub(crate) fn render(state: &RunState, target: &Target, now: Duration, interval: Duration) -> String {
     let mut text = String::new();
     let is_up = f64::from(u8::from(state.stale_reason(now, interval).is_none()));
-    let up = Metric::gauge("stentor_up", "Whether AWS answers the monitor.", Scope::Stack);
-    one(&mut text, &up, &vec![], is_up);
+    one(&mut text, &UP, &vec![], is_up);
     let Some(view) = &state.view else { return text };
     let run = view.run();
     let labels = vec![("run", run.as_str()), ("stack", &target.stack), ("region", &target.region)];
-    let info = Metric::gauge("stentor_run_info", "The run that is watched.", Scope::Run);
-    one(&mut text, &info, &labels, 1.0);
+    one(&mut text, &RUN_INFO, &labels, 1.0);
     let age = state.data_age(now).unwrap_or_default().as_secs_f64();
-    let data_age =
-        Metric::gauge("stentor_data_age_seconds", "Time since these figures were read.", Scope::Run);
-    one(&mut text, &data_age, &vec![("run", &run)], age);
+    one(&mut text, &DATA_AGE, &vec![("run", &run)], age);
     families(&mut text, FIGURES, &[(run.clone(), view)]);
     // A collector refuses a sample that comes twice, and a malformed item may repeat a name.
     let mut names = HashSet::new();

@@ -1,7 +1,7 @@
 //! The routes of the page and the headers of every response.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,7 +25,14 @@ use tokio::time::timeout;
 use crate::broadcast::Broadcast;
 use crate::hosts;
 
-const PAGE: &str = include_str!("assets/page.html");
+/// The page, with the registry's labels in it.
+static PAGE: LazyLock<String> = LazyLock::new(|| {
+    let template = include_str!("assets/page.html").to_owned();
+    FIGURES.iter().filter(|figure| !figure.path.is_empty()).fold(template, |page, figure| {
+        page.replace(&format!("{{label {}}}", figure.path), figure.label)
+            .replace(&format!("{{short {}}}", figure.path), figure.short())
+    })
+});
 const STYLE: &str = concat!(
     include_str!("../../run-view/src/style.css"),
     include_str!("assets/page.css"),
@@ -60,7 +67,7 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(10);
 /// Builds the router with every route of the page.
 pub(crate) fn routes(broadcast: Arc<Broadcast>) -> Router {
     Router::new()
-        .route("/", get(async || typed("text/html; charset=utf-8", page())))
+        .route("/", get(async || typed("text/html; charset=utf-8", PAGE.as_str())))
         .route("/page.css", get(async || typed("text/css; charset=utf-8", STYLE)))
         .route("/page.js", get(async || typed("text/javascript; charset=utf-8", SCRIPT)))
         .route("/events", get(events))
@@ -70,14 +77,6 @@ pub(crate) fn routes(broadcast: Arc<Broadcast>) -> Router {
         .fallback(async || (StatusCode::NOT_FOUND, "not found; the page is at /\n"))
         .layer(middleware::from_fn(guard))
         .with_state(broadcast)
-}
-
-/// The page, with the registry's labels in it.
-fn page() -> String {
-    FIGURES.iter().filter(|figure| !figure.path.is_empty()).fold(PAGE.to_owned(), |page, figure| {
-        page.replace(&format!("{{label {}}}", figure.path), figure.label)
-            .replace(&format!("{{short {}}}", figure.path), figure.short())
-    })
 }
 
 /// Rejects requests with a foreign `Host` and methods other than GET and HEAD, and adds [`HEADERS`] to every response.
@@ -154,10 +153,9 @@ mod tests {
 
     #[test]
     fn every_label_of_the_page_is_in_the_registry() {
-        let page = page();
-        assert!(!page.contains(['{', '}']), "{page}");
+        assert!(!PAGE.contains(['{', '}']), "{}", *PAGE);
         for label in ["dead letters", "in flight", "queued", "p99"] {
-            assert!(page.contains(&format!(">{label}</")), "{label}");
+            assert!(PAGE.contains(&format!(">{label}</")), "{label}");
         }
     }
 }

@@ -67,7 +67,8 @@ fn run(view: &RunView, read_at: Duration) -> Value {
 }
 
 fn text<S>(figure: &Figure<S>, subject: &S) -> String {
-    figure.compact_text(subject).replace(UNKNOWN, "–")
+    let text = figure.compact_text(subject);
+    if text == UNKNOWN { "–".to_owned() } else { text }
 }
 
 fn senders(view: &RunView) -> Value {

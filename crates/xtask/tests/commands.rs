@@ -45,12 +45,7 @@ fn add_fields(object: &Value, parent: &str, fields: &mut BTreeSet<String>) {
 }
 
 fn program(fake: &FakeAws, path: &Path, line: &str) -> Program {
-    Program::new(path, line)
-        .env("STENTOR_STACK", STACK)
-        .env("AWS_ENDPOINT_URL", &fake.endpoint())
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_REGION", "us-east-1")
+    Program::new(path, line).env("STENTOR_STACK", STACK).toward(&fake.endpoint())
 }
 
 #[test]

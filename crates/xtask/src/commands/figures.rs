@@ -4,17 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use stentor_run_view::figures::{FIGURES, Figure, SENDER_FIGURES};
-use stentor_run_view::metric::{Metric, Scope};
+use stentor_run_view::metric::{DATA_AGE, Metric, RUN_INFO, Scope, UP};
 
 use super::markdown::code;
 use super::schema::kind;
 
-/// The metrics of the page itself. A test compares all metrics with what the page serves.
-const OF_THE_PAGE: [[&str; 3]; 3] = [
-    ["stentor_up", "", "Whether AWS answers the monitor: 1 or 0"],
-    ["stentor_run_info", "`run`, `stack`, `region`", "The run that is watched"],
-    ["stentor_data_age_seconds", "`run`", "Time since these figures were read"],
-];
+/// The metrics of the page itself with their labels. A test compares all metrics with what the page serves.
+const OF_THE_PAGE: [(Metric, &str); 3] =
+    [(UP, ""), (RUN_INFO, "`run`, `stack`, `region`"), (DATA_AGE, "`run`")];
 
 /// Returns the fields that the monitor prints with `--json`, in its order.
 pub(super) fn fields() -> Vec<[String; 3]> {
@@ -53,7 +50,10 @@ fn below<S>(parent: &str, prefix: &str, figures: &[&Figure<S>]) -> Vec<[String; 
 
 /// Returns the metric families with their labels and meanings.
 pub(super) fn metrics() -> Vec<[String; 3]> {
-    let own = OF_THE_PAGE.map(|[name, labels, help]| [code(name), labels.to_owned(), help.to_owned()]);
+    let own = OF_THE_PAGE.map(|(metric, labels)| {
+        let help = metric.help.unwrap_or_default().trim_end_matches('.');
+        [code(metric.family), labels.to_owned(), help.to_owned()]
+    });
     own.into_iter().chain(families(FIGURES)).chain(families(SENDER_FIGURES)).collect()
 }
 
