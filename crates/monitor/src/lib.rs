@@ -7,7 +7,7 @@
 mod args;
 mod audit;
 mod columns;
-mod comparison;
+mod comparison_table;
 mod live;
 mod plain;
 mod repair;
@@ -152,7 +152,7 @@ impl Monitor<'_> {
             let page = stentor_report::comparison::page;
             stentor_report::write_as(path, &comparison, page, self.shared.quiet)?;
         }
-        self.print(&comparison, comparison::table)?;
+        self.print(&comparison, comparison_table::render)?;
         Ok(0)
     }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use stentor_aws::metrics::RunRecord;
 use stentor_aws::{Error, MessagesTable, MetricsTable};
 use stentor_cli::format;
-use stentor_core::table_count::{MissingItems, TableCount};
+use stentor_core::table_count::TableCount;
 
 use crate::audit::CountedTable;
 use crate::table::count_table;
@@ -32,7 +32,7 @@ pub(crate) async fn repair(
     metrics: &MetricsTable,
 ) -> Result<Repair, Error> {
     let table_count = count_table(&record.plan, messages).await?;
-    if let Ok(tally) = table_count.finish() {
+    if let Some(tally) = table_count.complete_tally() {
         metrics.write_final_tally(record.plan.run(), tally).await?;
     }
     Ok(Repair::of(record, &table_count))
@@ -40,13 +40,13 @@ pub(crate) async fn repair(
 
 impl Repair {
     fn of(record: &RunRecord, table_count: &TableCount) -> Self {
-        let incomplete = table_count.finish().err();
+        let repaired = table_count.complete_tally().is_some();
         Self {
             run: record.plan.run().to_string(),
             total: record.plan.total().into(),
-            repaired: incomplete.is_none(),
+            repaired,
             table: CountedTable::of(table_count),
-            refusal: incomplete.map(|why| refusal(record, &why)),
+            refusal: (!repaired).then(|| refusal(record, table_count)),
             unmarked: record.enqueued < record.plan.total(),
         }
     }
@@ -65,7 +65,7 @@ impl Repair {
 }
 
 /// Formats why the run cannot be repaired, and what to do.
-fn refusal(record: &RunRecord, why: &MissingItems) -> String {
+fn refusal(record: &RunRecord, table_count: &TableCount) -> String {
     let run = record.plan.run();
     let missing = if record.enqueued == record.plan.total() {
         "Some messages have expired (the table keeps them for 7 days), so the run cannot be repaired"
@@ -77,15 +77,15 @@ fn refusal(record: &RunRecord, why: &MissingItems) -> String {
         format!("Let senders finish what is pending, and if the queue is empty: producer requeue {run}");
     let unreadable = "Unreadable items are of another version or damaged: repair the run with that version";
     let (counts, remedies): (Vec<String>, Vec<&str>) = [
-        (why.pending, "pending", pending.as_str()),
-        (why.missing, "not in the table", missing.as_str()),
-        (why.unreadable, "unreadable", unreadable),
+        (table_count.pending, "pending", pending.as_str()),
+        (table_count.missing, "not in the table", missing.as_str()),
+        (table_count.unreadable, "unreadable", unreadable),
     ]
     .into_iter()
     .filter(|(count, ..)| *count > 0)
     .map(|(count, what, remedy)| (format!("{} {what}", format::thousands(count)), remedy))
     .unzip();
-    let example = why.unreadable_example.map_or_else(String::new, |id| format!(" (such as {id})"));
+    let example = table_count.unreadable_example.map_or_else(String::new, |id| format!(" (such as {id})"));
     format!(
         "run {run} cannot be repaired: of its {} messages {}{example}\n{}",
         format::thousands(record.plan.total().into()),

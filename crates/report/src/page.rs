@@ -2,11 +2,10 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "markup is built in the call that takes it")]
 
-pub mod figures;
 mod money;
 pub mod parts;
+pub mod values;
 
-use figures::{Page, timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use parts::section;
 use stentor_run_view::figures::{
@@ -14,6 +13,7 @@ use stentor_run_view::figures::{
     LATENCY_P99, OUTCOME_SECONDS, PENDING, SECONDS_FROM_CREATION, SENT, THROUGHPUT,
 };
 use stentor_run_view::unit::Unit;
+use values::{Page, timestamp};
 
 use crate::data::Report;
 use crate::svg::{ChartScale, SvgChart};

@@ -34,7 +34,7 @@ use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::{ProgressLine, Shutdown, format, print_line, status};
 use stentor_core::run::RunId;
-use stop::{StopCondition, StopReason};
+use stop::{DrainCondition, StopReason};
 use summary::Summary;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -116,11 +116,11 @@ async fn wait_for_stop(
 ) -> Result<StopReason, Error> {
     let Pipeline { in_flight, state, .. } = pipeline;
     let (activity, idle_policy) = (&state.activity, args.idle_policy());
-    let stop_condition = StopCondition { connections, in_flight, activity, idle_policy };
+    let drain_condition = DrainCondition { connections, in_flight, activity, idle_policy };
     let progress_line = ProgressLine::line("delivering", args.shared.quiet);
     let mut progress = Progress::default();
     tokio::select! {
-        drained = stop_condition.wait_until_drained() => drained.map(|()| StopReason::Drained),
+        drained = drain_condition.wait_until_drained() => drained.map(|()| StopReason::Drained),
         reached = pipeline.failure_limit_reached() => reached.map(|()| StopReason::FailureRate),
         () = shutdown.wait() => Ok(StopReason::Signal),
         never = heartbeat.run() => match never {},

@@ -60,14 +60,14 @@ impl FailureLimit {
 
 /// Detects that there is nothing left to deliver.
 #[derive(Debug)]
-pub(crate) struct StopCondition<'a> {
+pub(crate) struct DrainCondition<'a> {
     pub connections: &'a Connections,
     pub in_flight: &'a InFlight,
     pub activity: &'a RefCell<RunActivity>,
     pub idle_policy: IdlePolicy,
 }
 
-impl StopCondition<'_> {
+impl DrainCondition<'_> {
     /// Waits until there is nothing left to deliver.
     pub(crate) async fn wait_until_drained(&self) -> Result<(), Error> {
         let Self { in_flight, activity, .. } = self;

@@ -1,6 +1,7 @@
 //! The emulator that the tests use.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// An emulator of AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,14 @@ impl Backend {
             Self::MiniStack => "ministack",
             Self::LocalStack => "localstack",
         }
+    }
+}
+
+/// Returns how long to wait for a condition on a slow machine, where MiniStack needs at most a minute.
+pub fn patience() -> Duration {
+    match Backend::of_these_tests() {
+        Backend::MiniStack => Duration::from_mins(1),
+        Backend::LocalStack => Duration::from_mins(4),
     }
 }
 

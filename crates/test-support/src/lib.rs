@@ -17,16 +17,13 @@ mod web;
 use std::time::{Duration, Instant};
 
 pub use aws::Aws;
-pub use backend::{Backend, scaled};
+pub use backend::{Backend, patience, scaled};
 pub use emulator::Emulator;
 pub use function::{Function, FunctionProcess, InvocationResult};
 pub use process::{Process, ProcessOutput, Program};
 pub use stack::{MessageCount, Stack, StackEndpoint};
 pub use terminal::{TerminalOutput, TerminalSession};
 pub use web::{Events, Page, PageResponse};
-
-/// How long [`wait_until`] waits for a condition on a slow machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns how often a long test repeats its generated cases: all `cases` with `STENTOR_TESTS=full`, else a fifth.
 pub fn repetitions(cases: u32) -> u32 {
@@ -37,10 +34,10 @@ pub fn repetitions(cases: u32) -> u32 {
     }
 }
 
-/// Waits until `condition` holds, and panics with `what` after [`PATIENCE`].
+/// Waits until `condition` holds, and panics with `what` after [`patience`].
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
-    wait_at_most(PATIENCE, what, condition);
+    wait_at_most(patience(), what, condition);
 }
 
 /// Waits until `condition` holds, and panics with `what` after `limit`.
@@ -49,6 +46,7 @@ pub fn wait_at_most(limit: Duration, what: &str, mut condition: impl FnMut() -> 
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < limit, "timed out after {limit:?}: {what}");
-        std::thread::sleep(Duration::from_millis(50));
+        // Less often on LocalStack: a check may start a program, whose calls keep it busy.
+        std::thread::sleep(limit.min(patience()) / 1_200);
     }
 }

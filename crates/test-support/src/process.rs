@@ -11,9 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::build::checkout;
-
-/// Maximum duration of a program in a test. After that it counts as hanging.
-const HANGS_AFTER: Duration = Duration::from_secs(180);
+use crate::patience;
 
 /// A program about to be run.
 #[derive(Debug)]
@@ -221,7 +219,8 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 break status;
             }
-            if start.elapsed() > HANGS_AFTER {
+            // Some programs run several steps that take a while each.
+            if start.elapsed() > 3 * patience() {
                 self.kill();
                 let stderr = self.stderr.take().map(CapturedOutput::whole).unwrap_or_default();
                 panic!("{} hangs; its stderr: {stderr}", self.line);

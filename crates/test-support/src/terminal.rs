@@ -15,7 +15,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 
 use crate::process::{Process, Program};
-use crate::{PATIENCE, wait_until};
+use crate::{patience, wait_until};
 
 /// A program and its terminal.
 pub struct TerminalSession {
@@ -76,7 +76,7 @@ impl TerminalSession {
     pub fn shows(&self, words: &str) {
         let start = Instant::now();
         while !self.text().contains(words) {
-            assert!(start.elapsed() < PATIENCE, "{words:?} is not on the screen:\n{}", self.text());
+            assert!(start.elapsed() < patience(), "{words:?} is not on the screen:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

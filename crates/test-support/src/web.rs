@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::PATIENCE;
 use crate::build::checkout;
+use crate::patience;
 use crate::process::{Process, Program};
 
 /// A monitor that serves its live page.
@@ -45,7 +45,7 @@ impl Program {
             if let Some((address, _)) = rest {
                 return Page { address: address.to_owned(), running };
             }
-            let is_late = start.elapsed() > PATIENCE;
+            let is_late = start.elapsed() > patience();
             assert!(running.is_running() && !is_late, "it does not print the address of its page: {said}");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -106,7 +106,7 @@ impl Page {
     #[track_caller]
     fn connect(&self) -> TcpStream {
         let connection = TcpStream::connect(&self.address).expect("the page takes connections");
-        connection.set_read_timeout(Some(PATIENCE)).expect("a connection has a timeout");
+        connection.set_read_timeout(Some(patience())).expect("a connection has a timeout");
         connection
     }
 }
@@ -189,7 +189,7 @@ impl Events {
             if is_so(&update) {
                 return update;
             }
-            assert!(start.elapsed() < PATIENCE, "{what} does not come; the last was {update}");
+            assert!(start.elapsed() < patience(), "{what} does not come; the last was {update}");
         }
     }
 

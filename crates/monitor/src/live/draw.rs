@@ -93,7 +93,7 @@ impl Frame<'_> {
         self.head(&status, head, buf);
         self.sentence(&status, sentence, buf);
         self.progress(progress, buf);
-        self.figures(figures, buf);
+        self.times_and_queue(figures, buf);
         self.charts(charts, buf);
         self.senders(senders, buf);
     }

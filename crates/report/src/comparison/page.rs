@@ -6,8 +6,8 @@ use stentor_core::escape;
 use super::Comparison;
 use crate::Report;
 use crate::page::document;
-use crate::page::figures::timestamp;
 use crate::page::parts::{chart, heads, section, table};
+use crate::page::values::timestamp;
 use crate::svg::{ChartScale, SvgChart};
 use stentor_run_view::comparison::{FigureGroup, Pair, PairValue};
 

@@ -4,9 +4,9 @@ use maud::{Markup, html};
 use stentor_run_view::figures::{DOLLARS, DOLLARS_PER_MILLION};
 use stentor_run_view::unit::Unit;
 
-use super::figures::Page;
 use super::parts::{heads, section, table};
 use super::row;
+use super::values::Page;
 
 /// The cost of the run, how it is made up, and what it leaves out.
 pub fn cost(page: &Page<'_>) -> Markup {

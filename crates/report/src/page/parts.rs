@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::figures::Page;
 use super::row;
+use super::values::Page;
 use crate::svg::SvgChart;
 use stentor_run_view::figures::{DEAD_LETTERS, DUPLICATES, NOT_ENQUEUED, RELEASED, SENDER_FIGURES};
 use stentor_run_view::senders::SenderState;

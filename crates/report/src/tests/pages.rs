@@ -6,8 +6,8 @@ use stentor_core::escape;
 use stentor_core::tally::OutcomeEvent;
 
 use super::{NOON, all, at, empty, finished, hostile, parsed, report, run};
-use crate::page::figures::number_text;
 use crate::page::page;
+use crate::page::values::number_text;
 use stentor_run_view::status::RunPhase;
 use stentor_run_view::unit::Unit;
 

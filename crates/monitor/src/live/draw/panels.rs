@@ -28,7 +28,7 @@ static SENDER_COLUMNS: [(&Figure<SenderRecord>, u16); 6] = [
 ];
 
 impl Frame<'_> {
-    pub(super) fn figures(&self, area: Rect, buf: &mut Buffer) {
+    pub(super) fn times_and_queue(&self, area: Rect, buf: &mut Buffer) {
         if area.height < 5 {
             return;
         }

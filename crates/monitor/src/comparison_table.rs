@@ -8,7 +8,7 @@ use stentor_run_view::comparison::FigureGroup;
 use crate::columns::{self, Align::Left, Align::Right};
 
 /// The runs by ID, and a row for each figure.
-pub(crate) fn table(comparison: &Comparison) -> String {
+pub(crate) fn render(comparison: &Comparison) -> String {
     let [first, second] = comparison.runs.each_ref().map(|run| {
         let created = run.plan.created_at.as_deref().unwrap_or("-");
         format!("{}   made {created}", escape::escape_control(&run.plan.run))
@@ -36,12 +36,12 @@ mod tests {
 
     #[test]
     fn a_run_beside_another() {
-        insta::assert_snapshot!(table(&compared()));
+        insta::assert_snapshot!(render(&compared()));
     }
 
     #[test]
     fn rows_are_aligned_and_fit_a_usual_terminal() {
-        let table = table(&compared());
+        let table = render(&compared());
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         let figures: Vec<&str> = table.lines().filter(|line| line.starts_with("  ")).collect();
         let width = figures[0].chars().count();
@@ -52,7 +52,7 @@ mod tests {
     fn a_run_beside_itself_differs_in_nothing() {
         let run = RunView::first(reading(1_000, 500));
         let comparison = Comparison::of([&run, &run], &target(), 0);
-        for line in table(&comparison).lines().filter(|line| line.starts_with("  ")) {
+        for line in render(&comparison).lines().filter(|line| line.starts_with("  ")) {
             assert!(line.ends_with(" =") || line.ends_with(" -"), "{line}");
         }
     }

@@ -1,4 +1,4 @@
-//! Figures, texts and times of a report's data in its page: each element names its path in the data.
+//! Values of a report's data in its page: each element names its path in the data.
 
 use maud::{Markup, html};
 use serde_json::{Value, json};
