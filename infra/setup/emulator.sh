@@ -130,17 +130,16 @@ same_backend() { # OF-THE-RUNNING-EMULATOR
 }
 
 say_how_to_use_local() {
-    local folder flags
-    folder=$(quoted "$(short "$programs")")
+    local flags
     flags=$([[ $stack == stentor ]] || printf -- '--stack %s ' "$stack")
     say "stack $stack is ready in $backend on http://127.0.0.1:$port (log: $(short "$state/$port/log"))"
     cat <<NEXT
 In each terminal:
-    export STENTOR_LOCAL=1 STENTOR_PORT=$port
+    export STENTOR_LOCAL=1 STENTOR_PORT=$port PATH=$(quoted "$programs"):"\$PATH"
 Then, in several of them:
-    $folder/producer $flags-m 1000 -l 100
-    $folder/sender $flags-w 0.5 -f 0.1
-    $folder/monitor $flags-t 5
+    producer $flags-m 1000 -l 100
+    sender $flags-w 0.5 -f 0.1
+    monitor $flags-t 5
 At the end:
     infra/setup.sh stop --port $port
 NEXT

@@ -1,5 +1,5 @@
 //! Support for tests of whole programs: fault injection, a browser, the setup script, the soak test, and the
-//! generated streams of [`stream`]. `stentor-test-support` has what measurements need too.
+//! generated streams of [`stream`]. What measurements need too is in `stentor-test-support`.
 
 mod browser;
 pub mod proxy;

@@ -71,25 +71,7 @@ fn the_report_of_a_finished_run_has_its_counts_as_data_and_page() {
         (senders.len(), &senders[0]["sender"], &senders[0]["state"]),
         (1, &sent["sender"], &json!("ended"))
     );
-    // The programs print their usage before they store it. The sender's last heartbeat precedes its summary.
-    let counted = &report["cost"]["counted"];
-    let number = |summary: &Value, name: &str| summary[name].as_u64().expect("a number");
-    assert_eq!(counted["programs"].as_array().map(Vec::len), Some(2), "{counted}");
-    let requests = number(&produced, "requests") + number(&sent, "requests") - 1;
-    assert_eq!(amount(&counted["requests"]), Some(requests), "{counted}");
-    let to_queue = number(&produced, "queue_requests") + number(&sent, "queue_requests");
-    assert_eq!(amount(&counted["queue_requests"]), Some(to_queue), "{counted}");
-    let dollars = &report["cost"]["dollars"];
-    if Backend::of_these_tests() == Backend::LocalStack {
-        assert_eq!((&counted["write_units"]["amount"], &dollars["at_least"]), (&Value::Null, &json!(true)));
-    } else {
-        assert_eq!(
-            (counted["missing"].as_array().map(Vec::len), &dollars["at_least"]),
-            (Some(0), &json!(false))
-        );
-        let a_million = report["cost"]["dollars_per_million"]["amount"].as_f64().expect("it is known");
-        assert!((1.3..3.0).contains(&a_million), "{a_million}");
-    }
+    assert_cost_covers(&report, &produced, &sent);
 
     let (again, page) = both(&stack, &folder, "");
     assert_tells(&page, &again);
@@ -105,6 +87,30 @@ fn the_report_of_a_finished_run_has_its_counts_as_data_and_page() {
     let order =
         ["Result", "Plan", "Progress", "Times", "Senders", "Faults met", "Cost", "How it was counted"];
     assert_eq!(names, order);
+}
+
+/// Asserts that the report's cost covers a producer and a sender, given their JSON summaries.
+#[track_caller]
+fn assert_cost_covers(report: &Value, produced: &Value, sent: &Value) {
+    // The programs print their usage before they store it. The sender's last heartbeat precedes its summary.
+    let counted = &report["cost"]["counted"];
+    let number = |summary: &Value, name: &str| summary[name].as_u64().expect("a number");
+    assert_eq!(counted["programs"].as_array().map(Vec::len), Some(2), "{counted}");
+    let requests = number(produced, "requests") + number(sent, "requests") - 1;
+    assert_eq!(amount(&counted["requests"]), Some(requests), "{counted}");
+    let to_queue = number(produced, "queue_requests") + number(sent, "queue_requests");
+    assert_eq!(amount(&counted["queue_requests"]), Some(to_queue), "{counted}");
+    let dollars = &report["cost"]["dollars"];
+    if Backend::of_these_tests() == Backend::LocalStack {
+        assert_eq!((&counted["write_units"]["amount"], &dollars["at_least"]), (&Value::Null, &json!(true)));
+    } else {
+        assert_eq!(
+            (counted["missing"].as_array().map(Vec::len), &dollars["at_least"]),
+            (Some(0), &json!(false))
+        );
+        let a_million = report["cost"]["dollars_per_million"]["amount"].as_f64().expect("it is known");
+        assert!((1.3..3.0).contains(&a_million), "{a_million}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Errors of calls to AWS, and which of them a retry can mend.
+//! Errors of calls to AWS, and which of them a retry can resolve.
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};

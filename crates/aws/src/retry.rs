@@ -270,7 +270,7 @@ mod tests {
         let (result, ()) = tokio::join!(session.call::<()>("Call", "table", async || down()), stop);
         assert!(matches!(result, Err(Error::RetriesExhausted { .. })), "{result:?}");
         assert!(start.elapsed() < Duration::from_secs(36), "{:?}", start.elapsed());
-        // A call that fails only now still gets the budget of the shutdown.
+        // A call that starts to fail after the shutdown has the whole budget of the shutdown.
         let start = Instant::now();
         let back = async || if start.elapsed() < Duration::from_secs(2) { down() } else { Ok(()) };
         session.call("Call", "table", back).await.unwrap();

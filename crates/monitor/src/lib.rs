@@ -205,7 +205,7 @@ impl Monitor<'_> {
         Ok(self.reader.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })?)
     }
 
-    /// Selects the run of `--run`, or the latest: that of the start, or with `each` every later one too.
+    /// Selects the run of `--run`. Without it, selects the latest run, and with `each` also every run that starts later.
     fn selection(&self, each: bool) -> RunSelection {
         match self.run {
             Some(run) => RunSelection::Run(run),

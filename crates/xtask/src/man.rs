@@ -47,7 +47,7 @@ fn roff_hyphens(text: &str) -> String {
     text.replace('-', "\\-")
 }
 
-/// Turns the sections that `clap_mangen` makes of groups of flags into subsections of one section, and mends a line
+/// Turns the sections that `clap_mangen` makes of groups of flags into subsections of one section, and fixes a line
 /// break that a formatter warns of.
 fn grouped(options: &str) -> String {
     let mut out = ".SH OPTIONS\n".to_owned();

@@ -87,7 +87,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Checks that each tally is that of its shard up to its checkpoint, and that all of that was delivered.
+    /// Checks that each tally equals the changes of its shard up to its checkpoint, and that all of these were delivered.
     fn check_what_was_written(&self) -> Result<(), String> {
         for name in self.table.take_written() {
             let found = self.table.tally(&name).ok_or("the tally is missing")?;

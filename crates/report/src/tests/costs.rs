@@ -1,4 +1,4 @@
-//! Cost and senders in a report: nothing is made up.
+//! Cost and senders in a report: unknown values stay unknown.
 
 use stentor_aws::metrics::Heartbeat;
 use stentor_core::cost::Prices;
