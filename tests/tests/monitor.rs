@@ -45,6 +45,25 @@ fn every_snapshot_follows_the_schema() {
 }
 
 #[test]
+fn numbers_with_units_are_accepted_by_every_program() {
+    let stack = Stack::deploy();
+    let run = stack.produce("-m 0.1k -l 1_00 --rate 1,000");
+    stack.sender("-w 10ms -f 50% -c 1k --idle-timeout 1s --seed 7").run().exits(0);
+    assert_eq!(stack.completed(&run)["total"], 100);
+    let crossed =
+        stack.monitor("-t 500ms --fail-if failed_rate>=20% --fail-if average>10m --fail-if sent>=10k");
+    let crossed = crossed.run().exits(4);
+    let line = crossed.stderr.strip_prefix("threshold crossed: failed_rate>=20%: it is ");
+    assert!(
+        line.is_some_and(|rest| rest.ends_with("%\n") && rest.lines().count() == 1),
+        "{}",
+        crossed.stderr
+    );
+    let page = stack.monitor("serve :0 -t 0.5s").start_page();
+    assert!(page.address().starts_with("127.0.0.1:"), "{}", page.address());
+}
+
+#[test]
 fn a_crossed_threshold_is_named_with_exit_code_4() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 20");

@@ -29,7 +29,7 @@ use output::report_error;
 pub use output::{OutputState, StderrHold, colour, print_line, status};
 pub use progress::ProgressLine;
 pub use shutdown::Shutdown;
-pub use units::number_within;
+pub use units::{count_parser, fraction_parser, parse_fraction, parse_number, parse_seconds, seconds_parser};
 pub use version::{DATE, VERSION};
 
 /// Exit status of a usage error.
