@@ -1,6 +1,7 @@
 //! What the three command lines share: flags, usage errors, logging, signals, output and formatting.
 
 mod command_line;
+mod connection;
 mod flags;
 pub mod format;
 mod help;
@@ -23,6 +24,7 @@ use stentor_aws::session::Destination;
 use tokio::task::LocalSet;
 
 use command_line::{brief, parse};
+pub use connection::ConnectionFlags;
 pub use flags::{SharedArgs, UsageError};
 pub use help::{OUTPUT, examples, full_ending};
 use output::report_error;
