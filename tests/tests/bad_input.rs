@@ -76,6 +76,44 @@ fn an_invalid_value_is_a_usage_error_that_names_flag_and_value() {
 }
 
 #[test]
+fn a_number_that_cannot_be_read_is_a_usage_error_with_the_flag_and_the_accepted_forms() {
+    const TIME: &[&str] = &["expected a time from ", "such as 0.5, 500ms, 1.5s, 2m or 1h"];
+    const RATE: &[&str] = &["expected a rate from 0 to 1, or 0% to 100%"];
+    const COUNT: &[&str] = &["expected a whole number from 1 to ", "such as 1000, 1,000, 10k"];
+    let built = ProgramPaths::get();
+    let cases: [(&Path, &str, &str, &[&str]); 24] = [
+        (&built.sender, "--wait", "5x", TIME),
+        (&built.sender, "--wait", "-5s", TIME),
+        (&built.sender, "--wait", "NaN", TIME),
+        (&built.sender, "--wait", "1e999", TIME),
+        (&built.sender, "--wait", "99999999999999999999999h", TIME),
+        (&built.sender, "--wait", "1.500", &["1.500 could be 1.5 or 1,500: write 1.5 or 1500"]),
+        (&built.sender, "--wait", "1,5", &["1,5 could be 1.5 or 15: write 1.5 or 15"]),
+        (&built.sender, "--idle-timeout", "5x", TIME),
+        (&built.sender, "--idle-timeout", "-1ms", TIME),
+        (&built.sender, "--idle-timeout", "200h", TIME),
+        (&built.monitor, "--interval", "5x", TIME),
+        (&built.monitor, "--interval", "nan", TIME),
+        (&built.monitor, "--interval", "2h", TIME),
+        (&built.monitor, "--interval", "-1s", TIME),
+        (&built.sender, "--failure-rate", "-10%", RATE),
+        (&built.sender, "--failure-rate", "0,1", &["0,1 could be 0.1 or 1: write 0.1 or 1"]),
+        (&built.sender, "--max-failure-rate", "101%", RATE),
+        (&built.producer, "--messages", "1.000", &["1.000 could be 1 or 1,000: write 1 or 1000"]),
+        (&built.producer, "--messages", "1,5", &["1,5 could be 1.5 or 15: write 1.5 or 15"]),
+        (&built.producer, "--messages", "2000M", COUNT),
+        (&built.producer, "--messages", "-5k", COUNT),
+        (&built.sender, "--concurrency", "10K", COUNT),
+        (&built.producer, "--rate", "5x", &["expected messages per second above 0", "10k"]),
+        (&built.monitor, "--fail-if", "average>5x", &["expected a time with its unit, such as 250ms"]),
+    ];
+    for (program, flag, value, forms) in cases {
+        let refused = Program::new(program, &format!("{flag} {value}")).run();
+        assert_clear(&refused, 2, &[&[&*format!("'{value}'"), flag], forms].concat());
+    }
+}
+
+#[test]
 fn a_removed_flag_is_a_usage_error_that_names_its_subcommand() {
     const RUN: &str = "01JDD0QYJ8000000000000000A";
     let built = ProgramPaths::get();

@@ -25,6 +25,18 @@ fn progress_bar_and_live_line_are_cleared_at_the_end() {
 }
 
 #[test]
+fn the_progress_of_an_enqueue_has_rate_and_time_left_and_does_not_wrap_on_20_columns() {
+    let stack = Stack::deploy();
+    let view = stack.producer("-m 500 --rate 80").start_on_terminal(20, 24);
+    view.shows(" s left");
+    let text = view.text();
+    let drawn: Vec<&str> = text.lines().filter(|row| row.contains("/s") || row.contains("left")).collect();
+    assert!(drawn.len() == 1 && drawn[0].contains("/s ") && drawn[0].chars().count() <= 20, "{text}");
+    let left = view.finish().exits(0);
+    assert!(!left.text.contains("left") && !left.text.contains("/s"), "{}", left.text);
+}
+
+#[test]
 fn log_lines_do_not_mix_with_the_live_line() {
     let stack = Stack::deploy();
     stack.put_on_queue("no message of Stentor's");

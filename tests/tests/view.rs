@@ -71,7 +71,7 @@ fn the_view_waits_for_the_first_run_and_ends_with_it() {
     view.shows("producer -m 1000");
     let run = stack.produce("-m 30");
     view.shows(&run);
-    view.shows("no sender is alive");
+    view.shows("no sender yet");
     stack.sender("-w 0.1 -f 1 -c 5 --idle-timeout 1").run().exits(0);
     let left = view.finish();
     assert_eq!(left.code, Some(4), "{}", left.text);

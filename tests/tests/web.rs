@@ -93,7 +93,8 @@ fn snapshot_and_metrics_equal_the_printed_snapshot() {
     assert_close("stentor_up", value(&page.get("/metrics").metrics(), "stentor_up"), &json!(1));
 
     let run = stack.produce("-m 60");
-    stack.sender("-w 0.02 -f 0.3 -c 5 --idle-timeout 1").run().exits(0);
+    // Over a second of outcomes: a rate from less is unknown.
+    stack.sender("-w 0.2 -f 0.3 -c 5 --idle-timeout 1").run().exits(0);
     wait_until("the page has the complete run", || {
         let snapshot = page.get("/api/snapshot").json();
         snapshot["complete"] == true && snapshot["senders"] == json!([])

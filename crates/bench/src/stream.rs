@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use anyhow::Context;
 use stentor_core::delivery::{DeliveryModel, DistributionKind, FailureRate, Outcome, WaitDistribution};
 use stentor_core::message::MessageId;
 use stentor_core::run::RunId;
@@ -32,7 +33,7 @@ impl Stream {
         waiting: WaitDistribution,
         delivery: WaitDistribution,
     ) -> anyhow::Result<Self> {
-        let failure_rate: FailureRate = "0.1".parse()?;
+        let failure_rate = FailureRate::new(0.1).context("0.1 is within 0 to 1")?;
         Ok(Self {
             run: RunId::from_parts(BEGINNING, 1),
             shard: 0,

@@ -9,8 +9,11 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::help::{CONNECTION, HELP, OUTPUT, STYLES};
 use crate::units::parse_url;
 
+/// Stack of a call without `--stack`.
+pub(crate) const DEFAULT_STACK: &str = "stentor";
+
 /// Default port of the local emulator.
-const LOCAL_PORT: u16 = 4566;
+pub(crate) const LOCAL_PORT: u16 = 4566;
 
 /// Flags that all three programs accept, before and after a subcommand.
 #[expect(clippy::doc_markdown, reason = "the texts are the help's, where backticks would show")]
@@ -19,7 +22,7 @@ const LOCAL_PORT: u16 = 4566;
 #[command(propagate_version = true, styles = STYLES)]
 pub struct SharedArgs {
     /// Stack to use
-    #[arg(long, global = true, value_name = "NAME", env = "STENTOR_STACK", hide_env_values = true, default_value = "stentor", help_heading = CONNECTION)]
+    #[arg(long, global = true, value_name = "NAME", env = "STENTOR_STACK", hide_env_values = true, default_value = DEFAULT_STACK, help_heading = CONNECTION)]
     pub stack: StackName,
     /// Use the emulator on this machine (port 4566 or STENTOR_PORT; no credentials needed)
     #[arg(long, global = true, env = "STENTOR_LOCAL", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = CONNECTION)]

@@ -32,6 +32,11 @@ pub fn thousands(number: u64) -> String {
     grouped
 }
 
+/// A number of things that have a regular plural: `1 message`, `1,000 messages`.
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
 /// A rate of messages a second, rounded to what can be read at a glance.
 pub fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}") } else { thousands(per_second.round() as u64) }
@@ -114,6 +119,12 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(thousands(number), text);
         }
+    }
+
+    #[test]
+    fn one_is_singular() {
+        let texts = [0, 1, 2, 1_000].map(|number| counted(number, "message"));
+        assert_eq!(texts, ["0 messages", "1 message", "2 messages", "1,000 messages"]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::builder::{StyledStr, Styles};
 
+use crate::units::FORMS;
+
 /// The colours of help and errors; clap omits them where the stream takes none.
 pub(crate) const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -52,7 +54,7 @@ pub fn full_ending(lines: &[(&str, &str)], own: &[(&str, &str)]) -> StyledStr {
     let mut exits = [&EXITS, own].concat();
     exits.sort_by_key(|(code, _)| code.len());
     let mut text = examples(lines);
-    for (title, lines) in [("Environment", &ENVIRONMENT[..]), ("Exit status", &exits)] {
+    for (title, lines) in [("Values", &FORMS[..]), ("Environment", &ENVIRONMENT), ("Exit status", &exits)] {
         let _ = write!(text, "\n\n");
         section(&mut text, title, lines);
     }
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn sections_are_aligned_and_stand_apart() {
         let text = full_ending(&[("a -b", "one"), ("a", "two")], &[("3", "limit")]).to_string();
-        assert!(text.starts_with("Examples:\n  a -b  one\n  a     two\n\nEnvironment:\n"), "{text}");
+        assert!(text.starts_with("Examples:\n  a -b  one\n  a     two\n\nValues:\n"), "{text}");
         assert!(
             text.contains("  2         usage error\n  3         limit\n  130, 143  interrupted"),
             "{text}"

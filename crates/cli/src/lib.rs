@@ -1,6 +1,7 @@
 //! What the three command lines share: flags, usage errors, logging, signals, output and formatting.
 
 mod command_line;
+mod connection;
 mod flags;
 pub mod format;
 mod help;
@@ -23,13 +24,14 @@ use stentor_aws::session::Destination;
 use tokio::task::LocalSet;
 
 use command_line::{brief, parse};
+pub use connection::ConnectionFlags;
 pub use flags::{SharedArgs, UsageError};
 pub use help::{OUTPUT, examples, full_ending};
 use output::report_error;
 pub use output::{OutputState, StderrHold, colour, print_line, status};
 pub use progress::ProgressLine;
 pub use shutdown::Shutdown;
-pub use units::number_within;
+pub use units::{count_parser, fraction_parser, parse_fraction, parse_number, parse_seconds, seconds_parser};
 pub use version::{DATE, VERSION};
 
 /// Exit status of a usage error.

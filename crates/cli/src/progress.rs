@@ -1,7 +1,10 @@
 //! A progress bar or line on stderr: only on a terminal, and below everything else that is printed there.
 
+mod bar;
+
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::fmt::Write;
 use std::future::pending;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,10 +12,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::sleep;
 
-use crate::format;
-use crate::terminal::{draw_target, speaks_unicode};
-
-const BAR: &str = "{prefix} {wide_bar:.cyan/dim} {count}  {rate}  {left}";
+use crate::terminal::{draw_target, drawn_columns, speaks_unicode};
+use bar::Bar;
 
 /// Refresh interval of a line.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -27,19 +28,17 @@ pub struct ProgressLine {
 }
 
 impl ProgressLine {
-    /// Shows a bar of `total` messages of which `done` are done: `doing ━━━━╸─── 1,000 of 3,000  500/s  4.0 s left`.
+    /// Shows a bar of `total` messages of which `done` are done: `doing ━━━━╸─── 1,000 of 3,000  500/s  4.0 s left`. On
+    /// a narrow terminal it is shorter.
     pub fn bar(doing: &'static str, total: u32, done: u32, quiet: bool) -> Self {
         let Some(target) = target(quiet) else { return Self { shown: None } };
-        let bar = ProgressBar::with_draw_target(Some(total.into()), target).with_prefix(doing);
-        if let Ok(style) = ProgressStyle::with_template(BAR) {
-            let parts = if speaks_unicode() { "━╸─" } else { "=> " };
-            bar.set_style(
-                style
-                    .progress_chars(parts)
-                    .with_key("count", count)
-                    .with_key("rate", rate)
-                    .with_key("left", left),
-            );
+        let bar = ProgressBar::with_draw_target(Some(total.into()), target);
+        if let Ok(style) = ProgressStyle::with_template("{line}") {
+            let is_unicode = speaks_unicode();
+            bar.set_style(style.with_key("line", move |state: &ProgressState, out: &mut dyn Write| {
+                // An error is ignored: the line is drawn again.
+                let _ = out.write_str(&Bar::of(doing, state).text(drawn_columns(), is_unicode));
+            }));
         }
         bar.set_position(done.into());
         bar.reset_eta();
@@ -105,24 +104,6 @@ pub(crate) fn aside<T>(write: impl FnOnce() -> T) -> T {
 
 fn target(quiet: bool) -> Option<ProgressDrawTarget> {
     if quiet { None } else { draw_target() }
-}
-
-// What follows the bar keeps its width as the numbers change, so that the bar stands still. A part that cannot be
-// written is nobody's loss.
-
-fn count(state: &ProgressState, out: &mut dyn std::fmt::Write) {
-    let total = format::thousands(state.len().unwrap_or_default());
-    let _ = write!(out, "{:>width$} of {total}", format::thousands(state.pos()), width = total.len());
-}
-
-fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
-    let _ = write!(out, "{:>8}", format!("{}/s", format::rate(state.per_sec())));
-}
-
-fn left(state: &ProgressState, out: &mut dyn std::fmt::Write) {
-    let known = state.pos() > 0 && !state.eta().is_zero();
-    let left = if known { format::duration(state.eta().as_secs_f64()) } else { "-".to_owned() };
-    let _ = write!(out, "{left:>11} left");
 }
 
 #[cfg(test)]

@@ -39,6 +39,11 @@ fn is_utf8(locale: &str) -> bool {
     codeset.eq_ignore_ascii_case("utf-8") || codeset.eq_ignore_ascii_case("utf8")
 }
 
+/// Returns the width to draw in, on the terminal behind stderr.
+pub(crate) fn drawn_columns() -> usize {
+    drawn_width(Term::stderr().size().1).into()
+}
+
 /// Returns the width to draw in, on a terminal of `columns`.
 fn drawn_width(columns: u16) -> u16 {
     columns.saturating_sub(FREE).clamp(1, WIDEST)

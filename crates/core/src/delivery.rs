@@ -2,15 +2,12 @@
 
 mod distribution;
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use rand::RngExt;
 
 pub use distribution::{DistributionKind, InvalidWait, MAX_MEAN_WAIT, MAX_SPREAD, WaitDistribution};
 
-use crate::ParseError;
 use crate::message::MessageId;
 use crate::rng::{self, RngStream};
 
@@ -102,42 +99,25 @@ impl Status {
     }
 }
 
-/// The fraction of deliveries that fail, 0 to 1. Parses from a fraction or a percentage, as in `0.1` or `10%`.
+/// The fraction of deliveries that fail, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct FailureRate(f64);
 
-const INVALID_RATE: ParseError = ParseError("expected a rate: 0 to 1, or 0% to 100%");
-
 impl FailureRate {
+    /// Creates a rate; `None` if the fraction is not within 0 to 1.
+    pub fn new(fraction: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&fraction).then_some(Self(fraction))
+    }
+
     /// Returns the rate as a fraction, 0 to 1.
     pub fn as_fraction(self) -> f64 {
         self.0
     }
 }
 
-impl FromStr for FailureRate {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        let (number, unit) = match text.strip_suffix('%') {
-            Some(number) => (number, 100.0),
-            None => (text, 1.0),
-        };
-        let fraction = number.parse::<f64>().map_err(|_| INVALID_RATE)? / unit;
-        // Adding zero turns "-0" into 0.
-        if (0.0..=1.0).contains(&fraction) { Ok(Self(fraction + 0.0)) } else { Err(INVALID_RATE) }
-    }
-}
-
-impl fmt::Display for FailureRate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 #[cfg(test)]
 mod fixtures {
-    use super::{DeliveryModel, WaitDistribution};
+    use super::{DeliveryModel, FailureRate, WaitDistribution};
     use crate::message::MessageId;
     use crate::run::RunId;
 
@@ -145,8 +125,8 @@ mod fixtures {
         MessageId::new(RunId::from_parts(0, 0), index).unwrap()
     }
 
-    pub(super) fn model(wait: WaitDistribution, failure_rate: &str) -> DeliveryModel {
-        DeliveryModel { wait, failure_rate: failure_rate.parse().unwrap(), seed: 7 }
+    pub(super) fn model(wait: WaitDistribution, failure_rate: f64) -> DeliveryModel {
+        DeliveryModel { wait, failure_rate: FailureRate::new(failure_rate).unwrap(), seed: 7 }
     }
 }
 
@@ -158,19 +138,19 @@ mod tests {
     #[test]
     fn deliveries_fail_at_the_failure_rate() {
         let wait = WaitDistribution::new(DistributionKind::Constant, 0.0, 0.0).unwrap();
-        for (rate, fraction) in [("0.1", 0.1_f64), ("50%", 0.5), ("0", 0.0), ("1", 1.0)] {
-            let model = model(wait, rate);
+        for fraction in [0.1_f64, 0.5, 0.0, 1.0] {
+            let model = model(wait, fraction);
             let failed =
                 (0..100_000).filter(|i| model.plan_delivery(id(*i), 1).outcome == Outcome::Failed).count();
             // Five standard deviations of the binomial distribution.
             let margin = 5.0 * (100_000.0 * fraction * (1.0 - fraction)).sqrt();
-            assert!((failed as f64 - 100_000.0 * fraction).abs() <= margin, "{rate}: {failed}");
+            assert!((failed as f64 - 100_000.0 * fraction).abs() <= margin, "{fraction}: {failed}");
         }
     }
 
     #[test]
     fn each_attempt_is_drawn_independently() {
-        let model = model(WaitDistribution::new(DistributionKind::Normal, 1.0, 0.25).unwrap(), "0.5");
+        let model = model(WaitDistribution::new(DistributionKind::Normal, 1.0, 0.25).unwrap(), 0.5);
         assert_eq!(model.plan_delivery(id(3), 1), model.plan_delivery(id(3), 1));
         assert_ne!(model.plan_delivery(id(3), 1), model.plan_delivery(id(3), 2));
     }
@@ -186,7 +166,7 @@ mod tests {
             ("constant", [(500_000_000, Outcome::Failed), (500_000_000, Outcome::Sent)]),
         ];
         for (kind, attempts) in expected {
-            let model = model(WaitDistribution::new(kind.parse().unwrap(), 0.5, 0.25).unwrap(), "0.5");
+            let model = model(WaitDistribution::new(kind.parse().unwrap(), 0.5, 0.25).unwrap(), 0.5);
             let planned = [1, 2].map(|attempt| {
                 let delivery = model.plan_delivery(id(3), attempt);
                 (delivery.wait.as_nanos(), delivery.outcome)
@@ -196,14 +176,10 @@ mod tests {
     }
 
     #[test]
-    fn rates_parse_as_fractions_and_percentages() {
-        for (text, fraction) in
-            [("0.1", 0.1), ("10%", 0.1), ("0", 0.0), ("-0", 0.0), ("100%", 1.0), ("1", 1.0), ("1e-3", 0.001)]
-        {
-            assert_eq!(text.parse::<FailureRate>().map(FailureRate::as_fraction), Ok(fraction), "{text}");
-        }
-        for text in ["", "%", "1.5", "110%", "nan", "-0.1", "inf", "ten", "0,1", "1 %"] {
-            assert_eq!(text.parse::<FailureRate>(), Err(INVALID_RATE), "{text}");
+    fn a_rate_is_a_fraction() {
+        assert_eq!(FailureRate::new(0.25).map(FailureRate::as_fraction), Some(0.25));
+        for invalid in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+            assert_eq!(FailureRate::new(invalid), None, "{invalid}");
         }
     }
 }

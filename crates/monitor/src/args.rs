@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueHint};
 use stentor_cli::VERSION;
-use stentor_cli::{OUTPUT, SharedArgs, examples, full_ending, number_within};
+use stentor_cli::{OUTPUT, SharedArgs, count_parser, examples, full_ending, seconds_parser};
 use stentor_core::cost::PriceOverride;
 use stentor_core::run::RunId;
 
@@ -46,7 +46,7 @@ pub struct WatchArgs {
     /// Print one snapshot and exit
     #[arg(long, help_heading = WATCH)]
     pub once: bool,
-    /// Exit with status 4 if the last snapshot crosses a threshold, such as 'failed_rate>0.2' (repeatable)
+    /// Exit with status 4 if the last snapshot crosses a threshold, such as 'failed_rate>20%' (repeatable)
     #[arg(long, value_name = "EXPR", long_help = format!("{FAIL_IF}{}", thresholds::help()), help_heading = WATCH)]
     pub fail_if: Vec<Threshold>,
     /// Print one line per interval instead of the live view
@@ -60,8 +60,8 @@ pub struct WatchArgs {
 /// The refresh interval.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct IntervalArg {
-    /// Refresh interval in seconds, 0.1 to 3600
-    #[arg(short = 't', long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = parse_interval, help_heading = WATCH)]
+    /// Refresh interval, 0.1 to 3600 seconds
+    #[arg(short = 't', long, value_name = "TIME", default_value = "5", allow_hyphen_values = true, value_parser = parse_interval, help_heading = WATCH)]
     pub interval: Duration,
 }
 
@@ -90,7 +90,7 @@ pub enum Command {
     /// until the run ends: exit status 0 if it is complete, 1 if it is stalled.
     #[command(after_help = examples(SERVE), after_long_help = full_ending(SERVE, &[]))]
     Serve {
-        /// Listen address: HOST:PORT, or a port of this machine
+        /// Listen address: HOST:PORT, or PORT or :PORT of this machine
         #[arg(value_name = "ADDR", default_value = "127.0.0.1:8787")]
         address: ListenAddress,
         /// Exit when the run is complete or stalled
@@ -146,7 +146,7 @@ pub enum Command {
     #[command(after_help = examples(RUNS), after_long_help = full_ending(RUNS, &[]))]
     Runs {
         /// Maximum number of runs
-        #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..), help_heading = OUTPUT)]
+        #[arg(long, value_name = "N", default_value_t = 100, allow_hyphen_values = true, value_parser = count_parser::<u32>(1..=u64::from(u32::MAX)), help_heading = OUTPUT)]
         limit: u32,
         #[command(flatten)]
         without_run: WithoutRun,
@@ -160,7 +160,7 @@ const REPORT: &str = "Report";
 const EXAMPLES: &[(&str, &str)] = &[
     ("monitor -t 5", "the latest run, every 5 s, to its end"),
     ("monitor --once --json", "one snapshot for a script"),
-    ("monitor --fail-if 'failed_rate>0.2'", "exit status 4 if over 20 % failed"),
+    ("monitor --fail-if 'failed_rate>20%'", "exit status 4 if over 20 % failed"),
     ("monitor serve", "a live page at http://127.0.0.1:8787/"),
     ("monitor report run.html", "a report when the run ends"),
     ("monitor runs", "all runs of the stack"),
@@ -191,7 +191,7 @@ const RUNS: &[(&str, &str)] =
 const CROSSED: &[(&str, &str)] = &[("4", "a threshold of --fail-if is crossed")];
 
 const FAIL_IF: &str = "\
-Exit with status 4 if the last snapshot crosses a threshold, such as 'failed_rate>0.2' or 'p99_latency>30s' (repeatable).
+Exit with status 4 if the last snapshot crosses a threshold, such as 'failed_rate>20%' or 'p99_latency>30s' (repeatable).
 
 ";
 
@@ -204,7 +204,7 @@ Prices in dollars; the defaults are those of us-east-1:
   gb_seconds      per second of 1 GB of the function's memory";
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
-    number_within(text, 0.1..=3_600.0, "seconds from 0.1 to 3600").map(Duration::from_secs_f64)
+    seconds_parser(0.1..=3_600.0)(text).map(Duration::from_secs_f64)
 }
 
 #[cfg(test)]
@@ -234,10 +234,15 @@ mod tests {
             "-t inf",
             "-t 0.09",
             "-t 3601",
+            "-t 5x",
+            "-t 2h",
+            "-t 1.500",
+            "-t -1s",
             "--run x",
             "--once --follow",
             "--fail-if failed",
             "--fail-if average>1",
+            "--fail-if failed>1.000",
             "serve 70000",
             "serve 127.0.0.1",
             "report",
@@ -256,6 +261,11 @@ mod tests {
         }
         for line in [
             "-t 0.1",
+            "-t 500ms",
+            "-t 1h",
+            "--once --fail-if failed_rate>=20% --fail-if average>10m --fail-if sent<1,000",
+            "serve :8787",
+            "runs --limit 1k",
             "--once --fail-if failed>1 --fail-if average>1s",
             "serve",
             "serve -t 1 --until-complete",

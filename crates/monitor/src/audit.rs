@@ -140,7 +140,7 @@ impl Audit {
             format!("  {name:<8} {sent:>12} {failed:>12} {average:>12}")
         };
         [
-            format!("run {}: {} messages", self.run, format::thousands(self.total)),
+            format!("run {}: {}", self.run, format::counted(self.total, "message")),
             row("", ["sent", "failed", "average"].map(str::to_owned)),
             row("table", table),
             row("tallies", tallies),

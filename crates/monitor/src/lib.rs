@@ -29,7 +29,7 @@ use stentor_aws::metrics::RunRecord;
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, Session};
 use stentor_cli::format;
-use stentor_cli::{OutputState, SharedArgs, Shutdown, print_line, status};
+use stentor_cli::{ConnectionFlags, OutputState, SharedArgs, Shutdown, print_line, status};
 use stentor_core::cost::Prices;
 use stentor_core::run::RunId;
 use stentor_report::ReportPath;
@@ -89,6 +89,7 @@ impl<'a> Mode<'a> {
 /// Runs the subcommand, or watches a run; returns the exit status.
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
     let mode = Mode::prepare(&args).await?;
+    let connection = ConnectionFlags::of(&destination);
     let session = Arc::new(Session::for_cli(destination, shutdown.token()).await?);
     let Some(reader) = shutdown.or_shutdown(RunReader::open(&session)).await else {
         return Ok(shutdown.code().unwrap_or(0));
@@ -96,7 +97,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     let monitor = Monitor {
         shared: &args.shared,
         run: args.run,
-        target: Target::of(&session),
+        target: Target::of(&session, connection),
         reader: Arc::new(reader?),
         messages: MessagesTable::new(&session),
         shutdown: &shutdown,
@@ -185,7 +186,7 @@ impl Monitor<'_> {
             print_line(&runs::table(&rows))?;
         }
         if rows.is_empty() && !self.shared.quiet {
-            status(NO_RUN);
+            status(&self.no_run());
         }
         Ok(0)
     }
@@ -201,8 +202,13 @@ impl Monitor<'_> {
             None => self.reader.metrics.latest().await?,
             run => run,
         };
-        let Some(run) = run else { bail!(NO_RUN) };
+        let Some(run) = run else { bail!(self.no_run()) };
         Ok(self.reader.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })?)
+    }
+
+    fn no_run(&self) -> String {
+        let command = self.target.connection.command("producer -m 1000");
+        format!("there is no run in this stack yet\nCreate one: {command}")
     }
 
     /// Selects the run of `--run`. Without it, selects the latest run, and with `each` also every run that starts later.
@@ -214,5 +220,3 @@ impl Monitor<'_> {
         }
     }
 }
-
-const NO_RUN: &str = "there is no run in this stack yet\nCreate one: producer -m 1000";

@@ -3,8 +3,8 @@
 use stentor_cli::format;
 use stentor_core::escape::escape_control;
 use stentor_run_view::figures::{
-    AVERAGE, DEAD_LETTERS, DELIVERY_TABLE, ETA, FAILED, Figure, PENDING, QUEUE_IN_FLIGHT, QUEUE_VISIBLE,
-    SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
+    AVERAGE, DEAD_LETTERS, DELIVERY_TABLE, ETA, FAILED, Figure, PENDING, QUEUE_DELAYED, QUEUE_IN_FLIGHT,
+    QUEUE_VISIBLE, SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
 };
 use stentor_run_view::snapshot::Snapshot;
 use stentor_run_view::view::RunView;
@@ -45,7 +45,7 @@ fn block(view: &RunView) -> String {
     let percentiles = DELIVERY_TABLE[1..].iter().map(|figure| named(figure, view)).collect::<Vec<_>>();
     let rest =
         [&THROUGHPUT, &ETA, &SENDERS_ALIVE].map(|figure| format!("{} {}", figure.label, figure.text(view)));
-    let queue = [&QUEUE_VISIBLE, &QUEUE_IN_FLIGHT].map(|figure| named(figure, view));
+    let queue = [&QUEUE_VISIBLE, &QUEUE_IN_FLIGHT, &QUEUE_DELAYED].map(|figure| named(figure, view));
     [
         format!("run {}  {}", view.run(), clock(view)),
         format!(
@@ -82,13 +82,14 @@ fn warnings(view: &RunView) -> String {
 
 /// The line that ends a complete run.
 pub(crate) fn completion_line(view: &RunView) -> String {
+    let rate = THROUGHPUT.value(view).map(|rate| format!(", {}", THROUGHPUT.unit.format(rate)));
     format!(
-        "complete: {} messages, {} sent, {} failed, {} each on average, {}",
-        TOTAL.text(view),
+        "complete: {}, {} sent, {} failed, {} each on average{}",
+        format::counted(view.reading.total(), "message"),
         SENT.text(view),
         FAILED.text(view),
         AVERAGE.text(view),
-        THROUGHPUT.text(view),
+        rate.unwrap_or_default(),
     )
 }
 
@@ -131,16 +132,32 @@ mod tests {
 
     #[test]
     fn a_block_has_more_figures() {
-        let block = OutputFormat::Block.render(&view());
+        let mut view = view();
+        view.reading.queue.delayed = 3;
+        let block = OutputFormat::Block.render(&view);
         for words in [
             "sent 1,350 (67.5%)",
             "failed 150 (7.5%)",
             "of 2,000",
             "delivery average 0.100 s",
             "time left 5.0 s",
+            "queue: visible 0, in flight 0, delayed 3",
         ] {
             assert!(block.contains(words), "{block}");
         }
+    }
+
+    #[test]
+    fn a_rate_and_a_time_left_from_too_little_data_are_not_shown() {
+        let line = OutputFormat::Line.render(&RunView::first(reading(450, 1)));
+        assert!(line.ends_with("rate         -  left -"), "{line}");
+        let line = completion_line(&RunView::first(reading(1, 1)));
+        assert_eq!(line, "complete: 1 message, 1 sent, 0 failed, 0.100 s each on average");
+        let line = completion_line(&RunView::first(reading(2_000, 2_000)));
+        assert!(
+            line.starts_with("complete: 2,000 messages, ") && line.ends_with(" on average, 10/s"),
+            "{line}"
+        );
     }
 
     #[test]
@@ -148,7 +165,7 @@ mod tests {
         let json = OutputFormat::Json.render(&RunView::first(reading(10, 0)));
         let json: Value = serde_json::from_str(&json).unwrap();
         for name in "run at total enqueued sent failed pending average_seconds average_latency_seconds delivery_seconds \
-                     latency_seconds messages_per_second eta_seconds complete queue dead_letters senders broken"
+                     latency_seconds messages_per_second eta_seconds complete waiting queue dead_letters senders broken"
             .split(' ')
         {
             assert!(json.get(name).is_some(), "{name}");

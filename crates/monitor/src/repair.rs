@@ -87,8 +87,8 @@ fn refusal(record: &RunRecord, table_count: &TableCount) -> String {
     .unzip();
     let example = table_count.unreadable_example.map_or_else(String::new, |id| format!(" (such as {id})"));
     format!(
-        "run {run} cannot be repaired: of its {} messages {}{example}\n{}",
-        format::thousands(record.plan.total().into()),
+        "run {run} cannot be repaired: of its {} {}{example}\n{}",
+        format::counted(record.plan.total().into(), "message"),
         counts.join(", "),
         remedies.join("; ")
     )

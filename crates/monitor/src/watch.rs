@@ -7,14 +7,14 @@ use stentor_cli::{OutputState, colour, print_line, status};
 use stentor_core::cost::Prices;
 use stentor_report::ReportPath;
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
-use stentor_run_view::status::{RunPhase, stall_error};
+use stentor_run_view::status::{RunPhase, RunStatus, stall_error};
 use stentor_run_view::thresholds::{Threshold, crossed};
 use stentor_run_view::view::RunView;
 
+use crate::Monitor;
 use crate::args::WatchArgs;
 use crate::live::{self, ExitReason, Theme, Watched};
 use crate::plain::{OutputFormat, completion_line};
-use crate::{Monitor, NO_RUN};
 
 /// Exit status if a threshold is crossed.
 const CROSSED: u8 = 4;
@@ -69,19 +69,22 @@ impl Monitor<'_> {
     ) -> anyhow::Result<ExitReason> {
         let format = self.format(watching.flags);
         let mut reader = Reader::new(&self.reader, self.command(watching));
-        let mut is_waiting = false;
+        let mut waits_for = None;
         loop {
             let ReaderEvent::Read(result) = reader.next().await else { continue };
             let Some(view) = result? else {
                 if watching.flags.once {
-                    bail!(NO_RUN);
+                    bail!(self.no_run());
                 }
-                if !std::mem::replace(&mut is_waiting, true) && !self.shared.quiet {
-                    status("no run in this stack yet: waiting for a producer");
-                }
+                self.print_wait(&mut waits_for, "no run in this stack yet: waiting for a producer");
                 continue;
             };
             let view = last.insert(*view);
+            if view.is_waiting() {
+                self.print_wait(&mut waits_for, &RunStatus::of(view, &self.target.connection).sentence);
+            } else {
+                waits_for = None;
+            }
             let output = print_line(&format.render(view))?;
             if output == OutputState::Closed || watching.flags.once {
                 return Ok(ExitReason::Quit);
@@ -90,6 +93,14 @@ impl Monitor<'_> {
                 return Ok(ExitReason::RunEnded);
             }
         }
+    }
+
+    /// Prints once what the monitor waits for.
+    fn print_wait(&self, waits_for: &mut Option<String>, sentence: &str) {
+        if waits_for.as_deref() != Some(sentence) && !self.shared.quiet {
+            status(sentence);
+        }
+        *waits_for = Some(sentence.to_owned());
     }
 
     /// Completes a call that no signal ended: last line, report and thresholds; returns the exit status.

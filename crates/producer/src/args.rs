@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use stentor_cli::VERSION;
-use stentor_cli::{SharedArgs, examples, full_ending, number_within};
+use stentor_cli::{SharedArgs, count_parser, examples, full_ending, parse_number};
 use stentor_core::message::MAX_MESSAGES;
 use stentor_core::run::{MAX_LENGTH, RunId};
 
@@ -14,16 +14,16 @@ use stentor_core::run::{MAX_LENGTH, RunId};
 #[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, &[]))]
 pub struct Args {
     /// Number of messages, 1 to 1,000,000,000
-    #[arg(short, long, value_name = "N", default_value_t = 1_000, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MESSAGES)), help_heading = MESSAGES)]
+    #[arg(short, long, value_name = "N", default_value_t = 1_000, allow_hyphen_values = true, value_parser = count_parser::<u32>(1..=u64::from(MAX_MESSAGES)), help_heading = MESSAGES)]
     pub messages: u32,
     /// Maximum message length in characters, 1 to 1600 (actual length varies from 1)
-    #[arg(short, long, value_name = "CHARACTERS", default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LENGTH)), help_heading = MESSAGES)]
+    #[arg(short, long, value_name = "CHARACTERS", default_value_t = 100, allow_hyphen_values = true, value_parser = count_parser::<u16>(1..=u64::from(MAX_LENGTH)), help_heading = MESSAGES)]
     pub length: u16,
     /// Make every message exactly --length characters long
     #[arg(long, help_heading = MESSAGES)]
     pub exact_length: bool,
     /// Seed for the random generator; the same seed gives the same messages [default: random]
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, help_heading = MESSAGES)]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = count_parser::<u64>(0..=u64::MAX), help_heading = MESSAGES)]
     pub seed: Option<u64>,
     /// Use this run ID (an unused ULID) [default: a new one]
     #[arg(long, value_name = "ID", help_heading = MESSAGES)]
@@ -43,7 +43,7 @@ pub struct Args {
 #[derive(Debug, Clone, clap::Args)]
 pub struct SpeedArgs {
     /// Limit the rate to N messages per second [default: unlimited]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_rate, help_heading = SPEED)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_rate, help_heading = SPEED)]
     pub rate: Option<f64>,
     #[command(flatten)]
     pub concurrency: ConcurrencyArg,
@@ -53,7 +53,7 @@ pub struct SpeedArgs {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct ConcurrencyArg {
     /// Maximum number of concurrent batches of 50 messages, 1 to 512
-    #[arg(long = "concurrency", value_name = "N", default_value_t = 40, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=512), help_heading = SPEED)]
+    #[arg(long = "concurrency", value_name = "N", default_value_t = 40, allow_hyphen_values = true, value_parser = count_parser::<u16>(1..=512), help_heading = SPEED)]
     pub batches: u16,
 }
 
@@ -89,7 +89,7 @@ const SPEED: &str = "Speed";
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("producer -m 1000 -l 100", "1,000 messages of up to 100 characters"),
-    ("producer -m 50000 --rate 500 --local", "500 per second, on the local emulator"),
+    ("producer -m 50k --rate 500 --local", "500 per second, on the local emulator"),
     ("producer resume 01JDD0QYJ8…", "resume an interrupted run"),
     ("producer requeue 01JDD0QYJ8…", "queue pending messages again"),
 ];
@@ -105,7 +105,8 @@ const REQUEUE_EXAMPLES: &[(&str, &str)] = &[
 ];
 
 fn parse_rate(text: &str) -> Result<f64, String> {
-    number_within(text, f64::MIN_POSITIVE..=f64::MAX, "a number of messages per second above 0")
+    let expected = "expected messages per second above 0, such as 0.5, 1000, 1,000 or 10k";
+    parse_number(text, &(f64::MIN_POSITIVE..=f64::MAX), expected)
 }
 
 #[cfg(test)]
@@ -129,12 +130,17 @@ mod tests {
             "-m abc",
             "-m -5",
             "-m 1000000001",
+            "-m 2000M",
+            "-m 1.000",
+            "-m 1,5",
+            "-m -5k",
             "-l 0",
             "-l 1601",
             "--rate 0",
             "--rate -1",
             "--rate nan",
             "--rate inf",
+            "--rate 1.000",
             "--concurrency 0",
             "--concurrency 513",
             "--run x",
@@ -145,6 +151,21 @@ mod tests {
         ] {
             assert!(!is_valid(line), "{line}");
         }
+    }
+
+    #[test]
+    fn numbers_have_separators_and_units() {
+        let parsed =
+            |line: &str| Args::try_parse_from(format!("producer {line}").split_whitespace()).unwrap();
+        for (line, messages) in
+            [("-m 10k", 10_000), ("-m 1M", 1_000_000), ("-m 1,000", 1_000), ("-m 1_000", 1_000)]
+        {
+            assert_eq!(parsed(line).messages, messages, "{line}");
+        }
+        assert_eq!(parsed("-l 1k").length, 1_000);
+        assert_eq!(parsed("--rate 1.5k").speed.rate, Some(1_500.0));
+        assert_eq!(parsed("--rate 0.5").speed.rate, Some(0.5));
+        assert_eq!(parsed("--seed 18446744073709551615").seed, Some(u64::MAX));
     }
 
     #[test]

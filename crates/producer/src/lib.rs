@@ -107,9 +107,9 @@ impl Call<'_> {
     async fn enqueue_rest(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
         let Self { record, backends, shutdown, .. } = self;
         let plan = &record.plan;
-        let total = format::thousands(plan.total().into());
+        let total = format::counted(plan.total().into(), "message");
         if !self.args.shared.quiet {
-            status(&format!("run {}: {total} messages, seed {}", plan.run(), plan.seed()));
+            status(&format!("run {}: {total}, seed {}", plan.run(), plan.seed()));
         }
         let enqueued = record.enqueued + self.enqueue_messages(speed, possibly_repeated).await?;
         let complete = enqueued == plan.total();
@@ -121,7 +121,7 @@ impl Call<'_> {
             Some(code) if !complete => {
                 let enqueued = format::thousands(enqueued.into());
                 let hint = how_to_resume(plan.run());
-                status(&format!("interrupted at {enqueued} of {total} messages\n{hint}"));
+                status(&format!("interrupted at {enqueued} of {total}\n{hint}"));
                 Ok(code)
             }
             _ => Ok(0),

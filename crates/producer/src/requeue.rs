@@ -35,18 +35,18 @@ impl Call<'_> {
         let requeued = requeued.map_err(|error| start_again(error.into()))?;
         self.print_summary(requeued.enqueued).await.map_err(start_again)?;
         if requeued.missing > 0 {
-            let missing = format::thousands(requeued.missing.into());
+            let missing = format::counted(requeued.missing.into(), "message");
             status(&if self.record.enqueued < plan.total() {
-                format!("{missing} messages of the run do not exist yet: producer resume {}", plan.run())
+                format!("the table lacks {missing} of the run: producer resume {}", plan.run())
             } else {
-                format!("{missing} messages of the run have expired: the table keeps them for 7 days")
+                format!("the table no longer has {missing} of the run: it keeps messages for 7 days")
             });
         }
         match self.shutdown.code() {
             Some(code) if requeued.looked_up < plan.total() => {
-                let [looked_up, total] =
-                    [requeued.looked_up, plan.total()].map(|count| format::thousands(count.into()));
-                status(&format!("interrupted after {looked_up} of {total} messages\nStart again: {again}"));
+                let looked_up = format::thousands(requeued.looked_up.into());
+                let total = format::counted(plan.total().into(), "message");
+                status(&format!("interrupted after {looked_up} of {total}\nStart again: {again}"));
                 Ok(code)
             }
             _ => Ok(0),

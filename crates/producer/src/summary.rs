@@ -13,7 +13,8 @@ pub(crate) struct Summary {
     run: String,
     messages: u32,
     seconds: f64,
-    messages_per_second: f64,
+    /// `None` from less than a second.
+    messages_per_second: Option<f64>,
     seed: u64,
     #[serde(flatten)]
     usage: Usage,
@@ -22,17 +23,37 @@ pub(crate) struct Summary {
 impl Summary {
     pub(crate) fn new(plan: &Plan, messages: u32, took: Duration, usage: Usage) -> Self {
         let seconds = took.as_secs_f64();
-        let messages_per_second = if seconds > 0.0 { f64::from(messages) / seconds } else { 0.0 };
+        let messages_per_second = (seconds >= 1.0).then(|| f64::from(messages) / seconds);
         Self { run: plan.run().to_string(), messages, seconds, messages_per_second, seed: plan.seed(), usage }
     }
 
     pub(crate) fn line(&self) -> String {
+        let rate = self.messages_per_second.map(|rate| format!(" ({} a second)", format::rate(rate)));
         format!(
-            "run {}: {} messages enqueued in {} ({} a second)",
+            "run {}: {} enqueued in {}{}",
             self.run,
-            format::thousands(self.messages.into()),
+            format::counted(self.messages.into(), "message"),
             format::duration(self.seconds),
-            format::rate(self.messages_per_second),
+            rate.unwrap_or_default(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stentor_core::run::{BodyLength, RunId};
+
+    #[test]
+    fn a_rate_is_shown_from_a_second_on_and_one_message_is_singular() {
+        let plan = Plan::new(RunId::from_parts(1, 1), 7, 1, BodyLength { max: 1, exact: false }).unwrap();
+        let line =
+            |messages, ms| Summary::new(&plan, messages, Duration::from_millis(ms), Usage::default()).line();
+        assert!(line(1_000, 36).ends_with(": 1,000 messages enqueued in 0.0 s"), "{}", line(1_000, 36));
+        assert!(
+            line(1, 2_000).ends_with(": 1 message enqueued in 2.0 s (0.5 a second)"),
+            "{}",
+            line(1, 2_000)
+        );
     }
 }

@@ -82,7 +82,7 @@ pub struct PlanSummary {
 pub struct RunResult {
     /// Whether the status is as expected.
     pub is_good: bool,
-    /// The status: `COMPLETE`, `RUNNING`, `STALLED` or `DAMAGED`.
+    /// The status: `COMPLETE`, `RUNNING`, `WAITING`, `STALLED` or `DAMAGED`.
     pub word: &'static str,
     /// What the status is based on.
     pub sentence: String,
@@ -222,7 +222,7 @@ impl Report {
             made_at: rfc3339(made_at),
             target: target.clone(),
             plan: PlanSummary::of(reading),
-            result: RunResult::of(view),
+            result: RunResult::of(view, target),
             snapshot: Snapshot::of(view),
             progress: Progress::of(&view.throughput, reading.tally.first_concluded_at),
             delivery: Distribution::of(&reading.tally.delivery),
@@ -253,10 +253,10 @@ impl PlanSummary {
 }
 
 impl RunResult {
-    fn of(view: &RunView) -> Self {
-        let (status, tally) = (RunStatus::of(view), &view.reading.tally);
+    fn of(view: &RunView, target: &Target) -> Self {
+        let (status, tally) = (RunStatus::of(view, &target.connection), &view.reading.tally);
         Self {
-            is_good: status.level == StatusLevel::Good,
+            is_good: status.level != StatusLevel::Bad,
             word: status.word,
             sentence: status.sentence,
             failed_rate: figures::FAILED_RATE.value(view),

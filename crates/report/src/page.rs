@@ -168,7 +168,7 @@ fn plan(page: &Page<'_>) -> Markup {
             (row("Messages", page.number("plan.total", Unit::Count)))
             (row("Length of a text", html! {
                 @if page.report.plan.exact_length { "exactly " } @else { "at most " }
-                (page.number("plan.length", Unit::Count)) " characters"
+                (page.number("plan.length", Unit::Count)) @if page.report.plan.length == 1 { " character" } @else { " characters" }
             }))
             (row("Seed", page.number("plan.seed", Unit::Identifier)))
             (row("Created", page.timestamp("plan.created_at")))

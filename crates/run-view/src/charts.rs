@@ -7,6 +7,9 @@ use crate::view::seconds;
 /// An active run is drawn as idle after this time without an outcome, ms: tallies lag a little.
 const IDLE_MS: u64 = 5_000;
 
+/// Minimum length of a chart, ms: a burst would show a rate that never was.
+const MIN_MS: u64 = 1_000;
+
 /// One column of a chart, in the unit of the chart.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ChartBin {
@@ -37,7 +40,7 @@ impl ChartBin {
 }
 
 impl ThroughputChart {
-    /// Covers the run up to its last outcome, or to `now_ms` where it is idle and has not ended.
+    /// Covers the run up to its last outcome, at least a second, or to `now_ms` where it is idle and has not ended.
     pub fn new(tally: &Tally, now_ms: u64, has_ended: bool) -> Self {
         let (Some(first), Some(last)) = (tally.first_concluded_at, tally.last_concluded_at) else {
             return Self::default();
@@ -56,8 +59,19 @@ impl ThroughputChart {
                 _ => segments.push(segment),
             }
         }
+        let starts_at = segments.first().map_or(first, |segment| segment.starts_at);
+        if let Some(segment) = segments.last_mut() {
+            let length = end_ms(segment).saturating_sub(starts_at);
+            segment.width_ms = segment.width_ms.saturating_add(MIN_MS.saturating_sub(length));
+        }
+        let end = segments.last().map_or(last, end_ms);
         if !has_ended && now_ms.saturating_sub(last) > IDLE_MS {
-            segments.push(Bucket { starts_at: last, width_ms: now_ms - last, sent: 0, failed: 0 });
+            segments.push(Bucket {
+                starts_at: end,
+                width_ms: now_ms.saturating_sub(end),
+                sent: 0,
+                failed: 0,
+            });
         }
         Self { segments }
     }
@@ -172,6 +186,16 @@ mod tests {
         assert!((chart.seconds() - 99.0).abs() < 1e-9);
         assert_eq!(chart.bins(10).last(), Some(&ChartBin::default()));
         assert!(ThroughputChart::new(&run, 100_000, true).seconds() < 2.0);
+    }
+
+    #[test]
+    fn a_burst_is_drawn_over_a_second() {
+        let burst: Vec<_> = (0..28).map(|_| (1_200, 5)).collect();
+        for (now_ms, has_ended) in [(1_300, true), (100_000, false)] {
+            let chart = ThroughputChart::new(&tally(&burst), now_ms, has_ended);
+            let highest = chart.bins(120).iter().map(ChartBin::total).fold(0.0, f64::max);
+            assert!((20.0..=28.001).contains(&highest), "{highest}");
+        }
     }
 
     #[test]

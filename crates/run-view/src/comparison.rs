@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
-use stentor_cli::format;
+use stentor_cli::{ConnectionFlags, format};
 
 use crate::bill::LowerBound;
 use crate::figures::{self, Better, Figure, SENDER_CONCURRENCY, SENDER_FAILURE_RATE, SENDER_WAIT};
@@ -92,7 +92,10 @@ pub fn compare(views: [&RunView; 2]) -> Vec<FigureGroup> {
             &figures::OVERALL_THROUGHPUT,
         ],
     );
-    result.figures.insert(0, text("state", &|view| RunStatus::of(view).word.to_lowercase()));
+    result.figures.insert(
+        0,
+        text("state", &|view| RunStatus::of(view, &ConnectionFlags::default()).word.to_lowercase()),
+    );
     vec![
         FigureGroup { title: "Settings", figures: settings },
         result,

@@ -192,9 +192,8 @@ figures! {
         value: |view| quantile_seconds(deliveries(view), 1.0).into(),
     }
     DELIVERY_SUM {
-        help: "Sum of the durations of all deliveries.",
-        label: "delivery sum", unit: Unit::Seconds, metric: DELIVERY.suffixed("_sum"),
-        value: |view| Some(seconds(deliveries(view).sum_ms())).into(),
+        help: "Sum of the durations of all deliveries.", label: "delivery sum", unit: Unit::Seconds,
+        metric: DELIVERY.suffixed("_sum"), value: |view| Some(seconds(deliveries(view).sum_ms())).into(),
     }
     DELIVERY_COUNT {
         help: "Deliveries with a known duration.",
@@ -225,9 +224,8 @@ figures! {
         value: |view| quantile_seconds(latencies(view), 1.0).into(),
     }
     LATENCY_SUM {
-        help: "Sum of the times from creation to outcome.",
-        label: "latency sum", unit: Unit::Seconds, metric: LATENCY.suffixed("_sum"),
-        value: |view| Some(seconds(latencies(view).sum_ms())).into(),
+        help: "Sum of the times from creation to outcome.", label: "latency sum", unit: Unit::Seconds,
+        metric: LATENCY.suffixed("_sum"), value: |view| Some(seconds(latencies(view).sum_ms())).into(),
     }
     LATENCY_COUNT {
         help: "Outcomes with a known latency.",
@@ -240,7 +238,7 @@ figures! {
         metric: gauge("stentor_messages_per_second", Scope::Run), value: |view| view.messages_per_second.into(),
     }
     ETA {
-        help: "Time left at the present throughput.",
+        help: "Time left at the present throughput, once 10 outcomes within at least 2 seconds show it.",
         path: "snapshot.eta_seconds", label: "time left", short: "left", unit: Unit::Duration, better: Better::Lower,
         metric: gauge("stentor_eta_seconds", Scope::Run), value: |view| view.eta_seconds().into(),
     }
@@ -248,6 +246,10 @@ figures! {
         help: "Whether every message is enqueued and has an outcome.",
         path: "snapshot.complete", label: "complete", unit: Unit::Flag, better: Better::Higher,
         metric: gauge("stentor_complete", Scope::Run), value: |view| u64::from(view.reading.is_complete()).into(),
+    }
+    WAITING {
+        help: "Whether the run waits for its first sender.", path: "snapshot.waiting", label: "waiting for a sender",
+        unit: Unit::Flag, metric: gauge("stentor_waiting", Scope::Run), value: |view| u64::from(view.is_waiting()).into(),
     }
     QUEUE_VISIBLE {
         help: "Messages on the queue that can be received.",

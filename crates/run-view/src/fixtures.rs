@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use stentor_aws::Error;
 use stentor_aws::metrics::{Heartbeat, RunRecord};
+use stentor_cli::ConnectionFlags;
 use stentor_core::delivery::Outcome;
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::{BodyLength, Plan, RunId};
@@ -61,6 +62,7 @@ pub fn target() -> Target {
         stack: "drill".to_owned(),
         region: "eu-central-1".to_owned(),
         endpoint: "http://127.0.0.1:4566".to_owned(),
+        connection: ConnectionFlags::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::{Heartbeat, RunRecord};
 use stentor_aws::{Error, MetricsTable, Queue, Session};
+use stentor_cli::ConnectionFlags;
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::RunId;
 use stentor_core::tally::{DamagedTally, Tally};
@@ -30,6 +31,9 @@ pub struct Target {
     pub region: String,
     /// URL of the services, or `AWS`.
     pub endpoint: String,
+    /// For the commands that a status suggests.
+    #[serde(skip)]
+    pub connection: ConnectionFlags,
 }
 
 /// What one poll of a run returned.
@@ -91,12 +95,13 @@ impl RunReader {
 }
 
 impl Target {
-    /// The target of a session.
-    pub fn of(session: &Session) -> Self {
+    /// The target of a session, which these flags opened.
+    pub fn of(session: &Session, connection: ConnectionFlags) -> Self {
         Self {
             stack: session.stack().to_string(),
             region: session.region().to_owned(),
             endpoint: session.endpoint().to_owned(),
+            connection,
         }
     }
 }

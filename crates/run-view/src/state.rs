@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stentor_cli::ConnectionFlags;
 use stentor_cli::hints::with_hint;
 
 use crate::reader::ReadResult;
@@ -54,14 +55,14 @@ impl RunState {
         view.eta_seconds().map(|left| (left - age).max(0.0))
     }
 
-    /// The status at `now`, where a poll is due every `interval`.
-    pub fn status(&self, now: Duration, interval: Duration) -> RunStatus {
+    /// The status at `now`, where a poll is due every `interval`; commands in it have the flags of the connection.
+    pub fn status(&self, now: Duration, interval: Duration, connection: &ConnectionFlags) -> RunStatus {
         match (&self.view, self.stale_reason(now, interval)) {
             (Some(view), Some(reason)) if view.phase != RunPhase::Complete => RunStatus::no_answer(reason),
-            (Some(view), _) => RunStatus::of(view),
+            (Some(view), _) => RunStatus::of(view, connection),
             (None, stale) => match self.error.clone().or(stale.filter(|_| self.has_answer())) {
                 Some(reason) => RunStatus::no_answer(reason),
-                None if self.has_answer() => RunStatus::no_run(),
+                None if self.has_answer() => RunStatus::no_run(connection),
                 None => RunStatus::reading(),
             },
         }
@@ -84,6 +85,10 @@ mod tests {
 
     const EVERY: Duration = Duration::from_secs(5);
 
+    fn word(state: &RunState, seconds: u64) -> &'static str {
+        state.status(at(seconds), EVERY, &ConnectionFlags::default()).word
+    }
+
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
@@ -94,9 +99,9 @@ mod tests {
         assert!(state.stale_reason(at(0), EVERY).is_some(), "there was no answer yet");
         state.update(Ok(None), at(1));
         assert_eq!(state.stale_reason(at(10), EVERY), None);
-        assert_eq!(state.status(at(10), EVERY).word, "WAITING");
+        assert_eq!(word(&state, 10), "WAITING");
         assert!(state.stale_reason(at(11), EVERY).is_some());
-        assert_eq!(state.status(at(11), EVERY).word, "NO ANSWER");
+        assert_eq!(word(&state, 11), "NO ANSWER");
         state.update(Ok(None), at(12));
         assert_eq!(state.stale_reason(at(12), EVERY), None);
     }
@@ -107,7 +112,7 @@ mod tests {
         state.update(Ok(Some(Box::new(RunView::first(reading(2_000, 1_500))))), at(1));
         assert!(state.view.is_some());
         state.update(Ok(None), at(2));
-        assert_eq!((state.status(at(2), EVERY).word, state.data_age(at(2))), ("WAITING", None));
+        assert_eq!((word(&state, 2), state.data_age(at(2))), ("WAITING", None));
         assert_eq!(state.stale_reason(at(2), EVERY), None);
     }
 

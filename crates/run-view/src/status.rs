@@ -2,7 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use stentor_cli::format;
+use stentor_cli::ConnectionFlags;
+use stentor_cli::format::{self, counted};
 
 use crate::view::RunView;
 
@@ -40,7 +41,7 @@ pub struct RunStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusLevel {
-    /// Nothing is known yet.
+    /// Nothing has happened yet.
     Waiting,
     /// As expected.
     Good,
@@ -56,8 +57,8 @@ impl RunPhase {
 }
 
 impl RunStatus {
-    /// The status of a run.
-    pub fn of(view: &RunView) -> Self {
+    /// The status of a run; commands in it have the flags of the connection.
+    pub fn of(view: &RunView, connection: &ConnectionFlags) -> Self {
         let reading = &view.reading;
         if let Some(shard) = view.damaged_shard() {
             let sentence = format!(
@@ -68,8 +69,8 @@ impl RunStatus {
         }
         match view.phase {
             RunPhase::Complete => {
-                let duration = format::duration(view.throughput.seconds());
-                let sentence = format!("{} messages in {duration}", format::thousands(reading.total()));
+                let duration = format::duration(view.outcome_seconds().unwrap_or_default());
+                let sentence = format!("{} in {duration}", counted(reading.total(), "message"));
                 Self::new(StatusLevel::Good, "COMPLETE", sentence)
             }
             RunPhase::Stalled => {
@@ -77,8 +78,17 @@ impl RunStatus {
                 let sentence = format!("{pending} pending, queue empty: producer requeue {}", view.run());
                 Self::new(StatusLevel::Bad, "STALLED", sentence)
             }
+            RunPhase::Active if view.is_waiting() => {
+                let command = connection.command("sender -w 0.5 -f 0.1");
+                Self::new(
+                    StatusLevel::Waiting,
+                    "WAITING",
+                    format!("no sender yet: start one with `{command}`"),
+                )
+            }
             RunPhase::Active if view.alive_senders().next().is_none() && view.idle_seconds() > IDLE => {
-                Self::new(StatusLevel::Bad, "STALLED", "no sender is alive; start one: sender -c 20")
+                let command = connection.command("sender -c 20");
+                Self::new(StatusLevel::Bad, "STALLED", format!("no sender is alive; start one: {command}"))
             }
             RunPhase::Active => Self::new(StatusLevel::Good, "RUNNING", progress(view)),
         }
@@ -90,8 +100,10 @@ impl RunStatus {
     }
 
     /// The stack has no run.
-    pub fn no_run() -> Self {
-        Self::new(StatusLevel::Waiting, "WAITING", "no run in this stack yet; make one: producer -m 1000")
+    pub fn no_run(connection: &ConnectionFlags) -> Self {
+        let command = connection.command("producer -m 1000");
+        let sentence = format!("no run in this stack yet; make one: {command}");
+        Self::new(StatusLevel::Waiting, "WAITING", sentence)
     }
 
     /// The user paused the reader.
@@ -133,10 +145,73 @@ pub fn stall_error(view: &RunView) -> String {
              Count it from the table: monitor repair --run {run}"
         ),
         None => format!(
-            "run {run} is stalled: {} messages are pending and the queue is empty ({} dead letters)\n\
+            "run {run} is stalled: {} {} pending and the queue is empty ({})\n\
              Put them on the queue again: producer requeue {run}",
-            format::thousands(view.reading.pending()),
-            format::thousands(view.reading.dead_letters),
+            counted(view.reading.pending(), "message"),
+            if view.reading.pending() == 1 { "is" } else { "are" },
+            counted(view.reading.dead_letters, "dead letter"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{heartbeat, reading};
+    use crate::reading::RunReading;
+    use stentor_aws::metrics::Heartbeat;
+    use stentor_aws::session::{Destination, Endpoint};
+
+    fn status(reading: &RunReading) -> RunStatus {
+        RunStatus::of(&RunView::first(reading.clone()), &ConnectionFlags::default())
+    }
+
+    #[test]
+    fn a_run_waits_for_its_first_sender_however_long() {
+        let mut run = reading(10, 0);
+        // Created at 1 s; this sender ended before.
+        run.heartbeats = vec![Heartbeat { ended_at: Some(900), ..heartbeat("earlier", 0, 900, 7) }];
+        for at_ms in [1_500, 100_000, 100_000_000] {
+            run.at_ms = at_ms;
+            let status = status(&run);
+            assert_eq!((status.word, status.level), ("WAITING", StatusLevel::Waiting));
+            assert_eq!(status.sentence, "no sender yet: start one with `sender -w 0.5 -f 0.1`");
+        }
+        run.record.enqueued = 0;
+        assert_eq!(status(&run).word, "WAITING", "before the first message is enqueued");
+    }
+
+    #[test]
+    fn a_run_that_has_had_a_sender_is_running_or_stalled() {
+        let with = |heartbeat: Heartbeat| RunReading { heartbeats: vec![heartbeat], ..reading(10, 0) };
+        assert_eq!(status(&with(heartbeat("alive", 0, 99_000, 0))).word, "RUNNING");
+        // Its clock is behind: it seems to precede the run, and is alive all the same.
+        let behind = RunReading { at_ms: 2_000, ..with(heartbeat("behind", 0, 500, 0)) };
+        assert_eq!(status(&behind).word, "RUNNING");
+        let gone = Heartbeat { ended_at: Some(50_000), ..heartbeat("gone", 0, 50_000, 0) };
+        assert_eq!(status(&with(gone)).word, "STALLED");
+        assert_eq!(status(&with(heartbeat("lost", 0, 50_000, 0))).word, "STALLED");
+        assert_eq!(status(&RunReading { at_ms: 2_000, ..reading(10, 1) }).word, "RUNNING");
+        assert_eq!(status(&reading(10, 1)).word, "STALLED");
+        assert_eq!(status(&reading(10, 10)).word, "COMPLETE");
+    }
+
+    #[test]
+    fn suggested_commands_have_the_flags_of_the_monitor() {
+        let (stack, endpoint) = ("drill".parse().unwrap(), Endpoint::Local(4566));
+        let local = Destination { stack, endpoint, region: None, profile: None };
+        let flags = ConnectionFlags::of(&local);
+        let sentence = |run| RunStatus::of(&RunView::first(run), &flags).sentence;
+        let waiting = "no sender yet: start one with `sender -w 0.5 -f 0.1 --stack drill --local`";
+        assert_eq!(sentence(reading(10, 0)), waiting);
+        assert!(sentence(reading(10, 1)).ends_with("start one: sender -c 20 --stack drill --local"));
+        assert!(RunStatus::no_run(&flags).sentence.ends_with("producer -m 1000 --stack drill --local"));
+    }
+
+    #[test]
+    fn one_message_is_singular() {
+        assert_eq!(status(&reading(1, 1)).sentence, "1 message in 0.0 s");
+        let error = stall_error(&RunView::first(RunReading { dead_letters: 1, ..reading(10, 9) }));
+        assert!(error.contains("1 message is pending and the queue is empty (1 dead letter)"), "{error}");
     }
 }

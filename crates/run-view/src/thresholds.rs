@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use stentor_cli::{parse_fraction, parse_number, parse_seconds};
+
 use crate::figures::{FIGURES, Figure};
 use crate::unit::Unit;
 use crate::view::RunView;
@@ -24,9 +26,6 @@ type Comparator = fn(&f64, &f64) -> bool;
 const COMPARATORS: [(&str, Comparator); 4] =
     [(">=", f64::ge), ("<=", f64::le), (">", f64::gt), ("<", f64::lt)];
 
-/// `ms` first, which ends with `s` and begins with `m`.
-const TIME_UNITS: [(&str, f64); 3] = [("ms", 0.001), ("s", 1.0), ("m", 60.0)];
-
 fn figures() -> impl Iterator<Item = &'static Figure> {
     FIGURES.iter().copied().filter(|figure| !figure.threshold.is_empty())
 }
@@ -35,7 +34,12 @@ fn figures() -> impl Iterator<Item = &'static Figure> {
 pub fn crossed(thresholds: &[Threshold], view: &RunView) -> Vec<String> {
     let check = |Threshold { figure, is_crossed, limit, text }: &Threshold| {
         let value = figure.value(view).filter(|value| is_crossed(value, limit))?;
-        Some(format!("threshold crossed: {text}: it is {}", figure.unit.format_exact(value)))
+        let value = if text.ends_with('%') {
+            format!("{:.2}%", 100.0 * value)
+        } else {
+            figure.unit.format_exact(value)
+        };
+        Some(format!("threshold crossed: {text}: it is {value}"))
     };
     thresholds.iter().filter_map(check).collect()
 }
@@ -45,33 +49,28 @@ pub fn help() -> String {
     let figures = figures().map(|figure| {
         let unit = match figure.unit {
             Unit::Seconds => "time",
-            Unit::Fraction => "0 to 1",
+            Unit::Fraction => "rate",
             _ => "number",
         };
         format!("  {:<20} {unit:<7} {}\n", figure.threshold, figure.label)
     });
     format!(
-        "Compare by >, >=, < or <=; times need a unit (ms, s or m):\n{}Unknown values never cross a threshold.",
+        "Compare by >, >=, < or <=; times need a unit (ms, s, m or h):\n{}Unknown values never cross a threshold.",
         figures.collect::<String>()
     )
 }
 
-/// Parses a limit; the error describes what is allowed.
+/// Parses a limit; the error describes what is allowed. A plain number does not show what a time's unit is meant to be.
 fn parse_limit(unit: Unit, text: &str) -> Result<f64, String> {
-    let number = |text: &str| {
-        let has_digits = text.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-        text.parse::<f64>().ok().filter(|number| has_digits && number.is_finite())
-    };
+    const TIME: &str = "expected a time with its unit, such as 250ms, 30s, 2m or 1h";
+    let from_zero = 0.0..=f64::MAX;
     match unit {
-        Unit::Seconds => TIME_UNITS
-            .iter()
-            .find_map(|(unit, seconds)| text.strip_suffix(unit).map(|text| (text, seconds)))
-            .and_then(|(text, seconds)| number(text.trim_end()).map(|number| number * seconds))
-            .ok_or_else(|| "give a time with its unit, such as 250ms, 30s or 2m".to_owned()),
-        Unit::Fraction => number(text)
-            .filter(|fraction| *fraction <= 1.0)
-            .ok_or_else(|| "give a fraction from 0 to 1, such as 0.2".to_owned()),
-        _ => number(text).ok_or_else(|| "give a number from 0 on, such as 100".to_owned()),
+        Unit::Seconds if !text.ends_with(char::is_alphabetic) => Err(TIME.to_owned()),
+        Unit::Seconds => parse_seconds(text, &from_zero, TIME),
+        Unit::Fraction => {
+            parse_fraction(text, &(0.0..=1.0), "expected a rate from 0 to 1, such as 0.2 or 20%")
+        }
+        _ => parse_number(text, &from_zero, "expected a number from 0 on, such as 100 or 10k"),
     }
 }
 
@@ -83,7 +82,7 @@ impl FromStr for Threshold {
             .iter()
             .filter_map(|(sign, comparator)| text.find(sign).map(|place| (place, *sign, *comparator)))
             .min_by_key(|(place, ..)| *place)
-            .ok_or("compare a figure by >, >=, < or <=, such as 'failed_rate>0.2' or 'p99_latency>30s'")?;
+            .ok_or("compare a figure by >, >=, < or <=, such as 'failed_rate>20%' or 'p99_latency>30s'")?;
         let (name, limit) = (text[..place].trim(), text[place + sign.len()..].trim());
         let figure = figures().find(|figure| figure.threshold == name).ok_or_else(|| {
             let names: Vec<&str> = figures().map(|figure| figure.threshold).collect();
@@ -112,9 +111,13 @@ mod tests {
     #[test]
     fn each_crossed_threshold_is_reported_with_its_value() {
         assert_eq!(
-            lines(&["failed_rate>0.05", "average > 50ms", "pending>=501", "sent<2000"], &view()),
+            lines(
+                &["failed_rate>0.05", "failed_rate>5%", "average > 50ms", "pending>=501", "sent<2000"],
+                &view()
+            ),
             [
                 "threshold crossed: failed_rate>0.05: it is 0.1000",
+                "threshold crossed: failed_rate>5%: it is 10.00%",
                 "threshold crossed: average > 50ms: it is 0.100 s",
                 "threshold crossed: sent<2000: it is 1,350",
             ]
@@ -131,12 +134,22 @@ mod tests {
     }
 
     #[test]
-    fn times_are_parsed_in_their_units() {
+    fn limits_are_parsed_in_their_units() {
         let limit = |text: &str| text.parse::<Threshold>().unwrap().limit;
-        for (text, seconds) in
-            [("p99>250ms", 0.25), ("p99>30s", 30.0), ("p99>2m", 120.0), ("p99>1.5 s", 1.5), ("p99>.5s", 0.5)]
-        {
-            assert!((limit(text) - seconds).abs() < 1e-9, "{text}");
+        for (text, value) in [
+            ("p99>250ms", 0.25),
+            ("p99>30s", 30.0),
+            ("p99>2m", 120.0),
+            ("p99>10m", 600.0),
+            ("p99>1h", 3_600.0),
+            ("p99>1.5 s", 1.5),
+            ("p99>.5s", 0.5),
+            ("failed_rate>=20%", 0.2),
+            ("sent<1,000", 1_000.0),
+            ("pending>10k", 10_000.0),
+            ("messages_per_second<0.5", 0.5),
+        ] {
+            assert!((limit(text) - value).abs() < 1e-9, "{text}");
         }
     }
 
@@ -156,14 +169,18 @@ mod tests {
             ("failed_rate=0.2", "compare a figure by >"),
             ("failure>1", "the figures are failed_rate, sent,"),
             (">1", "the figures are"),
-            ("failed_rate>20", "a fraction from 0 to 1"),
-            ("failed_rate>-0.1", "a fraction from 0 to 1"),
-            ("failed_rate>nan", "a fraction from 0 to 1"),
+            ("failed_rate>20", "a rate from 0 to 1"),
+            ("failed_rate>120%", "a rate from 0 to 1"),
+            ("failed_rate>0,2", "0,2 could be 0.2 or 2"),
+            ("failed_rate>-0.1", "a rate from 0 to 1"),
+            ("failed_rate>nan", "a rate from 0 to 1"),
             ("failed>inf", "a number from 0 on"),
-            ("failed>+1", "a number from 0 on"),
+            ("failed>-1", "a number from 0 on"),
+            ("failed>1.000", "1.000 could be 1 or 1,000"),
             ("failed>10s", "a number from 0 on"),
             ("average>1", "a time with its unit"),
-            ("average>1h", "a time with its unit"),
+            ("average>5x", "a time with its unit"),
+            ("average>1.500s", "1.500s could be 1.5s or 1,500s"),
             ("average>s", "a time with its unit"),
             ("average>1>2", "a time with its unit"),
         ] {

@@ -9,6 +9,9 @@ use crate::reading::RunReading;
 /// The window of the present throughput, ms, whatever the poll interval: tallies are written about once a second.
 const WINDOW_MS: u64 = 5_000;
 
+/// Minimum time of a measured rate, ms: outcomes come in bursts.
+const MIN_RATE_MS: u64 = 1_000;
+
 /// The earlier readings of one run, as far as rates need them.
 #[derive(Debug, Default)]
 pub struct Throughput {
@@ -35,7 +38,7 @@ struct SenderThroughput {
 
 impl Throughput {
     /// Adds a reading and returns its messages a second: over the last seconds, or over the whole run once it is
-    /// complete or where this is the first reading. `None` where no time has passed.
+    /// complete or where this is the first reading. `None` from less than a second of data.
     pub fn record(&mut self, reading: &RunReading) -> Option<f64> {
         let from = reading.at_ms.saturating_sub(WINDOW_MS);
         while self.counts.len() > 1 && self.counts[1].at_ms <= from {
@@ -80,7 +83,7 @@ fn outcomes(heartbeat: &Heartbeat) -> u64 {
 }
 
 fn per_second(messages: u64, ms: u64) -> Option<f64> {
-    (ms > 0).then(|| messages as f64 * 1_000.0 / ms as f64)
+    (ms >= MIN_RATE_MS).then(|| messages as f64 * 1_000.0 / ms as f64)
 }
 
 impl SenderThroughput {
@@ -116,6 +119,20 @@ mod tests {
             .collect();
         // The first is the whole run's; the last is (490 − 40) messages in 5 s.
         assert_eq!((rates[1], rates[5], rates[7]), (Some(10.0), Some(50.0), Some(90.0)));
+    }
+
+    #[test]
+    fn less_than_a_second_of_data_gives_no_rate() {
+        let burst = reading(30, 10);
+        assert_eq!(overall_rate(&burst), None, "10 outcomes in 0.9 s");
+        assert_eq!(overall_rate(&reading(30, 11)), Some(11.0));
+        let mut throughput = Throughput::default();
+        let rates: Vec<_> = [(100_000, 0), (100_200, 28), (101_000, 28)]
+            .into_iter()
+            .map(|(at_ms, outcomes)| throughput.record(&at(at_ms, outcomes)))
+            .collect();
+        assert_eq!(rates, [None, None, Some(28.0)]);
+        assert_eq!(lifetime_rate(&heartbeat("a", 80_000, 80_999, 500)), None);
     }
 
     #[test]

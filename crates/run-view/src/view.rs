@@ -10,6 +10,12 @@ use crate::senders::{SenderRecord, sender_records};
 use crate::status::RunPhase;
 use crate::throughput::Throughput;
 
+/// The time left is estimated from this many outcomes on: the rate then varies by about a third.
+const MIN_OUTCOMES: u64 = 10;
+
+/// The time left is estimated once the outcomes cover this time, seconds.
+const MIN_SECONDS: f64 = 2.0;
+
 /// A run at a moment. The figures (see [`crate::figures`]) are computed from it, and nothing else is shown.
 #[derive(Debug, Clone)]
 pub struct RunView {
@@ -94,10 +100,27 @@ impl RunView {
         format!("{}.{}%", tenths / 10, tenths % 10)
     }
 
-    /// Seconds left at the present throughput; `None` where it is unknown or zero.
+    /// Whether the run waits for its first sender: there is no outcome, and no heartbeat since it was created.
+    pub fn is_waiting(&self) -> bool {
+        let reading = &self.reading;
+        let had_sender =
+            reading.heartbeats.iter().any(|heartbeat| heartbeat.seen_at >= reading.record.created_at);
+        self.phase == RunPhase::Active
+            && reading.outcomes() == 0
+            && reading.damaged.is_empty()
+            && self.alive.is_empty()
+            && self.run_senders().next().is_none()
+            && !had_sender
+    }
+
+    /// Seconds left at the present throughput; `None` where that is zero, or too few outcomes show it.
     pub fn eta_seconds(&self) -> Option<f64> {
         if self.reading.is_complete() {
             return Some(0.0);
+        }
+        let is_known = self.outcome_seconds().is_some_and(|seconds| seconds >= MIN_SECONDS);
+        if !is_known || self.reading.outcomes() < MIN_OUTCOMES {
+            return None;
         }
         let rate = self.messages_per_second.filter(|rate| *rate > 0.0)?;
         Some(self.reading.pending() as f64 / rate)
@@ -166,6 +189,18 @@ mod tests {
         assert_eq!(view.eta_seconds().map(f64::round), Some(89.0), "900 messages at 100 in 9.9 s");
         view.messages_per_second = Some(0.0);
         assert_eq!(view.eta_seconds(), None);
+    }
+
+    #[test]
+    fn no_time_left_is_estimated_from_a_few_outcomes_or_from_a_burst() {
+        let estimate = |outcomes, last_after_ms: u64| {
+            let mut run = reading(1_000, outcomes);
+            run.tally.last_concluded_at = Some(1_000 + last_after_ms);
+            let view = RunView { messages_per_second: Some(0.2), ..RunView::first(run) };
+            view.eta_seconds()
+        };
+        assert_eq!([estimate(1, 0), estimate(9, 5_000), estimate(500, 1_900)], [None; 3]);
+        assert_eq!(estimate(10, 2_000), Some(4_950.0));
     }
 
     #[test]

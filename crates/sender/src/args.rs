@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use stentor_cli::VERSION;
-use stentor_cli::{SharedArgs, UsageError, examples, full_ending, number_within};
+use stentor_cli::{
+    SharedArgs, UsageError, count_parser, examples, fraction_parser, full_ending, seconds_parser,
+};
 use stentor_core::delivery::{
     DeliveryModel, DistributionKind, FailureRate, MAX_MEAN_WAIT, MAX_SPREAD, WaitDistribution,
 };
@@ -19,39 +21,39 @@ use crate::stop::{FailureLimit, IdlePolicy};
 #[derive(Debug, Clone, Parser)]
 #[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, EXITS))]
 pub struct Args {
-    /// Mean delivery time in seconds, 0 to 36000
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 0.5, allow_negative_numbers = true, value_parser = parse_mean, help_heading = DELIVERY)]
+    /// Mean delivery time, 0 to 36000 seconds
+    #[arg(short, long, value_name = "TIME", default_value_t = 0.5, allow_hyphen_values = true, value_parser = seconds_parser(0.0..=MAX_MEAN_WAIT), help_heading = DELIVERY)]
     pub wait: f64,
     /// Share of deliveries that fail: 0 to 1, or 0% to 100%
-    #[arg(short, long, value_name = "RATE", default_value = "0.1", allow_negative_numbers = true, help_heading = DELIVERY)]
+    #[arg(short, long, value_name = "RATE", default_value = "0.1", allow_hyphen_values = true, value_parser = parse_rate, help_heading = DELIVERY)]
     pub failure_rate: FailureRate,
     /// Maximum number of concurrent deliveries, 1 to 50000
-    #[arg(short, long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=50_000), help_heading = DELIVERY)]
+    #[arg(short, long, value_name = "N", default_value_t = 1, allow_hyphen_values = true, value_parser = count_parser::<u32>(1..=50_000), help_heading = DELIVERY)]
     pub concurrency: u32,
     /// Distribution of the wait time
     #[arg(long, value_name = "NAME", default_value_t = DistributionKind::Normal, value_parser = distribution_parser(), help_heading = DELIVERY)]
     pub distribution: DistributionKind,
     /// Standard deviation of normal and lognormal waits, as a share of the mean, 0 to 10
-    #[arg(long, value_name = "SHARE", default_value_t = 0.25, allow_negative_numbers = true, value_parser = parse_spread, help_heading = DELIVERY)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.25, allow_hyphen_values = true, value_parser = fraction_parser(0.0..=MAX_SPREAD), help_heading = DELIVERY)]
     pub spread: f64,
     /// Maximum delivery attempts per message, 1 to 9; a failed attempt returns the message to the queue
-    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=9), help_heading = DELIVERY)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_hyphen_values = true, value_parser = count_parser::<u32>(1..=9), help_heading = DELIVERY)]
     pub max_attempts: u32,
     /// Exit with status 3 once this share of this sender's deliveries has failed
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = EXIT)]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true, value_parser = parse_rate, help_heading = EXIT)]
     pub max_failure_rate: Option<FailureRate>,
     /// Minimum number of deliveries before --max-failure-rate applies
-    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..), help_heading = EXIT)]
+    #[arg(long, value_name = "N", default_value_t = 20, allow_hyphen_values = true, value_parser = count_parser::<u64>(1..=u64::MAX), help_heading = EXIT)]
     pub min_sample: u64,
-    /// Exit after this many seconds without a message while the queue is empty [default: exit once every message of
+    /// Exit after this time without a message while the queue is empty [default: exit once every message of
     /// the run has an outcome]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_idle, conflicts_with = "forever", help_heading = EXIT)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = seconds_parser(0.0..=WEEK), conflicts_with = "forever", help_heading = EXIT)]
     pub idle_timeout: Option<f64>,
     /// Keep running when the queue is empty
     #[arg(long, help_heading = EXIT)]
     pub forever: bool,
     /// Seed for the random generator; the same seed gives the same deliveries [default: random]
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, help_heading = DELIVERY)]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = count_parser::<u64>(0..=u64::MAX), help_heading = DELIVERY)]
     pub seed: Option<u64>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the text would show up in the help")]
@@ -60,6 +62,9 @@ pub struct Args {
 
 const DELIVERY: &str = "Delivery";
 const EXIT: &str = "Exit conditions";
+
+/// The longest `--idle-timeout`, seconds.
+const WEEK: f64 = 604_800.0;
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("sender -w 0.5 -f 0.1", "0.5 s per delivery, one in ten fails"),
@@ -97,16 +102,9 @@ impl Args {
     }
 }
 
-fn parse_mean(text: &str) -> Result<f64, String> {
-    number_within(text, 0.0..=MAX_MEAN_WAIT, "seconds from 0 to 36,000")
-}
-
-fn parse_spread(text: &str) -> Result<f64, String> {
-    number_within(text, 0.0..=MAX_SPREAD, "a share of the mean from 0 to 10")
-}
-
-fn parse_idle(text: &str) -> Result<f64, String> {
-    number_within(text, 0.0..=604_800.0, "seconds from 0 to 604,800 (a week)")
+fn parse_rate(text: &str) -> Result<FailureRate, String> {
+    let fraction = fraction_parser(0.0..=1.0)(text)?;
+    FailureRate::new(fraction).ok_or_else(|| format!("a rate of {fraction} is not within 0 to 1"))
 }
 
 #[cfg(test)]
@@ -120,6 +118,19 @@ mod tests {
     }
 
     #[test]
+    fn numbers_have_units() {
+        let parsed = |line: &str| Args::try_parse_from(format!("sender {line}").split(' ')).unwrap();
+        let args = parsed("-w 500ms -f 12.5% -c 10k --spread 50% --max-failure-rate 50% --min-sample 1,000");
+        assert_eq!((args.wait, args.spread, args.concurrency, args.min_sample), (0.5, 0.5, 10_000, 1_000));
+        assert_eq!(Some(args.failure_rate), FailureRate::new(0.125));
+        assert_eq!(args.max_failure_rate, FailureRate::new(0.5));
+        assert_eq!(
+            parsed("--idle-timeout 2m").idle_policy(),
+            IdlePolicy::StopAfter(Duration::from_secs(120))
+        );
+    }
+
+    #[test]
     fn values_out_of_range_are_rejected() {
         for line in [
             "-w -1",
@@ -127,8 +138,15 @@ mod tests {
             "-w inf",
             "-w 36001",
             "-w x",
+            "-w 5x",
+            "-w 1.500",
+            "-w 1,5",
+            "-w 11h",
+            "-w -5s",
             "-f 1.5",
             "-f 110%",
+            "-f 0,1",
+            "-f -10%",
             "-f nan",
             "-f -0.1",
             "-c 0",

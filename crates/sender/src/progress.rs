@@ -21,25 +21,25 @@ impl Progress {
     /// Returns the line at `now`, the time since the start.
     pub(crate) fn line(&mut self, now: Duration, counters: &SenderCounters, in_flight: usize) -> String {
         let average = format::seconds(counters.average_seconds());
+        let rate = self.rate(now, counters.outcomes()).map_or_else(|| "-".to_owned(), format::rate);
         format!(
-            "{} sent  {} failed  {average} each  {}/s  {} in flight  {}",
+            "{} sent  {} failed  {average} each  {rate}/s  {} in flight  {}",
             format::thousands(counters.sent),
             format::thousands(counters.failed),
-            format::rate(self.rate(now, counters.outcomes())),
             format::thousands(in_flight as u64),
             format::duration(now.as_secs_f64()),
         )
     }
 
-    /// Adds a sample, and returns the outcomes per second over the period.
-    fn rate(&mut self, now: Duration, outcomes: u64) -> f64 {
+    /// Adds a sample, and returns the outcomes per second over the period; `None` before its first second.
+    fn rate(&mut self, now: Duration, outcomes: u64) -> Option<f64> {
         self.samples.push_back((now, outcomes));
         while self.samples.get(1).is_some_and(|(next, _)| now.saturating_sub(*next) >= RATE_PERIOD) {
             self.samples.pop_front();
         }
         let (since, before) = self.samples.front().copied().unwrap_or((now, outcomes));
         let seconds = now.saturating_sub(since).as_secs_f64();
-        if seconds > 0.0 { (outcomes - before) as f64 / seconds } else { 0.0 }
+        (seconds >= 1.0).then(|| (outcomes - before) as f64 / seconds)
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
         let (mut progress, mut counters) = (Progress::default(), SenderCounters::default());
         assert_eq!(
             progress.line(Duration::ZERO, &counters, 0),
-            "0 sent  0 failed  - each  0.0/s  0 in flight  0.0 s"
+            "0 sent  0 failed  - each  -/s  0 in flight  0.0 s"
         );
         for outcome in [Outcome::Sent, Outcome::Sent, Outcome::Failed] {
             counters.record_outcome(outcome, 40);
@@ -67,15 +67,15 @@ mod tests {
     #[test]
     fn the_rate_covers_the_last_seconds_and_the_samples_are_bounded() {
         let mut progress = Progress::default();
-        let mut rate = 0.0;
+        let mut rate = None;
         for half in 0..1_000_u64 {
             // Ten a second, then nothing for the last ten seconds.
             rate = progress.rate(Duration::from_millis(500 * half), 5 * half.min(980));
             if half == 980 {
-                assert!((rate - 10.0).abs() < 1e-9, "{rate}");
+                assert_eq!(rate, Some(10.0));
             }
         }
-        assert!(rate.abs() < 1e-9, "{rate}");
+        assert_eq!(rate, Some(0.0));
         assert!(progress.samples.len() <= 11, "{}", progress.samples.len());
     }
 }

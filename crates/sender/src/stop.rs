@@ -141,14 +141,15 @@ mod tests {
 
     #[test]
     fn the_failure_limit_applies_from_the_minimum_sample_on() {
-        let limit = FailureLimit { rate: "0.5".parse().unwrap(), min_sample: 20 };
+        let limit_of = |rate, min_sample| FailureLimit { rate: FailureRate::new(rate).unwrap(), min_sample };
+        let limit = limit_of(0.5, 20);
         assert!(!limit.is_reached(&counters(0, 19)));
         assert!(limit.is_reached(&counters(0, 20)));
         assert!(limit.is_reached(&counters(10, 10)));
         assert!(!limit.is_reached(&counters(11, 10)));
-        let strict = FailureLimit { rate: "0".parse().unwrap(), min_sample: 1 };
+        let strict = limit_of(0.0, 1);
         assert!(!strict.is_reached(&counters(1, 0)) && strict.is_reached(&counters(1, 1)));
-        let none = FailureLimit { rate: "1".parse().unwrap(), min_sample: 1 };
+        let none = limit_of(1.0, 1);
         assert!(!none.is_reached(&counters(0, 0)));
     }
 }

@@ -30,12 +30,12 @@ impl Summary {
         };
         let average = format::seconds(self.average_seconds);
         format!(
-            "sender {} {ended} {} ({reason}): {} sent, {} failed, average delivery {average}, {} duplicates, {} released",
+            "sender {} {ended} {} ({reason}): {} sent, {} failed, average delivery {average}, {}, {} released",
             self.sender,
             format::duration(self.seconds),
             format::thousands(self.counters.sent),
             format::thousands(self.counters.failed),
-            format::thousands(self.counters.duplicates),
+            format::counted(self.counters.duplicates, "duplicate"),
             format::thousands(self.counters.released),
         )
     }

@@ -60,7 +60,7 @@ impl Broadcast {
 
     /// The status now.
     pub(crate) fn status(&self) -> RunStatus {
-        self.state().status(self.now(), self.interval)
+        self.state().status(self.now(), self.interval, &self.target.connection)
     }
 
     /// The present update, and each later one.
@@ -78,7 +78,7 @@ impl Broadcast {
         let state = self.state();
         match &state.view {
             Some(view) => Ok(format::json_line(&Snapshot::of(view))),
-            None => Err(state.status(self.now(), self.interval).sentence),
+            None => Err(state.status(self.now(), self.interval, &self.target.connection).sentence),
         }
     }
 

@@ -17,6 +17,9 @@ pub struct ListenAddress {
     port: u16,
 }
 
+/// The host where none is given.
+const LOOPBACK: &str = "127.0.0.1";
+
 /// Binds the address. An error has the reason and another address to try.
 pub async fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
     // An address that is likely to be free.
@@ -42,7 +45,12 @@ impl FromStr for ListenAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
+        // Without a host, only this machine: a page for the whole network takes an explicit 0.0.0.0.
+        let (host, port) = match text.rsplit_once(':') {
+            None => (LOOPBACK, text),
+            Some(("", port)) => (LOOPBACK, port),
+            Some(parts) => parts,
+        };
         let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let is_host = match in_brackets {
             Some(host) => host.parse::<Ipv6Addr>().is_ok(),
@@ -52,7 +60,7 @@ impl FromStr for ListenAddress {
         let port = if port.starts_with('+') { None } else { port.parse().ok() };
         match port {
             Some(port) if is_host => Ok(Self { host: in_brackets.unwrap_or(host).to_owned(), port }),
-            _ => Err("expected HOST:PORT or a port, such as 127.0.0.1:8788 or 8788".to_owned()),
+            _ => Err("expected HOST:PORT or a port, such as 127.0.0.1:8788, 8788 or :8788".to_owned()),
         }
     }
 }
@@ -76,6 +84,7 @@ mod tests {
         for (text, address) in [
             ("8788", "127.0.0.1:8788"),
             ("0", "127.0.0.1:0"),
+            (":8787", "127.0.0.1:8787"),
             ("0.0.0.0:80", "0.0.0.0:80"),
             ("[::1]:8787", "[::1]:8787"),
             ("big-screen.lan:8787", "big-screen.lan:8787"),
@@ -89,7 +98,7 @@ mod tests {
         for text in [
             "",
             ":",
-            ":8787",
+            ":+80",
             "127.0.0.1",
             "127.0.0.1:",
             "70000",

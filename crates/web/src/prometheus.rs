@@ -130,6 +130,7 @@ mod tests {
                 &format!("stentor_delivery_seconds_sum{{run=\"{run}\"}} 150"),
                 &format!("stentor_delivery_seconds_count{{run=\"{run}\"}} 1500"),
                 &format!("stentor_complete{{run=\"{run}\"}} 0"),
+                &format!("stentor_waiting{{run=\"{run}\"}} 0"),
                 "stentor_dead_letters 0",
             ],
         );
@@ -138,6 +139,10 @@ mod tests {
     #[test]
     fn unknown_values_are_left_out() {
         let text = text_of(Some(reading(2_000, 0)));
+        assert!(
+            text.lines().any(|line| line.starts_with("stentor_waiting{") && line.ends_with(" 1")),
+            "{text}"
+        );
         for name in ["quantile", "stentor_messages_per_second", "stentor_eta_seconds", "stentor_sender_"] {
             assert!(!text.contains(name), "{text}");
         }

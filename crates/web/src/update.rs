@@ -38,7 +38,7 @@ static SENDER_COLUMNS: [&Figure<SenderRecord>; 7] = [
 
 /// The state at `now`, where a poll is due every `interval`.
 pub(crate) fn page_update(state: &RunState, target: &Target, now: Duration, interval: Duration) -> Value {
-    let status = state.status(now, interval);
+    let status = state.status(now, interval, &target.connection);
     json!({
         "place": target,
         "state": RunStatus { sentence: escape_control(&status.sentence), ..status },
@@ -166,6 +166,8 @@ mod tests {
         assert_eq!(row[..3], ["a", "2.0", "38"].map(Value::from));
         let none = update(Some(reading(2_000, 0)));
         assert_eq!(none["run"]["texts"]["average_seconds"], "–");
+        let word_and_why = (&none["state"]["word"], none["state"]["why"].as_str().unwrap());
+        assert_eq!(word_and_why, (&"WAITING".into(), "no sender yet: start one with `sender -w 0.5 -f 0.1`"));
         assert!(none["run"]["spread"].is_null());
     }
 

@@ -29,6 +29,7 @@ pub const REGENERATE: &str = "UPDATE_DOCS=1 cargo test --workspace --test comman
 
 const SETUP: &str = "infra/setup.sh";
 const SHARED_FLAGS: &str = "Flags of every program";
+const VALUES: &str = "Values";
 const ENVIRONMENT: &str = "Environment variables";
 const EXIT_STATUSES: &str = "Exit statuses";
 const JSON: &str = "JSON output";
@@ -48,7 +49,14 @@ pub fn document() -> anyhow::Result<String> {
         generated from the programs: edit their help texts, then run `{REGENERATE}`.\n\n"
     );
     text.push_str(&contents(&programs));
-    for part in [shared_flags(&programs), environment(&programs), exit_statuses(&programs), json_output()] {
+    let parts = [
+        shared_flags(&programs),
+        values(&programs),
+        environment(&programs),
+        exit_statuses(&programs),
+        json_output(),
+    ];
+    for part in parts {
         let _ = write!(text, "\n{part}");
     }
     for program in &programs {
@@ -68,7 +76,7 @@ pub fn document() -> anyhow::Result<String> {
 
 fn contents(programs: &[Command]) -> String {
     let mut text = String::new();
-    for heading in [SHARED_FLAGS, ENVIRONMENT, EXIT_STATUSES, JSON] {
+    for heading in [SHARED_FLAGS, VALUES, ENVIRONMENT, EXIT_STATUSES, JSON] {
         let _ = writeln!(text, "- {}", link(heading));
     }
     for program in programs {
@@ -102,14 +110,28 @@ fn shared_flags(programs: &[Command]) -> String {
     )
 }
 
-fn environment(programs: &[Command]) -> String {
-    let lines = programs.first().map(|program| section(program, "Environment")).unwrap_or_default();
-    let rows: Vec<[String; 2]> = lines.iter().map(|(names, what)| [variables(names), prose(what)]).collect();
-    format!("## {ENVIRONMENT}\n\n{}", table(["variable", "what"], &rows))
+fn values(programs: &[Command]) -> String {
+    format!(
+        "## {VALUES}\n\n{}\nA number that has another value where dot and comma have the opposite meaning, such as `1.000` or \
+        `1,5`, is a usage error\nwith both values. Only if the value with thousands is out of range is such a dot accepted: \
+        `-f 1.000` is 1.\n",
+        listed(programs, VALUES, ["value", "of"])
+    )
 }
 
-/// Marks each name in a list as literal.
-fn variables(names: &str) -> String {
+fn environment(programs: &[Command]) -> String {
+    format!("## {ENVIRONMENT}\n\n{}", listed(programs, "Environment", ["variable", "what"]))
+}
+
+/// Formats a section that the help of every program ends with.
+fn listed(programs: &[Command], title: &str, header: [&str; 2]) -> String {
+    let lines = programs.first().map(|program| section(program, title)).unwrap_or_default();
+    let rows: Vec<[String; 2]> = lines.iter().map(|(names, what)| [literals(names), prose(what)]).collect();
+    table(header, &rows)
+}
+
+/// Marks each text in a list as literal.
+fn literals(names: &str) -> String {
     names
         .split(", ")
         .map(|name| if name == "…" { name.to_owned() } else { code(name) })

@@ -148,7 +148,7 @@ mod tests {
     fn every_distribution_keeps_its_mean_within_one_percent() {
         for kind in DistributionKind::ALL {
             for spread in [0.0, 0.25, 0.6] {
-                let model = model(WaitDistribution::new(kind, 0.5, spread).unwrap(), "0");
+                let model = model(WaitDistribution::new(kind, 0.5, spread).unwrap(), 0.0);
                 let total: f64 = (0..100_000).map(|i| model.plan_delivery(id(i), 1).wait.as_secs_f64()).sum();
                 assert!((total / 100_000.0 / 0.5 - 1.0).abs() < 0.01, "{kind} {spread}: {total}");
             }
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn truncated_distributions_stay_below_twice_the_mean() {
         for (kind, spread) in [(DistributionKind::Normal, 3.0), (DistributionKind::Uniform, 0.25)] {
-            let model = model(WaitDistribution::new(kind, 0.5, spread).unwrap(), "0");
+            let model = model(WaitDistribution::new(kind, 0.5, spread).unwrap(), 0.0);
             assert!(
                 (0..10_000).all(|i| model.plan_delivery(id(i), 1).wait <= Duration::from_secs(1)),
                 "{kind}"
@@ -190,7 +190,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_wait_exceeds_the_longest_visibility_timeout(mean in prop_oneof![0.0..=MAX_MEAN_WAIT, 0.0..1e-300], spread in 0.0..=MAX_SPREAD, kind in 0..5_usize, index in 0..1_000_000_u32) {
-            let model = model(WaitDistribution::new(DistributionKind::ALL[kind], mean, spread).unwrap(), "0.5");
+            let model = model(WaitDistribution::new(DistributionKind::ALL[kind], mean, spread).unwrap(), 0.5);
             prop_assert!(model.plan_delivery(id(index), 1).wait <= Duration::from_secs(12 * 3_600));
         }
     }

@@ -10,7 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect, Size};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Widget};
+use ratatui::widgets::{Block, Paragraph, Widget, Wrap};
 use stentor_cli::format;
 use stentor_run_view::figures::{
     AVERAGE, DEAD_LETTERS, ETA, FAILED, Figure, PENDING, SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
@@ -75,7 +75,11 @@ impl Frame<'_> {
 
     fn panels(&self, area: Rect, buf: &mut Buffer) {
         let senders = self.view().map_or(0, |view| view.alive_senders().count());
-        let mut free = area.height.saturating_sub(2 + PROGRESS);
+        let status = self.model.status(self.now);
+        let sentence = self.sentence(&status);
+        let is_long = sentence.width() > usize::from(area.width) && area.height > 2 + PROGRESS;
+        let sentence_rows = 1 + u16::from(is_long);
+        let mut free = area.height.saturating_sub(1 + sentence_rows + PROGRESS);
         let mut take = |height: u16| {
             let taken = if free >= height { height } else { 0 };
             free -= taken;
@@ -87,11 +91,11 @@ impl Frame<'_> {
         let more = wanted.saturating_sub(least).min((free / 3).max(free.min(2)));
         let senders = if least == 0 { 0 } else { least + more };
         let charts = if charts == 0 { 0 } else { charts + free - (senders - least) };
-        let [head, sentence, progress, figures, charts, senders] =
-            Layout::vertical([1, 1, PROGRESS, figures, charts, senders]).areas(area);
-        let status = self.model.status(self.now);
+        let [head, reason, progress, figures, charts, senders] =
+            Layout::vertical([1, sentence_rows, PROGRESS, figures, charts, senders]).areas(area);
         self.head(&status, head, buf);
-        self.sentence(&status, sentence, buf);
+        // Wrapped, since a command that is cut off cannot be used.
+        Paragraph::new(sentence).wrap(Wrap { trim: false }).render(reason, buf);
         self.progress(progress, buf);
         self.times_and_queue(figures, buf);
         self.charts(charts, buf);
@@ -119,9 +123,9 @@ impl Frame<'_> {
     }
 
     /// What the status is based on.
-    fn sentence(&self, status: &RunStatus, area: Rect, buf: &mut Buffer) {
+    fn sentence(&self, status: &RunStatus) -> Line<'static> {
         let style = if status.level == StatusLevel::Bad { STRONG } else { FAINT };
-        Line::from(Span::styled(format!(" {}", self.theme.text(&status.sentence)), style)).render(area, buf);
+        Line::from(Span::styled(format!(" {}", self.theme.text(&status.sentence)), style))
     }
 
     fn age(&self) -> String {
@@ -203,10 +207,12 @@ impl Frame<'_> {
             lines.push(Line::raw(format!("{} {}", DEAD_LETTERS.label, DEAD_LETTERS.text(view))));
             lines.push(Line::raw(self.age()));
         }
-        lines.push(Line::raw(self.theme.text(&status.sentence)));
+        let above = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
         for (line, row) in lines.into_iter().zip(area.rows()) {
             line.render(row, buf);
         }
+        let below = Rect { y: area.y + above, height: area.height - above, ..area };
+        Paragraph::new(self.theme.text(&status.sentence)).wrap(Wrap { trim: false }).render(below, buf);
     }
 
     fn view(&self) -> Option<&RunView> {

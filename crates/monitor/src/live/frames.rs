@@ -7,6 +7,8 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
 use stentor_aws::metrics::RunRecord;
+use stentor_aws::session::{Destination, Endpoint};
+use stentor_cli::ConnectionFlags;
 use stentor_core::delivery::Outcome;
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::tally::{DamagedTally, OutcomeEvent, Tally};
@@ -85,6 +87,15 @@ fn empty() -> Model {
     model
 }
 
+/// No sender yet; the monitor was started for another stack on the local emulator.
+fn waiting() -> Model {
+    let mut model = showing(read(RunReading { heartbeats: Vec::new(), ..run(0, 1) }, RunPhase::Active));
+    let (stack, endpoint) = ("rehearsal-of-2026".parse().unwrap(), Endpoint::Local(45_661));
+    let destination = Destination { stack, endpoint, region: None, profile: None };
+    model.target.connection = ConnectionFlags::of(&destination);
+    model
+}
+
 fn running() -> Model {
     let mut run = run(15_000, 10);
     run.record.enqueued = 19_500;
@@ -116,6 +127,7 @@ fn failing() -> Model {
 fn each_kind_of_run_at_two_sizes() {
     for (name, model) in [
         ("empty", empty()),
+        ("waiting", waiting()),
         ("running", running()),
         ("stalled", stalled()),
         ("finished", finished()),
@@ -145,7 +157,7 @@ fn nothing_beyond_ascii_is_drawn_where_only_that_is_wanted() {
 
 #[test]
 fn no_size_breaks_it() {
-    for model in [empty(), failing(), helped(), choosing()] {
+    for model in [empty(), waiting(), failing(), helped(), choosing()] {
         for width in [0, 1, 2, 20, 59, 60, 61, 100] {
             for height in (0..13).chain([18, 24, 50]) {
                 draw(&model, 3, PLAIN, width, height);

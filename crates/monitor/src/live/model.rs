@@ -125,7 +125,7 @@ impl Model {
         if self.command.paused && self.view().is_some() {
             return RunStatus::paused();
         }
-        self.state.status(now, self.command.interval)
+        self.state.status(now, self.command.interval, &self.target.connection)
     }
 }
 
@@ -149,18 +149,17 @@ impl RunList {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_run_view::fixtures::failure;
+    use stentor_run_view::fixtures::{failure, target};
 
     #[test]
     fn an_error_after_another_run_was_selected_does_not_count_as_the_first_answer() {
-        let target = Target { stack: "stentor".into(), region: "us-east-1".into(), endpoint: "AWS".into() };
         let command = ReaderCommand {
             selection: RunSelection::Latest,
             interval: Duration::from_secs(5),
             paused: false,
             lists: 0,
         };
-        let mut model = Model::new(target, command);
+        let mut model = Model::new(target(), command);
         assert!(!model.has_answer);
         model.update(ReaderEvent::Read(Ok(None)), Duration::ZERO);
         model.watch(RunSelection::EachLatest);

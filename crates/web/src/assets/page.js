@@ -118,7 +118,7 @@ function showFigures({ snapshot, texts, done }) {
   for (const node of document.querySelectorAll("[data-figure]")) put(node, texts[node.dataset.figure]);
   const { sent, failed, total } = snapshot;
   say("done", done);
-  say("of", `${count(sent + failed)} of ${texts.total} messages`);
+  say("of", `${count(sent + failed)} of ${texts.total} message${total === 1 ? "" : "s"}`);
   at("bar-sent").style.width = `${(100 * sent) / total}%`;
   at("bar-failed").style.width = `${(100 * failed) / total}%`;
   at("bar").setAttribute("aria-valuenow", Math.floor((100 * (sent + failed)) / total));

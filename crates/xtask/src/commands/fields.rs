@@ -15,7 +15,11 @@ const PRODUCER: &[Field] = &[
     ("run", "text", "ID of the run"),
     ("messages", "integer", "Messages that this call sent to SQS"),
     ("seconds", "number", "Duration of the call"),
-    ("messages_per_second", "number", "Messages divided by seconds"),
+    (
+        "messages_per_second",
+        "number or null",
+        "Messages divided by seconds; null if it took less than a second",
+    ),
     ("seed", "integer", "Seed of the run's plan"),
 ];
 

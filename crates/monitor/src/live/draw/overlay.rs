@@ -74,5 +74,5 @@ impl Frame<'_> {
 fn run_line(run: &RunRecord) -> String {
     let begun = format::try_rfc3339(run.created_at);
     let begun = begun.map_or_else(|| "-".to_owned(), |at| format!("{} UTC", at[..16].replace('T', " ")));
-    format!("{}  {begun}  {:>13} messages", run.plan.run(), format::thousands(run.plan.total().into()))
+    format!("{}  {begun}  {:>22}", run.plan.run(), format::counted(run.plan.total().into(), "message"))
 }
