@@ -18,6 +18,8 @@ use stentor_core::usage::Usage;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "programs")]
+use crate::clock::{Clock, DateReader};
 use crate::error::Error;
 use crate::meter::{Meter, RequestCount};
 use crate::names::StackName;
@@ -38,6 +40,8 @@ pub struct Session {
     endpoint: String,
     config: SdkConfig,
     meter: Meter,
+    #[cfg(feature = "programs")]
+    clock: Clock,
     pub(crate) budget: RetryBudget,
     /// Cancelled when the program is to shut down.
     pub(crate) shutdown: CancellationToken,
@@ -62,6 +66,8 @@ impl Session {
             endpoint,
             config,
             meter: Meter::default(),
+            #[cfg(feature = "programs")]
+            clock: Clock::start(),
             budget,
             shutdown,
             answered: AtomicBool::new(false),
@@ -89,6 +95,12 @@ impl Session {
         self.meter.usage()
     }
 
+    /// The clock of everything that is stored, or compared with what is stored.
+    #[cfg(feature = "programs")]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     pub(crate) fn meter(&self) -> &Meter {
         &self.meter
     }
@@ -97,12 +109,15 @@ impl Session {
     pub(crate) fn queue_client(&self) -> aws_sdk_sqs::Client {
         let counter = RequestCount { meter: self.meter.clone(), is_queue: true };
         let config = aws_sdk_sqs::config::Builder::from(&self.config).interceptor(counter);
+        let config = config.interceptor(DateReader(self.clock.clone()));
         aws_sdk_sqs::Client::from_conf(config.build())
     }
 
     pub(crate) fn table_client(&self) -> aws_sdk_dynamodb::Client {
         let counter = RequestCount { meter: self.meter.clone(), is_queue: false };
         let config = aws_sdk_dynamodb::config::Builder::from(&self.config).interceptor(counter);
+        #[cfg(feature = "programs")]
+        let config = config.interceptor(DateReader(self.clock.clone()));
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 

@@ -15,15 +15,31 @@ pub(crate) struct Summary {
     seconds: f64,
     messages_per_second: f64,
     seed: u64,
+    clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
     usage: Usage,
 }
 
 impl Summary {
-    pub(crate) fn new(plan: &Plan, messages: u32, took: Duration, usage: Usage) -> Self {
+    /// `clock_offset_seconds` is what was added to this machine's clock, if anything.
+    pub(crate) fn new(
+        plan: &Plan,
+        messages: u32,
+        took: Duration,
+        clock_offset_seconds: Option<f64>,
+        usage: Usage,
+    ) -> Self {
         let seconds = took.as_secs_f64();
         let messages_per_second = if seconds > 0.0 { f64::from(messages) / seconds } else { 0.0 };
-        Self { run: plan.run().to_string(), messages, seconds, messages_per_second, seed: plan.seed(), usage }
+        Self {
+            run: plan.run().to_string(),
+            messages,
+            seconds,
+            messages_per_second,
+            seed: plan.seed(),
+            clock_offset_seconds,
+            usage,
+        }
     }
 
     pub(crate) fn line(&self) -> String {
