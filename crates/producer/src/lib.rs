@@ -81,7 +81,7 @@ async fn create_run(args: &Args, backends: &Backends) -> anyhow::Result<RunRecor
             "run {run} (--run) already exists\nResume it: producer resume {run}, or omit --run for a new one"
         );
     }
-    backends.metrics.set_latest(run).await?;
+    backends.metrics.set_latest(run, created_at).await?;
     Ok(RunRecord { plan, created_at, enqueued: 0, finished_at: None })
 }
 
