@@ -210,3 +210,14 @@ fn a_missing_or_impossible_date_is_reported_once_and_ignored() {
         assert_right_times(&stack, &run_of(&produced), began);
     }
 }
+
+#[test]
+fn signatures_of_a_clock_an_hour_off_are_corrected() {
+    let (stack, proxy) = (Stack::deploy(), Proxy::start(1));
+    let at_proxy = stack.at_port(proxy.port());
+    let began = now_ms();
+    let produced = at_proxy.producer("-m 60 --json").with_clock_ahead(3_600).run().exits(0);
+    at_proxy.sender("-w 0 -f 0 --idle-timeout 1").with_clock_ahead(-3_600).run().exits(0);
+    at_proxy.monitor("-t 0.2").with_clock_ahead(3_600).run().exits(0);
+    assert_right_times(&stack, &run_of(&produced), began);
+}

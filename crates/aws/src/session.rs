@@ -30,6 +30,10 @@ pub use cli::{Destination, Endpoint};
 
 /// The longest a single attempt may take; a long poll waits a few seconds of it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
+/// AWS rejects signatures whose time is five minutes off (AWS General Reference, "Signature Version 4"); one minute less,
+/// since the correction is not exact.
+const MAX_SIGNATURE_AGE: Duration = Duration::from_secs(240);
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A session with AWS. Its calls are retried by `Session::call_batch`.
@@ -99,6 +103,16 @@ impl Session {
     #[cfg(feature = "programs")]
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Whether AWS may have rejected a signature because of its time. The SDK signs the next request of that client with
+    /// the time of the response.
+    pub(crate) fn signs_with_wrong_time(&self) -> bool {
+        #[cfg(feature = "programs")]
+        let correction = self.clock.correction_seconds();
+        #[cfg(not(feature = "programs"))]
+        let correction: Option<f64> = None;
+        correction.is_some_and(|seconds| seconds.abs() > MAX_SIGNATURE_AGE.as_secs_f64())
     }
 
     pub(crate) fn meter(&self) -> &Meter {
