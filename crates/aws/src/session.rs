@@ -63,6 +63,10 @@ impl Session {
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
         let region = config.region().ok_or(Error::NoRegion)?.to_string();
+        #[cfg(feature = "programs")]
+        let clock = Clock::start();
+        #[cfg(feature = "programs")]
+        let config = clock.sign(config);
         let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), str::to_owned);
         Ok(Self {
             stack,
@@ -71,7 +75,7 @@ impl Session {
             config,
             meter: Meter::default(),
             #[cfg(feature = "programs")]
-            clock: Clock::start(),
+            clock,
             budget,
             shutdown,
             answered: AtomicBool::new(false),
@@ -105,8 +109,8 @@ impl Session {
         &self.clock
     }
 
-    /// Whether AWS may have rejected a signature because of its time. The SDK signs the next request of that client with
-    /// the time of the response.
+    /// Whether AWS may have rejected a signature because of its time. From then on, requests are signed with the corrected
+    /// time.
     pub(crate) fn signs_with_wrong_time(&self) -> bool {
         #[cfg(feature = "programs")]
         let correction = self.clock.correction_seconds();
