@@ -12,13 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 pub use fault::{Call, FaultPlan, ProxyFault, Service};
 use http::{Connection, Request};
-use response_edit::{ResponseEdit, empty_response};
+use response_edit::{ResponseEdit, empty_response, miscount};
 
 use crate::Emulator;
 
@@ -49,6 +51,8 @@ struct Shared {
     connections: Mutex<BTreeMap<SocketAddr, TcpStream>>,
     /// Copies of received messages, for a second delivery.
     copies: Mutex<VecDeque<Value>>,
+    /// How far the `Date` of the responses is ahead, seconds; `None` for responses without one.
+    date_ahead: Mutex<Option<u64>>,
     ended: AtomicBool,
 }
 
@@ -86,6 +90,7 @@ impl Proxy {
             outage: Mutex::default(),
             connections: Mutex::default(),
             copies: Mutex::default(),
+            date_ahead: Mutex::new(Some(0)),
             ended: AtomicBool::new(false),
         });
         let served = Arc::clone(&shared);
@@ -101,6 +106,11 @@ impl Proxy {
     /// Injects the faults of that plan into all further calls.
     pub fn inject(&self, plan: FaultPlan) {
         *lock(&self.shared.plan) = plan;
+    }
+
+    /// Sends further responses with a `Date` that is ahead by these seconds, or without one.
+    pub fn set_date_ahead(&self, seconds: Option<u64>) {
+        *lock(&self.shared.date_ahead) = seconds;
     }
 
     /// Refuses connections for that time, and closes those that are open.
@@ -184,11 +194,15 @@ impl Shared {
     /// Responds until the client or a fault closes the connection. Returns `None` if the connection is to be
     /// reset.
     fn converse(&self, connection: &mut Connection) -> Option<()> {
-        const HEADERS: [(&str, &str); 1] = [("Content-Type", "application/x-amz-json-1.0")];
         while let Some(request) = connection.request() {
-            match self.reply(&request) {
-                Reply::Respond(status, body) => connection.respond(status, &HEADERS, &body)?,
-                Reply::Drip(status, body, over) => connection.drip(status, &HEADERS, &body, over)?,
+            let reply = self.reply(&request);
+            let date = self.date();
+            let date = date.as_deref().map(|date| ("Date", date));
+            let headers: Vec<_> =
+                [("Content-Type", "application/x-amz-json-1.0")].into_iter().chain(date).collect();
+            match reply {
+                Reply::Respond(status, body) => connection.respond(status, &headers, &body)?,
+                Reply::Drip(status, body, over) => connection.drip(status, &headers, &body, over)?,
                 Reply::Silence(lasting) => {
                     sleep(lasting);
                     return Some(());
@@ -199,11 +213,20 @@ impl Shared {
         Some(())
     }
 
+    fn date(&self) -> Option<String> {
+        let ahead = Duration::from_secs((*lock(&self.date_ahead))?);
+        DateTimePrinter::new().timestamp_to_rfc9110_string(&(Timestamp::now() + ahead)).ok()
+    }
+
     fn reply(&self, request: &Request) -> Reply {
-        let Some(call) = call(request) else {
+        let Some(call) = Call::of(request) else {
             return self.forward(request, &request.body);
         };
         self.note(&call);
+        if !request.is_signed_recently() {
+            // As AWS does, and no emulator.
+            return refuse(400, "InvalidSignatureException");
+        }
         let fault = lock(&self.plan).choose(&call, self.draw());
         let Some(fault) = fault else {
             return self.with_copies(&call, self.forward(request, &request.body));
@@ -222,9 +245,6 @@ impl Shared {
 
     /// Applies a fault to a call.
     fn inject(&self, fault: ProxyFault, call: &Call, request: &Request) -> Injection {
-        let refuse = |status, code: &str| {
-            Reply::Respond(status, json!({"__type": code, "message": "injected by the proxy"}).to_string())
-        };
         let done = || self.forward(request, &request.body);
         let reply = match fault {
             ProxyFault::InternalError => refuse(500, "InternalServerError"),
@@ -354,6 +374,10 @@ impl Shared {
     }
 }
 
+fn refuse(status: u16, code: &str) -> Reply {
+    Reply::Respond(status, json!({"__type": code, "message": "injected by the proxy"}).to_string())
+}
+
 /// Edits a successful response.
 fn edit_response(reply: Reply, how: impl FnOnce(&mut Value)) -> Injection {
     let Reply::Respond(200, body) = &reply else { return Injection { reply, changed: false } };
@@ -361,30 +385,6 @@ fn edit_response(reply: Reply, how: impl FnOnce(&mut Value)) -> Injection {
     let mut edited = response.clone();
     how(&mut edited);
     Injection { changed: edited != response, reply: Reply::Respond(200, edited.to_string()) }
-}
-
-fn miscount(response: &mut Value, wrong: impl Fn(u64) -> u64) {
-    for (name, count) in response["Attributes"].as_object_mut().into_iter().flatten() {
-        if let Some(right) = count.as_str().and_then(|text| text.parse().ok())
-            && name.starts_with("ApproximateNumberOf")
-        {
-            *count = wrong(right).to_string().into();
-        }
-    }
-}
-
-fn call(request: &Request) -> Option<Call> {
-    let (service, operation) = request.headers.get("x-amz-target")?.split_once('.')?;
-    let service = match service {
-        "AmazonSQS" => Service::Sqs,
-        "DynamoDB_20120810" => Service::DynamoDb,
-        _ => return None,
-    };
-    Some(Call {
-        service,
-        operation: operation.to_owned(),
-        input: serde_json::from_slice(&request.body).ok()?,
-    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

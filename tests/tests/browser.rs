@@ -1,8 +1,7 @@
 //! The monitor's live page in a real browser.
 
 use serde_json::{Value, json};
-use stentor_aws::clock::now_ms;
-use stentor_tests::{Browser, Screen, Stack, wait_until};
+use stentor_tests::{Browser, Screen, Stack, now_ms, wait_until};
 
 const PHONE: Screen = Screen { width: 360, height: 740, dark: false };
 const TABLET: Screen = Screen { width: 800, height: 1100, dark: false };

@@ -1,8 +1,7 @@
 //! Hostile data on the queue and in the tables, clocks that differ, and secrets in the environment.
 
 use serde_json::{Value, json};
-use stentor_aws::clock::now_ms;
-use stentor_tests::{Emulator, ProcessOutput, Program, Stack, wait_until};
+use stentor_tests::{Emulator, ProcessOutput, Program, Stack, now_ms, wait_until};
 
 /// C0 and C1 control characters that clear a terminal, set its title and begin new lines.
 const ATTACK: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\r\u{9b}31m\u{7f}";

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod browser;
+mod clocks;
 mod costs;
 mod deaths;
 mod emulators;

@@ -7,8 +7,7 @@ use std::fs;
 
 use self::reading::{assert_tells, both, data, folder, names, path, read, select, text_of};
 use serde_json::{Value, json};
-use stentor_aws::clock::now_ms;
-use stentor_tests::{Backend, Proxy, Stack, scaled, wait_until};
+use stentor_tests::{Backend, Proxy, Stack, now_ms, scaled, wait_until};
 
 /// A name that would clear a terminal, reverse the text direction and add markup.
 const HOSTILE: &str = "\u{1b}[2J\u{202e}</title><script>alert(\"x\")</script>&amp;'";

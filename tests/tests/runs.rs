@@ -54,3 +54,22 @@ fn a_stack_without_runs_is_reported_and_is_not_an_error() {
         assert!(listed.stderr.starts_with("there is no run in this stack yet"), "{}", listed.stderr);
     }
 }
+
+#[test]
+fn the_latest_run_is_the_one_started_last_whatever_its_id() {
+    const GREATEST: &str = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ";
+    let stack = Stack::deploy();
+    let latest = || stack.monitor("--once --json").run().exits(0).json()["run"].clone();
+    stack.produce(&format!("-m 5 --run {GREATEST}"));
+    assert_eq!(latest(), GREATEST);
+    let newer = stack.produce("-m 5");
+    assert_eq!(latest(), json!(newer));
+    let listed: Vec<Value> = rows(&stack, "runs --json").into_iter().map(|row| row["run"].clone()).collect();
+    assert_eq!(listed, [newer.as_str(), GREATEST]);
+
+    // An item of an older version has no time.
+    stack.put("metrics", &json!({"run": {"S": "latest"}, "part": {"S": "run"}, "id": {"S": GREATEST}}));
+    assert_eq!(latest(), GREATEST);
+    let newest = stack.produce("-m 5");
+    assert_eq!(latest(), json!(newest));
+}

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use stentor_aws::clock::now_ms;
 use stentor_tests::build::checkout;
-use stentor_tests::{Page, Proxy, Stack, wait_until};
+use stentor_tests::{Page, Proxy, Stack, now_ms, wait_until};
 
 /// Headers of every response.
 const HEADERS: [(&str, &str); 5] = [

@@ -103,11 +103,12 @@ const THROTTLES: [&str; 3] = ["OverLimit", "AWS.SimpleQueueService.OverLimit", "
 const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
 /// Codes of credentials that AWS rejects.
-const BAD_CREDENTIALS: [&str; 6] = [
+const BAD_CREDENTIALS: [&str; 7] = [
     "IncompleteSignature",
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
     "InvalidSignatureException",
+    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 ];

@@ -8,6 +8,9 @@
 //! makes its binary smaller and its start faster.
 
 mod batch;
+#[cfg(feature = "programs")]
+pub mod boot_instant;
+#[cfg(feature = "programs")]
 pub mod clock;
 mod error;
 mod item;

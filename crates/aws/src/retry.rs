@@ -78,6 +78,7 @@ impl Session {
         let mut prior = PriorAttempt(false);
         let mut failing_since: Option<Instant> = None;
         let mut delays = delays();
+        let mut is_signed_again = false;
         loop {
             let why = match self.attempt(Box::pin(send(batch.open(), prior))).await {
                 Ok(answers) => {
@@ -99,6 +100,11 @@ impl Session {
                 ) => {
                     prior = PriorAttempt(true);
                     why
+                }
+                Err(AttemptError::Permanent(Error::BadCredentials(_)))
+                    if self.signs_with_wrong_time() && !std::mem::replace(&mut is_signed_again, true) =>
+                {
+                    continue;
                 }
                 Err(AttemptError::NotFound) => return Err(self.not_deployed(resource)),
                 Err(AttemptError::ConditionFailed) => {

@@ -18,6 +18,8 @@ use stentor_core::usage::Usage;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "programs")]
+use crate::clock::{Clock, DateReader};
 use crate::error::Error;
 use crate::meter::{Meter, RequestCount};
 use crate::names::StackName;
@@ -28,6 +30,10 @@ pub use cli::{Destination, Endpoint};
 
 /// The longest a single attempt may take; a long poll waits a few seconds of it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
+/// AWS rejects signatures whose time is five minutes off (AWS General Reference, "Signature Version 4"); one minute less,
+/// since the correction is not exact.
+const MAX_SIGNATURE_AGE: Duration = Duration::from_secs(240);
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A session with AWS. Its calls are retried by `Session::call_batch`.
@@ -38,6 +44,8 @@ pub struct Session {
     endpoint: String,
     config: SdkConfig,
     meter: Meter,
+    #[cfg(feature = "programs")]
+    clock: Clock,
     pub(crate) budget: RetryBudget,
     /// Cancelled when the program is to shut down.
     pub(crate) shutdown: CancellationToken,
@@ -55,6 +63,10 @@ impl Session {
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
         let region = config.region().ok_or(Error::NoRegion)?.to_string();
+        #[cfg(feature = "programs")]
+        let clock = Clock::start();
+        #[cfg(feature = "programs")]
+        let config = clock.sign(config);
         let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), str::to_owned);
         Ok(Self {
             stack,
@@ -62,6 +74,8 @@ impl Session {
             endpoint,
             config,
             meter: Meter::default(),
+            #[cfg(feature = "programs")]
+            clock,
             budget,
             shutdown,
             answered: AtomicBool::new(false),
@@ -89,6 +103,22 @@ impl Session {
         self.meter.usage()
     }
 
+    /// The clock of everything that is stored, or compared with what is stored.
+    #[cfg(feature = "programs")]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether AWS may have rejected a signature because of its time. From then on, requests are signed with the corrected
+    /// time.
+    pub(crate) fn signs_with_wrong_time(&self) -> bool {
+        #[cfg(feature = "programs")]
+        let correction = self.clock.correction_seconds();
+        #[cfg(not(feature = "programs"))]
+        let correction: Option<f64> = None;
+        correction.is_some_and(|seconds| seconds.abs() > MAX_SIGNATURE_AGE.as_secs_f64())
+    }
+
     pub(crate) fn meter(&self) -> &Meter {
         &self.meter
     }
@@ -97,12 +127,15 @@ impl Session {
     pub(crate) fn queue_client(&self) -> aws_sdk_sqs::Client {
         let counter = RequestCount { meter: self.meter.clone(), is_queue: true };
         let config = aws_sdk_sqs::config::Builder::from(&self.config).interceptor(counter);
+        let config = config.interceptor(DateReader(self.clock.clone()));
         aws_sdk_sqs::Client::from_conf(config.build())
     }
 
     pub(crate) fn table_client(&self) -> aws_sdk_dynamodb::Client {
         let counter = RequestCount { meter: self.meter.clone(), is_queue: false };
         let config = aws_sdk_dynamodb::config::Builder::from(&self.config).interceptor(counter);
+        #[cfg(feature = "programs")]
+        let config = config.interceptor(DateReader(self.clock.clone()));
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 

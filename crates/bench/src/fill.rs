@@ -1,11 +1,11 @@
 //! Fills a fake with the messages of a run, without a producer or senders.
 
 use anyhow::Error;
-use stentor_aws::clock::now_ms;
 use stentor_core::delivery::Status;
 use stentor_core::message::QueueMessage;
 use stentor_core::run::Plan;
 use stentor_fake_aws::{AttributeValue, FakeAws, TableKind};
+use stentor_test_support::now_ms;
 
 /// Lifetime of a message in the table, seconds: seven days.
 const LIFETIME: u64 = 7 * 24 * 3_600;

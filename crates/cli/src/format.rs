@@ -7,6 +7,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde::Serialize;
 use stentor_core::escape::escape_with;
+pub use stentor_core::format::{duration, thousands};
 
 /// A result as one line of JSON, without characters that a terminal interprets.
 pub fn json_line(result: &impl Serialize) -> String {
@@ -17,19 +18,6 @@ pub fn json_line(result: &impl Serialize) -> String {
             write!(out, "\\u{unit:04x}").expect("a String takes all that is written");
         }
     })
-}
-
-/// A number with its thousands set apart: `1,000,000`.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 /// A number of things that have a regular plural: `1 message`, `1,000 messages`.
@@ -73,19 +61,6 @@ pub fn dollars(dollars: f64) -> String {
 /// Which decimal place is the first that is not zero, of a number between 0 and 1; no further than the ninth.
 fn first_decimal(number: f64) -> usize {
     (1..9_u8).find(|place| number * 10_f64.powi(i32::from(*place)) >= 1.0).map_or(9, usize::from)
-}
-
-/// A time span: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
-pub fn duration(seconds: f64) -> String {
-    if seconds < 9.95 {
-        return format!("{seconds:.1} s");
-    }
-    let whole = seconds.round() as u64;
-    match whole {
-        0..120 => format!("{whole} s"),
-        120..7_200 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", thousands(whole / 3_600), whole % 3_600 / 60),
-    }
 }
 
 /// Seconds to the millisecond, `0.500 s`; `-` for an unknown value.

@@ -1,8 +1,10 @@
 //! Stentor's domain, free of AWS, clocks and I/O.
 
+pub mod clock_offset;
 pub mod cost;
 pub mod delivery;
 pub mod escape;
+pub mod format;
 pub mod message;
 pub mod queue_depth;
 mod rng;

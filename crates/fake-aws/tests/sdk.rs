@@ -113,9 +113,11 @@ async fn runs_tallies_and_heartbeats_are_stored() {
     assert_eq!(table.run(run).await.unwrap(), None);
     assert_eq!(table.create_run(&plan, 5).await.unwrap(), CreateRunResult::Created);
     assert_eq!(table.create_run(&plan, 6).await.unwrap(), CreateRunResult::AlreadyExists);
-    table.set_latest(run).await.unwrap();
-    table.set_latest(RunId::from_parts(1, 1)).await.unwrap();
-    assert_eq!(table.latest().await.unwrap(), Some(run), "it never moves back");
+    let greater = RunId::from_parts(u64::from(u32::MAX), 1);
+    table.set_latest(greater, 4).await.unwrap();
+    table.set_latest(run, 5).await.unwrap();
+    table.set_latest(greater, 4).await.unwrap();
+    assert_eq!(table.latest().await.unwrap(), Some(run), "the time decides, and it never moves back");
     table.advance_watermark(run, 7).await.unwrap();
     table.advance_watermark(run, 3).await.unwrap();
     assert_eq!(table.run(run).await.unwrap().unwrap().enqueued, 7);

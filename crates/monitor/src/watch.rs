@@ -160,7 +160,7 @@ impl Monitor<'_> {
     fn write_report(&self, report: Option<&ReportFile<'_>>, view: RunView) -> anyhow::Result<()> {
         let Some(ReportFile { path, prices }) = report else { return Ok(()) };
         let view = RunView { prices: prices.clone(), ..view };
-        stentor_report::write(path, &view, &self.target, self.shared.quiet)
+        stentor_report::write(path, &view, &self.target, self.reader.now_ms(), self.shared.quiet)
     }
 
     fn format(&self, flags: &WatchArgs) -> OutputFormat {

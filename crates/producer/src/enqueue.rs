@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use stentor_aws::clock::now_ms;
 use stentor_aws::messages::{InsertResult, STATEMENTS};
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session, queue};
 use stentor_cli::ProgressLine;
@@ -78,7 +77,7 @@ impl Call<'_> {
     async fn enqueue_batch(&self, batch: Range<u32>, possibly_repeated: bool) -> Result<Range<u32>, Error> {
         let (plan, backends) = (&self.record.plan, self.backends);
         let messages: Vec<Message> = plan.ids(batch.clone()).map(|id| plan.message(id)).collect();
-        let created_at = now_ms();
+        let created_at = backends.session.clock().now_ms();
         let inserts =
             messages.chunks(STATEMENTS).map(|some| backends.messages.insert_pending(some, created_at));
         let created = try_join_all(inserts).await?.into_iter().flatten();

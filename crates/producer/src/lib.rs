@@ -17,7 +17,6 @@ use anyhow::{anyhow, bail};
 pub use args::Args;
 use args::{Command, SpeedArgs};
 use enqueue::Backends;
-use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::{CreateRunResult, RunRecord};
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
@@ -35,7 +34,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         return Ok(shutdown.code().unwrap_or(0));
     };
     let (backends, record) = prepared?;
-    let id = RunId::from_parts(now_ms(), rand::random()).to_string();
+    let id = RunId::from_parts(backends.session.clock().now_ms(), rand::random()).to_string();
     let call = Call { id, args: &args, record: &record, backends: &backends, shutdown: &shutdown, start };
     // The record stays open if the call is killed.
     call.record_usage(&backends.session.usage(), false).await;
@@ -70,7 +69,8 @@ async fn prepare(
 
 /// Writes the plan of a new run and makes it the latest.
 async fn create_run(args: &Args, backends: &Backends) -> anyhow::Result<RunRecord> {
-    let created_at = now_ms();
+    // The clock is right: the queue's service has responded.
+    let created_at = backends.session.clock().now_ms();
     let run = args.run.unwrap_or_else(|| RunId::from_parts(created_at, rand::random()));
     // 32 bits are enough to distinguish runs, and short enough to type.
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
@@ -81,7 +81,7 @@ async fn create_run(args: &Args, backends: &Backends) -> anyhow::Result<RunRecor
             "run {run} (--run) already exists\nResume it: producer resume {run}, or omit --run for a new one"
         );
     }
-    backends.metrics.set_latest(run).await?;
+    backends.metrics.set_latest(run, created_at).await?;
     Ok(RunRecord { plan, created_at, enqueued: 0, finished_at: None })
 }
 
@@ -114,7 +114,7 @@ impl Call<'_> {
         let enqueued = record.enqueued + self.enqueue_messages(speed, possibly_repeated).await?;
         let complete = enqueued == plan.total();
         if complete && record.finished_at.is_none() {
-            backends.metrics.mark_finished(plan, now_ms()).await?;
+            backends.metrics.mark_finished(plan, backends.session.clock().now_ms()).await?;
         }
         self.print_summary(enqueued - record.enqueued).await?;
         match shutdown.code() {
@@ -132,7 +132,8 @@ impl Call<'_> {
     async fn print_summary(&self, messages: u32) -> anyhow::Result<()> {
         let usage = self.backends.session.usage();
         self.record_usage(&usage, true).await;
-        let summary = Summary::new(&self.record.plan, messages, self.start.elapsed(), usage);
+        let clock_offset = self.backends.session.clock().correction_seconds();
+        let summary = Summary::new(&self.record.plan, messages, self.start.elapsed(), clock_offset, usage);
         print_line(&if self.args.shared.json { format::json_line(&summary) } else { summary.line() })?;
         Ok(())
     }

@@ -16,15 +16,31 @@ pub(crate) struct Summary {
     /// `None` from less than a second.
     messages_per_second: Option<f64>,
     seed: u64,
+    clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
     usage: Usage,
 }
 
 impl Summary {
-    pub(crate) fn new(plan: &Plan, messages: u32, took: Duration, usage: Usage) -> Self {
+    /// `clock_offset_seconds` is what was added to this machine's clock, if anything.
+    pub(crate) fn new(
+        plan: &Plan,
+        messages: u32,
+        took: Duration,
+        clock_offset_seconds: Option<f64>,
+        usage: Usage,
+    ) -> Self {
         let seconds = took.as_secs_f64();
         let messages_per_second = (seconds >= 1.0).then(|| f64::from(messages) / seconds);
-        Self { run: plan.run().to_string(), messages, seconds, messages_per_second, seed: plan.seed(), usage }
+        Self {
+            run: plan.run().to_string(),
+            messages,
+            seconds,
+            messages_per_second,
+            seed: plan.seed(),
+            clock_offset_seconds,
+            usage,
+        }
     }
 
     pub(crate) fn line(&self) -> String {

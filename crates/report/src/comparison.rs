@@ -6,7 +6,6 @@ pub use page::page;
 use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_aws::Error;
-use stentor_aws::clock::now_ms;
 use stentor_cli::format::rfc3339;
 use stentor_core::cost::Prices;
 use stentor_core::run::RunId;
@@ -57,7 +56,7 @@ pub async fn compare(
         let reading = reader.read(run).await?.ok_or(Error::NoSuchRun { run })?;
         Ok::<_, Error>(RunView { prices: prices.clone(), ..RunView::first(reading) })
     };
-    let made_at = now_ms();
+    let made_at = reader.now_ms();
     Ok(Comparison::of([&read(runs[0]).await?, &read(runs[1]).await?], target, made_at))
 }
 

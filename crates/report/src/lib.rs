@@ -15,7 +15,6 @@ use std::time::Duration;
 pub use data::{Distribution, Report};
 pub use file::{ReportFormat, ReportPath};
 use serde::Serialize;
-use stentor_aws::clock::now_ms;
 use stentor_cli::{format, status};
 use stentor_run_view::bill::is_final;
 use stentor_run_view::reading::{RunReader, Target};
@@ -48,9 +47,15 @@ pub async fn await_usage(reader: &RunReader, mut view: RunView, quiet: bool) -> 
     view
 }
 
-/// Writes the report of a view.
-pub fn write(path: &ReportPath, view: &RunView, target: &Target, quiet: bool) -> anyhow::Result<()> {
-    write_as(path, &Report::of(view, target, now_ms()), page::page, quiet)
+/// Writes the report of a view; `made_at` is ms since the epoch.
+pub fn write(
+    path: &ReportPath,
+    view: &RunView,
+    target: &Target,
+    made_at: u64,
+    quiet: bool,
+) -> anyhow::Result<()> {
+    write_as(path, &Report::of(view, target, made_at), page::page, quiet)
 }
 
 /// Writes data as JSON or as the page of it, whichever the path's extension asks for, and reports where it is.

@@ -36,6 +36,7 @@ pub fn reading(total: u32, outcomes: u32) -> RunReading {
         usage: Vec::new(),
         tally_units: Vec::new(),
         at_ms: 100_000,
+        clock_offset_seconds: None,
     }
 }
 

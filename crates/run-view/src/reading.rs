@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use stentor_aws::clock::now_ms;
+use stentor_aws::clock::Clock;
 use stentor_aws::metrics::{Heartbeat, RunRecord};
 use stentor_aws::{Error, MetricsTable, Queue, Session};
 use stentor_cli::ConnectionFlags;
@@ -20,6 +20,7 @@ pub struct RunReader {
     pub metrics: MetricsTable,
     queue: Queue,
     dead_letters: Queue,
+    clock: Clock,
 }
 
 /// The stack that is read, and where it is.
@@ -59,6 +60,8 @@ pub struct RunReading {
     pub tally_units: Vec<u64>,
     /// Time of the reading, ms since the epoch.
     pub at_ms: u64,
+    /// Seconds that were added to this machine's clock; `None` where it was not corrected.
+    pub clock_offset_seconds: Option<f64>,
 }
 
 impl RunReader {
@@ -68,7 +71,13 @@ impl RunReader {
             metrics: MetricsTable::new(session),
             queue: Queue::open(session).await?,
             dead_letters: Queue::open_dead_letters(session).await?,
+            clock: session.clock().clone(),
         })
+    }
+
+    /// Returns the current time by the services' clock, ms since the epoch.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
     }
 
     /// Reads a run; `None` where the table has no such run.
@@ -89,7 +98,8 @@ impl RunReader {
             heartbeats,
             usage: items.accounts,
             tally_units: items.tally_units,
-            at_ms: now_ms(),
+            at_ms: self.clock.now_ms(),
+            clock_offset_seconds: self.clock.correction_seconds(),
         }))
     }
 }

@@ -18,6 +18,7 @@ use crate::view::RunView;
 pub struct Snapshot {
     run: String,
     at: String,
+    clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
     figures: Members<Value>,
     senders: Vec<SenderSnapshot>,
@@ -78,6 +79,7 @@ impl Snapshot {
         Self {
             run: view.run(),
             at: rfc3339(view.reading.at_ms),
+            clock_offset_seconds: view.reading.clock_offset_seconds,
             figures: Members::of("snapshot", FIGURES, |figure| figure.unit.json(figure.value(view))),
             senders: view.alive_senders().map(sender).collect(),
             broken: view.reading.damaged.iter().map(damaged).collect(),
@@ -125,11 +127,18 @@ impl JsonSchema for Snapshot {
         let damaged = generator.subschema_for::<DamagedShard>();
         let run = json_schema!({ "description": "ID of the run, a ULID.", "type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$" });
         let at = json_schema!({ "description": "Time of the reading, RFC 3339 in UTC.", "type": "string", "format": "date-time" });
+        let clock_offset = json_schema!({ "description": "Seconds that were added to the clock of the monitor's machine; null where it was not corrected.", "type": ["number", "null"] });
         let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });
         let broken = json_schema!({ "description": "Tallies that cannot be read: the counts are too low.", "type": "array", "items": damaged });
         object_schema(
             "A run at a moment: one line of `monitor --json`. Unknown values are null.",
-            [("run", run), ("at", at), ("senders", senders), ("broken", broken)],
+            [
+                ("run", run),
+                ("at", at),
+                ("clock_offset_seconds", clock_offset),
+                ("senders", senders),
+                ("broken", broken),
+            ],
             Members::of("snapshot", FIGURES, |figure| figure.unit.schema(figure.help)),
         )
     }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use stentor_aws::clock::now_ms;
+use stentor_aws::clock::Clock;
 use stentor_core::delivery::{DeliveryModel, Outcome};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -35,6 +35,7 @@ pub(crate) struct DeliveryStage {
     /// One permit for each concurrent delivery.
     pub slots: Semaphore,
     pub stop: CancellationToken,
+    pub clock: Clock,
 }
 
 impl DeliveryStage {
@@ -74,7 +75,8 @@ impl DeliveryStage {
             message.settle(Settlement::ReleaseAfter(backoff));
             return None;
         }
-        Some(Delivered { in_flight: message, outcome: planned.outcome, delivery_ms, at: now_ms() })
+        let at = self.clock.now_ms();
+        Some(Delivered { in_flight: message, outcome: planned.outcome, delivery_ms, at })
     }
 }
 

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 
-use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::Heartbeat;
 use stentor_core::usage::ProgramKind;
 use tokio::time::sleep;
@@ -74,6 +73,7 @@ impl HeartbeatWriter<'_> {
 
     fn current(&self) -> Heartbeat {
         let SenderCounters { sent, failed, duplicates, released, .. } = *self.state.counters.borrow();
-        Heartbeat { seen_at: now_ms(), sent, failed, duplicates, released, ..self.initial.clone() }
+        let seen_at = self.connections.session.clock().now_ms();
+        Heartbeat { seen_at, sent, failed, duplicates, released, ..self.initial.clone() }
     }
 }

@@ -28,7 +28,6 @@ pub use args::Args;
 use heartbeat::HeartbeatWriter;
 use pipeline::Pipeline;
 use progress::Progress;
-use stentor_aws::clock::now_ms;
 use stentor_aws::metrics::Heartbeat;
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
@@ -52,23 +51,12 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
     let model = args.delivery_model()?;
     let start = Instant::now();
-    let started_at = now_ms();
-    let initial = Heartbeat {
-        // A ULID as of a run: unique, and sorted by the time of the start.
-        sender: RunId::from_parts(started_at, rand::random()).to_string(),
-        started_at,
-        seen_at: started_at,
-        wait: args.wait,
-        failure_rate: args.failure_rate.as_fraction(),
-        concurrency: args.concurrency,
-        ..Heartbeat::default()
-    };
-    let sender = initial.sender.clone();
-    let connecting = Connections::open(destination, shutdown.token(), &initial);
-    let Some(connections) = shutdown.or_shutdown(connecting).await else {
+    let connecting = Connections::open(destination, shutdown.token(), &args);
+    let Some(connected) = shutdown.or_shutdown(connecting).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };
-    let connections = Rc::new(connections?);
+    let (connections, initial) = connected?;
+    let (connections, sender) = (Rc::new(connections), initial.sender.clone());
     if !args.shared.quiet {
         status(&format!("sender {sender} receives from {}", connections.queue.name()));
     }
@@ -95,6 +83,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         counters,
         seconds: start.elapsed().as_secs_f64(),
         reason,
+        clock_offset_seconds: connections.session.clock().correction_seconds(),
         usage: connections.session.usage(),
     };
     print_line(&if args.shared.json { format::json_line(&summary) } else { summary.line() })?;
@@ -140,18 +129,35 @@ struct Connections {
 }
 
 impl Connections {
-    /// Opens the session, and checks that queue and metrics table exist by writing the first heartbeat.
+    /// Opens the session, and checks that queue and metrics table exist by writing the first heartbeat, which it returns.
     async fn open(
         destination: Destination,
         shutdown: CancellationToken,
-        initial: &Heartbeat,
-    ) -> Result<Self, Error> {
+        args: &Args,
+    ) -> Result<(Self, Heartbeat), Error> {
         let session = Arc::new(Session::for_cli(destination, shutdown).await?);
         let queue = Queue::open(&session).await?;
         let (_, visibility_timeout) = queue.attributes().await?;
         let metrics = MetricsTable::new(&session);
-        metrics.put_heartbeat(initial).await?;
+        // The clock is right: the queue's service has responded.
+        let initial = first_heartbeat(args, session.clock().now_ms());
+        metrics.put_heartbeat(&initial).await?;
         let visibility_timeout = visibility_timeout.max(MIN_VISIBILITY);
-        Ok(Self { messages: MessagesTable::new(&session), session, queue, metrics, visibility_timeout })
+        let messages = MessagesTable::new(&session);
+        Ok((Self { session, queue, messages, metrics, visibility_timeout }, initial))
+    }
+}
+
+/// Builds the heartbeat of a sender that starts at `started_at`, ms since the epoch.
+fn first_heartbeat(args: &Args, started_at: u64) -> Heartbeat {
+    Heartbeat {
+        // A ULID as of a run: unique, and sorted by the time of the start.
+        sender: RunId::from_parts(started_at, rand::random()).to_string(),
+        started_at,
+        seen_at: started_at,
+        wait: args.wait,
+        failure_rate: args.failure_rate.as_fraction(),
+        concurrency: args.concurrency,
+        ..Heartbeat::default()
     }
 }

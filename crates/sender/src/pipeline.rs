@@ -64,6 +64,7 @@ impl Pipeline {
             max_attempts: args.max_attempts,
             slots: Semaphore::new(concurrency),
             stop: stop.clone(),
+            clock: connections.session.clock().clone(),
         };
         let outcome = OutcomeRecorder {
             connections: Rc::clone(connections),

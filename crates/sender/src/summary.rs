@@ -16,6 +16,8 @@ pub(crate) struct Summary {
     pub average_seconds: Option<f64>,
     pub seconds: f64,
     pub reason: StopReason,
+    /// What was added to this machine's clock, if anything.
+    pub clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
     pub usage: Usage,
 }
@@ -52,7 +54,9 @@ mod tests {
             counters.record_outcome(stentor_core::delivery::Outcome::Sent, 50);
             let (sender, average_seconds) = ("X".to_owned(), counters.average_seconds());
             let usage = Usage::default();
-            Summary { sender, counters, average_seconds, seconds: 15.0, reason, usage }.line()
+            let clock_offset_seconds = None;
+            Summary { sender, counters, average_seconds, seconds: 15.0, reason, clock_offset_seconds, usage }
+                .line()
         };
         assert_eq!(
             summary(StopReason::Drained),

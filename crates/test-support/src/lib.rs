@@ -13,8 +13,9 @@ mod process;
 mod stack;
 mod terminal;
 mod web;
+mod wrong_clock;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use aws::Aws;
 pub use backend::{Backend, patience, scaled};
@@ -32,6 +33,12 @@ pub fn repetitions(cases: u32) -> u32 {
         Ok("full") => cases,
         Ok(other) => panic!("STENTOR_TESTS={other}: the only value is `full`"),
     }
+}
+
+/// Returns the time of this machine's wall clock, ms since the epoch.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    u64::try_from(since.as_millis()).expect("it is no distant future")
 }
 
 /// Waits until `condition` holds, and panics with `what` after [`patience`].

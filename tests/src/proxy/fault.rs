@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::http::Request;
+
 /// A call of a program.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -16,6 +18,18 @@ pub struct Call {
 }
 
 impl Call {
+    /// Reads the call of a request to a service; `None` for another request.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        let (service, operation) = request.headers.get("x-amz-target")?.split_once('.')?;
+        let service = match service {
+            "AmazonSQS" => Service::Sqs,
+            "DynamoDB_20120810" => Service::DynamoDb,
+            _ => return None,
+        };
+        let input = serde_json::from_slice(&request.body).ok()?;
+        Some(Self { service, operation: operation.to_owned(), input })
+    }
+
     /// The first statement of a PartiQL batch.
     pub fn statement(&self) -> Option<&str> {
         self.input["Statements"][0]["Statement"].as_str()

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use socket2::SockRef;
 
 /// A request, as AWS's SDK sends it.
@@ -13,6 +14,16 @@ pub(crate) struct Request {
     /// By lower-case name.
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// Whether the time of its signature is within five minutes of now.
+    pub(crate) fn is_signed_recently(&self) -> bool {
+        const MOST: SignedDuration = SignedDuration::from_mins(5);
+        // Such as 20261130T131500Z.
+        let signed_at = self.headers.get("x-amz-date").and_then(|date| date.parse::<Timestamp>().ok());
+        signed_at.is_none_or(|at| Timestamp::now().duration_since(at).abs() < MOST)
+    }
 }
 
 /// The connection of a client.

@@ -138,6 +138,17 @@ fn entries_mut(input: &mut Value) -> Option<&mut Vec<Value>> {
     input[name].as_array_mut()
 }
 
+/// Changes the approximate counts of a queue.
+pub(super) fn miscount(response: &mut Value, wrong: impl Fn(u64) -> u64) {
+    for (name, count) in response["Attributes"].as_object_mut().into_iter().flatten() {
+        if let Some(right) = count.as_str().and_then(|text| text.parse().ok())
+            && name.starts_with("ApproximateNumberOf")
+        {
+            *count = wrong(right).to_string().into();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

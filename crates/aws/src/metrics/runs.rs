@@ -102,7 +102,7 @@ impl MetricsTable {
         };
         let items = self.pages(CALL, MOST_PAGES, page).await?;
         let mut runs: Vec<RunRecord> = items.into_iter().filter_map(listed_record).collect();
-        runs.sort_by_key(|record| std::cmp::Reverse(record.plan.run()));
+        runs.sort_by_key(|record| std::cmp::Reverse((record.created_at, record.plan.run())));
         Ok(runs)
     }
 
@@ -130,14 +130,15 @@ impl MetricsTable {
         .await
     }
 
-    /// Makes the run the latest, unless a later one is.
-    pub async fn set_latest(&self, run: RunId) -> Result<(), Error> {
+    /// Makes the run, created at `created_at` (ms since the epoch), the latest, unless a run that was created later is.
+    /// Its ID does not matter. An item of an older version has no time, and is replaced.
+    pub async fn set_latest(&self, run: RunId, created_at: u64) -> Result<(), Error> {
         self.move_forward(
             "UpdateItem (latest)",
             key(LATEST, RUN),
-            "SET id = :new",
-            "attribute_not_exists(#key) OR attribute_not_exists(id) OR id < :new",
-            vec![(":new", text(&run))],
+            "SET id = :new, created_at = :at",
+            "attribute_not_exists(#key) OR attribute_not_exists(created_at) OR created_at < :at",
+            vec![(":new", text(&run)), (":at", number(created_at))],
         )
         .await
     }

@@ -6,10 +6,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
-use stentor_aws::clock::now_ms;
 use stentor_core::run::{BodyLength, Plan};
 use stentor_fake_aws::FakeAws;
-use stentor_test_support::{Function, Process};
+use stentor_test_support::{Function, Process, now_ms};
 
 use super::function::{self, milliseconds};
 use super::{Bench, Scenario};

@@ -4,9 +4,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use stentor_aws::clock::now_ms;
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_fake_aws::{FakeAws, RequestStats};
+use stentor_test_support::now_ms;
 
 use super::Bench;
 use crate::fill::put_run;

@@ -11,6 +11,13 @@ const USAGE: &[Field] = &[
     ("read_units", "number or null", "Read units that DynamoDB bills; null if a response lacked them"),
 ];
 
+/// The correction of the clock, before the usage of a producer and a sender.
+const CLOCK: &[Field] = &[(
+    "clock_offset_seconds",
+    "number or null",
+    "Seconds that were added to this machine's clock; null where it was not corrected",
+)];
+
 const PRODUCER: &[Field] = &[
     ("run", "text", "ID of the run"),
     ("messages", "integer", "Messages that this call sent to SQS"),
@@ -90,8 +97,8 @@ const RUNS: &[Field] = &[
 /// Returns the fields that a command prints with `--json`, in order; `None` for a command with a schema.
 pub(super) fn of(command: &str) -> Option<Vec<[String; 3]>> {
     let groups: &[(&str, &[Field])] = match command {
-        "producer" => &[("", PRODUCER), ("", USAGE)],
-        "sender" => &[("", SENDER), ("", USAGE)],
+        "producer" => &[("", PRODUCER), ("", CLOCK), ("", USAGE)],
+        "sender" => &[("", SENDER), ("", CLOCK), ("", USAGE)],
         "monitor-audit" => &[
             ("", RUN),
             ("", AUDIT_RESULT),

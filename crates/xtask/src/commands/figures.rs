@@ -19,6 +19,11 @@ pub(super) fn fields() -> Vec<[String; 3]> {
     let mut rows = vec![
         row("run", "text", "ID of the run."),
         row("at", "text", "Time of the reading, RFC 3339 in UTC."),
+        row(
+            "clock_offset_seconds",
+            "number or null",
+            "Seconds that were added to the clock of the monitor's machine; null where it was not corrected.",
+        ),
     ];
     rows.extend(below("snapshot", "", FIGURES));
     rows.push(row(
