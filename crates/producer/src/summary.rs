@@ -63,8 +63,9 @@ mod tests {
     #[test]
     fn a_rate_is_shown_from_a_second_on_and_one_message_is_singular() {
         let plan = Plan::new(RunId::from_parts(1, 1), 7, 1, BodyLength { max: 1, exact: false }).unwrap();
-        let line =
-            |messages, ms| Summary::new(&plan, messages, Duration::from_millis(ms), Usage::default()).line();
+        let line = |messages, ms| {
+            Summary::new(&plan, messages, Duration::from_millis(ms), None, Usage::default()).line()
+        };
         assert!(line(1_000, 36).ends_with(": 1,000 messages enqueued in 0.0 s"), "{}", line(1_000, 36));
         assert!(
             line(1, 2_000).ends_with(": 1 message enqueued in 2.0 s (0.5 a second)"),
