@@ -10,7 +10,7 @@ use stentor_tests::{ProcessOutput, Program, Stack, scaled};
 /// Asserts that exit code and at most three lines of stderr, without a panic or debug output. The first line
 /// has all `words`.
 #[track_caller]
-fn assert_clear(ended: &ProcessOutput, code: i32, words: &[&str]) {
+pub(crate) fn assert_clear(ended: &ProcessOutput, code: i32, words: &[&str]) {
     let output = format!("{}: exit {:?}\n{}", ended.line, ended.code, ended.stderr);
     assert_eq!(ended.code, Some(code), "{output}");
     let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.trim().is_empty()).collect();

@@ -15,6 +15,7 @@ mod policies;
 mod rehearsal;
 mod repair;
 mod report;
+mod reverse_proxy;
 mod runs;
 mod service_faults;
 mod setup;
