@@ -22,7 +22,7 @@ pub(crate) fn assert_clear(ended: &ProcessOutput, code: i32, words: &[&str]) {
     assert!(ended.stdout.is_empty(), "{output}{}", ended.stdout);
 }
 
-fn programs() -> [&'static Path; 3] {
+pub(crate) fn programs() -> [&'static Path; 3] {
     let built = ProgramPaths::get();
     [&built.producer, &built.sender, &built.monitor]
 }
@@ -154,7 +154,7 @@ fn the_error_for_a_missing_stack_names_the_deploy_command() {
     ] {
         let ended = program.run();
         assert_clear(&ended, 1, &["'nowhere'", "us-east-1", "not deployed"]);
-        assert!(ended.stderr.contains("setup.sh deploy --stack nowhere"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("setup.sh local --stack nowhere --port "), "{}", ended.stderr);
     }
 }
 

@@ -10,8 +10,8 @@ use aws_smithy_types::retry::RetryConfig;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Session, behaviour, timeouts};
-use crate::error::{Error, root_cause};
+use super::{Session, behaviour, proxy, timeouts};
+use crate::error::{Error, ProxyError, find_cause, root_cause};
 use crate::names::StackName;
 use crate::retry::CLI_BUDGET;
 
@@ -43,10 +43,14 @@ impl Session {
     /// Finds region and credentials, without a call to SQS or DynamoDB.
     /// Once `shutdown` is cancelled, an outage is retried for a few seconds only.
     pub async fn for_cli(destination: Destination, shutdown: CancellationToken) -> Result<Self, Error> {
+        let Destination { stack, endpoint, region, profile } = destination;
         let mut loader = aws_config::defaults(behaviour())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts());
-        match destination.endpoint {
+        if let Some(client) = proxy::client() {
+            loader = loader.http_client(client);
+        }
+        match endpoint {
             Endpoint::Default => {}
             Endpoint::Url(url) => loader = loader.endpoint_url(url),
             Endpoint::Local(port) => {
@@ -56,29 +60,35 @@ impl Session {
                     .credentials_provider(Credentials::new("test", "test", None, None, "the local emulator"));
             }
         }
-        if let Some(region) = destination.region {
+        if let Some(region) = region {
             loader = loader.region(Region::new(region));
         }
-        if let Some(profile) = destination.profile {
+        if let Some(profile) = profile {
             loader = loader.profile_name(profile);
         }
         let config = loader.load().await;
         check_credentials(&config).await?;
-        Self::from_config(config, destination.stack, CLI_BUDGET, shutdown)
+        Self::from_config(config, stack, CLI_BUDGET, shutdown)
     }
 }
 
 /// Asks the credential chain first, so that its failure is reported as what it is.
 async fn check_credentials(config: &SdkConfig) -> Result<(), Error> {
     const TIMEOUT: Duration = Duration::from_secs(4);
-    let none = |why: &str| Error::NoCredentials(why.to_owned());
+    let none = |why: &str| Error::NoCredentials {
+        endpoint: config.endpoint_url().unwrap_or("AWS").to_owned(),
+        why: why.to_owned(),
+    };
     let provider = config.credentials_provider().ok_or_else(|| none("no provider"))?;
     match timeout(TIMEOUT, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => {
             Err(none("none in the environment, the profile, or the role of this machine"))
         }
-        Ok(Err(error)) => Err(none(&root_cause(&error))),
+        Ok(Err(error)) => Err(match find_cause::<ProxyError>(&error) {
+            Some(error) => error.clone().into(),
+            None => none(&root_cause(&error)),
+        }),
         Err(_) => Err(none("timed out after 4 s")),
     }
 }
