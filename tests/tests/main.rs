@@ -13,6 +13,7 @@ mod mapping;
 mod monitor;
 mod networks;
 mod policies;
+mod profiles;
 mod rehearsal;
 mod repair;
 mod report;

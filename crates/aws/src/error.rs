@@ -9,7 +9,7 @@ use stentor_core::escape::escape_control;
 use stentor_core::run::RunId;
 use thiserror::Error;
 
-pub use config::ProxyError;
+pub use config::{ProfileError, ProfileFault, ProxyError};
 
 /// Why a call to AWS failed permanently.
 #[derive(Debug, Error)]
@@ -31,6 +31,9 @@ pub enum Error {
         /// The endpoint URL, or `AWS`.
         endpoint: String,
     },
+    /// A profile of the AWS configuration files cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// The proxy of the environment did not connect to AWS.
     #[error(transparent)]
     Proxy(#[from] ProxyError),

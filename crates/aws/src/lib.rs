@@ -21,7 +21,7 @@ mod retry;
 pub mod session;
 pub mod tally_store;
 
-pub use error::{Error, ProxyError};
+pub use error::{Error, ProfileError, ProfileFault, ProxyError};
 pub use messages::MessagesTable;
 pub use metrics::MetricsTable;
 #[cfg(feature = "programs")]

@@ -5,9 +5,13 @@
 
 #[cfg(feature = "programs")]
 mod cli;
+#[cfg(feature = "programs")]
+mod config_file;
 mod lambda;
 #[cfg(feature = "programs")]
 mod loopback;
+#[cfg(feature = "programs")]
+mod profile;
 #[cfg(feature = "programs")]
 mod proxy;
 

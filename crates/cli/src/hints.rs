@@ -1,7 +1,7 @@
 //! What to do about the errors of stentor-aws: the last line of a program's error message.
 
 use stentor_aws::session::is_on_this_machine;
-use stentor_aws::Error;
+use stentor_aws::{Error, ProfileError, ProfileFault};
 
 const SIGN_IN: &str = "Sign in (aws configure, or aws sso login and --profile), set AWS_ACCESS_KEY_ID and \
     AWS_SECRET_ACCESS_KEY, or use --local";
@@ -46,6 +46,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::NoRegion { .. } => {
             "Pass --region, set AWS_REGION, or add one to your profile: aws configure set region REGION".to_owned()
         }
+        Error::Profile(error) => hint_for_profile(error),
         Error::Proxy(error) if error.why.contains("credentials") => {
             format!("Add them to {}: http://USER:PASSWORD@HOST:PORT", error.variable)
         }
@@ -74,6 +75,36 @@ fn hint(error: &Error) -> Option<String> {
         Error::RetriesExhausted { endpoint, .. } if is_on_this_machine(endpoint) => START_EMULATOR.to_owned(),
         Error::Rejected { .. } | Error::RetriesExhausted { .. } | Error::InvalidData { .. } => return None,
     })
+}
+
+fn hint_for_profile(error: &ProfileError) -> String {
+    let profile = &error.profile;
+    match &error.fault {
+        ProfileFault::Unknown { .. } => {
+            format!(
+                "Name another with --profile or AWS_PROFILE, or create it: aws configure --profile {profile}"
+            )
+        }
+        ProfileFault::SectionName { expected, .. } => format!("Change that line to [{expected}]"),
+        ProfileFault::Syntax(_) | ProfileFault::Other(_) => {
+            format!("Correct the file, or configure the profile anew: aws configure --profile {profile}")
+        }
+        ProfileFault::Indented { .. } => "Remove the blanks at the start of that line".to_owned(),
+        ProfileFault::RoleWithoutSource { section } => {
+            format!(
+                "Name the profile that may assume it: aws configure set source_profile NAME --profile {section}"
+            )
+        }
+        ProfileFault::UnknownSource { .. } | ProfileFault::Loop(_) => {
+            format!(
+                "Name a profile with credentials: aws configure set source_profile NAME --profile {profile}"
+            )
+        }
+        ProfileFault::SignedOut(_) => format!("Sign in: aws sso login --profile {profile}"),
+        ProfileFault::WithoutCredentials => {
+            format!("Sign in: aws configure --profile {profile}, or aws configure sso --profile {profile}")
+        }
+    }
 }
 
 #[cfg(test)]

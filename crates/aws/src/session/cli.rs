@@ -10,6 +10,7 @@ use aws_smithy_types::retry::RetryConfig;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::profile::find_fault;
 use super::{Session, behaviour, proxy, timeouts};
 use crate::error::{Error, ProxyError, find_cause, root_cause};
 use crate::names::StackName;
@@ -50,7 +51,7 @@ impl Session {
         if let Some(client) = proxy::client() {
             loader = loader.http_client(client);
         }
-        match endpoint {
+        match &endpoint {
             Endpoint::Default => {}
             Endpoint::Url(url) => loader = loader.endpoint_url(url),
             Endpoint::Local(port) => {
@@ -63,32 +64,55 @@ impl Session {
         if let Some(region) = region {
             loader = loader.region(Region::new(region));
         }
-        if let Some(profile) = profile {
+        // The emulator needs no profile.
+        let profile = profile.filter(|_| !matches!(endpoint, Endpoint::Local(_)));
+        if let Some(profile) = &profile {
+            // Without it the SDK would search for other credentials.
+            if let Some(error) = find_fault(Some(profile), None).await {
+                return Err(error.into());
+            }
             loader = loader.profile_name(profile);
         }
         let config = loader.load().await;
-        check_credentials(&config).await?;
+        check_credentials(&config, profile.as_deref()).await?;
         Self::from_config(config, stack, CLI_BUDGET, shutdown)
     }
 }
 
-/// Asks the credential chain first, so that its failure is reported as what it is.
-async fn check_credentials(config: &SdkConfig) -> Result<(), Error> {
+/// Asks the credential chain first, so that its failure is reported as what it is. Also refuses a region or a key that
+/// continues on another line of its file.
+async fn check_credentials(config: &SdkConfig, profile: Option<&str>) -> Result<(), Error> {
     const TIMEOUT: Duration = Duration::from_secs(4);
-    let none = |why: &str| Error::NoCredentials {
-        endpoint: config.endpoint_url().unwrap_or("AWS").to_owned(),
-        why: why.to_owned(),
+    let region = config.region().map(Region::as_ref);
+    let (failure, why) = match config.credentials_provider() {
+        None => (None, "no provider".to_owned()),
+        Some(provider) => match timeout(TIMEOUT, provider.provide_credentials()).await {
+            Ok(Ok(found)) => {
+                let values = [region, Some(found.access_key_id()), Some(found.secret_access_key())];
+                let is_whole =
+                    region.is_some() && !values.into_iter().flatten().any(|text| text.contains('\n'));
+                let fault = if is_whole { None } else { find_fault(profile, None).await };
+                return fault.map_or(Ok(()), |error| Err(error.into()));
+            }
+            Ok(Err(error)) => {
+                let why = match &error {
+                    CredentialsError::CredentialsNotLoaded(_) => {
+                        "none in the environment, the profile, or the role of this machine".to_owned()
+                    }
+                    error => root_cause(error),
+                };
+                (Some(error), why)
+            }
+            Err(_) => (None, "timed out after 4 s".to_owned()),
+        },
     };
-    let provider = config.credentials_provider().ok_or_else(|| none("no provider"))?;
-    match timeout(TIMEOUT, provider.provide_credentials()).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => {
-            Err(none("none in the environment, the profile, or the role of this machine"))
+    if let Some(error) = failure.as_ref().and_then(|error| find_cause::<ProxyError>(error)) {
+        return Err(error.clone().into());
+    }
+    match find_fault(profile, failure.as_ref()).await {
+        Some(error) => Err(error.into()),
+        None => {
+            Err(Error::NoCredentials { endpoint: config.endpoint_url().unwrap_or("AWS").to_owned(), why })
         }
-        Ok(Err(error)) => Err(match find_cause::<ProxyError>(&error) {
-            Some(error) => error.clone().into(),
-            None => none(&root_cause(&error)),
-        }),
-        Err(_) => Err(none("timed out after 4 s")),
     }
 }
