@@ -3,6 +3,8 @@
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=infra/local/loopback.sh
+source "$root/infra/local/loopback.sh"
 # shellcheck source=infra/setup/common.sh
 source "$root/infra/setup/common.sh"
 # shellcheck source=infra/setup/prerequisites.sh

@@ -4,6 +4,8 @@ set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -- "$here/../.." && pwd)
+# shellcheck source=infra/local/loopback.sh
+source "$here/loopback.sh"
 
 usage() {
     cat <<'USAGE'

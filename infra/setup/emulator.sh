@@ -13,7 +13,6 @@ use_emulator() {
     export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_EC2_METADATA_DISABLED=true
     export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
     export AWS_ENDPOINT_URL=http://127.0.0.1:$port
-    export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 }
 
 # Print the process id and the backend of the emulator on a port, or fail.

@@ -10,7 +10,7 @@ use stentor_tests::{ProcessOutput, Program, Stack, scaled};
 /// Asserts that exit code and at most three lines of stderr, without a panic or debug output. The first line
 /// has all `words`.
 #[track_caller]
-fn assert_clear(ended: &ProcessOutput, code: i32, words: &[&str]) {
+pub(crate) fn assert_clear(ended: &ProcessOutput, code: i32, words: &[&str]) {
     let output = format!("{}: exit {:?}\n{}", ended.line, ended.code, ended.stderr);
     assert_eq!(ended.code, Some(code), "{output}");
     let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -22,7 +22,7 @@ fn assert_clear(ended: &ProcessOutput, code: i32, words: &[&str]) {
     assert!(ended.stdout.is_empty(), "{output}{}", ended.stdout);
 }
 
-fn programs() -> [&'static Path; 3] {
+pub(crate) fn programs() -> [&'static Path; 3] {
     let built = ProgramPaths::get();
     [&built.producer, &built.sender, &built.monitor]
 }
@@ -192,7 +192,7 @@ fn the_error_for_a_missing_stack_names_the_deploy_command() {
     ] {
         let ended = program.run();
         assert_clear(&ended, 1, &["'nowhere'", "us-east-1", "not deployed"]);
-        assert!(ended.stderr.contains("setup.sh deploy --stack nowhere"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("setup.sh local --stack nowhere --port "), "{}", ended.stderr);
     }
 }
 

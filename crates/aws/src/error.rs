@@ -1,5 +1,7 @@
 //! Errors of calls to AWS, and which of them a retry can resolve.
 
+mod config;
+
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_types::error::metadata::ErrorMetadata;
@@ -7,23 +9,41 @@ use stentor_core::escape::escape_control;
 use stentor_core::run::RunId;
 use thiserror::Error;
 
+pub use config::{ProfileError, ProfileFault, ProxyError};
+
 /// Why a call to AWS failed permanently.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The credential chain found nothing.
-    #[error("no AWS credentials found ({0})")]
-    NoCredentials(String),
+    #[error("no AWS credentials found ({why})")]
+    NoCredentials {
+        /// The endpoint URL, or `AWS`.
+        endpoint: String,
+        /// Where the chain has searched, or why it failed.
+        why: String,
+    },
     /// AWS rejected the credentials.
     #[error("AWS rejected the credentials ({0})")]
     BadCredentials(String),
     /// No region is configured.
     #[error("no AWS region configured")]
-    NoRegion,
+    NoRegion {
+        /// The endpoint URL, or `AWS`.
+        endpoint: String,
+    },
+    /// A profile of the AWS configuration files cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The proxy of the environment did not connect to AWS.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The endpoint never answered in this session.
     #[error("{endpoint} does not answer ({why})")]
     Unreachable {
         /// The endpoint URL, or `AWS in <region>`.
         endpoint: String,
+        /// The region of the session.
+        region: String,
         /// The error of the connection.
         why: String,
     },
@@ -88,6 +108,8 @@ pub(crate) enum AttemptError {
     Expired(String),
     /// No answer came; the call may have been carried out.
     NoResponse(String),
+    /// No answer came through the proxy; the call may have been carried out.
+    Proxy(ProxyError),
     /// The table or queue does not exist.
     NotFound,
     /// The condition of a write failed.
@@ -179,8 +201,18 @@ where
             code: "the request could not be built".to_owned(),
             message: root_cause(error),
         }),
-        _ => AttemptError::NoResponse(root_cause(error)),
+        _ => match find_cause::<ProxyError>(error) {
+            Some(error) => AttemptError::Proxy(error.clone()),
+            None => AttemptError::NoResponse(root_cause(error)),
+        },
     }
+}
+
+/// Finds an error of one type in the chain of an error.
+pub(crate) fn find_cause<'a, T: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a T> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 /// Returns the root of an error's chain in one line; the outer links only say that a request failed.

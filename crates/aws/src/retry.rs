@@ -106,6 +106,10 @@ impl Session {
                 {
                     continue;
                 }
+                Err(AttemptError::Proxy(error)) => {
+                    prior = PriorAttempt(true);
+                    error.to_string()
+                }
                 Err(AttemptError::NotFound) => return Err(self.not_deployed(resource)),
                 Err(AttemptError::ConditionFailed) => {
                     return Err(Error::Rejected { call, code: "condition".into(), message: "failed".into() });
@@ -130,14 +134,17 @@ impl Session {
         if self.answered.load(Ordering::Relaxed) {
             return send.await;
         }
-        let unreachable =
-            |why| AttemptError::Permanent(Error::Unreachable { endpoint: self.endpoint().to_owned(), why });
+        let unreachable = |why| {
+            let (endpoint, region) = (self.endpoint().to_owned(), self.region().to_owned());
+            AttemptError::Permanent(Error::Unreachable { endpoint, region, why })
+        };
         let result = timeout(self.budget.first_answer, send).await.unwrap_or_else(|_| {
             let seconds = self.budget.first_answer.as_secs_f64();
             Err(unreachable(format!("no answer within {seconds} s")))
         });
         match result {
-            Err(AttemptError::NoResponse(why)) => Err(unreachable(why)),
+            Err(AttemptError::NoResponse(why)) => Err(unreachable(self.without_tls(&why).unwrap_or(why))),
+            Err(AttemptError::Proxy(error)) => Err(AttemptError::Permanent(error.into())),
             Err(AttemptError::Expired(why)) => Err(AttemptError::Permanent(Error::BadCredentials(why))),
             Err(AttemptError::Permanent(error @ Error::Unreachable { .. })) => {
                 Err(AttemptError::Permanent(error))
@@ -147,6 +154,14 @@ impl Session {
                 result
             }
         }
+    }
+
+    /// Returns a better reason for a failed TLS handshake with an endpoint that answered it in plain text.
+    fn without_tls(&self, why: &str) -> Option<String> {
+        let host = self.endpoint().strip_prefix("https://")?;
+        // That is rustls' name for it.
+        let is_plain = why.contains("InvalidContentType");
+        is_plain.then(|| format!("the endpoint does not speak TLS, use http://{host}"))
     }
 
     /// Fails once an outage has lasted longer than the budget allows; warns of it once.

@@ -5,7 +5,15 @@
 
 #[cfg(feature = "programs")]
 mod cli;
+#[cfg(feature = "programs")]
+mod config_file;
 mod lambda;
+#[cfg(feature = "programs")]
+mod loopback;
+#[cfg(feature = "programs")]
+mod profile;
+#[cfg(feature = "programs")]
+mod proxy;
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -27,6 +35,8 @@ use crate::retry::RetryBudget;
 
 #[cfg(feature = "programs")]
 pub use cli::{Destination, Endpoint};
+#[cfg(feature = "programs")]
+pub use loopback::is_on_this_machine;
 
 /// The longest a single attempt may take; a long poll waits a few seconds of it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
@@ -62,7 +72,8 @@ impl Session {
         budget: RetryBudget,
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
-        let region = config.region().ok_or(Error::NoRegion)?.to_string();
+        let no_region = || Error::NoRegion { endpoint: config.endpoint_url().unwrap_or("AWS").to_owned() };
+        let region = config.region().ok_or_else(no_region)?.to_string();
         #[cfg(feature = "programs")]
         let clock = Clock::start();
         #[cfg(feature = "programs")]

@@ -59,7 +59,10 @@ impl SharedArgs {
         let endpoint = match (&self.endpoint_url, self.local) {
             (Some(url), _) => Endpoint::Url(url.clone()),
             (None, true) => Endpoint::Local(local_port(std::env::var("STENTOR_PORT").ok())?),
-            (None, false) => Endpoint::Default,
+            (None, false) => {
+                ENDPOINT_VARIABLES.into_iter().try_for_each(check_endpoint)?;
+                Endpoint::Default
+            }
         };
         Ok(Destination {
             stack: self.stack.clone(),
@@ -83,6 +86,17 @@ impl SharedArgs {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// Variables of the AWS SDK that override the endpoint of AWS.
+const ENDPOINT_VARIABLES: [&str; 3] =
+    ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"];
+
+/// Refuses a value of such a variable as that of `--endpoint-url`.
+fn check_endpoint(variable: &str) -> Result<(), UsageError> {
+    let Some(text) = std::env::var(variable).ok().filter(|text| !text.is_empty()) else { return Ok(()) };
+    let refused = |why| UsageError(format!("invalid value '{text}' for {variable}: {why}"));
+    parse_url(&text).map(|_| ()).map_err(refused)
+}
 
 fn local_port(variable: Option<String>) -> Result<u16, UsageError> {
     let Some(text) = variable.filter(|text| !text.is_empty()) else { return Ok(LOCAL_PORT) };
@@ -120,6 +134,29 @@ mod tests {
         let endpoint = |line| shared(line).destination().unwrap().endpoint;
         assert_eq!(endpoint("--local --endpoint-url http://h:1"), Endpoint::Url("http://h:1".into()));
         assert_eq!(endpoint(""), Endpoint::Default);
+    }
+
+    #[test]
+    fn an_endpoint_has_a_scheme_and_no_path() {
+        for url in
+            ["http://h:1", "https://h/", "http://[::1]:4566", "http://[::1]", "https://a-b.example.com"]
+        {
+            assert_eq!(parse_url(url).as_deref(), Ok(url));
+        }
+        for url in [
+            "",
+            "h:1",
+            "ftp://h",
+            "http://",
+            "http:///",
+            "http://h:x",
+            "http://h:70000",
+            "http://a b",
+            "http://u@h",
+        ] {
+            assert!(parse_url(url).unwrap_err().contains("give a URL such as"), "{url}");
+        }
+        assert_eq!(parse_url("https://h:1/x/").unwrap_err(), "give it without a path: https://h:1");
     }
 
     #[test]

@@ -1,6 +1,31 @@
 //! What to do about the errors of stentor-aws: the last line of a program's error message.
 
-use stentor_aws::Error;
+use stentor_aws::session::is_on_this_machine;
+use stentor_aws::{Error, ProfileError, ProfileFault};
+
+const SIGN_IN: &str = "Sign in (aws configure, or aws sso login and --profile), set AWS_ACCESS_KEY_ID and \
+    AWS_SECRET_ACCESS_KEY, or use --local";
+
+const START_EMULATOR: &str = "Start the local emulator with: ./infra/setup.sh local";
+
+const CHECK_NETWORK: &str = "Check the network and, where AWS is behind a proxy, HTTPS_PROXY";
+
+/// The regions of AWS in December 2025. New ones appear, so that another name is only mentioned.
+#[rustfmt::skip]
+const REGIONS: [&str; 38] = [
+    "af-south-1",
+    "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
+    "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1", "ca-west-1",
+    "cn-north-1", "cn-northwest-1",
+    "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3",
+    "il-central-1",
+    "me-central-1", "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1", "us-east-2", "us-gov-east-1", "us-gov-west-1", "us-west-1", "us-west-2",
+];
 
 /// Formats an error, followed by a line with the remedy where there is one.
 pub fn with_hint(error: &Error) -> String {
@@ -14,25 +39,72 @@ pub fn describe(error: &anyhow::Error) -> String {
 
 fn hint(error: &Error) -> Option<String> {
     Some(match error {
-        Error::NoCredentials(_) | Error::BadCredentials(_) => {
-            "Sign in (aws configure, or aws sso login and --profile), set AWS_ACCESS_KEY_ID and \
-             AWS_SECRET_ACCESS_KEY, or use --local"
-                .to_owned()
+        Error::NoCredentials { endpoint, .. } | Error::NoRegion { endpoint } if is_on_this_machine(endpoint) => {
+            format!("The local emulator needs no credentials and no region: use --local. {START_EMULATOR}")
         }
-        Error::NoRegion => "Pass --region, or set AWS_REGION or a region in your profile".to_owned(),
-        Error::Unreachable { .. } => {
-            "Is it running, and is the URL right? Start the local emulator with: ./infra/setup.sh local"
-                .to_owned()
+        Error::NoCredentials { .. } | Error::BadCredentials(_) => SIGN_IN.to_owned(),
+        Error::NoRegion { .. } => {
+            "Pass --region, set AWS_REGION, or add one to your profile: aws configure set region REGION".to_owned()
         }
-        Error::NotDeployed { stack, region, .. } => format!(
-            "Deploy it: ./infra/setup.sh deploy --stack {stack} --region {region}, or locally: \
-             ./infra/setup.sh local --stack {stack}"
-        ),
+        Error::Profile(error) => hint_for_profile(error),
+        Error::Proxy(error) if error.why.contains("credentials") => {
+            format!("Add them to {}: http://USER:PASSWORD@HOST:PORT", error.variable)
+        }
+        Error::Proxy(error) => {
+            format!("Check {}; hosts that need no proxy belong into NO_PROXY", error.variable)
+        }
+        Error::Unreachable { endpoint, .. } if is_on_this_machine(endpoint) => {
+            format!("Is it running, and is the URL right? {START_EMULATOR}")
+        }
+        Error::Unreachable { endpoint, region, .. } if endpoint.starts_with("AWS") => {
+            let unknown = format!("{region} is not a known region: check --region, AWS_REGION and the profile");
+            if REGIONS.contains(&region.as_str()) { CHECK_NETWORK.to_owned() } else { unknown }
+        }
+        Error::Unreachable { .. } => "Is it running, and is the URL right?".to_owned(),
+        Error::NotDeployed { stack, endpoint, .. } if is_on_this_machine(endpoint) => {
+            let port = endpoint.trim_end_matches('/').rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
+            let port = port.map(|port| format!(" --port {port}")).unwrap_or_default();
+            format!("Deploy it: ./infra/setup.sh local --stack {stack}{port}")
+        }
+        Error::NotDeployed { stack, region, .. } => {
+            format!("Deploy it: ./infra/setup.sh deploy --stack {stack} --region {region}")
+        }
         Error::NoSuchRun { .. } => {
             "The producer prints a run's ID when it starts; check --stack, and list its runs with: monitor runs".to_owned()
         }
+        Error::RetriesExhausted { endpoint, .. } if is_on_this_machine(endpoint) => START_EMULATOR.to_owned(),
         Error::Rejected { .. } | Error::RetriesExhausted { .. } | Error::InvalidData { .. } => return None,
     })
+}
+
+fn hint_for_profile(error: &ProfileError) -> String {
+    let profile = &error.profile;
+    match &error.fault {
+        ProfileFault::Unknown { .. } => {
+            format!(
+                "Name another with --profile or AWS_PROFILE, or create it: aws configure --profile {profile}"
+            )
+        }
+        ProfileFault::SectionName { expected, .. } => format!("Change that line to [{expected}]"),
+        ProfileFault::Syntax(_) | ProfileFault::Other(_) => {
+            format!("Correct the file, or configure the profile anew: aws configure --profile {profile}")
+        }
+        ProfileFault::Indented { .. } => "Remove the blanks at the start of that line".to_owned(),
+        ProfileFault::RoleWithoutSource { section } => {
+            format!(
+                "Name the profile that may assume it: aws configure set source_profile NAME --profile {section}"
+            )
+        }
+        ProfileFault::UnknownSource { .. } | ProfileFault::Loop(_) => {
+            format!(
+                "Name a profile with credentials: aws configure set source_profile NAME --profile {profile}"
+            )
+        }
+        ProfileFault::SignedOut(_) => format!("Sign in: aws sso login --profile {profile}"),
+        ProfileFault::WithoutCredentials => {
+            format!("Sign in: aws configure --profile {profile}, or aws configure sso --profile {profile}")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -55,6 +127,46 @@ mod tests {
             "{hint}"
         );
         assert_eq!(describe(&error.into()), lines);
+    }
+
+    #[test]
+    fn only_errors_at_this_machine_advise_to_start_the_emulator() {
+        let at = |endpoint: &str| -> [Error; 5] {
+            let (endpoint, region, why) = (endpoint.to_owned(), "eu-west-1".to_owned(), "refused".to_owned());
+            let (stack, resource) = ("drill".to_owned(), "drill-queue".to_owned());
+            [
+                Error::NoCredentials { endpoint: endpoint.clone(), why: why.clone() },
+                Error::NoRegion { endpoint: endpoint.clone() },
+                Error::Unreachable { endpoint: endpoint.clone(), region: region.clone(), why: why.clone() },
+                Error::NotDeployed { stack, region, resource, endpoint: endpoint.clone() },
+                Error::RetriesExhausted { call: "SendMessageBatch", endpoint, why, seconds: 600 },
+            ]
+        };
+        for endpoint in ["http://127.0.0.1:4566", "https://localhost:4566/"] {
+            for error in at(endpoint) {
+                assert!(with_hint(&error).contains("./infra/setup.sh local"), "{}", with_hint(&error));
+            }
+        }
+        for endpoint in ["AWS", "AWS in eu-west-1", "http://10.0.0.1:4566"] {
+            for error in at(endpoint) {
+                assert!(!with_hint(&error).contains("setup.sh local"), "{}", with_hint(&error));
+            }
+        }
+        let [.., local, _] = at("http://127.0.0.1:5000/");
+        assert!(with_hint(&local).ends_with("setup.sh local --stack drill --port 5000"));
+    }
+
+    #[test]
+    fn an_unknown_region_is_mentioned() {
+        let at = |region: &str| {
+            with_hint(&Error::Unreachable {
+                endpoint: format!("AWS in {region}"),
+                region: region.to_owned(),
+                why: "failed to lookup address information".to_owned(),
+            })
+        };
+        assert!(at("eu-west-9").contains("eu-west-9 is not a known region"), "{}", at("eu-west-9"));
+        assert!(!at("eu-west-1").contains("known region"), "{}", at("eu-west-1"));
     }
 
     #[test]

@@ -186,14 +186,23 @@ fn resolve<T>(
     ))
 }
 
-/// Accepts an absolute HTTP or HTTPS URL, unchanged.
+/// Accepts an HTTP or HTTPS URL of a host without a path, unchanged.
 pub(crate) fn parse_url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match rest {
-        Some(rest) if !rest.trim_matches('/').is_empty() && !rest.contains(char::is_whitespace) => {
-            Ok(text.to_owned())
-        }
-        _ => Err("give an address such as http://127.0.0.1:4566".to_owned()),
+    let expected = || Err("give a URL such as http://127.0.0.1:4566".to_owned());
+    let Some((scheme @ ("http" | "https"), rest)) = text.split_once("://") else { return expected() };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_host = !host.is_empty()
+        && !host.starts_with(':')
+        && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c));
+    // The colons of an IPv6 address are in brackets.
+    let port = host.rsplit(']').next().and_then(|rest| rest.rsplit_once(':')).map(|(_, port)| port);
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    if !is_host || !is_port {
+        expected()
+    } else if path.is_empty() {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("give it without a path: {scheme}://{host}"))
     }
 }
 

@@ -11,7 +11,7 @@ use stentor_core::run::RunId;
 
 use stentor_report::ReportPath;
 use stentor_run_view::thresholds::{self, Threshold};
-use stentor_web::ListenAddress;
+use stentor_web::{BasePath, HostName, ListenAddress};
 
 /// Watch a rehearsal: messages sent and failed, the average time per message, and the time left
 ///
@@ -96,6 +96,12 @@ pub enum Command {
         /// Exit when the run is complete or stalled
         #[arg(long, help_heading = WATCH)]
         until_complete: bool,
+        /// Also answer requests for this host name, such as a reverse proxy's (repeatable)
+        #[arg(long, value_name = "NAME", help_heading = REVERSE_PROXY)]
+        allow_host: Vec<HostName>,
+        /// Serve everything below this path, which a reverse proxy passes on unchanged
+        #[arg(long, value_name = "PATH", default_value = "/", help_heading = REVERSE_PROXY)]
+        base_path: BasePath,
         #[command(flatten)]
         interval: IntervalArg,
     },
@@ -156,6 +162,7 @@ pub enum Command {
 const WATCH: &str = "Watch";
 const RUN: &str = "Run";
 const REPORT: &str = "Report";
+const REVERSE_PROXY: &str = "Reverse proxy";
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("monitor -t 5", "the latest run, every 5 s, to its end"),
@@ -169,6 +176,10 @@ const SERVE: &[(&str, &str)] = &[
     ("monitor serve", "http://127.0.0.1:8787/, until Ctrl-C"),
     ("monitor serve --until-complete", "until the run ends"),
     ("monitor serve 0.0.0.0:8080 -t 1", "for the whole network, every second"),
+    (
+        "monitor serve --allow-host stentor.example.com --base-path /stentor",
+        "behind a reverse proxy at https://stentor.example.com/stentor/",
+    ),
 ];
 const REPORTS: &[(&str, &str)] = &[
     ("monitor report run.html", "a page when the run ends"),
@@ -245,6 +256,9 @@ mod tests {
             "--fail-if failed>1.000",
             "serve 70000",
             "serve 127.0.0.1",
+            "serve --allow-host a:80",
+            "serve --allow-host=",
+            "serve --base-path stentor",
             "report",
             "report a.txt",
             "report a",
@@ -270,6 +284,7 @@ mod tests {
             "serve",
             "serve -t 1 --until-complete",
             "serve 0.0.0.0:80 --run RUN",
+            "serve --allow-host a.example --allow-host b.example --base-path /stentor/",
             "report a.JSON --once --price write_units=1 --price gb_seconds=0 --plain --ascii",
             "compare RUN RUN --price write_units=1",
             "compare RUN RUN --json -o a.html",

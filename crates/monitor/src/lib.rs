@@ -36,6 +36,7 @@ use stentor_report::ReportPath;
 use stentor_run_view::reader::{ReaderCommand, RunSelection};
 use stentor_run_view::reading::{RunReader, Target};
 use stentor_run_view::snapshot::Snapshot;
+use stentor_web::Site;
 use tokio::net::TcpListener;
 use watch::{ReportFile, Watching};
 
@@ -52,7 +53,7 @@ struct Monitor<'a> {
 /// What the command line asks for, with its file tried and its address bound.
 enum Mode<'a> {
     Watch(Watching<'a>),
-    Serve { listener: TcpListener, until_complete: bool, interval: Duration },
+    Serve { listener: TcpListener, site: Site, until_complete: bool, interval: Duration },
     Compare { runs: [RunId; 2], output: Option<&'a ReportPath>, prices: Prices },
     Audit,
     Repair,
@@ -64,11 +65,14 @@ impl<'a> Mode<'a> {
     async fn prepare(args: &'a Args) -> anyhow::Result<Self> {
         Ok(match &args.command {
             None => Self::Watch(Watching { flags: &args.watch, follow: args.follow, report: None }),
-            Some(Command::Serve { address, until_complete, interval }) => Self::Serve {
-                listener: stentor_web::bind(address).await?,
-                until_complete: *until_complete,
-                interval: interval.interval,
-            },
+            Some(Command::Serve { address, until_complete, allow_host, base_path, interval }) => {
+                Self::Serve {
+                    listener: stentor_web::bind(address).await?,
+                    site: Site { base: base_path.clone(), hosts: allow_host.clone() },
+                    until_complete: *until_complete,
+                    interval: interval.interval,
+                }
+            }
             Some(Command::Report { file, price, watch }) => {
                 file.check_writable()?;
                 let report = Some(ReportFile { path: file, prices: Prices::with(&price.overrides) });
@@ -104,8 +108,8 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     };
     match mode {
         Mode::Watch(watching) => monitor.watch(watching).await,
-        Mode::Serve { listener, until_complete, interval } => {
-            monitor.unless_shutdown(monitor.serve(listener, until_complete, interval)).await
+        Mode::Serve { listener, site, until_complete, interval } => {
+            monitor.unless_shutdown(monitor.serve(listener, site, until_complete, interval)).await
         }
         Mode::Compare { runs, output, prices } => {
             monitor.unless_shutdown(monitor.compare(runs, output, &prices)).await
@@ -127,12 +131,14 @@ impl Monitor<'_> {
     async fn serve(
         &self,
         listener: TcpListener,
+        site: Site,
         until_complete: bool,
         interval: Duration,
     ) -> anyhow::Result<u8> {
-        stentor_web::announce(&listener, self.shared.quiet)?;
+        stentor_web::announce(&listener, &site.base, self.shared.quiet)?;
         let command = ReaderCommand::new(self.selection(!until_complete), interval);
-        let served = stentor_web::serve(listener, &self.reader, self.target.clone(), command, until_complete);
+        let target = self.target.clone();
+        let served = stentor_web::serve(listener, site, &self.reader, target, command, until_complete);
         let Some(view) = served.await? else { return Ok(0) };
         if self.shared.json {
             print_line(&format::json_line(&Snapshot::of(&view)))?;

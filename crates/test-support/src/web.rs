@@ -42,7 +42,9 @@ impl Program {
         loop {
             let said = running.stderr_so_far();
             let rest = said.split_once("watching on http://").and_then(|(_, rest)| rest.split_once("/ "));
-            if let Some((address, _)) = rest {
+            if let Some((place, _)) = rest {
+                // Without the base path.
+                let address = place.split('/').next().unwrap_or(place);
                 return Page { address: address.to_owned(), running };
             }
             let is_late = start.elapsed() > patience();

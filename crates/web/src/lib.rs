@@ -1,5 +1,6 @@
 //! The live page: one reader of AWS, and any number of viewers.
 
+mod base_path;
 mod broadcast;
 mod connections;
 mod hosts;
@@ -13,8 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+pub use base_path::BasePath;
 use broadcast::Broadcast;
 use connections::MAX_CONNECTIONS;
+pub use hosts::HostName;
 pub use listen::{ListenAddress, bind};
 use stentor_cli::status;
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
@@ -29,10 +32,20 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long the server stays up after the run's end, for the last update to reach the viewers.
 const LAST_UPDATE: Duration = Duration::from_secs(1);
 
+/// Where the page is found: below a path, by `localhost`, an IP address or one of these names.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    /// The path below which everything is served.
+    pub base: BasePath,
+    /// Names of a reverse proxy's host.
+    pub hosts: Vec<HostName>,
+}
+
 /// Serves the page for as long as it is polled, or until the first reading fails. With `until_complete` it also ends with
 /// the run, complete or stalled, and returns the last view.
 pub async fn serve(
     listener: TcpListener,
+    site: Site,
     reader: &Arc<RunReader>,
     target: Target,
     command: ReaderCommand,
@@ -40,7 +53,7 @@ pub async fn serve(
 ) -> anyhow::Result<Option<RunView>> {
     let broadcast = Arc::new(Broadcast::new(target, command.interval));
     let reader = Reader::new(reader, command);
-    let routes = server::routes(Arc::clone(&broadcast));
+    let routes = server::routes(Arc::clone(&broadcast), site);
     tokio::select! {
         last = publish(&broadcast, reader, until_complete) => last.map(Some),
         () = connections::serve(listener, routes, MAX_CONNECTIONS) => Ok(None),
@@ -48,10 +61,10 @@ pub async fn serve(
 }
 
 /// Prints the address of the page, unless `quiet`, and always who can reach it beyond this machine.
-pub fn announce(listener: &TcpListener, quiet: bool) -> anyhow::Result<()> {
+pub fn announce(listener: &TcpListener, base: &BasePath, quiet: bool) -> anyhow::Result<()> {
     let address = listener.local_addr().context("cannot determine the address of the page")?;
     if !quiet {
-        status(&format!("watching on http://{address}/ (Ctrl-C ends it)"));
+        status(&format!("watching on http://{address}{base}/ (Ctrl-C ends it)"));
     }
     if let Some(warning) = warning(address) {
         status(&warning);

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -22,8 +22,9 @@ use stentor_core::escape;
 use stentor_run_view::figures::FIGURES;
 use tokio::time::timeout;
 
+use crate::Site;
 use crate::broadcast::Broadcast;
-use crate::hosts;
+use crate::hosts::{self, HostName};
 
 /// The page, with the registry's labels in it.
 static PAGE: LazyLock<String> = LazyLock::new(|| {
@@ -64,25 +65,39 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 /// monitor that the viewer has gone. `page.js` reconnects after 25 s without an event.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Builds the router with every route of the page.
-pub(crate) fn routes(broadcast: Arc<Broadcast>) -> Router {
-    Router::new()
-        .route("/", get(async || typed("text/html; charset=utf-8", PAGE.as_str())))
-        .route("/page.css", get(async || typed("text/css; charset=utf-8", STYLE)))
-        .route("/page.js", get(async || typed("text/javascript; charset=utf-8", SCRIPT)))
-        .route("/events", get(events))
-        .route("/api/snapshot", get(snapshot))
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(health))
-        .fallback(async || (StatusCode::NOT_FOUND, "not found; the page is at /\n"))
-        .layer(middleware::from_fn(guard))
+/// Builds the router with every route of the page, each below the base path. The page's links are relative, so it
+/// has to be opened with a slash at the end.
+pub(crate) fn routes(broadcast: Arc<Broadcast>, site: Site) -> Router {
+    let Site { base, hosts } = site;
+    let page = format!("{base}/");
+    let below = |path: &str| format!("{page}{path}");
+    let mut router = Router::new()
+        .route(&page, get(async || typed("text/html; charset=utf-8", PAGE.as_str())))
+        .route(&below("page.css"), get(async || typed("text/css; charset=utf-8", STYLE)))
+        .route(&below("page.js"), get(async || typed("text/javascript; charset=utf-8", SCRIPT)))
+        .route(&below("events"), get(events))
+        .route(&below("api/snapshot"), get(snapshot))
+        .route(&below("metrics"), get(metrics))
+        .route(&below("healthz"), get(health));
+    let base = base.to_string();
+    if !base.is_empty() {
+        let with_slash = page.clone();
+        let redirect = move || async move { (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, with_slash)]) };
+        router = router.route(&base, get(redirect));
+    }
+    router
+        .fallback(
+            move || async move { (StatusCode::NOT_FOUND, format!("not found; the page is at {page}\n")) },
+        )
+        .layer(middleware::from_fn_with_state(Arc::<[HostName]>::from(hosts), guard))
         .with_state(broadcast)
 }
 
 /// Rejects requests with a foreign `Host` and methods other than GET and HEAD, and adds [`HEADERS`] to every response.
-async fn guard(request: Request, next: Next) -> Response {
-    let mut response = if !has_allowed_host(request.headers()) {
-        let why = "this page is served only by IP address or localhost, such as http://127.0.0.1:8787/\n";
+async fn guard(State(hosts): State<Arc<[HostName]>>, request: Request, next: Next) -> Response {
+    let mut response = if !has_allowed_host(request.headers(), &hosts) {
+        let why = "this page is served only by IP address, localhost or a name of --allow-host, such as \
+                   http://127.0.0.1:8787/\n";
         (StatusCode::MISDIRECTED_REQUEST, why).into_response()
     } else if request.method() != Method::GET && request.method() != Method::HEAD {
         let why = "this server is read-only: use GET or HEAD\n";
@@ -95,10 +110,11 @@ async fn guard(request: Request, next: Next) -> Response {
 }
 
 /// Returns whether there is exactly one `Host` header, and an allowed one.
-fn has_allowed_host(headers: &HeaderMap) -> bool {
+fn has_allowed_host(headers: &HeaderMap, names: &[HostName]) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
-    second.is_none() && host.and_then(|host| host.to_str().ok()).is_some_and(hosts::is_allowed_host)
+    second.is_none()
+        && host.and_then(|host| host.to_str().ok()).is_some_and(|host| hosts::is_allowed_host(host, names))
 }
 
 fn typed(kind: &'static str, text: impl Into<Body>) -> Response {

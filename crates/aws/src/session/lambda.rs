@@ -24,8 +24,11 @@ impl Session {
     }
 
     fn by_environment(stack: StackName, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let needed =
-            |name: &str| variable(name).ok_or_else(|| Error::NoCredentials(format!("{name} is not set")));
+        let needed = |name: &str| {
+            let missing =
+                || Error::NoCredentials { endpoint: "AWS".into(), why: format!("{name} is not set") };
+            variable(name).ok_or_else(missing)
+        };
         let credentials = Credentials::new(
             needed("AWS_ACCESS_KEY_ID")?,
             needed("AWS_SECRET_ACCESS_KEY")?,
@@ -82,6 +85,6 @@ mod tests {
     fn missing_settings_are_reported_before_any_request() {
         assert!(session(&[]).unwrap_err().to_string().contains("AWS_ACCESS_KEY_ID is not set"));
         assert!(session(&KEYS[..1]).unwrap_err().to_string().contains("AWS_SECRET_ACCESS_KEY is not set"));
-        assert!(matches!(session(&KEYS), Err(Error::NoRegion)));
+        assert!(matches!(session(&KEYS), Err(Error::NoRegion { .. })));
     }
 }

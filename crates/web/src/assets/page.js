@@ -21,7 +21,7 @@ const now = () => clock.seconds + (performance.now() - clock.heard) / 1000;
 
 function connect() {
   heard = performance.now();
-  source = new EventSource("/events");
+  source = new EventSource("events");
   source.addEventListener("clock", (event) => {
     heard = performance.now();
     clock = { seconds: Number(event.data), heard };

@@ -1,0 +1,89 @@
+//! Errors of what the environment configures: the profiles of AWS and the proxy.
+
+use thiserror::Error;
+
+/// What the proxy of the environment did with a call.
+#[derive(Debug, Clone, Error)]
+#[error("the proxy {url} (from {variable}) {why}")]
+pub struct ProxyError {
+    /// The proxy, without credentials.
+    pub url: String,
+    /// The variable that names it.
+    pub variable: &'static str,
+    /// What it did, such as `refused the connection to HOST:443`.
+    pub why: String,
+}
+
+/// What is wrong with a profile of the AWS configuration files, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("profile '{profile}': {fault}{}", in_brackets(.place.as_deref()))]
+pub struct ProfileError {
+    /// The selected profile.
+    pub profile: String,
+    /// What is wrong.
+    pub fault: ProfileFault,
+    /// File and line, where one line is at fault.
+    pub place: Option<String>,
+}
+
+/// What is wrong with a profile.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ProfileFault {
+    /// No file has it.
+    #[error("not found in {files}; there are: {}", list(.known))]
+    Unknown {
+        /// The files that were searched.
+        files: String,
+        /// The profiles in them.
+        known: Vec<String>,
+    },
+    /// The section has a name of the wrong form for its file.
+    #[error("the section [{found}] is ignored, expected [{expected}]")]
+    SectionName {
+        /// The words between the brackets.
+        found: String,
+        /// Those that make it this profile.
+        expected: String,
+    },
+    /// A file cannot be parsed; the SDK's reason, which names file and line.
+    #[error("{0}")]
+    Syntax(String),
+    /// An indented line continues the value above it.
+    #[error("an indented line is part of the value of '{key}' above it")]
+    Indented {
+        /// The key whose value it continues.
+        key: String,
+    },
+    /// A role without anything to assume it with.
+    #[error("role_arn of [{section}] needs source_profile or credential_source")]
+    RoleWithoutSource {
+        /// The profile with the role.
+        section: String,
+    },
+    /// A source profile that does not exist.
+    #[error("its source_profile '{source_profile}' does not exist")]
+    UnknownSource {
+        /// The missing profile.
+        source_profile: String,
+    },
+    /// Source profiles that lead back to one of them.
+    #[error("source_profile forms a loop: {}", list(.0))]
+    Loop(Vec<String>),
+    /// No valid token of IAM Identity Center.
+    #[error("not signed in to IAM Identity Center ({0})")]
+    SignedOut(String),
+    /// It has settings, but no credentials.
+    #[error("no AWS credentials in it, in the environment, or from a role of this machine")]
+    WithoutCredentials,
+    /// Another reason of the SDK's.
+    #[error("{0}")]
+    Other(String),
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn in_brackets(text: Option<&str>) -> String {
+    text.map(|text| format!(" ({text})")).unwrap_or_default()
+}

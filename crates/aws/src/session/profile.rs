@@ -1,0 +1,253 @@
+//! What is wrong with a profile that gave no credentials or no region.
+//!
+//! The SDK reads the files, and its errors have the reason but neither file nor line, nor the names of the other
+//! profiles. So after a failure the files are read once more, by the SDK's parser and as text.
+
+use std::borrow::Cow;
+
+use aws_config::profile::{Profile, ProfileSet, load};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_types::os_shim_internal::{Env, Fs};
+
+use super::config_file::{ConfigFile, Line};
+use crate::error::{ProfileError, ProfileFault, find_cause, root_cause};
+
+/// What the SDK writes before its reason.
+const PREFIX: &str = "ProfileFile provider could not be built: ";
+
+/// A fault and the line that has it.
+type Finding = (ProfileFault, Option<Line>);
+
+/// Finds the fault of the selected profile: that of the command line, else of `AWS_PROFILE`, else `default`.
+///
+/// `failure` is the error of the credential chain; `None` where something else failed. Returns `None` if nothing is
+/// wrong with the profile.
+pub(super) async fn find_fault(
+    profile: Option<&str>,
+    failure: Option<&CredentialsError>,
+) -> Option<ProfileError> {
+    find_fault_in(&Fs::default(), &Env::default(), profile, failure).await
+}
+
+async fn find_fault_in(
+    fs: &Fs,
+    env: &Env,
+    profile: Option<&str>,
+    failure: Option<&CredentialsError>,
+) -> Option<ProfileError> {
+    let selected = profile.map(|name| Cow::Owned(name.to_owned()));
+    let is_named = profile.is_some() || env.get("AWS_PROFILE").is_ok();
+    let set = match load(fs, env, &EnvConfigFiles::default(), selected).await {
+        Ok(set) => set,
+        Err(error) => {
+            let profile = profile.map_or_else(|| env.get("AWS_PROFILE").ok(), |name| Some(name.to_owned()));
+            return Some(ProfileError {
+                profile: profile.unwrap_or_else(|| "default".to_owned()),
+                fault: ProfileFault::Syntax(root_cause(&error)),
+                place: None,
+            });
+        }
+    };
+    let files = ConfigFile::both(fs, env).await;
+    let (fault, line) = match set.get_profile(set.selected_profile()) {
+        Some(profile) => fault_of_chain(&set, profile, &files, failure)?,
+        None if is_named || (failure.is_some() && !set.is_empty()) => missing(&set, &files),
+        None => return None,
+    };
+    let place = line.map(|line| line.to_string());
+    Some(ProfileError { profile: set.selected_profile().to_owned(), fault, place })
+}
+
+/// Explains why a profile does not exist: its section may have a name of the wrong form.
+fn missing(set: &ProfileSet, files: &[ConfigFile; 2]) -> Finding {
+    let name = set.selected_profile();
+    for file in files {
+        let expected = file.section_names(name).remove(0);
+        let wrong = if file.is_config { name.to_owned() } else { format!("profile {name}") };
+        if let Some(line) = file.section(&wrong) {
+            return (ProfileFault::SectionName { found: wrong, expected }, Some(line));
+        }
+    }
+    let mut known: Vec<String> = set.profiles().map(str::to_owned).collect();
+    known.sort();
+    let [config, credentials] = files;
+    (ProfileFault::Unknown { files: format!("{} or {}", config.path, credentials.path), known }, None)
+}
+
+/// Follows the source profiles of a profile to the first fault.
+fn fault_of_chain<'a>(
+    set: &'a ProfileSet,
+    mut profile: &'a Profile,
+    files: &[ConfigFile; 2],
+    failure: Option<&CredentialsError>,
+) -> Option<Finding> {
+    let line_of = |section: &str, key: &str| files.iter().find_map(|file| file.line(section, key));
+    let mut visited = Vec::new();
+    loop {
+        let name = profile.name();
+        if let Some((key, line)) = files.iter().find_map(|file| file.indented(name)) {
+            return Some((ProfileFault::Indented { key }, Some(line)));
+        }
+        // A source profile with keys needs no role, and a web identity no source.
+        let is_final = |key| profile.get(key).is_some();
+        let is_role = profile.get("role_arn").is_some()
+            && !is_final("web_identity_token_file")
+            && (visited.is_empty() || !is_final("aws_access_key_id"));
+        visited.push(name.to_owned());
+        match (profile.get("source_profile"), profile.get("credential_source")) {
+            (None, None) if is_role => {
+                let fault = ProfileFault::RoleWithoutSource { section: name.to_owned() };
+                return Some((fault, line_of(name, "role_arn")));
+            }
+            (Some(source), None) if is_role && source != name => {
+                let line = line_of(name, "source_profile");
+                if visited.iter().any(|seen| seen == source) {
+                    visited.push(source.to_owned());
+                    return Some((ProfileFault::Loop(visited), line));
+                }
+                let Some(next) = set.get_profile(source) else {
+                    return Some((ProfileFault::UnknownSource { source_profile: source.to_owned() }, line));
+                };
+                profile = next;
+            }
+            _ => return fault_of_failure(profile, failure?, line_of),
+        }
+    }
+}
+
+/// Explains a failure at the last profile of a chain by what the SDK reports.
+fn fault_of_failure(
+    profile: &Profile,
+    failure: &CredentialsError,
+    line_of: impl Fn(&str, &str) -> Option<Line>,
+) -> Option<Finding> {
+    let reason = root_cause(failure);
+    match failure {
+        CredentialsError::CredentialsNotLoaded(_) => {
+            Some((ProfileFault::WithoutCredentials, line_of(profile.name(), "")))
+        }
+        CredentialsError::InvalidConfiguration(_) => {
+            let reason = reason.strip_prefix(PREFIX).unwrap_or(&reason).to_owned();
+            Some((ProfileFault::Other(reason), line_of(profile.name(), "")))
+        }
+        // An error of the network has another remedy.
+        CredentialsError::ProviderError(_) if find_cause::<ConnectorError>(failure).is_none() => {
+            let key = ["sso_session", "sso_start_url"].into_iter().find(|key| profile.get(key).is_some())?;
+            Some((ProfileFault::SignedOut(reason), line_of(profile.name(), key)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "/home/ann/.aws/config";
+
+    async fn fault(config: &str, profile: Option<&str>, failure: Option<CredentialsError>) -> Option<String> {
+        let credentials = "[base]\r\naws_access_key_id = AKIA\r\naws_secret_access_key = secret\r\n\
+            [profile odd]\r\n";
+        let fs = Fs::from_slice(&[(CONFIG, config), ("/home/ann/.aws/credentials", credentials)]);
+        let env = Env::from_slice(&[("HOME", "/home/ann")]);
+        find_fault_in(&fs, &env, profile, failure.as_ref()).await.map(|error| error.to_string())
+    }
+
+    fn not_loaded() -> CredentialsError {
+        CredentialsError::not_loaded("none")
+    }
+
+    #[tokio::test]
+    async fn an_unknown_profile_is_answered_with_those_there_are() {
+        let error = fault("[profile dev]\n[default]\n", Some("nope"), None).await.unwrap();
+        assert_eq!(
+            error,
+            "profile 'nope': not found in /home/ann/.aws/config or /home/ann/.aws/credentials; \
+             there are: base, default, dev"
+        );
+        let unnamed = fault("[profile dev]\n", None, Some(not_loaded())).await.unwrap();
+        assert!(unnamed.starts_with("profile 'default': not found in "), "{unnamed}");
+        assert_eq!(fault("[profile dev]\n", None, None).await, None, "the default profile is optional");
+        assert_eq!(fault("[profile dev]\n", Some("dev"), None).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_section_name_of_the_wrong_form_is_named_with_its_line() {
+        for (profile, expected) in [
+            ("dev", "the section [dev] is ignored, expected [profile dev] (/home/ann/.aws/config line 3)"),
+            (
+                "odd",
+                "the section [profile odd] is ignored, expected [odd] (/home/ann/.aws/credentials line 4)",
+            ),
+        ] {
+            let error = fault("# mine\n[default]\n[ dev ] # work\n", Some(profile), None).await.unwrap();
+            assert!(error.ends_with(expected), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_role_is_followed_to_its_fault() {
+        const ROLE: &str = "role_arn = arn:aws:iam::1:role/r\n";
+        for (config, expected) in [
+            (
+                format!("[profile a]\n{ROLE}region = eu-west-1\n"),
+                "role_arn of [a] needs source_profile or credential_source (/home/ann/.aws/config line 2)",
+            ),
+            (
+                format!("[profile a]\n{ROLE}source_profile = b\n[profile b]\n{ROLE}source_profile = a\n"),
+                "source_profile forms a loop: a, b, a (/home/ann/.aws/config line 6)",
+            ),
+            (
+                format!("[profile a]\n{ROLE}source_profile = c\n"),
+                "its source_profile 'c' does not exist (/home/ann/.aws/config line 3)",
+            ),
+            (
+                format!("[profile a]\n{ROLE}source_profile = b\n[profile b]\noutput = json\n  region = x\n"),
+                "an indented line is part of the value of 'output' above it (/home/ann/.aws/config line 6)",
+            ),
+        ] {
+            let error = fault(&config, Some("a"), Some(not_loaded())).await.unwrap();
+            assert_eq!(error, format!("profile 'a': {expected}"), "{config}");
+        }
+        let works = format!("[profile a]\n{ROLE}source_profile = base\n");
+        assert_eq!(fault(&works, Some("a"), None).await, None);
+        let itself = format!("[profile a]\n{ROLE}source_profile = a\n");
+        assert_eq!(fault(&itself, Some("a"), None).await, None, "a role may have keys of its profile");
+    }
+
+    #[tokio::test]
+    async fn a_session_without_a_token_is_signed_out_unless_the_network_failed() {
+        let config = "[profile a]\r\nsso_session = corp\r\n";
+        let no_token = CredentialsError::provider_error("failed to load the cached SSO token");
+        let error = fault(config, Some("a"), Some(no_token)).await.unwrap();
+        assert!(
+            error.contains("not signed in") && error.ends_with("(/home/ann/.aws/config line 2)"),
+            "{error}"
+        );
+        let network = CredentialsError::provider_error(ConnectorError::io("refused".into()));
+        assert_eq!(fault(config, Some("a"), Some(network)).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_profile_without_credentials_is_named_with_its_section() {
+        let error = fault("[default]\nregion = eu-west-1\n", None, Some(not_loaded())).await.unwrap();
+        assert!(error.starts_with("profile 'default': no AWS credentials in it"), "{error}");
+        assert!(error.ends_with("(/home/ann/.aws/config line 1)"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_parser_names_file_and_line() {
+        let error = fault("[default]\n  region = eu-west-1\n", None, None).await.unwrap();
+        assert!(error.contains("/home/ann/.aws/config on line 2"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn another_reason_of_the_sdk_is_quoted_with_the_section() {
+        let failure =
+            CredentialsError::invalid_configuration(format!("{PREFIX}sso-session `x` was not found"));
+        let error = fault("[default]\nsso_session = x\n", None, Some(failure)).await.unwrap();
+        assert_eq!(error, "profile 'default': sso-session `x` was not found (/home/ann/.aws/config line 1)");
+    }
+}
