@@ -22,3 +22,4 @@ mod terminal;
 mod version;
 mod view;
 mod web;
+mod zones;

@@ -14,6 +14,7 @@ use stentor_core::tally::{DamagedTally, OutcomeEvent, Tally};
 use super::draw::Frame;
 use super::model::Model;
 use crate::live::theme::Theme;
+use stentor_cli::format::Zone;
 use stentor_run_view::fixtures::{failure, heartbeat, reading, target};
 use stentor_run_view::reader::{ReaderCommand, ReaderEvent, RunSelection};
 use stentor_run_view::reading::RunReading;
@@ -27,7 +28,9 @@ const ASCII: Theme = Theme { ascii: true, colour: false };
 const NOON: u64 = 1_795_608_000_000;
 
 fn model() -> Model {
-    Model::new(target(), ReaderCommand::new(RunSelection::Latest, secs(5)))
+    let mut model = Model::new(target(), ReaderCommand::new(RunSelection::Latest, secs(5)));
+    model.zone = Zone::UTC;
+    model
 }
 
 fn secs(seconds: u64) -> Duration {
