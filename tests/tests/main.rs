@@ -9,6 +9,7 @@ mod emulators;
 mod faults;
 mod function;
 mod hostile;
+mod jobs;
 mod mapping;
 mod monitor;
 mod policies;

@@ -33,10 +33,12 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 ];
 
 /// Exit statuses of all three programs.
-const EXITS: [(&str, &str); 4] = [
+const EXITS: [(&str, &str); 6] = [
     ("0", "success"),
     ("1", "failure (the remedy is on stderr)"),
     ("2", "usage error"),
+    ("129", "interrupted by SIGHUP (the terminal was closed)"),
+    ("131", "ended at once by SIGQUIT"),
     ("130, 143", "interrupted by SIGINT (Ctrl-C), by SIGTERM"),
 ];
 
@@ -77,7 +79,8 @@ mod tests {
         let text = full_ending(&[("a -b", "one"), ("a", "two")], &[("3", "limit")]).to_string();
         assert!(text.starts_with("Examples:\n  a -b  one\n  a     two\n\nEnvironment:\n"), "{text}");
         assert!(
-            text.contains("  2         usage error\n  3         limit\n  130, 143  interrupted"),
+            text.contains("  2         usage error\n  3         limit\n  129       interrupted")
+                && text.contains("at once by SIGQUIT\n  130, 143  interrupted"),
             "{text}"
         );
     }

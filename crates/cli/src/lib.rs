@@ -5,6 +5,7 @@ mod flags;
 pub mod format;
 mod help;
 pub mod hints;
+mod job;
 mod logging;
 mod output;
 mod progress;
@@ -25,10 +26,11 @@ use tokio::task::LocalSet;
 use command_line::{brief, parse};
 pub use flags::{SharedArgs, UsageError};
 pub use help::{OUTPUT, examples, full_ending};
+pub use job::{continuations, is_foreground, suspend_job};
 use output::report_error;
-pub use output::{OutputState, StderrHold, colour, print_line, status};
+pub use output::{OutputState, StderrHold, colour, is_hung_up, print_line, status};
 pub use progress::ProgressLine;
-pub use shutdown::Shutdown;
+pub use shutdown::{HANGUP, Shutdown};
 pub use units::number_within;
 pub use version::{DATE, VERSION};
 
@@ -37,7 +39,7 @@ const USAGE: u8 = 2;
 
 /// Runs a program: parses its command line, starts logging, and turns the result of `run` into an exit status.
 ///
-/// `run` gets the parsed flags, the destination they name, and a [`Shutdown`] for a first SIGINT or SIGTERM.
+/// `run` gets the parsed flags, the destination they name, and a [`Shutdown`] for a first SIGHUP, SIGINT or SIGTERM.
 pub fn main<A, Run>(shared: fn(&A) -> &SharedArgs, run: Run) -> ExitCode
 where
     A: Parser,

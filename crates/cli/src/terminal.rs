@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use console::Term;
 use indicatif::{ProgressDrawTarget, TermLike};
 
+use crate::job::is_foreground;
 use crate::output::colour;
 
 /// Columns kept free on the right: a `^C` that the terminal echoes must not wrap, which would leave the progress line
@@ -44,8 +45,15 @@ fn drawn_width(columns: u16) -> u16 {
     columns.saturating_sub(FREE).clamp(1, WIDEST)
 }
 
+/// Standard error as a terminal that is left alone while this process is in its background.
 #[derive(Debug)]
 struct Stderr(Term);
+
+impl Stderr {
+    fn in_foreground(&self, write: impl FnOnce(&Term) -> io::Result<()>) -> io::Result<()> {
+        if is_foreground(io::stderr()) { write(&self.0) } else { Ok(()) }
+    }
+}
 
 impl TermLike for Stderr {
     fn width(&self) -> u16 {
@@ -57,35 +65,35 @@ impl TermLike for Stderr {
     }
 
     fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
-        self.0.move_cursor_up(lines)
+        self.in_foreground(|term| term.move_cursor_up(lines))
     }
 
     fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
-        self.0.move_cursor_down(lines)
+        self.in_foreground(|term| term.move_cursor_down(lines))
     }
 
     fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
-        self.0.move_cursor_right(columns)
+        self.in_foreground(|term| term.move_cursor_right(columns))
     }
 
     fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
-        self.0.move_cursor_left(columns)
+        self.in_foreground(|term| term.move_cursor_left(columns))
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        self.0.write_line(text)
+        self.in_foreground(|term| term.write_line(text))
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.write_str(text)
+        self.in_foreground(|term| term.write_str(text))
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.0.clear_line()
+        self.in_foreground(Term::clear_line)
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.0.flush()
+        self.in_foreground(Term::flush)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use anyhow::bail;
-use stentor_cli::{OutputState, colour, print_line, status};
+use stentor_cli::{HANGUP, OutputState, colour, print_line, status};
 use stentor_core::cost::Prices;
 use stentor_report::ReportPath;
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
@@ -56,7 +56,8 @@ impl Monitor<'_> {
 
     /// Draws the live view until it ends; `None` if the terminal is not available.
     async fn draw(&self, watching: &Watching<'_>) -> Option<Watched> {
-        let theme = Theme { ascii: watching.flags.ascii, colour: colour(&std::io::stdout()) };
+        let theme =
+            Theme { ascii: watching.flags.ascii, colour: colour(&std::io::stdout()) };
         let (target, command) = (self.target.clone(), self.command(watching));
         live::run_live_view(&self.reader, target, command, theme, self.shutdown).await
     }
@@ -82,9 +83,11 @@ impl Monitor<'_> {
                 continue;
             };
             let view = last.insert(*view);
-            let output = print_line(&format.render(view))?;
-            if output == OutputState::Closed || watching.flags.once {
-                return Ok(ExitReason::Quit);
+            match print_line(&format.render(view))? {
+                OutputState::HungUp => return Ok(ExitReason::Signal(HANGUP)),
+                OutputState::Closed => return Ok(ExitReason::Quit),
+                OutputState::Open if watching.flags.once => return Ok(ExitReason::Quit),
+                OutputState::Open => {}
             }
             if view.phase.has_ended() && !watching.follow {
                 return Ok(ExitReason::RunEnded);

@@ -11,8 +11,9 @@ use super::Frame;
 use crate::live::model::{Overlay, RunList};
 use crate::live::theme::{FAINT, STRONG};
 
-const HELP: [(&str, &str); 9] = [
+const HELP: [(&str, &str); 10] = [
     ("q, Ctrl-C", "quit; the last frame stays on the screen"),
+    ("Ctrl-Z", "stop; fg continues, bg prints lines"),
     ("p, space", "pause or resume"),
     ("+", "increase the refresh interval"),
     ("-", "decrease the refresh interval"),
