@@ -19,6 +19,7 @@ mod report;
 mod runs;
 mod service_faults;
 mod setup;
+mod sizes;
 mod terminal;
 mod version;
 mod view;

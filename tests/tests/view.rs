@@ -19,7 +19,9 @@ fn the_view_follows_size_and_keys_and_leaves_a_summary() {
     let (_sender, mut view) = running(&stack, "-t 0.5");
     view.shows("every 0.5 s");
     assert!(view.is_taken_over() && view.has_colour(), "{}", view.text());
-    for (columns, rows) in [(200, 60), (20, 5), (100, 30)] {
+    for (columns, rows) in [(200, 60), (20, 5), (500, 30), (100, 30)] {
+        // A size that terminals have for a moment.
+        view.resize(0, 0);
         view.resize(columns, rows);
         wait_until("the view has the new size", || {
             let text = view.text();
@@ -149,6 +151,12 @@ fn no_color_ascii_and_plain_are_respected() {
     view.press("q");
     let left = view.finish();
     assert!(left.restored && left.text.is_ascii(), "{}", left.text);
+
+    let mut view = stack.monitor("").env("LC_ALL", "C").start_on_terminal(80, 24);
+    view.shows("+ Progress");
+    assert!(view.has_colour() && view.text().is_ascii(), "a locale without Unicode: {}", view.text());
+    view.press("q");
+    assert!(view.finish().text.is_ascii());
 
     let plain = stack.monitor("-t 0.2 --plain").start_on_terminal(100, 24);
     plain.shows("pending       5");

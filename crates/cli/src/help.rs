@@ -26,7 +26,7 @@ pub(crate) const HELP: &str = "Help";
 const ENVIRONMENT: [(&str, &str); 6] = [
     ("STENTOR_STACK, STENTOR_LOCAL=1", "same as --stack and --local"),
     ("STENTOR_PORT", "port of the local emulator [default: 4566]"),
-    ("AWS_ENDPOINT_URL, AWS_REGION, …", "standard AWS SDK variables"),
+    ("AWS_ENDPOINT_URL, AWS_REGION, ...", "standard AWS SDK variables"),
     ("NO_COLOR=1", "disable colour (overrides the two below)"),
     ("CLICOLOR=0", "disable colour"),
     ("CLICOLOR_FORCE=1", "enable colour in pipes"),

@@ -29,7 +29,7 @@ pub(crate) fn draw_target() -> Option<ProgressDrawTarget> {
 }
 
 /// Returns whether the locale is UTF-8, by the first of its variables that is set.
-pub(crate) fn speaks_unicode() -> bool {
+pub fn speaks_unicode() -> bool {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
     set.into_iter().find(|value| !value.is_empty()).is_some_and(|value| is_utf8(&value))
 }
@@ -38,6 +38,11 @@ pub(crate) fn speaks_unicode() -> bool {
 fn is_utf8(locale: &str) -> bool {
     let codeset = locale.split('.').nth(1).unwrap_or_default().split('@').next().unwrap_or_default();
     codeset.eq_ignore_ascii_case("utf-8") || codeset.eq_ignore_ascii_case("utf8")
+}
+
+/// Returns the columns of the terminal on standard output; `None` if it is not a terminal, or one without a size.
+pub fn terminal_columns() -> Option<u16> {
+    Term::stdout().size_checked().map(|(_, columns)| columns)
 }
 
 /// Returns the width to draw in, on a terminal of `columns`.

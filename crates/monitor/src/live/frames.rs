@@ -149,7 +149,7 @@ fn nothing_beyond_ascii_is_drawn_where_only_that_is_wanted() {
 #[test]
 fn no_size_breaks_it() {
     for model in [empty(), failing(), helped(), choosing()] {
-        for width in [0, 1, 2, 20, 59, 60, 61, 100] {
+        for width in [0, 1, 2, 20, 59, 60, 61, 100, 500] {
             for height in (0..13).chain([18, 24, 50]) {
                 draw(&model, 3, PLAIN, width, height);
                 Frame { model: &model, now: secs(3), theme: PLAIN }.summary(Size::new(width, height));
