@@ -58,7 +58,7 @@ PyPI; that needs Python 3.13 and Java 17 or newer).
 Defaults: B is STENTOR_BACKEND, else ministack; NAME is stentor; P is STENTOR_PORT, else 4566; R is
 AWS_REGION, AWS_DEFAULT_REGION or the profile's. CARGO_TARGET_DIR is the build folder. The tools are
 installed into the ignored folder .local/.
-Exit status: 0 success, 1 failure, 2 usage error, 130 and 143 after SIGINT and SIGTERM.
+Exit status: 0 success, 1 failure, 2 usage error, 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM.
 USAGE
 }
 

@@ -73,6 +73,15 @@ start_group() { # COMMAND...
     set +m
 }
 
+# Start a command as a new session, whose only process group it is: a closed terminal ends only this script, which then
+# ends the group. Its ID is in $group afterwards.
+start_session() { # COMMAND...
+    "$@" </dev/null 8>&- &
+    group=$!
+    # Before that, `end_group` would find no group.
+    until kill -0 -- "-$group" 2>/dev/null || ! is_alive "$group"; do sleep 0.01 8>&-; done
+}
+
 # Run a command and wait for it; unlike a plain call this can be interrupted immediately.
 run() { # COMMAND...
     local status=0

@@ -7,6 +7,7 @@ demo_sender_flags=(-w 0.05 -f 0.1 -c 8)
 demo_messages_ministack=1000
 demo_messages_localstack=200
 senders=() # process groups
+launcher=  # command that starts a program
 
 demo() { # [--backend BACKEND] PRODUCER ARGUMENTS...
     local messages
@@ -79,10 +80,9 @@ program() { # NAME ARGUMENTS...
 # Exec one of the programs. If the system supports it, the program is killed with this script: the emulator
 # is gone then, so there are no messages to release.
 program_of_demo() { # NAME ARGUMENTS...
-    local program=$programs/$1
-    shift
-    if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL -- "$program" "$@"; fi
-    exec "$program" "$@"
+    local command=("$programs/$1" "${@:2}")
+    ! command -v setpriv >/dev/null || command=(setpriv --pdeathsig KILL -- "${command[@]}")
+    exec ${launcher:+"$launcher"} "${command[@]}"
 }
 
 stop_demo() { # WHAT STATUS
@@ -95,12 +95,13 @@ start_senders() {
     say "sender ${demo_sender_flags[*]} (four of them)"
     at_end end_senders
     for ((number = 1; number <= demo_senders; number++)); do
-        start_group sender_to_log "$number"
+        start_session sender_to_log "$number"
         senders+=("$group")
     done
 }
 
 sender_to_log() { # NUMBER
+    local launcher=setsid
     program_of_demo sender "${demo_sender_flags[@]}" >"$state/$port/sender-$1.log" 2>&1
 }
 

@@ -40,6 +40,8 @@ fn numbers_arrive_and_change_without_a_reload() {
     }
     assert_eq!(browser.text("spoken").split(':').next(), Some("complete"));
     assert!(browser.text("age").starts_with("data "));
+    let read = browser.text("read");
+    assert!(read.starts_with("Read at ") && read.ends_with(" GMT+05:30."), "{read}");
     for (chart, shape, prefix) in
         [("course", "path", "Messages a second over "), ("spread", "rect", "How long deliveries take: from ")]
     {

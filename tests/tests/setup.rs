@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use stentor_tests::build::ProgramPaths;
-use stentor_tests::{Emulator, Program, Setup, wait_at_most};
+use stentor_tests::{Emulator, Program, Setup, children, wait_at_most};
 
 /// Points a program at the tests' emulator as if it were AWS.
 fn on_emulator(program: Program) -> Program {
@@ -145,7 +145,7 @@ fn the_demo_completes_a_run_and_its_audit() {
 #[test]
 fn an_interrupted_demo_leaves_nothing_behind() {
     let setup = Setup::default();
-    let mut demo = setup.run("demo -m 20000 --rate 50").heeding_interrupts().start();
+    let mut demo = setup.run("demo -m 20000 --rate 50").with_default_signals().start();
     // Its emulator is the one whose folder appears under this demo's process.
     let mut port = String::new();
     wait_at_most(Duration::from_secs(180), "the demo has started its producer", || {
@@ -161,11 +161,35 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     assert!(gone.stderr.contains("does not answer"), "{}", gone.stderr);
 }
 
+#[test]
+fn a_closed_terminal_ends_the_demo_with_its_senders() {
+    let setup = Setup::default();
+    let mut demo = setup.run("demo -m 5000").with_default_signals().start();
+    let command_of = |process: u32| std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    let is_sender = |process: &u32| {
+        let command = String::from_utf8_lossy(&command_of(*process)).into_owned();
+        command.split('\0').next().is_some_and(|program| program.ends_with("/sender"))
+    };
+    let mut senders: Vec<u32> = Vec::new();
+    wait_at_most(Duration::from_secs(180), "the demo has started its senders", || {
+        senders = children(demo.id()).into_iter().filter(is_sender).collect();
+        senders.len() == 4 || !demo.is_running()
+    });
+    assert!(demo.is_running(), "{}", demo.finish().stderr);
+    for sender in &senders {
+        let stat = std::fs::read_to_string(format!("/proc/{sender}/stat")).expect("it is running");
+        // The session is the fourth field after the name (proc_pid_stat(5)).
+        let session = stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(3));
+        assert_eq!(session, Some(sender.to_string().as_str()), "{stat}");
+    }
+    demo.signal("HUP");
+    demo.finish().exits(129);
+    assert!(!senders.iter().any(is_sender), "a sender is left");
+}
+
 /// Returns the port of the producer started by a process, or an empty string while there is none.
 fn running_below(process: u32) -> String {
-    let children =
-        std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-    for child in children.split_whitespace() {
+    for child in children(process) {
         let environment = std::fs::read(format!("/proc/{child}/environ")).unwrap_or_default();
         let command = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
         if !String::from_utf8_lossy(&command).contains("producer") {

@@ -17,9 +17,13 @@ const FORMER_FLAGS: [(&str, &str, &str, &[&str]); 7] = [
     ("monitor", "--repair", "repair", &[]),
 ];
 
-/// Parses the words of a command line, of which the first is the program.
-pub(crate) fn parse<A: Parser>(words: &[OsString]) -> Result<A, clap::Error> {
+/// Parses the words of a command line, of which the first is the program. With `unwrapped`, each paragraph of the help
+/// is one line.
+pub(crate) fn parse<A: Parser>(words: &[OsString], unwrapped: bool) -> Result<A, clap::Error> {
     let mut command = A::command();
+    if unwrapped {
+        command = command.term_width(0).next_line_help(true);
+    }
     if let Some(hint) = former_flag(command.get_name(), words) {
         return Err(command.error(ErrorKind::UnknownArgument, hint));
     }
@@ -119,7 +123,7 @@ mod tests {
 
     fn parsed(args: &[&str]) -> Result<Program, clap::Error> {
         let words: Vec<OsString> = ["monitor"].iter().chain(args).map(OsString::from).collect();
-        parse(&words)
+        parse(&words, false)
     }
 
     fn refusal(args: &[&str]) -> String {

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use stentor_core::escape::escape_with;
 pub use stentor_core::format::{duration, thousands};
@@ -80,8 +81,41 @@ pub fn rfc3339(ms_since_epoch: u64) -> String {
 
 /// As [`rfc3339`], with `None` for times that RFC 3339 cannot express.
 pub fn try_rfc3339(ms_since_epoch: u64) -> Option<String> {
-    let at = Timestamp::from_millisecond(i64::try_from(ms_since_epoch).ok()?).ok()?;
-    Some(format!("{at:.3}"))
+    timestamp(ms_since_epoch).map(|at| format!("{at:.3}"))
+}
+
+/// A time zone, for times on a terminal. JSON and reports have UTC.
+#[derive(Debug, Clone)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// UTC.
+    pub const UTC: Self = Self(TimeZone::UTC);
+
+    /// Returns the zone of `TZ` or else of this machine, and UTC if that cannot be read.
+    pub fn local() -> Self {
+        Self(TimeZone::system())
+    }
+
+    /// A time in ms since the epoch as a time of day with its offset: `14:20:31+01:00`; `-` for times that RFC 3339
+    /// cannot express.
+    pub fn time(&self, ms_since_epoch: u64) -> String {
+        self.format(ms_since_epoch, "%H:%M:%S%:z")
+    }
+
+    /// As [`Self::time`], with the date: `2026-11-30 14:20:31+01:00`.
+    pub fn date_and_time(&self, ms_since_epoch: u64) -> String {
+        self.format(ms_since_epoch, "%Y-%m-%d %H:%M:%S%:z")
+    }
+
+    fn format(&self, ms_since_epoch: u64, format: &str) -> String {
+        timestamp(ms_since_epoch)
+            .map_or("-".to_owned(), |at| at.to_zoned_datetime(self.0.clone()).strftime(format).to_string())
+    }
+}
+
+fn timestamp(ms_since_epoch: u64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(ms_since_epoch).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -141,6 +175,15 @@ mod tests {
         ] {
             assert_eq!(dollars(number), text);
         }
+    }
+
+    #[test]
+    fn local_times_have_their_offset() {
+        let zone = Zone(TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap());
+        assert_eq!(zone.time(1_795_602_030_123), "11:20:30+01:00");
+        assert_eq!(zone.date_and_time(1_782_813_600_000), "2026-06-30 12:00:00+02:00");
+        assert_eq!(Zone::UTC.date_and_time(0), "1970-01-01 00:00:00+00:00");
+        assert_eq!(Zone::UTC.time(u64::MAX), "-");
     }
 
     #[test]

@@ -28,17 +28,19 @@ pub(crate) const HELP: &str = "Help";
 const ENVIRONMENT: [(&str, &str); 6] = [
     ("STENTOR_STACK, STENTOR_LOCAL=1", "same as --stack and --local"),
     ("STENTOR_PORT", "port of the local emulator [default: 4566]"),
-    ("AWS_ENDPOINT_URL, AWS_REGION, …", "standard AWS SDK variables"),
+    ("AWS_ENDPOINT_URL, AWS_REGION, ...", "standard AWS SDK variables"),
     ("NO_COLOR=1", "disable colour (overrides the two below)"),
     ("CLICOLOR=0", "disable colour"),
     ("CLICOLOR_FORCE=1", "enable colour in pipes"),
 ];
 
 /// Exit statuses of all three programs.
-const EXITS: [(&str, &str); 4] = [
+const EXITS: [(&str, &str); 6] = [
     ("0", "success"),
     ("1", "failure (the remedy is on stderr)"),
     ("2", "usage error"),
+    ("129", "interrupted by SIGHUP (the terminal was closed)"),
+    ("131", "ended at once by SIGQUIT"),
     ("130, 143", "interrupted by SIGINT (Ctrl-C), by SIGTERM"),
 ];
 
@@ -79,7 +81,8 @@ mod tests {
         let text = full_ending(&[("a -b", "one"), ("a", "two")], &[("3", "limit")]).to_string();
         assert!(text.starts_with("Examples:\n  a -b  one\n  a     two\n\nValues:\n"), "{text}");
         assert!(
-            text.contains("  2         usage error\n  3         limit\n  130, 143  interrupted"),
+            text.contains("  2         usage error\n  3         limit\n  129       interrupted")
+                && text.contains("at once by SIGQUIT\n  130, 143  interrupted"),
             "{text}"
         );
     }

@@ -6,7 +6,9 @@ mod flags;
 pub mod format;
 mod help;
 pub mod hints;
+mod job;
 mod logging;
+mod narrow;
 mod output;
 mod progress;
 mod shutdown;
@@ -27,10 +29,14 @@ use command_line::{brief, parse};
 pub use connection::ConnectionFlags;
 pub use flags::{SharedArgs, UsageError};
 pub use help::{OUTPUT, examples, full_ending};
+pub use job::{continuations, is_foreground, suspend_job};
+pub use narrow::fit_to_terminal;
+use narrow::narrow_columns;
 use output::report_error;
-pub use output::{OutputState, StderrHold, colour, print_line, status};
+pub use output::{OutputState, StderrHold, colour, is_hung_up, print_line, status};
 pub use progress::ProgressLine;
-pub use shutdown::Shutdown;
+pub use shutdown::{HANGUP, Shutdown};
+pub use terminal::{speaks_unicode, terminal_columns};
 pub use units::{count_parser, fraction_parser, parse_fraction, parse_number, parse_seconds, seconds_parser};
 pub use version::{DATE, VERSION};
 
@@ -39,15 +45,16 @@ const USAGE: u8 = 2;
 
 /// Runs a program: parses its command line, starts logging, and turns the result of `run` into an exit status.
 ///
-/// `run` gets the parsed flags, the destination they name, and a [`Shutdown`] for a first SIGINT or SIGTERM.
+/// `run` gets the parsed flags, the destination they name, and a [`Shutdown`] for a first SIGHUP, SIGINT or SIGTERM.
 pub fn main<A, Run>(shared: fn(&A) -> &SharedArgs, run: Run) -> ExitCode
 where
     A: Parser,
     Run: AsyncFnOnce(A, Destination, Shutdown) -> anyhow::Result<u8>,
 {
-    let args = match parse::<A>(&std::env::args_os().collect::<Vec<OsString>>()) {
+    let narrow = narrow_columns();
+    let args = match parse::<A>(&std::env::args_os().collect::<Vec<OsString>>(), narrow.is_some()) {
         Ok(args) => args,
-        Err(error) => return ExitCode::from(refuse(&error)),
+        Err(error) => return ExitCode::from(refuse(&error, narrow)),
     };
     let destination = match shared(&args).destination() {
         Ok(destination) => destination,
@@ -83,11 +90,17 @@ fn fail(error: &impl Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints a usage error in at most three lines, or the help or version asked for; returns the exit status.
-fn refuse(error: &clap::Error) -> u8 {
+/// Prints a usage error in at most three lines, or the help or version asked for, with `narrow` for so few columns;
+/// returns the exit status.
+fn refuse(error: &clap::Error, narrow: Option<u16>) -> u8 {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         // A closed pipe is not an error.
-        let _ = error.print();
+        let _ = match narrow {
+            Some(columns) => {
+                print_line(&narrow::narrow(&error.render().to_string(), columns.into())).map(drop)
+            }
+            None => error.print(),
+        };
         return 0;
     }
     report_error(&brief(error));

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use console::Term;
 use indicatif::{ProgressDrawTarget, TermLike};
 
+use crate::job::is_foreground;
 use crate::output::colour;
 
 /// Columns kept free on the right: a `^C` that the terminal echoes must not wrap, which would leave the progress line
@@ -28,7 +29,7 @@ pub(crate) fn draw_target() -> Option<ProgressDrawTarget> {
 }
 
 /// Returns whether the locale is UTF-8, by the first of its variables that is set.
-pub(crate) fn speaks_unicode() -> bool {
+pub fn speaks_unicode() -> bool {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
     set.into_iter().find(|value| !value.is_empty()).is_some_and(|value| is_utf8(&value))
 }
@@ -44,13 +45,25 @@ pub(crate) fn drawn_columns() -> usize {
     drawn_width(Term::stderr().size().1).into()
 }
 
+/// Returns the columns of the terminal on standard output; `None` if it is not a terminal, or one without a size.
+pub fn terminal_columns() -> Option<u16> {
+    Term::stdout().size_checked().map(|(_, columns)| columns)
+}
+
 /// Returns the width to draw in, on a terminal of `columns`.
 fn drawn_width(columns: u16) -> u16 {
     columns.saturating_sub(FREE).clamp(1, WIDEST)
 }
 
+/// Standard error as a terminal that is left alone while this process is in its background.
 #[derive(Debug)]
 struct Stderr(Term);
+
+impl Stderr {
+    fn in_foreground(&self, write: impl FnOnce(&Term) -> io::Result<()>) -> io::Result<()> {
+        if is_foreground(io::stderr()) { write(&self.0) } else { Ok(()) }
+    }
+}
 
 impl TermLike for Stderr {
     fn width(&self) -> u16 {
@@ -62,35 +75,35 @@ impl TermLike for Stderr {
     }
 
     fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
-        self.0.move_cursor_up(lines)
+        self.in_foreground(|term| term.move_cursor_up(lines))
     }
 
     fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
-        self.0.move_cursor_down(lines)
+        self.in_foreground(|term| term.move_cursor_down(lines))
     }
 
     fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
-        self.0.move_cursor_right(columns)
+        self.in_foreground(|term| term.move_cursor_right(columns))
     }
 
     fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
-        self.0.move_cursor_left(columns)
+        self.in_foreground(|term| term.move_cursor_left(columns))
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        self.0.write_line(text)
+        self.in_foreground(|term| term.write_line(text))
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.write_str(text)
+        self.in_foreground(|term| term.write_str(text))
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.0.clear_line()
+        self.in_foreground(Term::clear_line)
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.0.flush()
+        self.in_foreground(Term::flush)
     }
 }
 

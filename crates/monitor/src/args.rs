@@ -187,15 +187,15 @@ const REPORTS: &[(&str, &str)] = &[
     ("monitor report run.html --price write_units=0.75", "with another price"),
 ];
 const COMPARE: &[(&str, &str)] = &[
-    ("monitor compare 01JDD0QYJ8… 01JDD1B2C3…", "a table on the terminal"),
-    ("monitor compare 01JDD0QYJ8… 01JDD1B2C3… -o both.html", "a page too"),
+    ("monitor compare 01JDD0Q... 01JDD1B...", "a table on the terminal"),
+    ("monitor compare 01JDD0Q... 01JDD1B... -o both.html", "a page too"),
 ];
 const AUDIT: &[(&str, &str)] = &[
     ("monitor audit", "the latest run"),
-    ("monitor audit --run 01JDD0QYJ8… --json", "another run, for a script"),
+    ("monitor audit --run 01JDD0Q... --json", "another run, for a script"),
 ];
 const REPAIR: &[(&str, &str)] =
-    &[("monitor repair", "the latest run"), ("monitor repair --run 01JDD0QYJ8…", "another run")];
+    &[("monitor repair", "the latest run"), ("monitor repair --run 01JDD0Q...", "another run")];
 const RUNS: &[(&str, &str)] =
     &[("monitor runs", "the newest 100 runs"), ("monitor runs --limit 1 --json", "the latest, for a script")];
 

@@ -14,17 +14,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use draw::Frame;
-use futures::StreamExt;
 use model::Model;
-use stentor_cli::Shutdown;
+use ratatui::layout::Size;
+use stentor_cli::{HANGUP, OutputState, Shutdown, continuations, is_hung_up, print_line, suspend_job};
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
 use stentor_run_view::reading::{RunReader, Target};
 use stentor_run_view::view::RunView;
-use terminal::TerminalGuard;
+use terminal::Screen;
 pub(crate) use theme::Theme;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::plain::OutputFormat;
 
 /// How often age and time left are redrawn.
 const TICK: Duration = Duration::from_millis(500);
@@ -50,8 +52,8 @@ pub(crate) enum ExitReason {
     Signal(u8),
 }
 
-/// Shows runs until the one it is started for ends, or the user quits; the last frame stays on the terminal. `None`
-/// where the terminal is not available.
+/// Shows runs until the one it is started for ends, or the user quits; the last frame stays on the terminal. In the
+/// background of the terminal, prints a line per reading. `None` where the terminal is not available.
 pub(crate) async fn run_live_view(
     reader: &Arc<RunReader>,
     target: Target,
@@ -60,19 +62,28 @@ pub(crate) async fn run_live_view(
     shutdown: &Shutdown,
 ) -> Option<Watched> {
     let mut model = Model::new(target, command);
-    let mut terminal = TerminalGuard::open().ok()?;
+    let mut screen = Screen::default();
+    screen.follow_foreground().ok()?;
     let began = Instant::now();
     let reader = Reader::new(reader, command);
-    let reason = draw_until_exit(&mut model, &mut terminal, reader, began, theme, shutdown).await;
-    let size = terminal.size();
-    drop(terminal);
+    let reason = draw_until_exit(&mut model, &mut screen, reader, began, theme, shutdown).await;
+    let is_open = screen.is_open();
+    drop(screen);
     let frame = Frame { model: &model, now: began.elapsed(), theme };
     let exit = reason.and_then(|reason| {
-        terminal::print(&frame.summary(size.map_err(|error| write_error(&error))?))
-            .map_err(|error| write_error(&error))?;
-        Ok(reason)
+        let printed = if is_open { print_summary(&frame) } else { Ok(()) };
+        match (reason, printed) {
+            // The signal may be that of a closed terminal.
+            (ExitReason::Signal(_), _) | (_, Ok(())) => Ok(reason),
+            (_, Err(error)) => Err(write_error(&error)),
+        }
     });
     Some(Watched { exit, view: model.state.view })
+}
+
+fn print_summary(frame: &Frame<'_>) -> io::Result<()> {
+    let (width, height) = crossterm::terminal::size()?;
+    terminal::print(&frame.summary(Size { width, height }))
 }
 
 fn write_error(error: &io::Error) -> anyhow::Error {
@@ -82,45 +93,70 @@ fn write_error(error: &io::Error) -> anyhow::Error {
 /// Draws every event until the view ends; an error of the reader ends it while nothing was read yet.
 async fn draw_until_exit(
     model: &mut Model,
-    terminal: &mut TerminalGuard,
+    screen: &mut Screen,
     mut reader: Reader,
     began: Instant,
     theme: Theme,
     shutdown: &Shutdown,
 ) -> anyhow::Result<ExitReason> {
-    let mut events = EventStream::new();
-    let mut has_keyboard = true;
+    let mut continuations = continuations()?;
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        let mut is_new = false;
         tokio::select! {
             () = shutdown.wait() => return Ok(ExitReason::Signal(shutdown.code().unwrap_or(INTERRUPTED))),
             event = reader.next() => match event {
                 ReaderEvent::Read(Err(error)) if !model.has_answer => return Err(error.into()),
-                event => model.update(event, began.elapsed()),
+                event => {
+                    is_new = matches!(event, ReaderEvent::Read(Ok(Some(_))));
+                    model.update(event, began.elapsed());
+                }
             },
-            event = events.next(), if has_keyboard => match event {
-                Some(Ok(Event::Key(key))) if is_interrupt(&key) => return Ok(ExitReason::Signal(INTERRUPTED)),
-                Some(Ok(Event::Key(key))) if is_plain(&key) && !model.handle_key(key.code) => {
+            key = screen.key() => {
+                if is_with_control(&key, 'c') {
+                    return Ok(ExitReason::Signal(INTERRUPTED));
+                }
+                if is_with_control(&key, 'z') {
+                    suspend_job();
+                } else if is_plain(&key) && !model.handle_key(key.code) {
                     return Ok(ExitReason::Quit);
                 }
-                Some(Ok(_)) => {}
-                // No key can be pressed any more; the view goes on.
-                Some(Err(_)) | None => has_keyboard = false,
-            },
+            }
+            // Meanwhile the shell has used the terminal.
+            _ = continuations.recv() => terminal::restore(),
             _ = ticks.tick() => {}
         }
         reader.command(model.command);
         let frame = Frame { model, now: began.elapsed(), theme };
-        terminal.draw(frame).map_err(|error| write_error(&error))?;
+        if let Some(reason) = show(screen, frame, is_new)? {
+            return Ok(reason);
+        }
         if model.has_ended() {
             return Ok(ExitReason::RunEnded);
         }
     }
 }
 
-fn is_interrupt(key: &KeyEvent) -> bool {
-    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+/// Draws the frame or, in the background, prints a line if there is a new reading. Returns a reason to end.
+fn show(screen: &mut Screen, frame: Frame<'_>, is_new: bool) -> anyhow::Result<Option<ExitReason>> {
+    if let Err(error) = screen.follow_foreground().and_then(|()| screen.draw(frame)) {
+        return if is_hung_up(&error) {
+            Ok(Some(ExitReason::Signal(HANGUP)))
+        } else {
+            Err(write_error(&error))
+        };
+    }
+    let line = frame.model.view().filter(|_| is_new && !screen.is_open());
+    Ok(match line.map(|view| print_line(&OutputFormat::Line.render(view))).transpose()? {
+        Some(OutputState::Closed) => Some(ExitReason::Quit),
+        Some(OutputState::HungUp) => Some(ExitReason::Signal(HANGUP)),
+        Some(OutputState::Open) | None => None,
+    })
+}
+
+fn is_with_control(key: &KeyEvent, letter: char) -> bool {
+    key.code == KeyCode::Char(letter) && key.modifiers.contains(KeyModifiers::CONTROL)
 }
 
 /// Whether the model takes the key: one that is pressed alone.

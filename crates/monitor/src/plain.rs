@@ -1,6 +1,6 @@
 //! A view as text: a block for a terminal, a line for a pipe, JSON for a program.
 
-use stentor_cli::format;
+use stentor_cli::format::{self, Zone};
 use stentor_core::escape::escape_control;
 use stentor_run_view::figures::{
     AVERAGE, DEAD_LETTERS, DELIVERY_TABLE, ETA, FAILED, Figure, PENDING, QUEUE_DELAYED, QUEUE_IN_FLIGHT,
@@ -93,9 +93,9 @@ pub(crate) fn completion_line(view: &RunView) -> String {
     )
 }
 
-/// The time of day of a reading.
+/// The local time of day of a reading.
 fn clock(view: &RunView) -> String {
-    format::rfc3339(view.reading.at_ms).get(11..19).unwrap_or("-").to_owned()
+    Zone::local().time(view.reading.at_ms)
 }
 
 #[cfg(test)]
@@ -115,9 +115,12 @@ mod tests {
 
     #[test]
     fn a_line_has_the_main_figures() {
+        let line = OutputFormat::Line.render(&view());
+        let (time, figures) = line.split_once("  ").unwrap();
+        assert_eq!(time, Zone::local().time(1_795_602_030_123));
         assert_eq!(
-            OutputFormat::Line.render(&view()),
-            "10:20:30  sent   1,350  failed     150  pending     500  average  0.100 s  rate     100/s  left 5.0 s"
+            figures,
+            "sent   1,350  failed     150  pending     500  average  0.100 s  rate     100/s  left 5.0 s"
         );
     }
 

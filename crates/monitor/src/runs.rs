@@ -4,7 +4,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use stentor_aws::metrics::{RunItems, RunRecord};
 use stentor_aws::{Error, MetricsTable};
-use stentor_cli::format;
+use stentor_cli::format::{self, Zone};
 
 use crate::columns::{self, Align::Left, Align::Right};
 
@@ -15,8 +15,11 @@ const CONCURRENCY: usize = 16;
 #[derive(Debug, Serialize)]
 pub(crate) struct RunRow {
     run: String,
-    /// When the producer created it, RFC 3339.
+    /// When the producer created it, RFC 3339 in UTC.
     started: Option<String>,
+    /// The same, ms since the epoch.
+    #[serde(skip)]
+    created_at: u64,
     total: u64,
     sent: u64,
     failed: u64,
@@ -37,7 +40,7 @@ pub(crate) async fn list(metrics: &MetricsTable, limit: u32) -> Result<Vec<RunRo
 
 /// Formats the rows as aligned columns with a header.
 pub(crate) fn table(rows: &[RunRow]) -> String {
-    let header = ["RUN", "STARTED (UTC)", "TOTAL", "SENT", "FAILED", "STATE"].map(str::to_owned);
+    let header = ["RUN", "STARTED", "TOTAL", "SENT", "FAILED", "STATE"].map(str::to_owned);
     let cells: Vec<[String; 6]> = std::iter::once(header).chain(rows.iter().map(RunRow::cells)).collect();
     columns::lines(&cells, [Left, Left, Right, Right, Right, Left])
 }
@@ -59,6 +62,7 @@ impl RunRow {
         Self {
             run: plan.run().to_string(),
             started: format::try_rfc3339(record.created_at),
+            created_at: record.created_at,
             total,
             sent: tally.sent,
             failed: tally.failed,
@@ -68,7 +72,7 @@ impl RunRow {
 
     fn cells(&self) -> [String; 6] {
         let [total, sent, failed] = [self.total, self.sent, self.failed].map(format::thousands);
-        let started = self.started.as_deref().and_then(|at| at.get(..19)).unwrap_or("-").replace('T', " ");
+        let started = Zone::local().date_and_time(self.created_at);
         [self.run.clone(), started, total, sent, failed, self.state.to_owned()]
     }
 }
@@ -102,7 +106,10 @@ mod tests {
     fn columns_are_aligned_below_their_header() {
         let table = table(&[row(2_000, 1_500, vec![]), row(2_000, 0, vec![])]);
         let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(lines[0], "RUN                         STARTED (UTC)        TOTAL   SENT  FAILED  STATE");
+        assert_eq!(
+            lines[0],
+            "RUN                         STARTED                    TOTAL   SENT  FAILED  STATE"
+        );
         assert!(lines[1].ends_with("  2,000  1,350     150  running"), "{table}");
         assert!(lines[2].ends_with("  2,000      0       0  running"), "{table}");
     }

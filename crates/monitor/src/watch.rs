@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 
 use anyhow::bail;
-use stentor_cli::{OutputState, colour, print_line, status};
+use stentor_cli::{
+    HANGUP, OutputState, colour, fit_to_terminal, print_line, speaks_unicode, status, terminal_columns,
+};
 use stentor_core::cost::Prices;
 use stentor_report::ReportPath;
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
@@ -56,7 +58,8 @@ impl Monitor<'_> {
 
     /// Draws the live view until it ends; `None` if the terminal is not available.
     async fn draw(&self, watching: &Watching<'_>) -> Option<Watched> {
-        let theme = Theme { ascii: watching.flags.ascii, colour: colour(&std::io::stdout()) };
+        let theme =
+            Theme { ascii: watching.flags.ascii || !speaks_unicode(), colour: colour(&std::io::stdout()) };
         let (target, command) = (self.target.clone(), self.command(watching));
         live::run_live_view(&self.reader, target, command, theme, self.shutdown).await
     }
@@ -85,9 +88,12 @@ impl Monitor<'_> {
             } else {
                 waits_for = None;
             }
-            let output = print_line(&format.render(view))?;
-            if output == OutputState::Closed || watching.flags.once {
-                return Ok(ExitReason::Quit);
+            let text = format.render(view);
+            match print_line(&if format == OutputFormat::Block { fit_to_terminal(text) } else { text })? {
+                OutputState::HungUp => return Ok(ExitReason::Signal(HANGUP)),
+                OutputState::Closed => return Ok(ExitReason::Quit),
+                OutputState::Open if watching.flags.once => return Ok(ExitReason::Quit),
+                OutputState::Open => {}
             }
             if view.phase.has_ended() && !watching.follow {
                 return Ok(ExitReason::RunEnded);
@@ -176,7 +182,8 @@ impl Monitor<'_> {
     /// Returns whether the live view is wanted and the terminal can draw it.
     fn is_live(&self, flags: &WatchArgs) -> bool {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        self.format(flags) == OutputFormat::Block && !is_dumb && !flags.once
+        let can_draw = !is_dumb && terminal_columns().is_some();
+        self.format(flags) == OutputFormat::Block && can_draw && !flags.once
     }
 }
 

@@ -90,18 +90,18 @@ const SPEED: &str = "Speed";
 const EXAMPLES: &[(&str, &str)] = &[
     ("producer -m 1000 -l 100", "1,000 messages of up to 100 characters"),
     ("producer -m 50k --rate 500 --local", "500 per second, on the local emulator"),
-    ("producer resume 01JDD0QYJ8…", "resume an interrupted run"),
-    ("producer requeue 01JDD0QYJ8…", "queue pending messages again"),
+    ("producer resume 01JDD0Q...", "resume an interrupted run"),
+    ("producer requeue 01JDD0Q...", "queue pending messages again"),
 ];
 
 const RESUME_EXAMPLES: &[(&str, &str)] = &[
-    ("producer resume 01JDD0QYJ8…", "queue the rest of the run"),
-    ("producer resume 01JDD0QYJ8… --rate 500", "the rest at 500 per second"),
+    ("producer resume 01JDD0Q...", "queue the rest of the run"),
+    ("producer resume 01JDD0Q... --rate 500", "the rest at 500 per second"),
 ];
 
 const REQUEUE_EXAMPLES: &[(&str, &str)] = &[
-    ("producer requeue 01JDD0QYJ8…", "queue what is pending"),
-    ("producer requeue 01JDD0QYJ8… --local", "on the local emulator"),
+    ("producer requeue 01JDD0Q...", "queue what is pending"),
+    ("producer requeue 01JDD0Q... --local", "on the local emulator"),
 ];
 
 fn parse_rate(text: &str) -> Result<f64, String> {

@@ -21,7 +21,7 @@ pub use aws::Aws;
 pub use backend::{Backend, patience, scaled};
 pub use emulator::Emulator;
 pub use function::{Function, FunctionProcess, InvocationResult};
-pub use process::{Process, ProcessOutput, Program};
+pub use process::{Process, ProcessOutput, Program, children, send_signal};
 pub use stack::{MessageCount, Stack, StackEndpoint};
 pub use terminal::{TerminalOutput, TerminalSession};
 pub use web::{Events, Page, PageResponse};

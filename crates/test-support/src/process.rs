@@ -106,11 +106,29 @@ impl Program {
         self
     }
 
-    /// Restores the default action of SIGINT. A test runner that a shell started in the background ignores
-    /// SIGINT, and a script cannot change that.
+    /// Restores the default actions of all signals. A test runner that a shell started in the background ignores
+    /// SIGINT, one that `nohup` started SIGHUP, and a script cannot change that.
     #[must_use]
-    pub fn heeding_interrupts(self) -> Self {
-        self.started_by("env", "--default-signal=INT")
+    pub fn with_default_signals(self) -> Self {
+        self.started_by("env", "--default-signal")
+    }
+
+    /// Ignores SIGHUP, as `nohup` does.
+    #[must_use]
+    pub fn ignoring_hangups(self) -> Self {
+        self.started_by("env", "--ignore-signal=HUP")
+    }
+
+    /// Replaces the program by an interactive shell with job control, in which `$job` runs the program.
+    #[must_use]
+    pub fn in_shell(mut self) -> Self {
+        let arguments = self.command.get_args().map(std::ffi::OsStr::to_string_lossy);
+        let words = std::iter::once(self.command.get_program().to_string_lossy()).chain(arguments);
+        let job = words.collect::<Vec<_>>().join(" ");
+        let mut shell = Command::new("bash");
+        shell.args(["--norc", "--noprofile", "--noediting", "-i"]);
+        self.replace_by(shell);
+        self.env("job", &job).env("PS1", "$ ")
     }
 
     /// Limits the number of open files and connections.
@@ -261,18 +279,9 @@ impl Process {
         self.child.id()
     }
 
-    /// Sends a signal by name: `CONT`, `INT`, `KILL`, `STOP` or `TERM`.
+    /// Sends a signal by name, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let signal = match name {
-            "CONT" => Signal::CONT,
-            "INT" => Signal::INT,
-            "KILL" => Signal::KILL,
-            "STOP" => Signal::STOP,
-            "TERM" => Signal::TERM,
-            _ => panic!("SIG{name} is not among the signals used here"),
-        };
-        let sent = kill_process(Pid::from_child(&self.child), signal);
-        sent.unwrap_or_else(|error| panic!("{} takes no SIG{name}: {error}", self.line));
+        send_signal(self.id(), name);
     }
 
     /// Sends SIGKILL.
@@ -280,6 +289,30 @@ impl Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal to a process by name: `CONT`, `HUP`, `INT`, `KILL`, `QUIT`, `STOP`, `TERM` or `TSTP`.
+pub fn send_signal(process: u32, name: &str) {
+    let signal = match name {
+        "CONT" => Signal::CONT,
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "KILL" => Signal::KILL,
+        "QUIT" => Signal::QUIT,
+        "STOP" => Signal::STOP,
+        "TERM" => Signal::TERM,
+        "TSTP" => Signal::TSTP,
+        _ => panic!("SIG{name} is not among the signals used here"),
+    };
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw).expect("it is the ID of a process");
+    kill_process(process, signal).unwrap_or_else(|error| panic!("{process:?} takes no SIG{name}: {error}"));
+}
+
+/// Returns the IDs of the child processes of a process.
+pub fn children(process: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    let children = children.unwrap_or_default();
+    children.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
 impl Drop for Process {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 
-use crate::process::{Process, Program};
+use crate::process::{Process, Program, children};
 use crate::{patience, wait_until};
 
 /// A program and its terminal.
@@ -47,13 +47,14 @@ struct Terminal {
 }
 
 impl Program {
-    /// Starts the program on a terminal of that size, with colours and Unicode unless set otherwise.
+    /// Starts the program on a terminal of that size, with colours, Unicode and the default actions of signals unless
+    /// set otherwise. A size of 0 stands for a terminal that has none.
     pub fn start_on_terminal(self, columns: u16, rows: u16) -> TerminalSession {
         let terminal = Terminal::open(columns, rows);
         let modes_before = terminal.modes();
         let slave = || Stdio::from(terminal.slave.try_clone().expect("a descriptor can be copied"));
         // setsid makes it the controlling terminal of a new session.
-        let program = self.started_by("setsid", "--ctty");
+        let program = self.with_default_signals().started_by("setsid", "--ctty");
         let program = program.env_unless_set("TERM", "xterm-256color").env_unless_set("LC_ALL", "C.UTF-8");
         let running = program.start_with(slave(), slave(), slave());
         TerminalSession { running, terminal, modes_before }
@@ -100,6 +101,18 @@ impl TerminalSession {
     /// Whether the program uses the alternate screen and has changed the terminal's modes.
     pub fn is_taken_over(&self) -> bool {
         self.terminal.screen().screen().alternate_screen() && self.terminal.modes() != self.modes_before
+    }
+
+    /// Whether the normal screen is shown, with the cursor, in the modes that the terminal had at first.
+    pub fn is_released(&self) -> bool {
+        let screen = self.screen();
+        !screen.alternate_screen() && !screen.hide_cursor() && self.terminal.modes() == self.modes_before
+    }
+
+    /// Returns the process of the job that the shell on this terminal has started.
+    #[track_caller]
+    pub fn job(&self) -> u32 {
+        *children(self.running.id()).first().expect("the shell has a job")
     }
 
     /// Whether any cell of the screen has a colour.
@@ -190,6 +203,7 @@ impl Terminal {
     }
 }
 
+/// The size of the emulated screen, which always has one.
 fn size(cells: u16) -> NonZeroU16 {
-    NonZeroU16::new(cells).expect("a terminal has cells")
+    NonZeroU16::new(cells).or(NonZeroU16::new(80)).expect("80 is not 0")
 }

@@ -16,6 +16,7 @@ use stentor_core::tally::{DamagedTally, OutcomeEvent, Tally};
 use super::draw::Frame;
 use super::model::Model;
 use crate::live::theme::Theme;
+use stentor_cli::format::Zone;
 use stentor_run_view::fixtures::{failure, heartbeat, reading, target};
 use stentor_run_view::reader::{ReaderCommand, ReaderEvent, RunSelection};
 use stentor_run_view::reading::RunReading;
@@ -29,7 +30,9 @@ const ASCII: Theme = Theme { ascii: true, colour: false };
 const NOON: u64 = 1_795_608_000_000;
 
 fn model() -> Model {
-    Model::new(target(), ReaderCommand::new(RunSelection::Latest, secs(5)))
+    let mut model = Model::new(target(), ReaderCommand::new(RunSelection::Latest, secs(5)));
+    model.zone = Zone::UTC;
+    model
 }
 
 fn secs(seconds: u64) -> Duration {
@@ -158,7 +161,7 @@ fn nothing_beyond_ascii_is_drawn_where_only_that_is_wanted() {
 #[test]
 fn no_size_breaks_it() {
     for model in [empty(), waiting(), failing(), helped(), choosing()] {
-        for width in [0, 1, 2, 20, 59, 60, 61, 100] {
+        for width in [0, 1, 2, 20, 59, 60, 61, 100, 500] {
             for height in (0..13).chain([18, 24, 50]) {
                 draw(&model, 3, PLAIN, width, height);
                 Frame { model: &model, now: secs(3), theme: PLAIN }.summary(Size::new(width, height));

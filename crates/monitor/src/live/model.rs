@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crossterm::event::KeyCode::{self, Char};
 use stentor_aws::metrics::RunRecord;
+use stentor_cli::format::Zone;
 use stentor_run_view::reader::{ReaderCommand, ReaderEvent, RunSelection};
 use stentor_run_view::reading::Target;
 use stentor_run_view::state::RunState;
@@ -37,6 +38,8 @@ pub(crate) struct Model {
     pub command: ReaderCommand,
     pub state: RunState,
     pub overlay: Overlay,
+    /// The time zone of the list of runs.
+    pub zone: Zone,
     /// Whether the user selected the run, and so watches it until they quit.
     is_selected: bool,
     /// Whether AWS has ever answered, for this or an earlier selected run.
@@ -50,6 +53,7 @@ impl Model {
             command,
             state: RunState::default(),
             overlay: Overlay::None,
+            zone: Zone::local(),
             is_selected: false,
             has_answer: false,
         }

@@ -1,54 +1,112 @@
 //! The terminal while the view is on it, and its restoration.
 
+use std::future::pending;
 use std::io::{self, BufWriter, Stdout, Write};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::{Hide, Show};
+use crossterm::event::{Event, EventStream, KeyEvent};
 use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use futures::StreamExt;
 use ratatui::Terminal;
-use ratatui::backend::{Backend, CrosstermBackend, IntoCrossterm};
+use ratatui::backend::{CrosstermBackend, IntoCrossterm};
 use ratatui::buffer::Buffer;
-use ratatui::layout::Size;
 use ratatui::widgets::Widget;
-use stentor_cli::StderrHold;
+use stentor_cli::{StderrHold, is_foreground};
 
 /// The view is on the terminal.
 static OPEN: AtomicBool = AtomicBool::new(false);
 
-/// The terminal in raw mode on the alternate screen. Dropping this restores it, and so does a panic.
+/// The place of the view: the terminal while this process is in its foreground, else none.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    terminal: Option<TerminalGuard>,
+}
+
+impl Screen {
+    /// Takes over the terminal in the foreground, also again after this process was stopped, and leaves it in the
+    /// background.
+    pub(crate) fn follow_foreground(&mut self) -> io::Result<()> {
+        if !OPEN.load(Ordering::SeqCst) || !is_foreground(io::stdout()) {
+            self.terminal = None;
+        }
+        if self.terminal.is_none() && is_foreground(io::stdout()) {
+            self.terminal = Some(TerminalGuard::open()?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.terminal.is_some()
+    }
+
+    /// Draws, if there is a place.
+    pub(crate) fn draw(&mut self, widget: impl Widget) -> io::Result<()> {
+        let Some(TerminalGuard { terminal, .. }) = &mut self.terminal else { return Ok(()) };
+        terminal.draw(|frame| frame.render_widget(widget, frame.area())).map(drop)
+    }
+
+    /// Returns the next key. Never returns in the background, whose keys are for others, and without a keyboard.
+    pub(crate) async fn key(&mut self) -> KeyEvent {
+        let Some(TerminalGuard { events, .. }) = &mut self.terminal else { return pending().await };
+        loop {
+            match events.next().await {
+                Some(Ok(Event::Key(key))) => return key,
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return pending().await,
+            }
+        }
+    }
+}
+
+/// Standard output while the view is on it. Later writes are discarded: ratatui shows the cursor when it is dropped,
+/// and panics if that fails because the terminal has hung up.
 #[derive(Debug)]
-pub(crate) struct TerminalGuard {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+struct ViewOutput(Stdout);
+
+impl Write for ViewOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if OPEN.load(Ordering::SeqCst) { self.0.write(bytes) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if OPEN.load(Ordering::SeqCst) { self.0.flush() } else { Ok(()) }
+    }
+}
+
+/// The terminal in raw mode on the alternate screen. Dropping this restores it, and so does a panic or a signal.
+#[derive(Debug)]
+struct TerminalGuard {
+    terminal: Terminal<CrosstermBackend<BufWriter<ViewOutput>>>,
+    events: EventStream,
     /// Messages for stderr, which are written once the terminal is restored: fields are dropped after their owner.
     _messages: StderrHold,
 }
 
 impl TerminalGuard {
     /// Takes over the terminal; an error leaves it as it was.
-    pub(crate) fn open() -> io::Result<Self> {
+    fn open() -> io::Result<Self> {
         restore_on_panic();
+        // A process that was stopped by SIGSTOP is still in raw mode for crossterm, but its shell has changed the mode.
+        disable_raw_mode()?;
         enable_raw_mode()?;
         OPEN.store(true, Ordering::SeqCst);
         let opened = execute!(io::stdout(), EnterAlternateScreen, Hide).and_then(|()| {
             // A frame is one write.
-            Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(256 * 1024, io::stdout())))
+            let output = BufWriter::with_capacity(256 * 1024, ViewOutput(io::stdout()));
+            Terminal::new(CrosstermBackend::new(output))
         });
         match opened {
-            Ok(terminal) => Ok(Self { terminal, _messages: StderrHold::begin() }),
+            Ok(terminal) => {
+                Ok(Self { terminal, events: EventStream::new(), _messages: StderrHold::begin(restore) })
+            }
             Err(error) => {
                 restore();
                 Err(error)
             }
         }
-    }
-
-    pub(crate) fn size(&self) -> io::Result<Size> {
-        self.terminal.backend().size()
-    }
-
-    pub(crate) fn draw(&mut self, widget: impl Widget) -> io::Result<()> {
-        self.terminal.draw(|frame| frame.render_widget(widget, frame.area())).map(drop)
     }
 }
 
@@ -59,20 +117,26 @@ impl Drop for TerminalGuard {
 }
 
 /// Restores the terminal, once.
-fn restore() {
+pub(crate) fn restore() {
     if OPEN.swap(false, Ordering::SeqCst) {
-        let _ = disable_raw_mode();
+        // In the background the mode is the shell's, and changing it would stop this process.
+        if is_foreground(io::stdout()) {
+            let _ = disable_raw_mode();
+        }
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     }
 }
 
 /// Restores the terminal before a panic prints its message, which would be lost with the alternate screen.
 fn restore_on_panic() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        restore();
-        hook(panic);
-    }));
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            restore();
+            hook(panic);
+        }));
+    });
 }
 
 /// Prints a frame as lines, as it was drawn.

@@ -5,14 +5,15 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 use stentor_aws::metrics::RunRecord;
-use stentor_cli::format;
+use stentor_cli::format::{self, Zone};
 
 use super::Frame;
 use crate::live::model::{Overlay, RunList};
 use crate::live::theme::{FAINT, STRONG};
 
-const HELP: [(&str, &str); 9] = [
+const HELP: [(&str, &str); 10] = [
     ("q, Ctrl-C", "quit; the last frame stays on the screen"),
+    ("Ctrl-Z", "stop; fg continues, bg prints lines"),
     ("p, space", "pause or resume"),
     ("+", "increase the refresh interval"),
     ("-", "decrease the refresh interval"),
@@ -52,8 +53,8 @@ impl Frame<'_> {
         let inner = self.window(" Runs: up, down, Enter; Esc closes ", 78, runs.len() + 1, area, buf);
         let room = usize::from(inner.height);
         let first = (list.selected + 1).saturating_sub(room);
-        let lines =
-            std::iter::once("the latest run, and each later one".to_owned()).chain(runs.iter().map(run_line));
+        let lines = std::iter::once("the latest run, and each later one".to_owned())
+            .chain(runs.iter().map(|run| run_line(run, &self.model.zone)));
         for ((place, line), row) in lines.enumerate().skip(first).zip(inner.rows()) {
             let is_selected = place == list.selected;
             let mark = if is_selected { "> " } else { "  " };
@@ -71,8 +72,7 @@ impl Frame<'_> {
     }
 }
 
-fn run_line(run: &RunRecord) -> String {
-    let begun = format::try_rfc3339(run.created_at);
-    let begun = begun.map_or_else(|| "-".to_owned(), |at| format!("{} UTC", at[..16].replace('T', " ")));
-    format!("{}  {begun}  {:>22}", run.plan.run(), format::counted(run.plan.total().into(), "message"))
+fn run_line(run: &RunRecord, zone: &Zone) -> String {
+    let started = zone.date_and_time(run.created_at);
+    format!("{}  {started}  {:>22}", run.plan.run(), format::counted(run.plan.total().into(), "message"))
 }
