@@ -74,5 +74,5 @@ impl Frame<'_> {
 
 fn run_line(run: &RunRecord, zone: &Zone) -> String {
     let started = zone.date_and_time(run.created_at);
-    format!("{}  {started}  {:>22}", run.plan.run(), format::counted(run.plan.total().into(), "message"))
+    format!("{}  {started}  {:>18}", run.plan.run(), format::counted(run.plan.total().into(), "message"))
 }
