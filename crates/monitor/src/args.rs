@@ -176,10 +176,7 @@ const SERVE: &[(&str, &str)] = &[
     ("monitor serve", "http://127.0.0.1:8787/, until Ctrl-C"),
     ("monitor serve --until-complete", "until the run ends"),
     ("monitor serve 0.0.0.0:8080 -t 1", "for the whole network, every second"),
-    (
-        "monitor serve --allow-host stentor.example.com --base-path /stentor",
-        "behind a reverse proxy at https://stentor.example.com/stentor/",
-    ),
+    ("monitor serve --base-path /stentor", "behind a reverse proxy"),
 ];
 const REPORTS: &[(&str, &str)] = &[
     ("monitor report run.html", "a page when the run ends"),
