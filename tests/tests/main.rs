@@ -11,6 +11,7 @@ mod function;
 mod hostile;
 mod mapping;
 mod monitor;
+mod pauses;
 mod policies;
 mod rehearsal;
 mod repair;

@@ -8,6 +8,8 @@
 //! makes its binary smaller and its start faster.
 
 mod batch;
+#[cfg(feature = "programs")]
+pub mod boot_instant;
 pub mod clock;
 mod error;
 mod item;

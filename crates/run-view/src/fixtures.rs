@@ -52,6 +52,7 @@ pub fn heartbeat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> Hear
         failed: 0,
         duplicates: 0,
         released: 0,
+        leases_expired: 0,
     }
 }
 

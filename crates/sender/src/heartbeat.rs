@@ -73,7 +73,9 @@ impl HeartbeatWriter<'_> {
     }
 
     fn current(&self) -> Heartbeat {
-        let SenderCounters { sent, failed, duplicates, released, .. } = *self.state.counters.borrow();
-        Heartbeat { seen_at: now_ms(), sent, failed, duplicates, released, ..self.initial.clone() }
+        let SenderCounters { sent, failed, duplicates, released, leases_expired, .. } =
+            *self.state.counters.borrow();
+        let seen_at = now_ms();
+        Heartbeat { seen_at, sent, failed, duplicates, released, leases_expired, ..self.initial.clone() }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct SenderCounters {
     pub duplicates: u64,
     /// Messages released before their outcome was recorded, except for another attempt.
     pub released: u64,
+    /// Leases that expired while the sender had their message, as in a pause of its process.
+    pub leases_expired: u64,
     /// Sum of the durations of the recorded deliveries, ms.
     #[serde(skip)]
     delivery_ms: u64,

@@ -35,6 +35,9 @@ pub struct Heartbeat {
     pub duplicates: u64,
     /// Messages that it released.
     pub released: u64,
+    /// Leases that expired while it had the message. 0 in an item of an older version.
+    #[serde(default)]
+    pub leases_expired: u64,
 }
 
 impl MetricsTable {
@@ -77,8 +80,13 @@ mod tests {
             failed: 4,
             duplicates: 5,
             released: 6,
+            leases_expired: 7,
         };
         let item: Item = serde_dynamo::to_item(&beat).unwrap();
+        let mut older = item.clone();
+        older.remove("leases_expired");
+        let without = Heartbeat { leases_expired: 0, ..beat.clone() };
+        assert_eq!(sender_beat(older), Some(without));
         assert_eq!(sender_beat(item.clone()), Some(beat));
         let n = |digits: &str| AttributeValue::N(digits.to_owned());
         for (name, odd) in [

@@ -29,6 +29,11 @@ const SENDER: &[Field] = &[
         "integer",
         "Messages that it returned to the queue without an outcome, except for another attempt",
     ),
+    (
+        "leases_expired",
+        "integer",
+        "Leases that expired while it had the message, as in a pause of its process",
+    ),
     ("average_seconds", "number or null", "Mean duration of its recorded deliveries"),
     ("seconds", "number", "Duration from its start to its end"),
     (
