@@ -53,6 +53,8 @@ pub fn heartbeat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> Hear
         duplicates: 0,
         released: 0,
         leases_expired: 0,
+        invalid: 0,
+        invalid_example: None,
     }
 }
 

@@ -73,9 +73,26 @@ impl HeartbeatWriter<'_> {
     }
 
     fn current(&self) -> Heartbeat {
-        let SenderCounters { sent, failed, duplicates, released, leases_expired, .. } =
-            *self.state.counters.borrow();
-        let seen_at = now_ms();
-        Heartbeat { seen_at, sent, failed, duplicates, released, leases_expired, ..self.initial.clone() }
+        let SenderCounters {
+            sent,
+            failed,
+            duplicates,
+            released,
+            leases_expired,
+            invalid,
+            invalid_example,
+            ..
+        } = self.state.counters.borrow().clone();
+        Heartbeat {
+            seen_at: now_ms(),
+            sent,
+            failed,
+            duplicates,
+            released,
+            leases_expired,
+            invalid,
+            invalid_example,
+            ..self.initial.clone()
+        }
     }
 }

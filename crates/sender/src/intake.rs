@@ -106,6 +106,7 @@ impl Intake {
         let body = match QueueMessage::from_json(&text) {
             Ok(body) => body,
             Err(error) => {
+                self.state.counters.borrow_mut().record_invalid(&text, receive_count);
                 self.state.activity.borrow_mut().warn_invalid_body(&error);
                 self.in_flight.settle(lease, Settlement::RELEASE_UNUSABLE);
                 return None;

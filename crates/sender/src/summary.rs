@@ -51,6 +51,12 @@ fn exceptions(counters: &SenderCounters) -> String {
     if counters.leases_expired > 0 {
         let _ = write!(text, ", {}", expired_leases(counters.leases_expired));
     }
+    if counters.invalid > 0 {
+        let _ = write!(text, ", {} invalid", format::thousands(counters.invalid));
+        if let Some(example) = &counters.invalid_example {
+            let _ = write!(text, ", such as `{example}`");
+        }
+    }
     text
 }
 
@@ -78,7 +84,10 @@ mod tests {
         );
         let mut counters = SenderCounters::default();
         counters.leases_expired += 1;
-        assert_eq!(exceptions(&counters), ", 1 lease expired");
+        counters.record_invalid("{}\u{1b}", 1);
+        counters.record_invalid("null", 1);
+        counters.record_invalid("null", 2);
+        assert_eq!(exceptions(&counters), ", 1 lease expired, 2 invalid, such as `{}\\u{1b}`");
         let reached = summary(StopReason::FailureRate);
         assert!(
             reached.starts_with("sender X stopped after 15 s (failure rate limit reached): "),
