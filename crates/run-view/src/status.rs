@@ -133,7 +133,7 @@ pub fn stall_error(view: &RunView) -> String {
              Count it from the table: monitor repair --run {run}"
         ),
         None => format!(
-            "run {run} is stalled: {} messages are pending and the queue is empty ({} dead letters)\n\
+            "run {run} is stalled: {} messages are pending and the queue is empty (dead letters of the stack: {})\n\
              Put them on the queue again: producer requeue {run}",
             format::thousands(view.reading.pending()),
             format::thousands(view.reading.dead_letters),
