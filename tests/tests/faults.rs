@@ -6,20 +6,44 @@ use serde_json::json;
 use stentor_tests::{Stack, scaled, wait_at_most, wait_until};
 
 #[test]
-fn an_invalid_body_moves_to_the_dead_letter_queue() {
+fn foreign_messages_are_counted_and_move_to_the_dead_letter_queue() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 20");
-    for body in ["not a message", "{}", "{\"id\":\"x\",\"phone\":\"\",\"body\":\"\"}"] {
+    let notification = json!({
+        "Type": "Notification", "MessageId": "00000000-0000-0000-0000-000000000000",
+        "TopicArn": "arn:aws:sns:us-east-1:000000000000:alerts", "Message": "Hi",
+    });
+    let long = "x".repeat(250_000);
+    let bodies = [
+        notification.to_string(),
+        "bm90IGEgbWVzc2FnZQ==".to_owned(),
+        "not a message".to_owned(),
+        "{}".to_owned(),
+        "null".to_owned(),
+        json!({"id": "x", "phone": "", "body": ""}).to_string(),
+        json!(long).to_string(),
+        long,
+    ];
+    for body in &bodies {
         stack.put_on_queue(body);
     }
-    let mut sender = stack.sender("-w 0 -f 0 --forever").start();
-    wait_until("the invalid messages are in the dead-letter queue", || stack.backlog("dlq") == (3, 0));
+    let mut sender = stack.sender("-w 0 -f 0 --forever --json").start();
+    let foreign = bodies.len() as u64;
+    wait_until("they are in the dead-letter queue", || stack.backlog("dlq") == (foreign, 0));
     assert!(sender.is_running());
     let snapshot = stack.completed(&run);
-    assert_eq!((snapshot["sent"].as_u64(), snapshot["dead_letters"].as_u64()), (Some(20), Some(3)));
+    assert_eq!((snapshot["sent"].as_u64(), snapshot["dead_letters"].as_u64()), (Some(20), Some(foreign)));
+    let shown = &snapshot["senders"][0];
     sender.signal("TERM");
     let ended = sender.finish().exits(143);
     assert_eq!(ended.stderr.matches("invalid message body").count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.lines().all(|line| line.len() < 500), "{}", ended.stderr);
+    let summary = ended.json();
+    for counts in [&summary, shown] {
+        assert_eq!(counts["invalid"], foreign, "{counts}");
+        let example = counts["invalid_example"].as_str().expect("an example");
+        assert!(!example.is_empty() && example.chars().count() <= 80, "{counts}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod jobs;
 mod mapping;
 mod monitor;
 mod networks;
+mod pauses;
 mod policies;
 mod profiles;
 mod rehearsal;

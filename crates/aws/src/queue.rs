@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
+use super::boot_instant::BootInstant;
 use super::error::{AttemptError, Error, attempt_error, classify_code};
 use super::session::Session;
 use crate::retry::PriorAttempt;
@@ -32,6 +33,12 @@ pub struct Queue {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReceiptHandle(String);
 
+impl From<String> for ReceiptHandle {
+    fn from(handle: String) -> Self {
+        Self(handle)
+    }
+}
+
 /// A received message.
 #[derive(Debug, Clone)]
 pub struct ReceivedMessage {
@@ -41,6 +48,9 @@ pub struct ReceivedMessage {
     pub receipt: ReceiptHandle,
     /// How often it was received, this receive included.
     pub receive_count: u32,
+    /// When the request that returned it was sent. SQS starts the visibility timeout later, but a response can wait on
+    /// this machine while the process is paused.
+    pub requested_at: BootInstant,
 }
 
 impl Queue {
@@ -99,6 +109,7 @@ impl Queue {
         const CALL: &str = "ReceiveMessage";
         self.session
             .call(CALL, &self.name, async || {
+                let requested_at = BootInstant::now();
                 let answer = self
                     .client
                     .receive_message()
@@ -110,7 +121,8 @@ impl Queue {
                     .send()
                     .await
                     .map_err(|error| attempt_error(CALL, &error))?;
-                Ok(answer.messages.unwrap_or_default().into_iter().filter_map(received).collect())
+                let messages = answer.messages.unwrap_or_default().into_iter();
+                Ok(messages.filter_map(|message| received(message, requested_at)).collect())
             })
             .await
     }
@@ -130,8 +142,11 @@ impl Queue {
     }
 
     /// Makes up to [`BATCH`] messages visible after the given time from now (0 s to 12 h): 0 releases a message, more
-    /// keeps it invisible. A message that is already gone is skipped.
-    pub async fn change_visibility(&self, changes: Vec<(ReceiptHandle, Duration)>) -> Result<(), Error> {
+    /// keeps it invisible. Returns for each whether it was in flight by this handle; AWS does not always detect that.
+    pub async fn change_visibility(
+        &self,
+        changes: Vec<(ReceiptHandle, Duration)>,
+    ) -> Result<Vec<bool>, Error> {
         const CALL: &str = "ChangeMessageVisibilityBatch";
         let send = async |open: &[(ReceiptHandle, Duration)], _| {
             let entries = entries(open, |id, (receipt, visible_in)| {
@@ -143,7 +158,7 @@ impl Queue {
             let answer = answer.map_err(|error| attempt_error(CALL, &error))?;
             entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
-        self.session.call_batch(CALL, &self.name, changes, send).await.map(drop)
+        self.session.call_batch(CALL, &self.name, changes, send).await
     }
 
     /// Returns the queue's depth (approximate) and its visibility timeout.
@@ -179,15 +194,16 @@ impl Queue {
     }
 }
 
-fn received(message: aws_sdk_sqs::types::Message) -> Option<ReceivedMessage> {
+fn received(message: aws_sdk_sqs::types::Message, requested_at: BootInstant) -> Option<ReceivedMessage> {
     let count = MessageSystemAttributeName::ApproximateReceiveCount;
     let receive_count =
         message.attributes.as_ref().and_then(|attributes| attributes.get(&count)?.parse().ok());
     Some(ReceivedMessage {
         body: message.body.unwrap_or_default(),
-        receipt: ReceiptHandle(message.receipt_handle?),
+        receipt: message.receipt_handle?.into(),
         // Without a count, an earlier receive cannot be ruled out.
         receive_count: receive_count.unwrap_or(2),
+        requested_at,
     })
 }
 
@@ -197,24 +213,24 @@ fn entries<M, E>(messages: &[M], build: impl Fn(String, &M) -> Result<E, BuildEr
     entries.collect::<Result<_, _>>().expect("every required field is given")
 }
 
-/// Maps each entry of a batch to `Some` where it is done, or to `None` where it must be repeated.
+/// Maps each entry of a batch to whether its message was there, or to `None` where it must be repeated.
 fn entry_answers<'a>(
     call: &'static str,
     entries: usize,
     successful: impl Iterator<Item = &'a str>,
     failed: &[BatchResultErrorEntry],
-) -> Result<Vec<Option<()>>, AttemptError> {
+) -> Result<Vec<Option<bool>>, AttemptError> {
     let mut answers = vec![None; entries];
     let place = |id: &str| id.parse::<usize>().ok().filter(|place| *place < entries);
     for id in successful {
         if let Some(place) = place(id) {
-            answers[place] = Some(());
+            answers[place] = Some(true);
         }
     }
     for failure in failed {
         let Some(place) = place(&failure.id) else { continue };
         if is_gone(failure) {
-            answers[place] = Some(());
+            answers[place] = Some(false);
         } else if failure.sender_fault {
             let attempt_error =
                 classify_code(call, &failure.code, failure.message.as_deref().unwrap_or_default());
@@ -267,7 +283,7 @@ mod tests {
             failure("77", "InternalError", false),
         ];
         let answers = entry_answers("Call", 5, ["0"].into_iter(), &failed).unwrap();
-        assert_eq!(answers, [Some(()), None, Some(()), None, None]);
+        assert_eq!(answers, [Some(true), None, Some(false), None, None]);
     }
 
     #[test]

@@ -10,6 +10,16 @@ pub fn escape_control_lines(text: &str) -> String {
     text.split('\n').map(escape_control).collect::<Vec<_>>().join("\n")
 }
 
+/// Escapes the beginning of a text as [`escape_control`] does, and cuts it to `max` characters; a cut ends with `…`.
+pub fn excerpt(text: &str, max: usize) -> String {
+    let beginning: String = text.chars().take(max + 1).collect();
+    let escaped = escape_control(&beginning);
+    match escaped.char_indices().nth(max) {
+        None => escaped,
+        Some(_) => escaped.chars().take(max.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
 /// Calls `escape` for each character that a terminal interprets, and copies all others.
 pub fn escape_with(text: &str, escape: impl Fn(char, &mut String)) -> String {
     let mut out = String::with_capacity(text.len());
@@ -36,5 +46,14 @@ mod tests {
         assert_eq!(escape_control("\u{202e}txt\u{2069}\u{2028}"), "\\u{202e}txt\\u{2069}\\u{2028}");
         assert_eq!(escape_control("Grüße, 世界 \\n"), "Grüße, 世界 \\n", "other text is unchanged");
         assert_eq!(escape_control_lines("one\ntwo\u{1b}\n"), "one\ntwo\\u{1b}\n");
+    }
+
+    #[test]
+    fn an_excerpt_is_escaped_and_has_at_most_the_given_length() {
+        assert_eq!(excerpt("Grüße", 5), "Grüße");
+        assert_eq!(excerpt("Grüße!", 5), "Grüß…");
+        assert_eq!(excerpt("\u{1b}[2J", 5), "\\u{1…", "escapes count in their written form");
+        assert_eq!(excerpt(&"x".repeat(250_000), 80).chars().count(), 80);
+        assert_eq!(excerpt("", 80), "");
     }
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::ParseError;
 use crate::delivery::Status;
-use crate::escape::escape_control;
+use crate::escape::excerpt;
 use crate::run::RunId;
 
 /// The maximum number of messages of a run: an index has nine digits.
@@ -94,9 +94,12 @@ pub struct QueueMessage {
     pub possibly_repeated: bool,
 }
 
+/// The longest reason of an invalid body, in characters. The parser quotes a value of the wrong type, of any length.
+const MAX_REASON: usize = 160;
+
 /// A text that is not the body of a queue message.
 #[derive(Debug, Error)]
-#[error("invalid message body: {}", escape_control(.0))]
+#[error("invalid message body: {}", excerpt(.0, MAX_REASON))]
 pub struct ParseQueueMessageError(String);
 
 /// The fields of the JSON object.
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn parse_errors_contain_no_control_characters() {
+    fn parse_errors_are_short_and_contain_no_control_characters() {
         for body in [
             "\u{1b}[2J",
             r#"{"id":"\u001b[2J","phone":"","body":""}"#,
@@ -185,6 +188,9 @@ mod tests {
             let error = QueueMessage::from_json(body).unwrap_err().to_string();
             assert!(!error.contains(char::is_control), "{error:?}");
         }
+        let long = format!("\"{}\"", "x".repeat(250_000));
+        let error = QueueMessage::from_json(&long).unwrap_err().to_string();
+        assert!(error.len() < 200, "{} bytes", error.len());
         assert_eq!(ParseQueueMessageError("\u{1b}\n".into()).to_string(), "invalid message body: \\u{1b}\\n");
     }
 

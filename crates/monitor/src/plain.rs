@@ -184,7 +184,7 @@ mod tests {
         view.reading.damaged.push(DamagedTally { shard: "\u{1b}[2J".into(), why: "it is odd".into() });
         let line = OutputFormat::Line.render(&view);
         assert!(
-            line.contains("dead letters 3") && line.contains("it is odd") && !line.contains('\u{1b}'),
+            line.contains("dead letters (stack) 3") && line.contains("it is odd") && !line.contains('\u{1b}'),
             "{line}"
         );
         assert!(line.ends_with(&format!("monitor repair --run {}", view.run())), "{line}");

@@ -181,6 +181,10 @@ pub struct SenderRow {
     pub duplicates: Option<u64>,
     /// Messages released unfinished.
     pub released: Option<u64>,
+    /// Messages with a body that is not Stentor's; the sender that receives one first counts it.
+    pub invalid: Option<u64>,
+    /// Leases that expired while it had the message, as in a pause of its process.
+    pub leases_expired: Option<u64>,
     /// Outcomes a second since its start.
     pub messages_per_second: Option<f64>,
     /// Whether it ended and reported its whole usage on the run.
@@ -329,6 +333,8 @@ impl SenderRow {
             failed: heartbeat.map(|heartbeat| heartbeat.failed),
             duplicates: heartbeat.map(|heartbeat| heartbeat.duplicates),
             released: heartbeat.map(|heartbeat| heartbeat.released),
+            invalid: heartbeat.map(|heartbeat| heartbeat.invalid),
+            leases_expired: heartbeat.map(|heartbeat| heartbeat.leases_expired),
             messages_per_second: record.lifetime_rate(),
             accounted: record.is_accounted,
         }

@@ -267,8 +267,8 @@ figures! {
         metric: QUEUE.labelled("state", "delayed"), value: |view| view.reading.queue.delayed.into(),
     }
     DEAD_LETTERS {
-        help: "Messages on the dead-letter queue, of all runs.",
-        path: "snapshot.dead_letters", label: "dead letters", short: "dead", better: Better::Lower, threshold: "dead_letters",
+        help: "Messages on the stack's dead-letter queue, of all runs and from other programs.",
+        path: "snapshot.dead_letters", label: "dead letters (stack)", short: "dead", better: Better::Lower, threshold: "dead_letters",
         metric: gauge("stentor_dead_letters", Scope::Stack), value: |view| view.reading.dead_letters.into(),
     }
     DAMAGED_TALLIES {

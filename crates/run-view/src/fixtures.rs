@@ -54,6 +54,9 @@ pub fn heartbeat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> Hear
         failed: 0,
         duplicates: 0,
         released: 0,
+        leases_expired: 0,
+        invalid: 0,
+        invalid_example: None,
     }
 }
 

@@ -54,6 +54,16 @@ figures! {
         path: "sender.released", label: "released", metric: SENDER_MESSAGES.labelled("outcome", "released"),
         value: |sender| of_heartbeat(sender, |heartbeat| heartbeat.released as f64),
     }
+    SENDER_INVALID {
+        help: "Messages with a body that is not Stentor's; the sender that receives one first counts it.",
+        path: "sender.invalid", label: "invalid", metric: SENDER_MESSAGES.labelled("outcome", "invalid"),
+        value: |sender| of_heartbeat(sender, |heartbeat| heartbeat.invalid as f64),
+    }
+    SENDER_LEASES_EXPIRED {
+        help: "Leases that expired while it had the message, as in a pause of its process.",
+        path: "sender.leases_expired", label: "expired", metric: gauge("stentor_sender_leases_expired", Scope::Sender),
+        value: |sender| of_heartbeat(sender, |heartbeat| heartbeat.leases_expired as f64),
+    }
     SENDER_THROUGHPUT {
         help: "Outcomes a second between a sender's last two heartbeats, or since its start.",
         path: "sender.messages_per_second", label: "rate", unit: Unit::Rate,

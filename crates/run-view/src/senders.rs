@@ -89,6 +89,11 @@ impl SenderRecord {
         self.state == Some(SenderState::Alive)
     }
 
+    /// The beginning of an invalid body that it received.
+    pub fn invalid_example(&self) -> Option<&str> {
+        self.heartbeat.as_ref()?.invalid_example.as_deref()
+    }
+
     /// Fraction of its outcomes that are failures; `None` without an outcome.
     pub fn failed_rate(&self) -> Option<f64> {
         let heartbeat = self.heartbeat.as_ref()?;

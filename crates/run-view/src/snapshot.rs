@@ -30,6 +30,7 @@ struct SenderSnapshot {
     sender: String,
     #[serde(flatten)]
     figures: Members<Value>,
+    invalid_example: Option<String>,
 }
 
 /// Members of a JSON object in the order of the registry.
@@ -73,6 +74,7 @@ impl Snapshot {
         let sender = |sender: &SenderRecord| SenderSnapshot {
             sender: name(&sender.name),
             figures: Members::of("sender", SENDER_FIGURES, |figure| figure.unit.json(figure.value(sender))),
+            invalid_example: sender.invalid_example().map(name),
         };
         let damaged =
             |damaged: &DamagedTally| DamagedShard { shard: name(&damaged.shard), why: name(&damaged.why) };
@@ -119,9 +121,10 @@ impl JsonSchema for Snapshot {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let name = json_schema!({ "description": "Name of the sender.", "type": "string" });
+        let invalid_example = json_schema!({ "description": "The beginning of an invalid body, escaped; null without one.", "type": ["string", "null"] });
         let sender = object_schema(
             "A sender that is alive; its counts are those of its whole life.",
-            [("sender", name)],
+            [("sender", name), ("invalid_example", invalid_example)],
             Members::of("sender", SENDER_FIGURES, |figure| figure.unit.schema(figure.help)),
         );
         let damaged = generator.subschema_for::<DamagedShard>();

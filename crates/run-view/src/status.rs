@@ -145,11 +145,11 @@ pub fn stall_error(view: &RunView) -> String {
              Count it from the table: monitor repair --run {run}"
         ),
         None => format!(
-            "run {run} is stalled: {} {} pending and the queue is empty ({})\n\
+            "run {run} is stalled: {} {} pending and the queue is empty (dead letters of the stack: {})\n\
              Put them on the queue again: producer requeue {run}",
             counted(view.reading.pending(), "message"),
             if view.reading.pending() == 1 { "is" } else { "are" },
-            counted(view.reading.dead_letters, "dead letter"),
+            format::thousands(view.reading.dead_letters),
         ),
     }
 }

@@ -58,9 +58,13 @@ impl DeliveryStage {
         }
     }
 
-    /// Runs one delivery attempt. Returns `None` if it failed and the message was released for another attempt.
-    async fn deliver(&self, mut message: InFlightMessage) -> Option<Delivered> {
+    /// Runs one delivery attempt. Returns `None` if it failed and the message was released for another attempt, or if the
+    /// message was not started because its lease had expired.
+    async fn deliver(&self, message: InFlightMessage) -> Option<Delivered> {
         let slot = self.slots.acquire().await.ok()?;
+        if !message.start_delivery().await {
+            return None;
+        }
         let attempt = message.attempt().min(self.max_attempts);
         let planned = self.model.plan_delivery(message.id(), attempt);
         let start = Instant::now();

@@ -72,8 +72,26 @@ impl HeartbeatWriter<'_> {
     }
 
     fn current(&self) -> Heartbeat {
-        let SenderCounters { sent, failed, duplicates, released, .. } = *self.state.counters.borrow();
-        let seen_at = self.connections.session.clock().now_ms();
-        Heartbeat { seen_at, sent, failed, duplicates, released, ..self.initial.clone() }
+        let SenderCounters {
+            sent,
+            failed,
+            duplicates,
+            released,
+            leases_expired,
+            invalid,
+            invalid_example,
+            ..
+        } = self.state.counters.borrow().clone();
+        Heartbeat {
+            seen_at: self.connections.session.clock().now_ms(),
+            sent,
+            failed,
+            duplicates,
+            released,
+            leases_expired,
+            invalid,
+            invalid_example,
+            ..self.initial.clone()
+        }
     }
 }

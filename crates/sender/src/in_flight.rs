@@ -1,56 +1,62 @@
 //! The messages in flight: received and not yet settled, with the leases that settle them.
 //!
-//! An [`InFlightMessage`] moves by value through the stages. Dropping it releases it, so no message is forgotten.
+//! An [`InFlightMessage`] moves by value through the stages. Dropping it releases it, so no message is forgotten. A
+//! message is started only with a valid lease: once its lease has expired, another sender can receive it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use stentor_aws::boot_instant::BootInstant;
 use stentor_aws::queue::ReceiptHandle;
 use stentor_core::message::MessageId;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::time::Instant;
 
+use crate::lease::{ExpiringLease, Lease, LeaseState};
 use crate::settlement::{Settlement, SettlementQueue};
 use crate::state::SenderState;
 
 /// The set of messages in flight, which owns their leases.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    leases: RefCell<HashMap<MessageId, Vec<Lease>>>,
+    entries: RefCell<HashMap<MessageId, Entry>>,
+    next_serial: Cell<u64>,
     undelivered: Cell<usize>,
     unsettled: Cell<usize>,
     changed: Notify,
+    leases_changed: Notify,
     state: Rc<SenderState>,
     deletes: UnboundedSender<ReceiptHandle>,
     releases: UnboundedSender<(ReceiptHandle, Duration)>,
 }
 
-/// The right to settle one receive of a message, until it expires. A message received twice has two leases.
+/// What the set holds of a message. A message received twice has two leases.
 #[derive(Debug)]
-struct Lease {
-    receipt: ReceiptHandle,
-    received_at: Instant,
-    expires_at: Instant,
-    is_being_extended: bool,
+struct Entry {
+    /// Distinguishes the message from an earlier one with its ID, which was dropped when its lease expired.
+    serial: u64,
+    stage: Stage,
+    leases: Vec<Lease>,
 }
 
-#[derive(Debug)]
-pub(crate) struct ExpiringLease {
-    pub id: MessageId,
-    pub receipt: ReceiptHandle,
-    pub received_at: Instant,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its delivery has not started.
+    Waiting,
+    Started,
+    /// Its delivery has ended; its outcome is being recorded.
+    Delivered,
 }
 
 /// A message in flight. Dropping it releases it at once.
 #[derive(Debug)]
 pub(crate) struct InFlightMessage {
     id: MessageId,
+    serial: u64,
     attempt: u32,
     set: Rc<InFlight>,
-    is_delivered: bool,
     is_settled: bool,
 }
 
@@ -60,10 +66,12 @@ impl InFlight {
         let (deletes, deletes_receiver) = unbounded_channel();
         let (releases, releases_receiver) = unbounded_channel();
         let in_flight = Self {
-            leases: RefCell::default(),
+            entries: RefCell::default(),
+            next_serial: Cell::new(0),
             undelivered: Cell::new(0),
             unsettled: Cell::new(0),
             changed: Notify::new(),
+            leases_changed: Notify::new(),
             state,
             deletes,
             releases,
@@ -71,34 +79,48 @@ impl InFlight {
         (Rc::new(in_flight), SettlementQueue { deletes: deletes_receiver, releases: releases_receiver })
     }
 
-    /// Adds a received message. Returns `None` if it is in flight already: the new lease is settled with the others.
+    /// Adds a received message. Returns `None` if its lease has expired already, or if it is in flight already: then the
+    /// new lease is settled with the others.
     pub(crate) fn add(
         self: &Rc<Self>,
         id: MessageId,
         attempt: u32,
-        receipt: ReceiptHandle,
-        received_at: Instant,
-        expires_at: Instant,
+        mut lease: Lease,
+        now: BootInstant,
     ) -> Option<InFlightMessage> {
-        let lease = Lease { receipt, received_at, expires_at, is_being_extended: false };
-        let mut all = self.leases.borrow_mut();
-        let leases = all.entry(id).or_default();
-        leases.push(lease);
-        if leases.len() > 1 {
+        if self.is_lost(&mut lease, now) {
             return None;
         }
+        let serial = self.next_serial.get();
+        let mut entries = self.entries.borrow_mut();
+        if let Some(entry) = entries.get_mut(&id) {
+            if !self.has_lost_all_leases(entry, now) {
+                entry.leases.push(lease);
+                return None;
+            }
+            // Another sender may have delivered it since, so it is looked up as any message received again.
+            self.undelivered.set(self.undelivered.get() - 1);
+        }
+        entries.insert(id, Entry { serial, stage: Stage::Waiting, leases: vec![lease] });
+        self.next_serial.set(serial + 1);
         self.undelivered.set(self.undelivered.get() + 1);
-        Some(InFlightMessage { id, attempt, set: Rc::clone(self), is_delivered: false, is_settled: false })
+        Some(InFlightMessage { id, serial, attempt, set: Rc::clone(self), is_settled: false })
     }
 
-    /// Passes one receive to the settlement stage.
-    pub(crate) fn settle(&self, receipt: ReceiptHandle, settlement: Settlement) {
-        self.unsettled.set(self.unsettled.get() + 1);
+    /// Passes one receive to the settlement stage. Returns whether there is anything to do: an expired lease releases
+    /// nothing.
+    pub(crate) fn settle(&self, mut lease: Lease, settlement: Settlement) -> bool {
+        let is_lost = self.is_lost(&mut lease, BootInstant::now());
+        let receipt = lease.receipt;
         // The settlement stage receives as long as the set exists.
         match settlement {
             Settlement::Delete => drop(self.deletes.send(receipt)),
+            // Another sender may have received it, and a release would make it visible to a third.
+            Settlement::ReleaseAfter(_) if is_lost => return false,
             Settlement::ReleaseAfter(delay) => drop(self.releases.send((receipt, delay))),
         }
+        self.unsettled.set(self.unsettled.get() + 1);
+        true
     }
 
     /// Records that the settlement stage is done with this number of receives.
@@ -113,7 +135,7 @@ impl InFlight {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.leases.borrow().len()
+        self.entries.borrow().len()
     }
 
     /// Returns the number of messages in the set whose delivery has not ended.
@@ -121,48 +143,96 @@ impl InFlight {
         self.undelivered.get()
     }
 
-    /// Waits until a delivery ends or a message is settled.
+    /// Waits until a delivery ends, or a message is settled or dropped.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Returns the leases that expire before `deadline` and marks them as being extended.
-    pub(crate) fn expiring_before(&self, deadline: Instant) -> Vec<ExpiringLease> {
-        let mut all = self.leases.borrow_mut();
-        let leases = all.iter_mut().flat_map(|(id, leases)| leases.iter_mut().map(|lease| (*id, lease)));
-        leases
-            .filter(|(_, lease)| !lease.is_being_extended && lease.expires_at < deadline)
-            .map(|(id, lease)| {
-                lease.is_being_extended = true;
-                ExpiringLease { id, receipt: lease.receipt.clone(), received_at: lease.received_at }
-            })
-            .collect()
+    /// Drops the messages whose leases have expired before their start, and returns the leases to extend, marked as being
+    /// extended. A message whose delivery has started stays, since its outcome may be the first.
+    pub(crate) fn check_leases(&self, now: BootInstant) -> Vec<(MessageId, ExpiringLease)> {
+        let mut due = Vec::new();
+        let mut dropped = 0;
+        self.entries.borrow_mut().retain(|id, entry| {
+            let leases = entry.leases.iter_mut();
+            due.extend(leases.filter_map(|lease| lease.start_extension(now).map(|start| (*id, start))));
+            let is_dropped = self.has_lost_all_leases(entry, now);
+            dropped += usize::from(is_dropped);
+            !is_dropped
+        });
+        if dropped > 0 {
+            self.undelivered.set(self.undelivered.get() - dropped);
+            self.changed.notify_one();
+        }
+        self.leases_changed.notify_waiters();
+        due
     }
 
     /// Returns whether the lease's message is still in the set.
-    pub(crate) fn contains(&self, lease: &ExpiringLease) -> bool {
-        self.leases
-            .borrow()
-            .get(&lease.id)
-            .is_some_and(|of| of.iter().any(|own| own.receipt == lease.receipt))
+    pub(crate) fn contains(&self, id: MessageId, receipt: &ReceiptHandle) -> bool {
+        let entries = self.entries.borrow();
+        entries.get(&id).is_some_and(|entry| entry.leases.iter().any(|lease| lease.receipt == *receipt))
     }
 
-    /// Sets a new expiry of leases that were extended.
-    pub(crate) fn record_extended(&self, extended: &[(ExpiringLease, Instant)]) {
-        let mut all = self.leases.borrow_mut();
-        for (lease, expires_at) in extended {
-            let leases = all.get_mut(&lease.id).into_iter().flatten();
-            for own in leases.filter(|own| own.receipt == lease.receipt) {
-                own.expires_at = *expires_at;
-                own.is_being_extended = false;
-            }
+    /// Records the end of an extension; see [`Lease::end_extension`].
+    pub(crate) fn record_extended(
+        &self,
+        id: MessageId,
+        receipt: &ReceiptHandle,
+        from: BootInstant,
+        lifetime: Duration,
+    ) {
+        let mut entries = self.entries.borrow_mut();
+        let mut leases = entries.get_mut(&id).into_iter().flat_map(|entry| &mut entry.leases);
+        if let Some(lease) = leases.find(|lease| lease.receipt == *receipt) {
+            lease.end_extension(from, lifetime);
+            self.leases_changed.notify_waiters();
         }
     }
 
-    fn remove(&self, id: MessageId) -> Vec<Lease> {
-        let leases = self.leases.borrow_mut().remove(&id).unwrap_or_default();
+    /// Whether the delivery of an entry has not started and never can. Counts the leases that have expired.
+    fn has_lost_all_leases(&self, entry: &mut Entry, now: BootInstant) -> bool {
+        let lost: usize = entry.leases.iter_mut().map(|lease| usize::from(self.is_lost(lease, now))).sum();
+        entry.stage == Stage::Waiting && lost == entry.leases.len()
+    }
+
+    /// Whether the lease has expired, which is counted once.
+    fn is_lost(&self, lease: &mut Lease, now: BootInstant) -> bool {
+        let is_lost = lease.state(now) == LeaseState::Expired;
+        if is_lost && !std::mem::replace(&mut lease.is_counted, true) {
+            self.state.counters.borrow_mut().leases_expired += 1;
+        }
+        is_lost
+    }
+
+    /// Changes the stage of a message that is in the set, unless its leases do not permit the start: `None` while that
+    /// is open, `Some(false)` once it is certain.
+    fn try_start(&self, message: &InFlightMessage, now: BootInstant) -> Option<bool> {
+        let mut entries = self.entries.borrow_mut();
+        let Some(entry) = entries.get_mut(&message.id).filter(|entry| entry.serial == message.serial) else {
+            return Some(false);
+        };
+        match entry.leases.iter().map(|lease| lease.state(now)).min() {
+            Some(LeaseState::Valid) => {
+                entry.stage = Stage::Started;
+                Some(true)
+            }
+            Some(LeaseState::Ending) => None,
+            Some(LeaseState::Expired) | None => Some(false),
+        }
+    }
+
+    fn remove(&self, message: &InFlightMessage) -> Vec<Lease> {
+        let mut entries = self.entries.borrow_mut();
+        if entries.get(&message.id).is_none_or(|entry| entry.serial != message.serial) {
+            return Vec::new();
+        }
+        let Some(entry) = entries.remove(&message.id) else { return Vec::new() };
+        if entry.stage != Stage::Delivered {
+            self.undelivered.set(self.undelivered.get() - 1);
+        }
         self.changed.notify_one();
-        leases
+        entry.leases
     }
 }
 
@@ -176,10 +246,24 @@ impl InFlightMessage {
         self.attempt
     }
 
+    /// Marks the delivery as started, once an ending lease is extended. Returns `false` if the lease has expired: then
+    /// the message must not be delivered, since other senders can receive it.
+    pub(crate) async fn start_delivery(&self) -> bool {
+        loop {
+            let leases_changed = self.set.leases_changed.notified();
+            if let Some(is_started) = self.set.try_start(self, BootInstant::now()) {
+                return is_started;
+            }
+            leases_changed.await;
+        }
+    }
+
     /// Marks the delivery as ended, so that its slot can be filled again. The message stays in flight.
-    pub(crate) fn end_delivery(&mut self) {
-        if !self.is_delivered {
-            self.is_delivered = true;
+    pub(crate) fn end_delivery(&self) {
+        let mut entries = self.set.entries.borrow_mut();
+        let entry = entries.get_mut(&self.id).filter(|entry| entry.serial == self.serial);
+        if let Some(entry) = entry.filter(|entry| entry.stage == Stage::Started) {
+            entry.stage = Stage::Delivered;
             self.set.undelivered.set(self.set.undelivered.get() - 1);
             self.set.changed.notify_one();
         }
@@ -190,20 +274,21 @@ impl InFlightMessage {
         self.settle_leases(settlement);
     }
 
-    fn settle_leases(&mut self, settlement: Settlement) {
-        self.end_delivery();
+    /// Returns whether there was a lease to settle.
+    fn settle_leases(&mut self, settlement: Settlement) -> bool {
         self.is_settled = true;
-        for lease in self.set.remove(self.id) {
-            self.set.settle(lease.receipt, settlement);
-        }
+        let leases = self.set.remove(self).into_iter();
+        leases.map(|lease| self.set.settle(lease, settlement)).filter(|is_sent| *is_sent).count() > 0
     }
 }
 
 impl Drop for InFlightMessage {
     fn drop(&mut self) {
-        if !self.is_settled {
+        if !self.is_settled && self.settle_leases(Settlement::ReleaseAfter(Duration::ZERO)) {
             self.set.state.counters.borrow_mut().released += 1;
-            self.settle_leases(Settlement::ReleaseAfter(Duration::ZERO));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use stentor_aws::Error;
+use stentor_aws::boot_instant::BootInstant;
 use stentor_aws::queue::ReceivedMessage;
 use stentor_core::delivery::Status;
 use stentor_core::message::{MessageRecord, QueueMessage};
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Connections;
 use crate::in_flight::{InFlight, InFlightMessage};
+use crate::lease::Lease;
 use crate::prefetch::{PipelineLoad, PrefetchPolicy};
 use crate::settlement::Settlement;
 use crate::state::SenderState;
@@ -80,16 +82,15 @@ impl Intake {
     }
 
     async fn receive(&self, batch_size: usize) -> Result<ReceiveResult, Error> {
-        let received_at = Instant::now();
-        let Connections { queue, visibility_timeout, .. } = &*self.connections;
-        let batch = queue.receive(batch_size, LONG_POLL, *visibility_timeout).await?;
+        let visibility = self.connections.visibility_timeout.get();
+        let batch = self.connections.queue.receive(batch_size, LONG_POLL, visibility).await?;
         let returned = batch.len();
         if returned > 0 {
             self.state.activity.borrow_mut().last_received_at = Instant::now();
         }
         let (mut messages, mut unsure) = (Vec::with_capacity(returned), Vec::new());
         for message in batch {
-            if let Some((message, may_have_outcome)) = self.accept(message, received_at) {
+            if let Some((message, may_have_outcome)) = self.accept(message, visibility) {
                 if may_have_outcome { unsure.push(message) } else { messages.push(message) }
             }
         }
@@ -98,21 +99,22 @@ impl Intake {
     }
 
     /// Parses a message and adds it to the set. Returns it with whether it may have an outcome already, or `None`
-    /// for an invalid body or a message that is in flight already.
-    fn accept(&self, received: ReceivedMessage, received_at: Instant) -> Option<(InFlightMessage, bool)> {
-        let ReceivedMessage { body, receipt, receive_count } = received;
-        let body = match QueueMessage::from_json(&body) {
+    /// for an invalid body, an expired lease or a message that is in flight already.
+    fn accept(&self, received: ReceivedMessage, visibility: Duration) -> Option<(InFlightMessage, bool)> {
+        let ReceivedMessage { body: text, receipt, receive_count, requested_at } = received;
+        let lease = Lease::new(receipt, requested_at, visibility);
+        let body = match QueueMessage::from_json(&text) {
             Ok(body) => body,
             Err(error) => {
+                self.state.counters.borrow_mut().record_invalid(&text, receive_count);
                 self.state.activity.borrow_mut().warn_invalid_body(&error);
-                self.in_flight.settle(receipt, Settlement::RELEASE_UNUSABLE);
+                self.in_flight.settle(lease, Settlement::RELEASE_UNUSABLE);
                 return None;
             }
         };
         let id = body.message.id;
         *self.state.activity.borrow_mut().received.entry(id.run()).or_default() += 1;
-        let expires_at = received_at + self.connections.visibility_timeout;
-        let message = self.in_flight.add(id, receive_count, receipt, received_at, expires_at)?;
+        let message = self.in_flight.add(id, receive_count, lease, BootInstant::now())?;
         Some((message, receive_count > 1 || body.possibly_repeated))
     }
 

@@ -10,6 +10,7 @@ mod delivery;
 mod heartbeat;
 mod in_flight;
 mod intake;
+mod lease;
 mod outcome;
 mod pipeline;
 mod prefetch;
@@ -20,6 +21,7 @@ mod stop;
 mod summary;
 mod visibility;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,11 +39,13 @@ use stop::{DrainCondition, StopReason};
 use summary::Summary;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use visibility::{REFRESH_INTERVAL, refresh_visibility_timeout};
 
 const FAILURE_LIMIT_STATUS: u8 = 3;
 
-/// The shortest visibility timeout. With none, a queue would return a message again at once.
-const MIN_VISIBILITY: Duration = Duration::from_secs(1);
+/// The shortest visibility timeout that a sender requests, whatever the queue's. A lease counts from the request, which
+/// may wait two seconds for a message.
+const MIN_VISIBILITY: Duration = Duration::from_secs(5);
 
 /// How long a sender that failed tries to release its messages. Otherwise their visibility timeout does it.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -113,6 +117,7 @@ async fn wait_for_stop(
         reached = pipeline.failure_limit_reached() => reached.map(|()| StopReason::FailureRate),
         () = shutdown.wait() => Ok(StopReason::Signal),
         never = heartbeat.run() => match never {},
+        never = refresh_visibility_timeout(connections, REFRESH_INTERVAL) => match never {},
         never = progress_line.refresh(|| progress.line(start.elapsed(), &state.counters.borrow(), in_flight.len())) => match never {},
     }
 }
@@ -124,8 +129,8 @@ struct Connections {
     queue: Queue,
     messages: MessagesTable,
     metrics: MetricsTable,
-    /// The time for which a received message is invisible to other senders.
-    visibility_timeout: Duration,
+    /// The time for which a received message is invisible to other senders, as last read from the queue.
+    visibility_timeout: Cell<Duration>,
 }
 
 impl Connections {
@@ -137,14 +142,21 @@ impl Connections {
     ) -> Result<(Self, Heartbeat), Error> {
         let session = Arc::new(Session::for_cli(destination, shutdown).await?);
         let queue = Queue::open(&session).await?;
-        let (_, visibility_timeout) = queue.attributes().await?;
         let metrics = MetricsTable::new(&session);
+        let (messages, visibility_timeout) = (MessagesTable::new(&session), Cell::default());
+        let connections = Self { session, queue, messages, metrics, visibility_timeout };
+        connections.read_visibility_timeout().await?;
         // The clock is right: the queue's service has responded.
-        let initial = first_heartbeat(args, session.clock().now_ms());
-        metrics.put_heartbeat(&initial).await?;
-        let visibility_timeout = visibility_timeout.max(MIN_VISIBILITY);
-        let messages = MessagesTable::new(&session);
-        Ok((Self { session, queue, messages, metrics, visibility_timeout }, initial))
+        let initial = first_heartbeat(args, connections.session.clock().now_ms());
+        connections.metrics.put_heartbeat(&initial).await?;
+        Ok((connections, initial))
+    }
+
+    /// Reads the visibility timeout from the queue.
+    async fn read_visibility_timeout(&self) -> Result<(), Error> {
+        let (_, timeout) = self.queue.attributes().await?;
+        self.visibility_timeout.set(timeout.max(MIN_VISIBILITY));
+        Ok(())
     }
 }
 

@@ -80,7 +80,8 @@ impl Pipeline {
             in_flight: Rc::downgrade(&in_flight),
             errors: errors.clone(),
         };
-        let extender = extend_visibility(Rc::clone(connections), Rc::downgrade(&in_flight));
+        let extender =
+            extend_visibility(Rc::clone(connections), Rc::downgrade(&in_flight), Rc::clone(&state));
         spawn_local(report_error(extender, errors.clone()));
 
         let (intake_output, delivery_input) = unbounded_channel();

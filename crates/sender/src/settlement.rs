@@ -48,12 +48,12 @@ impl SettlementStage {
     pub(crate) async fn run(self, input: SettlementQueue) {
         let Connections { queue, visibility_timeout, .. } = &*self.connections;
         // Leases of messages with an outcome are not extended; half of the visibility timeout is left at least.
-        let linger = MAX_LINGER.min(*visibility_timeout / 8);
+        let linger = MAX_LINGER.min(visibility_timeout.get() / 8);
         let deletes = for_each_batch(input.deletes, BATCH, linger, async |receipts: Vec<ReceiptHandle>| {
             self.finish(receipts.len(), queue.delete(receipts).await);
         });
         let releases = for_each_batch(input.releases, BATCH, Duration::ZERO, async |changes: Vec<_>| {
-            self.finish(changes.len(), queue.change_visibility(changes).await);
+            self.finish(changes.len(), queue.change_visibility(changes).await.map(drop));
         });
         tokio::join!(deletes, releases);
     }

@@ -5,9 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use stentor_core::delivery::Outcome;
+use stentor_core::escape::excerpt;
 use stentor_core::message::{MessageId, ParseQueueMessageError};
 use stentor_core::run::RunId;
 use tokio::time::Instant;
+
+/// The longest example of an invalid body, in characters.
+const MAX_EXAMPLE: usize = 80;
 
 /// The state that the stages share.
 #[derive(Debug)]
@@ -39,6 +43,12 @@ pub(crate) struct SenderCounters {
     pub duplicates: u64,
     /// Messages released before their outcome was recorded, except for another attempt.
     pub released: u64,
+    /// Leases that expired while the sender had their message, as in a pause of its process.
+    pub leases_expired: u64,
+    /// Messages with an invalid body, each counted by the sender that receives it first.
+    pub invalid: u64,
+    /// The beginning of the first invalid body received, escaped.
+    pub invalid_example: Option<String>,
     /// Sum of the durations of the recorded deliveries, ms.
     #[serde(skip)]
     delivery_ms: u64,
@@ -51,6 +61,13 @@ impl SenderCounters {
             Outcome::Failed => self.failed += 1,
         }
         self.delivery_ms += delivery_ms;
+    }
+
+    /// Counts a message with an invalid body. The queue returns it up to ten times, to any sender: it counts at its first
+    /// receive, so that the sum over all senders is the number of messages.
+    pub(crate) fn record_invalid(&mut self, body: &str, receive_count: u32) {
+        self.invalid += u64::from(receive_count == 1);
+        self.invalid_example.get_or_insert_with(|| excerpt(body, MAX_EXAMPLE));
     }
 
     pub(crate) fn outcomes(&self) -> u64 {

@@ -103,7 +103,7 @@ impl DrainCondition<'_> {
 
     async fn may_stop(&self, empty_for: Duration) -> Result<bool, Error> {
         Ok(matches!(self.idle_policy, IdlePolicy::StopAfter(_))
-            || empty_for >= settle_time(self.connections.visibility_timeout)
+            || empty_for >= settle_time(self.connections.visibility_timeout.get())
             || self.runs_are_complete().await?)
     }
 

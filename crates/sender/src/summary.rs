@@ -1,5 +1,7 @@
 //! The result of a sender, printed at its end.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 use stentor_cli::format;
 use stentor_core::usage::Usage;
@@ -31,16 +33,38 @@ impl Summary {
             StopReason::Signal => ("stopped after", "interrupted"),
         };
         let average = format::seconds(self.average_seconds);
+        let counters = &self.counters;
         format!(
-            "sender {} {ended} {} ({reason}): {} sent, {} failed, average delivery {average}, {}, {} released",
+            "sender {} {ended} {} ({reason}): {} sent, {} failed, average delivery {average}, {}, {} released{}",
             self.sender,
             format::duration(self.seconds),
-            format::thousands(self.counters.sent),
-            format::thousands(self.counters.failed),
-            format::counted(self.counters.duplicates, "duplicate"),
-            format::thousands(self.counters.released),
+            format::thousands(counters.sent),
+            format::thousands(counters.failed),
+            format::counted(counters.duplicates, "duplicate"),
+            format::thousands(counters.released),
+            exceptions(counters),
         )
     }
+}
+
+/// Returns the counts that most senders do not have.
+fn exceptions(counters: &SenderCounters) -> String {
+    let mut text = String::new();
+    if counters.leases_expired > 0 {
+        let _ = write!(text, ", {}", expired_leases(counters.leases_expired));
+    }
+    if counters.invalid > 0 {
+        let _ = write!(text, ", {} invalid", format::thousands(counters.invalid));
+        if let Some(example) = &counters.invalid_example {
+            let _ = write!(text, ", such as `{example}`");
+        }
+    }
+    text
+}
+
+/// Returns a phrase such as "38 leases expired".
+pub(crate) fn expired_leases(count: u64) -> String {
+    format!("{} {} expired", format::thousands(count), if count == 1 { "lease" } else { "leases" })
 }
 
 #[cfg(test)]
@@ -62,6 +86,12 @@ mod tests {
             summary(StopReason::Drained),
             "sender X finished in 15 s (queue empty): 1 sent, 0 failed, average delivery 0.050 s, 0 duplicates, 0 released"
         );
+        let mut counters = SenderCounters::default();
+        counters.leases_expired += 1;
+        counters.record_invalid("{}\u{1b}", 1);
+        counters.record_invalid("null", 1);
+        counters.record_invalid("null", 2);
+        assert_eq!(exceptions(&counters), ", 1 lease expired, 2 invalid, such as `{}\\u{1b}`");
         let reached = summary(StopReason::FailureRate);
         assert!(
             reached.starts_with("sender X stopped after 15 s (failure rate limit reached): "),

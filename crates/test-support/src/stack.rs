@@ -295,6 +295,14 @@ impl Stack {
         self.aws().sqs("SendMessage", &json!({"QueueUrl": self.url("queue"), "MessageBody": body}));
     }
 
+    /// Changes the queue's visibility timeout, in seconds, also to one that the template does not allow.
+    #[track_caller]
+    pub fn set_visibility_timeout(&self, seconds: u32) {
+        let attributes = json!({"VisibilityTimeout": seconds.to_string()});
+        self.aws()
+            .sqs("SetQueueAttributes", &json!({"QueueUrl": self.url("queue"), "Attributes": attributes}));
+    }
+
     /// Purges the queue.
     #[track_caller]
     pub fn purge_queue(&self) {

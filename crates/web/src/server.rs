@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn every_label_of_the_page_is_in_the_registry() {
         assert!(!PAGE.contains(['{', '}']), "{}", *PAGE);
-        for label in ["dead letters", "in flight", "queued", "p99"] {
+        for label in ["dead letters (stack)", "in flight", "queued", "p99"] {
             assert!(PAGE.contains(&format!(">{label}</")), "{label}");
         }
     }

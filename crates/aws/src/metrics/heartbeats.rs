@@ -35,6 +35,15 @@ pub struct Heartbeat {
     pub duplicates: u64,
     /// Messages that it released.
     pub released: u64,
+    /// Leases that expired while it had the message. 0 in an item of an older version, as below.
+    #[serde(default)]
+    pub leases_expired: u64,
+    /// Messages with a body that is not Stentor's, if it was the first to receive them.
+    #[serde(default)]
+    pub invalid: u64,
+    /// The beginning of such a body, escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid_example: Option<String>,
 }
 
 impl MetricsTable {
@@ -77,8 +86,17 @@ mod tests {
             failed: 4,
             duplicates: 5,
             released: 6,
+            leases_expired: 7,
+            invalid: 8,
+            invalid_example: Some("{}".into()),
         };
         let item: Item = serde_dynamo::to_item(&beat).unwrap();
+        let mut older = item.clone();
+        for name in ["leases_expired", "invalid", "invalid_example"] {
+            older.remove(name);
+        }
+        let without = Heartbeat { leases_expired: 0, invalid: 0, invalid_example: None, ..beat.clone() };
+        assert_eq!(sender_beat(older), Some(without));
         assert_eq!(sender_beat(item.clone()), Some(beat));
         let n = |digits: &str| AttributeValue::N(digits.to_owned());
         for (name, odd) in [

@@ -40,6 +40,17 @@ const SENDER: &[Field] = &[
         "integer",
         "Messages that it returned to the queue without an outcome, except for another attempt",
     ),
+    (
+        "leases_expired",
+        "integer",
+        "Leases that expired while it had the message, as in a pause of its process",
+    ),
+    (
+        "invalid",
+        "integer",
+        "Messages with a body that is not Stentor's; the sender that receives one first counts it",
+    ),
+    ("invalid_example", "text or null", "The beginning of such a body, escaped, at most 80 characters"),
     ("average_seconds", "number or null", "Mean duration of its recorded deliveries"),
     ("seconds", "number", "Duration from its start to its end"),
     (

@@ -34,6 +34,11 @@ pub(super) fn fields() -> Vec<[String; 3]> {
     rows.push(row("senders[].sender", "text", "Name of the sender."));
     rows.extend(below("sender", "senders[].", SENDER_FIGURES));
     rows.push(row(
+        "senders[].invalid_example",
+        "text or null",
+        "The beginning of an invalid body, escaped; null without one.",
+    ));
+    rows.push(row(
         "broken[]",
         "list of objects",
         "Tallies that cannot be decoded; with one, the counts are too low.",

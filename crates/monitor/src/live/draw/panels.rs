@@ -68,7 +68,7 @@ impl Frame<'_> {
             }
         };
         let short = |figure: &'static Figure| (figure, figure.short());
-        let dead_letters = if run.width >= 22 { DEAD_LETTERS.label } else { DEAD_LETTERS.short };
+        let dead_letters = if run.width >= 30 { DEAD_LETTERS.label } else { DEAD_LETTERS.short };
         figures([&QUEUE_VISIBLE, &QUEUE_IN_FLIGHT, &QUEUE_DELAYED].map(short), queue, buf);
         figures([short(&ENQUEUED), short(&TOTAL), (&DEAD_LETTERS, dead_letters)], run, buf);
     }
