@@ -212,6 +212,9 @@ mod tests {
     fn one_message_is_singular() {
         assert_eq!(status(&reading(1, 1)).sentence, "1 message in 0.0 s");
         let error = stall_error(&RunView::first(RunReading { dead_letters: 1, ..reading(10, 9) }));
-        assert!(error.contains("1 message is pending and the queue is empty (dead letters of the stack: 1)"), "{error}");
+        assert!(
+            error.contains("1 message is pending and the queue is empty (dead letters of the stack: 1)"),
+            "{error}"
+        );
     }
 }
