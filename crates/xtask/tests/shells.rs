@@ -109,7 +109,9 @@ fn the_man_pages_have_their_sections() {
         let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
         let subcommands = if usage.contains("COMMAND") { Some("SUBCOMMANDS") } else { None };
         let before = ["NAME", "SYNOPSIS", "DESCRIPTION"].into_iter().chain(subcommands);
-        let after = ["OPTIONS", "\"EXAMPLES\"", "\"ENVIRONMENT\"", "\"EXIT STATUS\"", "\"SEE ALSO\""];
+        let after = ["EXAMPLES", "VALUES", "ENVIRONMENT", "EXIT STATUS", "SEE ALSO"];
+        let after = after.map(|title| format!("\"{title}\""));
+        let after = ["OPTIONS"].into_iter().chain(after.iter().map(String::as_str));
         assert_eq!(sections, before.chain(after).collect::<Vec<_>>(), "{name}");
         assert!(page.contains(&format!(".TH {} 1", name.to_uppercase())), "{page}");
         assert!(page.contains(&format!("\\fB{}\\fR {usage}\n", name.replace('-', " "))), "{page}");
