@@ -10,9 +10,9 @@ const START_EMULATOR: &str = "Start the local emulator with: ./infra/setup.sh lo
 
 const CHECK_NETWORK: &str = "Check the network and, where AWS is behind a proxy, HTTPS_PROXY";
 
-/// The regions of AWS in December 2025. New ones appear, so that another name is only mentioned.
+/// The public regions of AWS (botocore, partitions.json, 2026). New ones appear, so that another name is only mentioned.
 #[rustfmt::skip]
-const REGIONS: [&str; 38] = [
+const REGIONS: [&str; 39] = [
     "af-south-1",
     "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
     "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6",
@@ -20,6 +20,7 @@ const REGIONS: [&str; 38] = [
     "ca-central-1", "ca-west-1",
     "cn-north-1", "cn-northwest-1",
     "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3",
+    "eusc-de-east-1",
     "il-central-1",
     "me-central-1", "me-south-1",
     "mx-central-1",
