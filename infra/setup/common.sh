@@ -73,12 +73,12 @@ start_group() { # COMMAND...
     set +m
 }
 
-# Start a command as a new session, whose only process group it is: a closed terminal ends only this script, which then
-# ends the group. Its ID is in $group afterwards.
+# Start a command that runs `setsid`, so that closing the terminal ends only this script, which then ends the command's
+# process group. Its ID is in $group afterwards.
 start_session() { # COMMAND...
     "$@" </dev/null 8>&- &
     group=$!
-    # Before that, `end_group` would find no group.
+    # Wait for the group: until `setsid` has run, `end_group` would not find it.
     until kill -0 -- "-$group" 2>/dev/null || ! is_alive "$group"; do sleep 0.01 8>&-; done
 }
 

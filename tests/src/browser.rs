@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::build::checkout;
 use crate::npm::{NodeProgram, NodeSource};
-use crate::patience;
+use crate::time_limit;
 
 /// Set to 1 to leave out what needs a browser.
 const NO_BROWSER: &str = "STENTOR_NO_BROWSER";
@@ -105,7 +105,7 @@ impl Browser {
             if is_so(&text) {
                 return text;
             }
-            assert!(start.elapsed() < patience(), "#{id} contains {text:?}");
+            assert!(start.elapsed() < time_limit(), "#{id} contains {text:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -140,7 +140,7 @@ impl Browser {
     fn ask(&mut self, command: &Value) -> Value {
         let commands = self.commands.as_mut().expect("stdin is open until the browser is dropped");
         writeln!(commands, "{command}").expect("the browser's driver runs");
-        let answer = self.answers.recv_timeout(patience());
+        let answer = self.answers.recv_timeout(time_limit());
         let answer = answer.unwrap_or_else(|_| panic!("the browser does not answer {command}"));
         let mut answer: Value = serde_json::from_str(&answer).expect("it answers in JSON");
         assert!(answer["error"].is_null(), "{command}: {}", answer["error"]);

@@ -157,7 +157,7 @@ fn an_error_of_the_proxy_names_it_without_its_password() {
     assert!(!verbose.stderr.contains("s3cret") && !verbose.stderr.contains("zoe"), "{}", verbose.stderr);
     let socks = signed_in(Program::new(&ProgramPaths::get().sender, ""));
     let socks = through(socks, &format!("socks5://{}", refusing.address), &["ALL_PROXY"]).run();
-    assert_clear(&socks, 1, &["the proxy socks5://", "(from ALL_PROXY) is of an unsupported kind"]);
+    assert_clear(&socks, 1, &["the proxy socks5://", "(from ALL_PROXY) has an unsupported scheme"]);
     assert!(refusing.connections() > 0 && demanding.connections() > 0);
 }
 

@@ -38,7 +38,7 @@ impl Home {
 fn an_unknown_profile_lists_those_there_are() {
     let home = Home::with("[default]\nregion = us-east-1\n[profile dev]\n", &format!("[base]\n{KEYS}"));
     let files = format!("{} or {}", home.path("config"), home.path("credentials"));
-    let reason = format!("profile 'nope': not found in {files}; there are: base, default, dev");
+    let reason = format!("profile 'nope': not found in {files}; existing profiles: base, default, dev");
     for program in programs() {
         for ended in [
             home.program(program, "--profile nope").run(),
@@ -54,7 +54,7 @@ fn an_unknown_profile_lists_those_there_are() {
         }
     }
     let empty = Program::new(&ProgramPaths::get().monitor, "--profile nope --region us-east-1").run();
-    assert_clear(&empty, 1, &["profile 'nope'", "/dev/null", "there are: none"]);
+    assert_clear(&empty, 1, &["profile 'nope'", "/dev/null", "existing profiles: none"]);
 }
 
 #[test]
@@ -69,6 +69,12 @@ fn the_fault_of_a_profile_is_named_with_its_line_and_a_command() {
             "aws sso login --profile a",
         ),
         (
+            format!("[profile a]\nregion = us-east-1\n{ROLE}source_profile = b\n[profile b]\n{sso}{session}"),
+            "profile 'a', source profile 'b': not signed in to IAM Identity Center",
+            "config line 6",
+            "aws sso login --profile b",
+        ),
+        (
             format!("[profile a]\nregion = us-east-1\n{sso}"),
             "sso-session named `corp`",
             "config line 1",
@@ -76,7 +82,7 @@ fn the_fault_of_a_profile_is_named_with_its_line_and_a_command() {
         ),
         (
             format!("[profile a]\nregion = us-east-1\n{ROLE}"),
-            "role_arn of [a] needs source_profile or credential_source",
+            "its role_arn needs source_profile or credential_source",
             "config line 3",
             "aws configure set source_profile NAME --profile a",
         ),
@@ -102,7 +108,7 @@ fn the_fault_of_a_profile_is_named_with_its_line_and_a_command() {
             format!("[profile a]\nregion = us-east-1\n  # my keys\n{KEYS}"),
             "part of the value of 'region'",
             "config line 3",
-            "Remove the blanks",
+            "Remove the spaces",
         ),
         (
             format!("[profile a]\n\t{}", KEYS.replace('\n', "\n\t")),
@@ -139,7 +145,7 @@ fn the_fault_of_a_profile_is_named_with_its_line_and_a_command() {
 fn line_ends_of_windows_comments_and_blanks_are_read() {
     let stack = Stack::deploy();
     let config = "# mine\r\n\r\n[ profile   a ] ; work\r\nREGION=us-east-1 # home\r\n; end\r\n\
-        s3 =\r\n  addressing_style = path\r\n";
+        s3 =\r\n  addressing_style = path\r\noutput = json\r\n  # an indented note\r\n";
     let home = Home::with(config, &format!("[a]\n{KEYS}").replace('\n', " \r\n"));
     let url = Emulator::shared().url();
     let line = format!("runs --json --profile a --stack {} --endpoint-url {url}", stack.name());

@@ -27,6 +27,9 @@ const SECOND: i64 = 1_000_000;
 /// A wall clock that moves by more than this against the elapsed time was set, µs.
 const JUMP: u64 = 250_000;
 
+/// A smaller correction is not reported, µs: clocks that are synchronised differ by tens of milliseconds.
+const REPORTED_FROM: i64 = 500_000;
+
 /// The clock of a session. All times that are stored, or compared with stored ones, come from it.
 #[derive(Debug, Clone)]
 pub struct Clock(Arc<Mutex<ClockState>>);
@@ -116,6 +119,7 @@ impl ClockState {
         }
         (self.base, self.offset) = (base, offset);
         if let Some(by) = self.correction(received.elapsed)
+            && by.abs() >= REPORTED_FROM
             && !std::mem::replace(&mut self.has_reported_correction, true)
         {
             let difference = duration(by.unsigned_abs() as f64 / SECOND as f64);
@@ -127,7 +131,7 @@ impl ClockState {
     fn warn_of_date(&mut self, what: &str, elapsed: BootInstant) {
         if !std::mem::replace(&mut self.has_reported_date, true) {
             tracing::warn!(
-                "a response {what} is not used to correct this machine's clock, {} (a proxy may have changed it); no \
+                "a response {what} is not used to correct this machine's clock, {} (a proxy may have changed the Date); no \
                  further warnings about dates",
                 date_time(self.base.wall_at(elapsed))
             );

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 /// Maximum time until every client has its first update.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -58,7 +58,7 @@ impl Viewers {
         let start = Instant::now();
         while viewers.counters.present.load(Ordering::Relaxed) < count {
             let present = viewers.counters.present.load(Ordering::Relaxed);
-            ensure!(start.elapsed() < PATIENCE, "only {present} of {count} viewers see the run");
+            ensure!(start.elapsed() < TIME_LIMIT, "only {present} of {count} viewers see the run");
             std::thread::sleep(LOOK_EVERY);
         }
         Ok(viewers)

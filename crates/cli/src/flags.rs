@@ -60,7 +60,9 @@ impl SharedArgs {
             (Some(url), _) => Endpoint::Url(url.clone()),
             (None, true) => Endpoint::Local(local_port(std::env::var("STENTOR_PORT").ok())?),
             (None, false) => {
-                ENDPOINT_VARIABLES.into_iter().try_for_each(check_endpoint)?;
+                if !ignores_endpoint_variables() {
+                    ENDPOINT_VARIABLES.into_iter().try_for_each(check_endpoint)?;
+                }
                 Endpoint::Default
             }
         };
@@ -92,6 +94,11 @@ const ENDPOINT_VARIABLES: [&str; 3] =
     ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"];
 
 /// Refuses a value of such a variable as that of `--endpoint-url`.
+/// Whether the SDK is told to ignore the variables of endpoints.
+fn ignores_endpoint_variables() -> bool {
+    std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_ok_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
 fn check_endpoint(variable: &str) -> Result<(), UsageError> {
     let Some(text) = std::env::var(variable).ok().filter(|text| !text.is_empty()) else { return Ok(()) };
     let refused = |why| UsageError(format!("invalid value '{text}' for {variable}: {why}"));
@@ -153,6 +160,10 @@ mod tests {
             "http://h:70000",
             "http://a b",
             "http://u@h",
+            "http://:1",
+            "http://a:b:1",
+            "http://[::1",
+            "http://h]x[:1",
         ] {
             assert!(parse_url(url).unwrap_err().contains("give a URL such as"), "{url}");
         }

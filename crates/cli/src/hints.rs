@@ -10,7 +10,7 @@ const START_EMULATOR: &str = "Start the local emulator with: ./infra/setup.sh lo
 
 const CHECK_NETWORK: &str = "Check the network and, where AWS is behind a proxy, HTTPS_PROXY";
 
-/// The public regions of AWS (botocore, partitions.json, 2026). New ones appear, so that another name is only mentioned.
+/// The public regions of AWS (botocore, partitions.json, 2026). AWS adds others, so an unknown name only changes the hint.
 #[rustfmt::skip]
 const REGIONS: [&str; 39] = [
     "af-south-1",
@@ -52,7 +52,7 @@ fn hint(error: &Error) -> Option<String> {
             format!("Add them to {}: http://USER:PASSWORD@HOST:PORT", error.variable)
         }
         Error::Proxy(error) => {
-            format!("Check {}; hosts that need no proxy belong into NO_PROXY", error.variable)
+            format!("Check {}; add hosts that need no proxy to NO_PROXY", error.variable)
         }
         Error::Unreachable { endpoint, .. } if is_on_this_machine(endpoint) => {
             format!("Is it running, and is the URL right? {START_EMULATOR}")
@@ -79,7 +79,7 @@ fn hint(error: &Error) -> Option<String> {
 }
 
 fn hint_for_profile(error: &ProfileError) -> String {
-    let profile = &error.profile;
+    let (profile, at) = (&error.profile, &error.at);
     match &error.fault {
         ProfileFault::Unknown { .. } => {
             format!(
@@ -88,22 +88,20 @@ fn hint_for_profile(error: &ProfileError) -> String {
         }
         ProfileFault::SectionName { expected, .. } => format!("Change that line to [{expected}]"),
         ProfileFault::Syntax(_) | ProfileFault::Other(_) => {
-            format!("Correct the file, or configure the profile anew: aws configure --profile {profile}")
+            format!("Correct the file, or configure the profile again: aws configure --profile {profile}")
         }
-        ProfileFault::Indented { .. } => "Remove the blanks at the start of that line".to_owned(),
-        ProfileFault::RoleWithoutSource { section } => {
+        ProfileFault::Indented { .. } => "Remove the spaces or tabs at the start of that line".to_owned(),
+        ProfileFault::RoleWithoutSource => {
             format!(
-                "Name the profile that may assume it: aws configure set source_profile NAME --profile {section}"
+                "Name the profile that may assume it: aws configure set source_profile NAME --profile {at}"
             )
         }
         ProfileFault::UnknownSource { .. } | ProfileFault::Loop(_) => {
-            format!(
-                "Name a profile with credentials: aws configure set source_profile NAME --profile {profile}"
-            )
+            format!("Name a profile with credentials: aws configure set source_profile NAME --profile {at}")
         }
-        ProfileFault::SignedOut(_) => format!("Sign in: aws sso login --profile {profile}"),
+        ProfileFault::SignedOut(_) => format!("Sign in: aws sso login --profile {at}"),
         ProfileFault::WithoutCredentials => {
-            format!("Sign in: aws configure --profile {profile}, or aws configure sso --profile {profile}")
+            format!("Sign in: aws configure --profile {at}, or aws configure sso --profile {at}")
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Parsers of numbers with a range and units: counts, durations and fractions.
 //!
 //! All share one notation: the decimal mark is a dot, and thousands may be separated by underscores or commas. A text that
-//! has another value where dot and comma have the opposite meaning (`1.000`, `1,5`) is refused with both values. Only if
-//! the value with thousands is out of range is a dot before exactly three decimals accepted, as in `-f 1.000`.
+//! can be read in two ways (`1.000`: 1 or 1,000; `1,5`: 1.5 or 15) is refused with both values. A dot before exactly three
+//! digits is accepted if only the decimal value is in range, as in `-f 1.000`.
 
+use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 
 use crate::format::{quantity, thousands};
@@ -34,7 +35,7 @@ pub fn count_parser<N: TryFrom<u64> + 'static>(
     range: RangeInclusive<u64>,
 ) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static {
     let (start, end) = (thousands(*range.start()), *range.end());
-    let end = if end == u64::MAX { "on".to_owned() } else { format!("to {}", thousands(end)) };
+    let end = if end == u64::MAX { "up".to_owned() } else { format!("to {}", thousands(end)) };
     let examples: Vec<&str> =
         EXAMPLES.iter().filter(|(count, _)| range.contains(count)).map(|(_, text)| *text).collect();
     let such_as = if examples.is_empty() { "" } else { ", such as " };
@@ -191,13 +192,17 @@ pub(crate) fn parse_url(text: &str) -> Result<String, String> {
     let expected = || Err("give a URL such as http://127.0.0.1:4566".to_owned());
     let Some((scheme @ ("http" | "https"), rest)) = text.split_once("://") else { return expected() };
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let is_host = !host.is_empty()
-        && !host.starts_with(':')
-        && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c));
     // The colons of an IPv6 address are in brackets.
-    let port = host.rsplit(']').next().and_then(|rest| rest.rsplit_once(':')).map(|(_, port)| port);
-    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
-    if !is_host || !is_port {
+    let (is_host, port) = match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
+        Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
+        None => {
+            let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+            let is_letter = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+            (!name.is_empty() && name.chars().all(is_letter), port)
+        }
+    };
+    let is_port = |port: &str| port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    if !is_host || !(port.is_empty() || is_port(port)) {
         expected()
     } else if path.is_empty() {
         Ok(text.to_owned())
@@ -254,7 +259,7 @@ mod tests {
         }
         assert_eq!(count_parser::<u32>(1..=9)("10").unwrap_err(), "expected a whole number from 1 to 9");
         let unlimited = count_parser::<u64>(1..=u64::MAX)("0").unwrap_err();
-        assert_eq!(unlimited, "expected a whole number from 1 on, such as 1000, 1,000, 10k, 1M");
+        assert_eq!(unlimited, "expected a whole number from 1 up, such as 1000, 1,000, 10k, 1M");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub const MAX_LENGTH: u16 = 1_600;
 /// The characters of a message body: ASCII letters, digits, space and `.,!?'-`.
 pub const ALPHABET: &[u8; 69] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 .,!?'-";
 
-/// The ID of a run: a ULID, so that IDs sort by creation time.
+/// The ID of a run: a ULID. IDs sort by the time of their creation, by the clocks of the machines that made them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(Ulid);
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueHint};
 use stentor_cli::VERSION;
-use stentor_cli::{OUTPUT, SharedArgs, count_parser, examples, full_ending, seconds_parser};
-use stentor_core::cost::PriceOverride;
+use stentor_cli::{OUTPUT, SharedArgs, count_parser, examples, full_ending, parse_number, seconds_parser};
+use stentor_core::cost::{MAX_PRICE, PriceOverride};
 use stentor_core::run::RunId;
 
 use stentor_report::ReportPath;
@@ -70,7 +70,7 @@ pub struct IntervalArg {
 #[derive(Debug, Clone, clap::Args)]
 pub struct PriceArg {
     /// Override a list price, such as write_units=0.75 (repeatable)
-    #[arg(id = "price", long = "price", value_name = "NAME=DOLLARS", long_help = PRICE, help_heading = REPORT)]
+    #[arg(id = "price", long = "price", value_name = "NAME=DOLLARS", value_parser = parse_price, long_help = PRICE, help_heading = REPORT)]
     pub overrides: Vec<PriceOverride>,
 }
 
@@ -86,11 +86,11 @@ pub struct WithoutRun {
 pub enum Command {
     /// Serve a live web page
     ///
-    /// Shows each latest run, or the one of --run, to any number of browsers. Runs until Ctrl-C, or with --until-complete
+    /// Shows the latest run, or the one of --run, to any number of browsers. Runs until Ctrl-C, or with --until-complete
     /// until the run ends: exit status 0 if it is complete, 1 if it is stalled.
     #[command(after_help = examples(SERVE), after_long_help = full_ending(SERVE, &[]))]
     Serve {
-        /// Listen address: HOST:PORT, or PORT or :PORT of this machine
+        /// Listen address: HOST:PORT, or PORT or :PORT on 127.0.0.1
         #[arg(value_name = "ADDR", default_value = "127.0.0.1:8787")]
         address: ListenAddress,
         /// Exit when the run is complete or stalled
@@ -211,6 +211,14 @@ Prices in dollars; the defaults are those of us-east-1:
                   per million
   gb_seconds      per second of 1 GB of the function's memory";
 
+fn parse_price(text: &str) -> Result<PriceOverride, String> {
+    let Some((name, dollars)) = text.split_once('=') else {
+        return Err("expected NAME=DOLLARS, as in write_units=0.75".to_owned());
+    };
+    let dollars = parse_number(dollars, &(0.0..=MAX_PRICE), "expected dollars from 0 to 1,000,000")?;
+    PriceOverride::new(name, dollars)
+}
+
 fn parse_interval(text: &str) -> Result<Duration, String> {
     seconds_parser(0.1..=3_600.0)(text).map(Duration::from_secs_f64)
 }
@@ -218,6 +226,36 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_price_is_a_name_and_a_number_of_dollars() {
+        for text in
+            ["write_units=0.75", "write_units=0", "gb_seconds=.5", "write_units=1,000", "write_units=1k"]
+        {
+            assert!(parse_price(text).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "=",
+            "write_units",
+            "write_units=",
+            "=1",
+            "units=1",
+            "WRITE_UNITS=1",
+            "write_units=-1",
+            "write_units=nan",
+            "write_units=inf",
+            "write_units=1e999",
+            "write_units=1000001",
+            "write_units= 1",
+            "write_units=$1",
+            "write_units=1=1",
+            "write_units=0,75",
+        ] {
+            assert!(parse_price(text).is_err(), "{text}");
+        }
+    }
+
     use clap::CommandFactory;
 
     const A: &str = "01JDD0QYJ8000000000000000A";

@@ -79,7 +79,7 @@ impl Monitor<'_> {
                 if watching.flags.once {
                     bail!(self.no_run());
                 }
-                self.print_wait(&mut waits_for, "no run in this stack yet: waiting for a producer");
+                self.print_wait(&mut waits_for, &RunStatus::no_run(&self.target.connection).sentence);
                 continue;
             };
             let view = last.insert(*view);
@@ -158,7 +158,7 @@ impl Monitor<'_> {
             if let Err(unreported) = reported {
                 status(&unreported.to_string());
             }
-            bail!(stall_error(&view));
+            bail!(stall_error(&view, &self.target.connection));
         }
         reported.and(printed.map_err(Into::into)).map(|()| code)
     }

@@ -183,7 +183,7 @@ pub struct SenderRow {
     pub released: Option<u64>,
     /// Messages with a body that is not Stentor's; the sender that receives one first counts it.
     pub invalid: Option<u64>,
-    /// Leases that expired while it had the message, as in a pause of its process.
+    /// Leases that expired while it had the message, for example while its process was paused.
     pub leases_expired: Option<u64>,
     /// Outcomes a second since its start.
     pub messages_per_second: Option<f64>,

@@ -238,7 +238,7 @@ figures! {
         metric: gauge("stentor_messages_per_second", Scope::Run), value: |view| view.messages_per_second.into(),
     }
     ETA {
-        help: "Time left at the present throughput, once 10 outcomes within at least 2 seconds show it.",
+        help: "Time left at the present throughput; unknown before 10 outcomes over at least 2 seconds.",
         path: "snapshot.eta_seconds", label: "time left", short: "left", unit: Unit::Duration, better: Better::Lower,
         metric: gauge("stentor_eta_seconds", Scope::Run), value: |view| view.eta_seconds().into(),
     }

@@ -60,7 +60,7 @@ pub struct RunReading {
     pub tally_units: Vec<u64>,
     /// Time of the reading, ms since the epoch.
     pub at_ms: u64,
-    /// Seconds that were added to this machine's clock; `None` where it was not corrected.
+    /// Seconds that are added to the time of this machine's clock; `None` if it is not corrected.
     pub clock_offset_seconds: Option<f64>,
 }
 

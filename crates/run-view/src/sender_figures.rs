@@ -60,7 +60,7 @@ figures! {
         value: |sender| of_heartbeat(sender, |heartbeat| heartbeat.invalid as f64),
     }
     SENDER_LEASES_EXPIRED {
-        help: "Leases that expired while it had the message, as in a pause of its process.",
+        help: "Leases that expired while it had the message, for example while its process was paused.",
         path: "sender.leases_expired", label: "expired", metric: gauge("stentor_sender_leases_expired", Scope::Sender),
         value: |sender| of_heartbeat(sender, |heartbeat| heartbeat.leases_expired as f64),
     }

@@ -61,9 +61,9 @@ impl RunStatus {
     pub fn of(view: &RunView, connection: &ConnectionFlags) -> Self {
         let reading = &view.reading;
         if let Some(shard) = view.damaged_shard() {
+            let command = connection.command(&format!("monitor repair --run {}", view.run()));
             let sentence = format!(
-                "counts are too low, a tally is damaged; when all is sent or failed: monitor repair --run {} (shard {shard})",
-                view.run()
+                "counts are too low, a tally is damaged; when all is sent or failed: {command} (shard {shard})"
             );
             return Self::new(StatusLevel::Bad, "DAMAGED", sentence);
         }
@@ -75,7 +75,8 @@ impl RunStatus {
             }
             RunPhase::Stalled => {
                 let pending = format::thousands(reading.pending());
-                let sentence = format!("{pending} pending, queue empty: producer requeue {}", view.run());
+                let command = connection.command(&format!("producer requeue {}", view.run()));
+                let sentence = format!("{pending} pending, queue empty: {command}");
                 Self::new(StatusLevel::Bad, "STALLED", sentence)
             }
             RunPhase::Active if view.is_waiting() => {
@@ -87,8 +88,12 @@ impl RunStatus {
                 )
             }
             RunPhase::Active if view.alive_senders().next().is_none() && view.idle_seconds() > IDLE => {
-                let command = connection.command("sender -c 20");
-                Self::new(StatusLevel::Bad, "STALLED", format!("no sender is alive; start one: {command}"))
+                let command = connection.command("sender -w 0.5 -f 0.1");
+                Self::new(
+                    StatusLevel::Bad,
+                    "STALLED",
+                    format!("no sender is alive: start one with `{command}`"),
+                )
             }
             RunPhase::Active => Self::new(StatusLevel::Good, "RUNNING", progress(view)),
         }
@@ -102,7 +107,7 @@ impl RunStatus {
     /// The stack has no run.
     pub fn no_run(connection: &ConnectionFlags) -> Self {
         let command = connection.command("producer -m 1000");
-        let sentence = format!("no run in this stack yet; make one: {command}");
+        let sentence = format!("no run in this stack yet: create one with `{command}`");
         Self::new(StatusLevel::Waiting, "WAITING", sentence)
     }
 
@@ -137,16 +142,19 @@ fn progress(view: &RunView) -> String {
 }
 
 /// The error that ends a watch of a stalled run (exit status 1): why it is stalled, and what continues it.
-pub fn stall_error(view: &RunView) -> String {
+/// Its commands have the flags of the connection.
+pub fn stall_error(view: &RunView, connection: &ConnectionFlags) -> String {
     let run = view.run();
+    let (repair, requeue) = (format!("monitor repair --run {run}"), format!("producer requeue {run}"));
+    let [repair, requeue] = [repair, requeue].map(|call| connection.command(&call));
     match view.damaged_shard() {
         Some(shard) => format!(
             "run {run} cannot be counted to its end: the tally of shard {shard} is damaged\n\
-             Count it from the table: monitor repair --run {run}"
+             Count it from the table: {repair}"
         ),
         None => format!(
             "run {run} is stalled: {} {} pending and the queue is empty (dead letters of the stack: {})\n\
-             Put them on the queue again: producer requeue {run}",
+             Put them on the queue again: {requeue}",
             counted(view.reading.pending(), "message"),
             if view.reading.pending() == 1 { "is" } else { "are" },
             format::thousands(view.reading.dead_letters),
@@ -204,14 +212,17 @@ mod tests {
         let sentence = |run| RunStatus::of(&RunView::first(run), &flags).sentence;
         let waiting = "no sender yet: start one with `sender -w 0.5 -f 0.1 --stack drill --local`";
         assert_eq!(sentence(reading(10, 0)), waiting);
-        assert!(sentence(reading(10, 1)).ends_with("start one: sender -c 20 --stack drill --local"));
-        assert!(RunStatus::no_run(&flags).sentence.ends_with("producer -m 1000 --stack drill --local"));
+        assert!(
+            sentence(reading(10, 1)).ends_with("start one with `sender -w 0.5 -f 0.1 --stack drill --local`")
+        );
+        assert!(RunStatus::no_run(&flags).sentence.ends_with("`producer -m 1000 --stack drill --local`"));
     }
 
     #[test]
     fn one_message_is_singular() {
         assert_eq!(status(&reading(1, 1)).sentence, "1 message in 0.0 s");
-        let error = stall_error(&RunView::first(RunReading { dead_letters: 1, ..reading(10, 9) }));
+        let view = RunView::first(RunReading { dead_letters: 1, ..reading(10, 9) });
+        let error = stall_error(&view, &ConnectionFlags::default());
         assert!(
             error.contains("1 message is pending and the queue is empty (dead letters of the stack: 1)"),
             "{error}"

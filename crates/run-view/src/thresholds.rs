@@ -70,7 +70,7 @@ fn parse_limit(unit: Unit, text: &str) -> Result<f64, String> {
         Unit::Fraction => {
             parse_fraction(text, &(0.0..=1.0), "expected a rate from 0 to 1, such as 0.2 or 20%")
         }
-        _ => parse_number(text, &from_zero, "expected a number from 0 on, such as 100 or 10k"),
+        _ => parse_number(text, &from_zero, "expected a number of at least 0, such as 100 or 10k"),
     }
 }
 
@@ -174,10 +174,10 @@ mod tests {
             ("failed_rate>0,2", "0,2 could be 0.2 or 2"),
             ("failed_rate>-0.1", "a rate from 0 to 1"),
             ("failed_rate>nan", "a rate from 0 to 1"),
-            ("failed>inf", "a number from 0 on"),
-            ("failed>-1", "a number from 0 on"),
+            ("failed>inf", "a number of at least 0"),
+            ("failed>-1", "a number of at least 0"),
             ("failed>1.000", "1.000 could be 1 or 1,000"),
-            ("failed>10s", "a number from 0 on"),
+            ("failed>10s", "a number of at least 0"),
             ("average>1", "a time with its unit"),
             ("average>5x", "a time with its unit"),
             ("average>1.500s", "1.500s could be 1.5s or 1,500s"),

@@ -88,17 +88,20 @@ impl InFlight {
         mut lease: Lease,
         now: BootInstant,
     ) -> Option<InFlightMessage> {
-        if self.is_lost(&mut lease, now) {
+        if self.count_if_expired(&mut lease, now) {
             return None;
         }
         let serial = self.next_serial.get();
         let mut entries = self.entries.borrow_mut();
         if let Some(entry) = entries.get_mut(&id) {
-            if !self.has_lost_all_leases(entry, now) {
+            // Also while an extension has no answer: another sender may have received it before this one.
+            let was_visible = entry.leases.iter().all(|lease| lease.is_over(now));
+            if entry.stage != Stage::Waiting || !was_visible {
                 entry.leases.push(lease);
                 return None;
             }
             // Another sender may have delivered it since, so it is looked up as any message received again.
+            entry.leases.iter_mut().for_each(|lease| self.expire(lease));
             self.undelivered.set(self.undelivered.get() - 1);
         }
         entries.insert(id, Entry { serial, stage: Stage::Waiting, leases: vec![lease] });
@@ -110,13 +113,13 @@ impl InFlight {
     /// Passes one receive to the settlement stage. Returns whether there is anything to do: an expired lease releases
     /// nothing.
     pub(crate) fn settle(&self, mut lease: Lease, settlement: Settlement) -> bool {
-        let is_lost = self.is_lost(&mut lease, BootInstant::now());
+        let is_expired = self.count_if_expired(&mut lease, BootInstant::now());
         let receipt = lease.receipt;
         // The settlement stage receives as long as the set exists.
         match settlement {
             Settlement::Delete => drop(self.deletes.send(receipt)),
             // Another sender may have received it, and a release would make it visible to a third.
-            Settlement::ReleaseAfter(_) if is_lost => return false,
+            Settlement::ReleaseAfter(_) if is_expired => return false,
             Settlement::ReleaseAfter(delay) => drop(self.releases.send((receipt, delay))),
         }
         self.unsettled.set(self.unsettled.get() + 1);
@@ -156,7 +159,7 @@ impl InFlight {
         self.entries.borrow_mut().retain(|id, entry| {
             let leases = entry.leases.iter_mut();
             due.extend(leases.filter_map(|lease| lease.start_extension(now).map(|start| (*id, start))));
-            let is_dropped = self.has_lost_all_leases(entry, now);
+            let is_dropped = self.count_expired(entry, now);
             dropped += usize::from(is_dropped);
             !is_dropped
         });
@@ -168,10 +171,18 @@ impl InFlight {
         due
     }
 
-    /// Returns whether the lease's message is still in the set.
-    pub(crate) fn contains(&self, id: MessageId, receipt: &ReceiptHandle) -> bool {
-        let entries = self.entries.borrow();
-        entries.get(&id).is_some_and(|entry| entry.leases.iter().any(|lease| lease.receipt == *receipt))
+    /// Returns whether a lease can be extended now. If its time is over, other senders can receive the message: then it
+    /// expires, although the queue would accept an extension. Returns `false` too if its message is not in the set.
+    pub(crate) fn can_extend(&self, id: MessageId, receipt: &ReceiptHandle, now: BootInstant) -> bool {
+        let mut entries = self.entries.borrow_mut();
+        let mut leases = entries.get_mut(&id).into_iter().flat_map(|entry| &mut entry.leases);
+        let Some(lease) = leases.find(|lease| lease.receipt == *receipt) else { return false };
+        if lease.is_over(now) {
+            lease.end_extension(now, Duration::ZERO);
+            self.leases_changed.notify_waiters();
+            return false;
+        }
+        true
     }
 
     /// Records the end of an extension; see [`Lease::end_extension`].
@@ -190,19 +201,27 @@ impl InFlight {
         }
     }
 
-    /// Whether the delivery of an entry has not started and never can. Counts the leases that have expired.
-    fn has_lost_all_leases(&self, entry: &mut Entry, now: BootInstant) -> bool {
-        let lost: usize = entry.leases.iter_mut().map(|lease| usize::from(self.is_lost(lease, now))).sum();
-        entry.stage == Stage::Waiting && lost == entry.leases.len()
+    /// Counts the leases of an entry that have expired. Returns whether its delivery has not started and never can.
+    fn count_expired(&self, entry: &mut Entry, now: BootInstant) -> bool {
+        let expired: usize =
+            entry.leases.iter_mut().map(|lease| usize::from(self.count_if_expired(lease, now))).sum();
+        entry.stage == Stage::Waiting && expired == entry.leases.len()
     }
 
-    /// Whether the lease has expired, which is counted once.
-    fn is_lost(&self, lease: &mut Lease, now: BootInstant) -> bool {
-        let is_lost = lease.state(now) == LeaseState::Expired;
-        if is_lost && !std::mem::replace(&mut lease.is_counted, true) {
+    /// Counts the lease if it has expired, which it returns.
+    fn count_if_expired(&self, lease: &mut Lease, now: BootInstant) -> bool {
+        let is_expired = lease.state(now) == LeaseState::Expired;
+        if is_expired {
+            self.expire(lease);
+        }
+        is_expired
+    }
+
+    /// Counts a lease that has expired, once.
+    fn expire(&self, lease: &mut Lease) {
+        if !std::mem::replace(&mut lease.is_counted, true) {
             self.state.counters.borrow_mut().leases_expired += 1;
         }
-        is_lost
     }
 
     /// Changes the stage of a message that is in the set, unless its leases do not permit the start: `None` while that

@@ -42,11 +42,15 @@ impl Lease {
         Self { receipt, received_at, expires_at, lifetime, is_being_extended: false, is_counted: false }
     }
 
+    /// Returns whether its time is over, so that other senders can receive the message unless an extension succeeds.
+    pub(crate) fn is_over(&self, now: BootInstant) -> bool {
+        (self.expires_at - now).is_zero()
+    }
+
     pub(crate) fn state(&self, now: BootInstant) -> LeaseState {
-        let left = self.expires_at - now;
-        if left.is_zero() && !self.is_being_extended {
+        if self.is_over(now) && !self.is_being_extended {
             LeaseState::Expired
-        } else if left < self.lifetime / 4 {
+        } else if self.expires_at - now < self.lifetime / 4 {
             LeaseState::Ending
         } else {
             LeaseState::Valid
@@ -55,8 +59,7 @@ impl Lease {
 
     /// Returns what an extension needs, once half of the lifetime is over, and marks the lease as being extended.
     pub(crate) fn start_extension(&mut self, now: BootInstant) -> Option<ExpiringLease> {
-        let left = self.expires_at - now;
-        if self.is_being_extended || left.is_zero() || left >= self.lifetime / 2 {
+        if self.is_being_extended || self.is_over(now) || self.expires_at - now >= self.lifetime / 2 {
             return None;
         }
         self.is_being_extended = true;

@@ -43,7 +43,7 @@ pub(crate) struct SenderCounters {
     pub duplicates: u64,
     /// Messages released before their outcome was recorded, except for another attempt.
     pub released: u64,
-    /// Leases that expired while the sender had their message, as in a pause of its process.
+    /// Leases that expired while the sender had their message, for example while its process was paused.
     pub leases_expired: u64,
     /// Messages with an invalid body, each counted by the sender that receives it first.
     pub invalid: u64,

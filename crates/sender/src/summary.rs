@@ -64,7 +64,7 @@ fn exceptions(counters: &SenderCounters) -> String {
 
 /// Returns a phrase such as "38 leases expired".
 pub(crate) fn expired_leases(count: u64) -> String {
-    format!("{} {} expired", format::thousands(count), if count == 1 { "lease" } else { "leases" })
+    format!("{} expired", format::counted(count, "lease"))
 }
 
 #[cfg(test)]

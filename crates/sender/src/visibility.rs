@@ -126,13 +126,14 @@ struct ExtendedLease {
     lifetime: Duration,
 }
 
-/// Takes leases for one request, without those that were settled in the meantime.
+/// Takes leases for one request, without those that were settled or expired in the meantime.
 fn next_batch(
     expiring: &mut VecDeque<(MessageId, ExpiringLease)>,
     in_flight: &InFlight,
 ) -> Vec<(MessageId, ExpiringLease)> {
+    let now = BootInstant::now();
     std::iter::from_fn(|| expiring.pop_front())
-        .filter(|(id, lease)| in_flight.contains(*id, &lease.receipt))
+        .filter(|(id, lease)| in_flight.can_extend(*id, &lease.receipt, now))
         .take(BATCH)
         .collect()
 }

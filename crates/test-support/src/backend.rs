@@ -33,7 +33,7 @@ impl Backend {
 }
 
 /// Returns how long to wait for a condition on a slow machine, where MiniStack needs at most a minute.
-pub fn patience() -> Duration {
+pub fn time_limit() -> Duration {
     match Backend::of_these_tests() {
         Backend::MiniStack => Duration::from_mins(1),
         Backend::LocalStack => Duration::from_mins(4),

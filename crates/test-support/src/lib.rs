@@ -18,7 +18,7 @@ mod wrong_clock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use aws::Aws;
-pub use backend::{Backend, patience, scaled};
+pub use backend::{Backend, scaled, time_limit};
 pub use emulator::Emulator;
 pub use function::{Function, FunctionProcess, InvocationResult};
 pub use process::{Process, ProcessOutput, Program, children, send_signal};
@@ -41,10 +41,10 @@ pub fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).expect("it is no distant future")
 }
 
-/// Waits until `condition` holds, and panics with `what` after [`patience`].
+/// Waits until `condition` holds, and panics with `what` after [`time_limit`].
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
-    wait_at_most(patience(), what, condition);
+    wait_at_most(time_limit(), what, condition);
 }
 
 /// Waits until `condition` holds, and panics with `what` after `limit`.
@@ -54,6 +54,6 @@ pub fn wait_at_most(limit: Duration, what: &str, mut condition: impl FnMut() -> 
     while !condition() {
         assert!(start.elapsed() < limit, "timed out after {limit:?}: {what}");
         // Less often on LocalStack: a check may start a program, whose calls keep it busy.
-        std::thread::sleep(limit.min(patience()) / 1_200);
+        std::thread::sleep(limit.min(time_limit()) / 1_200);
     }
 }

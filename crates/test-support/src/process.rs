@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::build::checkout;
-use crate::patience;
+use crate::time_limit;
 
 /// A program about to be run.
 #[derive(Debug)]
@@ -238,7 +238,7 @@ impl Process {
                 break status;
             }
             // Some programs run several steps that take a while each.
-            if start.elapsed() > 3 * patience() {
+            if start.elapsed() > 3 * time_limit() {
                 self.kill();
                 let stderr = self.stderr.take().map(CapturedOutput::whole).unwrap_or_default();
                 panic!("{} hangs; its stderr: {stderr}", self.line);

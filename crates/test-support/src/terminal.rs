@@ -15,7 +15,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 
 use crate::process::{Process, Program, children};
-use crate::{patience, wait_until};
+use crate::{time_limit, wait_until};
 
 /// A program and its terminal.
 pub struct TerminalSession {
@@ -77,7 +77,7 @@ impl TerminalSession {
     pub fn shows(&self, words: &str) {
         let start = Instant::now();
         while !self.text().contains(words) {
-            assert!(start.elapsed() < patience(), "{words:?} is not on the screen:\n{}", self.text());
+            assert!(start.elapsed() < time_limit(), "{words:?} is not on the screen:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

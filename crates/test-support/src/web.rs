@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::build::checkout;
-use crate::patience;
 use crate::process::{Process, Program};
+use crate::time_limit;
 
 /// A monitor that serves its live page.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Program {
                 let address = place.split('/').next().unwrap_or(place);
                 return Page { address: address.to_owned(), running };
             }
-            let is_late = start.elapsed() > patience();
+            let is_late = start.elapsed() > time_limit();
             assert!(running.is_running() && !is_late, "it does not print the address of its page: {said}");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -108,7 +108,7 @@ impl Page {
     #[track_caller]
     fn connect(&self) -> TcpStream {
         let connection = TcpStream::connect(&self.address).expect("the page takes connections");
-        connection.set_read_timeout(Some(patience())).expect("a connection has a timeout");
+        connection.set_read_timeout(Some(time_limit())).expect("a connection has a timeout");
         connection
     }
 }
@@ -191,7 +191,7 @@ impl Events {
             if is_so(&update) {
                 return update;
             }
-            assert!(start.elapsed() < patience(), "{what} does not come; the last was {update}");
+            assert!(start.elapsed() < time_limit(), "{what} does not come; the last was {update}");
         }
     }
 

@@ -20,7 +20,7 @@ impl FromStr for BasePath {
             path if path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment)) => {
                 Ok(Self(path.to_owned()))
             }
-            _ => Err("give a path of letters, digits and -._~, such as /stentor".to_owned()),
+            _ => Err("expected a path of letters, digits and -._~, such as /stentor".to_owned()),
         }
     }
 }

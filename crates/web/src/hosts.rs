@@ -20,7 +20,7 @@ impl FromStr for HostName {
         if text.split('.').all(is_label) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("give one host name without scheme, port and wildcard, such as stentor.example.com"
+            Err("expected one host name without scheme, port or wildcard, such as stentor.example.com"
                 .to_owned())
         }
     }

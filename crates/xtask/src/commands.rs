@@ -112,10 +112,9 @@ fn shared_flags(programs: &[Command]) -> String {
 
 fn values(programs: &[Command]) -> String {
     format!(
-        "## {VALUES}\n\n{}\nA number that has another value where dot and comma have the opposite meaning, such as `1.000` or \
-        `1,5`, is a usage error\nwith both values. Only if the value with thousands is out of range is such a dot accepted: \
-        `-f 1.000` is 1.\n",
-        listed(programs, VALUES, ["value", "of"])
+        "## {VALUES}\n\n{}\nA number that can be read in two ways, such as `1.000` (1 or 1,000) or `1,5` (1.5 or 15), is a \
+        usage error that shows\nboth values. A dot is accepted if only the decimal value is in range: `-f 1.000` is 1.\n",
+        listed(programs, VALUES, ["value", "for"])
     )
 }
 
@@ -134,7 +133,7 @@ fn listed(programs: &[Command], title: &str, header: [&str; 2]) -> String {
 fn literals(names: &str) -> String {
     names
         .split(", ")
-        .map(|name| if name == "…" { name.to_owned() } else { code(name) })
+        .map(|name| if name == "..." { name.to_owned() } else { code(name) })
         .collect::<Vec<_>>()
         .join(", ")
 }

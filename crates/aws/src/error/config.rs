@@ -16,10 +16,12 @@ pub struct ProxyError {
 
 /// What is wrong with a profile of the AWS configuration files, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("profile '{profile}': {fault}{}", in_brackets(.place.as_deref()))]
+#[error("profile '{profile}'{}: {fault}{}", source_profile(.profile, .at), in_brackets(.place.as_deref()))]
 pub struct ProfileError {
     /// The selected profile.
     pub profile: String,
+    /// The profile that has the fault: the selected one, or a source profile of it.
+    pub at: String,
     /// What is wrong.
     pub fault: ProfileFault,
     /// File and line, where one line is at fault.
@@ -30,7 +32,7 @@ pub struct ProfileError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ProfileFault {
     /// No file has it.
-    #[error("not found in {files}; there are: {}", list(.known))]
+    #[error("not found in {files}; existing profiles: {}", list(.known))]
     Unknown {
         /// The files that were searched.
         files: String,
@@ -55,11 +57,8 @@ pub enum ProfileFault {
         key: String,
     },
     /// A role without anything to assume it with.
-    #[error("role_arn of [{section}] needs source_profile or credential_source")]
-    RoleWithoutSource {
-        /// The profile with the role.
-        section: String,
-    },
+    #[error("its role_arn needs source_profile or credential_source")]
+    RoleWithoutSource,
     /// A source profile that does not exist.
     #[error("its source_profile '{source_profile}' does not exist")]
     UnknownSource {
@@ -82,6 +81,17 @@ pub enum ProfileFault {
 
 fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+impl ProfileFault {
+    /// Returns whether the SDK reads the files as if they had no such profile.
+    pub(crate) fn hides_profile(&self) -> bool {
+        matches!(self, Self::Unknown { .. } | Self::SectionName { .. } | Self::Syntax(_))
+    }
+}
+
+fn source_profile(profile: &str, at: &str) -> String {
+    if at == profile { String::new() } else { format!(", source profile '{at}'") }
 }
 
 fn in_brackets(text: Option<&str>) -> String {

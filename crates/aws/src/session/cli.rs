@@ -67,8 +67,10 @@ impl Session {
         // The emulator needs no profile.
         let profile = profile.filter(|_| !matches!(endpoint, Endpoint::Local(_)));
         if let Some(profile) = &profile {
-            // Without it the SDK would search for other credentials.
-            if let Some(error) = find_fault(Some(profile), None).await {
+            // Without it the SDK would search for other credentials. Any other fault matters only if it finds none.
+            if let Some(error) = find_fault(Some(profile), None).await
+                && error.fault.hides_profile()
+            {
                 return Err(error.into());
             }
             loader = loader.profile_name(profile);

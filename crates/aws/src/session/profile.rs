@@ -17,8 +17,8 @@ use crate::error::{ProfileError, ProfileFault, find_cause, root_cause};
 /// What the SDK writes before its reason.
 const PREFIX: &str = "ProfileFile provider could not be built: ";
 
-/// A fault and the line that has it.
-type Finding = (ProfileFault, Option<Line>);
+/// A fault, the name of the profile that has it, and the line.
+type Finding = (ProfileFault, String, Option<Line>);
 
 /// Finds the fault of the selected profile: that of the command line, else of `AWS_PROFILE`, else `default`.
 ///
@@ -43,21 +43,19 @@ async fn find_fault_in(
         Ok(set) => set,
         Err(error) => {
             let profile = profile.map_or_else(|| env.get("AWS_PROFILE").ok(), |name| Some(name.to_owned()));
-            return Some(ProfileError {
-                profile: profile.unwrap_or_else(|| "default".to_owned()),
-                fault: ProfileFault::Syntax(root_cause(&error)),
-                place: None,
-            });
+            let profile = profile.unwrap_or_else(|| "default".to_owned());
+            let fault = ProfileFault::Syntax(root_cause(&error));
+            return Some(ProfileError { at: profile.clone(), profile, fault, place: None });
         }
     };
     let files = ConfigFile::both(fs, env).await;
-    let (fault, line) = match set.get_profile(set.selected_profile()) {
+    let (fault, at, line) = match set.get_profile(set.selected_profile()) {
         Some(profile) => fault_of_chain(&set, profile, &files, failure)?,
         None if is_named || (failure.is_some() && !set.is_empty()) => missing(&set, &files),
         None => return None,
     };
     let place = line.map(|line| line.to_string());
-    Some(ProfileError { profile: set.selected_profile().to_owned(), fault, place })
+    Some(ProfileError { profile: set.selected_profile().to_owned(), at, fault, place })
 }
 
 /// Explains why a profile does not exist: its section may have a name of the wrong form.
@@ -67,13 +65,14 @@ fn missing(set: &ProfileSet, files: &[ConfigFile; 2]) -> Finding {
         let expected = file.section_names(name).remove(0);
         let wrong = if file.is_config { name.to_owned() } else { format!("profile {name}") };
         if let Some(line) = file.section(&wrong) {
-            return (ProfileFault::SectionName { found: wrong, expected }, Some(line));
+            return (ProfileFault::SectionName { found: wrong, expected }, name.to_owned(), Some(line));
         }
     }
     let mut known: Vec<String> = set.profiles().map(str::to_owned).collect();
     known.sort();
     let [config, credentials] = files;
-    (ProfileFault::Unknown { files: format!("{} or {}", config.path, credentials.path), known }, None)
+    let files = format!("{} or {}", config.path, credentials.path);
+    (ProfileFault::Unknown { files, known }, name.to_owned(), None)
 }
 
 /// Follows the source profiles of a profile to the first fault.
@@ -87,8 +86,9 @@ fn fault_of_chain<'a>(
     let mut visited = Vec::new();
     loop {
         let name = profile.name();
+        let found = |fault, line| Some((fault, name.to_owned(), line));
         if let Some((key, line)) = files.iter().find_map(|file| file.indented(name)) {
-            return Some((ProfileFault::Indented { key }, Some(line)));
+            return found(ProfileFault::Indented { key }, Some(line));
         }
         // A source profile with keys needs no role, and a web identity no source.
         let is_final = |key| profile.get(key).is_some();
@@ -98,17 +98,16 @@ fn fault_of_chain<'a>(
         visited.push(name.to_owned());
         match (profile.get("source_profile"), profile.get("credential_source")) {
             (None, None) if is_role => {
-                let fault = ProfileFault::RoleWithoutSource { section: name.to_owned() };
-                return Some((fault, line_of(name, "role_arn")));
+                return found(ProfileFault::RoleWithoutSource, line_of(name, "role_arn"));
             }
             (Some(source), None) if is_role && source != name => {
                 let line = line_of(name, "source_profile");
                 if visited.iter().any(|seen| seen == source) {
                     visited.push(source.to_owned());
-                    return Some((ProfileFault::Loop(visited), line));
+                    return found(ProfileFault::Loop(visited), line);
                 }
                 let Some(next) = set.get_profile(source) else {
-                    return Some((ProfileFault::UnknownSource { source_profile: source.to_owned() }, line));
+                    return found(ProfileFault::UnknownSource { source_profile: source.to_owned() }, line);
                 };
                 profile = next;
             }
@@ -124,18 +123,17 @@ fn fault_of_failure(
     line_of: impl Fn(&str, &str) -> Option<Line>,
 ) -> Option<Finding> {
     let reason = root_cause(failure);
+    let found = |fault, key| Some((fault, profile.name().to_owned(), line_of(profile.name(), key)));
     match failure {
-        CredentialsError::CredentialsNotLoaded(_) => {
-            Some((ProfileFault::WithoutCredentials, line_of(profile.name(), "")))
-        }
+        CredentialsError::CredentialsNotLoaded(_) => found(ProfileFault::WithoutCredentials, ""),
         CredentialsError::InvalidConfiguration(_) => {
             let reason = reason.strip_prefix(PREFIX).unwrap_or(&reason).to_owned();
-            Some((ProfileFault::Other(reason), line_of(profile.name(), "")))
+            found(ProfileFault::Other(reason), "")
         }
         // An error of the network has another remedy.
         CredentialsError::ProviderError(_) if find_cause::<ConnectorError>(failure).is_none() => {
             let key = ["sso_session", "sso_start_url"].into_iter().find(|key| profile.get(key).is_some())?;
-            Some((ProfileFault::SignedOut(reason), line_of(profile.name(), key)))
+            found(ProfileFault::SignedOut(reason), key)
         }
         _ => None,
     }
@@ -165,7 +163,7 @@ mod tests {
         assert_eq!(
             error,
             "profile 'nope': not found in /home/ann/.aws/config or /home/ann/.aws/credentials; \
-             there are: base, default, dev"
+             existing profiles: base, default, dev"
         );
         let unnamed = fault("[profile dev]\n", None, Some(not_loaded())).await.unwrap();
         assert!(unnamed.starts_with("profile 'default': not found in "), "{unnamed}");
@@ -193,23 +191,24 @@ mod tests {
         for (config, expected) in [
             (
                 format!("[profile a]\n{ROLE}region = eu-west-1\n"),
-                "role_arn of [a] needs source_profile or credential_source (/home/ann/.aws/config line 2)",
+                "profile 'a': its role_arn needs source_profile or credential_source (/home/ann/.aws/config line 2)",
             ),
             (
                 format!("[profile a]\n{ROLE}source_profile = b\n[profile b]\n{ROLE}source_profile = a\n"),
-                "source_profile forms a loop: a, b, a (/home/ann/.aws/config line 6)",
+                "profile 'a', source profile 'b': source_profile forms a loop: a, b, a (/home/ann/.aws/config line 6)",
             ),
             (
                 format!("[profile a]\n{ROLE}source_profile = c\n"),
-                "its source_profile 'c' does not exist (/home/ann/.aws/config line 3)",
+                "profile 'a': its source_profile 'c' does not exist (/home/ann/.aws/config line 3)",
             ),
             (
                 format!("[profile a]\n{ROLE}source_profile = b\n[profile b]\noutput = json\n  region = x\n"),
-                "an indented line is part of the value of 'output' above it (/home/ann/.aws/config line 6)",
+                "profile 'a', source profile 'b': an indented line is part of the value of 'output' above it \
+                 (/home/ann/.aws/config line 6)",
             ),
         ] {
             let error = fault(&config, Some("a"), Some(not_loaded())).await.unwrap();
-            assert_eq!(error, format!("profile 'a': {expected}"), "{config}");
+            assert_eq!(error, expected, "{config}");
         }
         let works = format!("[profile a]\n{ROLE}source_profile = base\n");
         assert_eq!(fault(&works, Some("a"), None).await, None);

@@ -132,7 +132,7 @@ impl Proxy {
         let has = |words: &[&str]| words.iter().any(|words| texts.contains(words));
         let root = root_cause(error);
         self.error(if !self.url.starts_with("http") {
-            "is of an unsupported kind: name one with http:// or https://".to_owned()
+            "has an unsupported scheme: use http:// or https://".to_owned()
         } else if has(&["proxy authorization required"]) {
             NEEDS_CREDENTIALS.to_owned()
         } else if has(&["tunnel error: unsuccessful"]) {

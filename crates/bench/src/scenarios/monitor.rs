@@ -37,7 +37,7 @@ const WATCHED: Duration = Duration::from_secs(20);
 const VIEWERS: usize = 500;
 
 /// Maximum time until the first frame.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -67,7 +67,7 @@ fn on_a_terminal(bench: &Bench) -> anyhow::Result<Vec<f64>> {
     let started = Instant::now();
     let mut view = bench.programs.monitor(&run.target(), "-t 5").start_on_terminal(200, 60);
     while !view.text().contains("RUNNING") {
-        ensure!(started.elapsed() < PATIENCE, "the monitor shows no run:\n{}", view.text());
+        ensure!(started.elapsed() < TIME_LIMIT, "the monitor shows no run:\n{}", view.text());
         std::thread::sleep(Duration::from_millis(2));
     }
     let first_frame = started.elapsed();

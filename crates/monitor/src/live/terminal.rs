@@ -119,11 +119,11 @@ impl Drop for TerminalGuard {
 /// Restores the terminal, once.
 pub(crate) fn restore() {
     if OPEN.swap(false, Ordering::SeqCst) {
-        // In the background the mode is the shell's, and changing it would stop this process.
+        // In the background the terminal is the shell's, and changing its mode would stop this process.
         if is_foreground(io::stdout()) {
             let _ = disable_raw_mode();
+            let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
         }
-        let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     }
 }
 

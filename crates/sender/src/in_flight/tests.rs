@@ -91,6 +91,31 @@ fn a_message_with_an_ending_lease_waits_for_the_extension() {
 }
 
 #[test]
+fn a_lease_that_expires_while_it_waits_for_its_extension_is_not_extended() {
+    let set = Set::new();
+    let message = set.add("1", Duration::from_millis(20)).unwrap();
+    assert_eq!(set.check_after(Duration::from_millis(15)), 1);
+    let receipt = "1".to_owned().into();
+    let can_extend = |after| set.in_flight.can_extend(message.id, &receipt, BootInstant::now() + after);
+    assert!(can_extend(Duration::ZERO));
+    assert!(!can_extend(TIMEOUT));
+    assert_eq!(message.start_delivery().now_or_never(), Some(false));
+    assert_eq!((set.check_after(TIMEOUT), set.in_flight.len(), set.expired()), (0, 0, 1));
+}
+
+#[test]
+fn a_message_received_again_while_its_extension_has_no_answer_is_looked_up() {
+    let set = Set::new();
+    let first = set.add("1", Duration::from_millis(20)).unwrap();
+    assert_eq!(set.check_after(Duration::from_millis(15)), 1);
+    std::thread::sleep(Duration::from_millis(21));
+    let second = set.add("2", TIMEOUT).expect("another sender may have received it in between");
+    assert_eq!(first.start_delivery().now_or_never(), Some(false));
+    assert_eq!(second.start_delivery().now_or_never(), Some(true));
+    assert_eq!((set.in_flight.len(), set.in_flight.undelivered(), set.expired()), (1, 1, 1));
+}
+
+#[test]
 fn a_message_received_again_is_another_one_only_after_its_lease_expired_before_its_start() {
     let mut set = Set::new();
     let first = set.add("1", Duration::from_millis(1)).unwrap();

@@ -15,7 +15,7 @@ const USAGE: &[Field] = &[
 const CLOCK: &[Field] = &[(
     "clock_offset_seconds",
     "number or null",
-    "Seconds that were added to this machine's clock; null where it was not corrected",
+    "Seconds that the program adds to the time of this machine's clock; null if it is not corrected",
 )];
 
 const PRODUCER: &[Field] = &[
@@ -43,7 +43,7 @@ const SENDER: &[Field] = &[
     (
         "leases_expired",
         "integer",
-        "Leases that expired while it had the message, as in a pause of its process",
+        "Leases that expired while it had the message, for example while its process was paused",
     ),
     (
         "invalid",

@@ -22,7 +22,7 @@ pub(super) fn fields() -> Vec<[String; 3]> {
         row(
             "clock_offset_seconds",
             "number or null",
-            "Seconds that were added to the clock of the monitor's machine; null where it was not corrected.",
+            "Seconds that the monitor adds to the time of its machine's clock; null if it is not corrected.",
         ),
     ];
     rows.extend(below("snapshot", "", FIGURES));
