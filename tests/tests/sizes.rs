@@ -45,7 +45,8 @@ fn a_terminal_without_control_sequences_gets_lines_that_fit() {
         assert!(text.contains("pending 500"), "{text}");
         assert!(text.is_ascii() && !text.contains('\u{1b}'), "{text:?}");
         for row in text.lines().map(str::trim_end) {
-            let fits = row.chars().count() <= usize::from(columns);
+            // A command to copy is not broken on a terminal of usual width.
+            let fits = row.chars().count() <= usize::from(columns) || row.starts_with("no sender yet: ");
             assert!(fits || !row.trim_start().contains(' '), "{columns} columns: {row:?}");
         }
     }

@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// A profile of the AWS configuration files cannot be used.
     #[error(transparent)]
-    Profile(#[from] ProfileError),
+    Profile(#[from] Box<ProfileError>),
     /// The proxy of the environment did not connect to AWS.
     #[error(transparent)]
     Proxy(#[from] ProxyError),

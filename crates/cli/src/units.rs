@@ -193,13 +193,13 @@ pub(crate) fn parse_url(text: &str) -> Result<String, String> {
     let Some((scheme @ ("http" | "https"), rest)) = text.split_once("://") else { return expected() };
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     // The colons of an IPv6 address are in brackets.
-    let (is_host, port) = match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
-        Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
-        None => {
-            let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
-            let is_letter = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-            (!name.is_empty() && name.chars().all(is_letter), port)
-        }
+    let bracketed = host.strip_prefix('[').and_then(|host| host.split_once(']'));
+    let (is_host, port) = if let Some((address, port)) = bracketed {
+        (address.parse::<Ipv6Addr>().is_ok(), port)
+    } else {
+        let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+        let is_letter = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        (!name.is_empty() && name.chars().all(is_letter), port)
     };
     let is_port = |port: &str| port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
     if !is_host || !(port.is_empty() || is_port(port)) {

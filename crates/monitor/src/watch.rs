@@ -104,7 +104,7 @@ impl Monitor<'_> {
     /// Prints once what the monitor waits for.
     fn print_wait(&self, waits_for: &mut Option<String>, sentence: &str) {
         if waits_for.as_deref() != Some(sentence) && !self.shared.quiet {
-            status(sentence);
+            status(&fit_to_terminal(sentence.to_owned()));
         }
         *waits_for = Some(sentence.to_owned());
     }

@@ -27,7 +27,7 @@ type Finding = (ProfileFault, String, Option<Line>);
 pub(super) async fn find_fault(
     profile: Option<&str>,
     failure: Option<&CredentialsError>,
-) -> Option<ProfileError> {
+) -> Option<Box<ProfileError>> {
     find_fault_in(&Fs::default(), &Env::default(), profile, failure).await
 }
 
@@ -36,7 +36,7 @@ async fn find_fault_in(
     env: &Env,
     profile: Option<&str>,
     failure: Option<&CredentialsError>,
-) -> Option<ProfileError> {
+) -> Option<Box<ProfileError>> {
     let selected = profile.map(|name| Cow::Owned(name.to_owned()));
     let is_named = profile.is_some() || env.get("AWS_PROFILE").is_ok();
     let set = match load(fs, env, &EnvConfigFiles::default(), selected).await {
@@ -45,7 +45,7 @@ async fn find_fault_in(
             let profile = profile.map_or_else(|| env.get("AWS_PROFILE").ok(), |name| Some(name.to_owned()));
             let profile = profile.unwrap_or_else(|| "default".to_owned());
             let fault = ProfileFault::Syntax(root_cause(&error));
-            return Some(ProfileError { at: profile.clone(), profile, fault, place: None });
+            return Some(Box::new(ProfileError { at: profile.clone(), profile, fault, place: None }));
         }
     };
     let files = ConfigFile::both(fs, env).await;
@@ -55,7 +55,7 @@ async fn find_fault_in(
         None => return None,
     };
     let place = line.map(|line| line.to_string());
-    Some(ProfileError { profile: set.selected_profile().to_owned(), at, fault, place })
+    Some(Box::new(ProfileError { profile: set.selected_profile().to_owned(), at, fault, place }))
 }
 
 /// Explains why a profile does not exist: its section may have a name of the wrong form.

@@ -1,7 +1,7 @@
 //! Cost and senders in a report: unknown values stay unknown.
 
 use stentor_aws::metrics::Heartbeat;
-use stentor_core::cost::Prices;
+use stentor_core::cost::{PriceOverride, Prices};
 use stentor_core::usage::ProgramKind;
 
 use super::{empty, finished, heartbeat, report, report_of, run, usage, view};
@@ -40,7 +40,8 @@ fn a_bill_is_counted_parts_and_estimated_ones_by_their_prices() {
 
 #[test]
 fn an_overridden_price_applies_and_is_marked() {
-    let own = Prices::with(&["write_units=6.25".parse().unwrap(), "invocations=0".parse().unwrap()]);
+    let own = [("write_units", 6.25), ("invocations", 0.0)];
+    let own = Prices::with(&own.map(|(name, dollars)| PriceOverride::new(name, dollars).unwrap()));
     let dear = report_of(&RunView { prices: own, ..view(run(2_000), RunPhase::Complete) });
     let expected = [320_000.0, 37_500_000.0, 188.0, 380_381.0, 0.0, 1_352.0].map(Some);
     assert_eq!(billionths(&dear), expected);
