@@ -78,6 +78,7 @@ impl Session {
         let mut prior = PriorAttempt(false);
         let mut failing_since: Option<Instant> = None;
         let mut delays = delays();
+        #[cfg(feature = "programs")]
         let mut is_signed_again = false;
         loop {
             let why = match self.attempt(Box::pin(send(batch.open(), prior))).await {
@@ -101,6 +102,7 @@ impl Session {
                     prior = PriorAttempt(true);
                     why
                 }
+                #[cfg(feature = "programs")]
                 Err(AttemptError::Permanent(Error::BadCredentials(_)))
                     if self.signs_with_wrong_time() && !std::mem::replace(&mut is_signed_again, true) =>
                 {

@@ -42,6 +42,7 @@ pub use loopback::is_on_this_machine;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 /// AWS rejects signatures whose time is five minutes off (AWS General Reference, "Signature Version 4"); one minute less,
 /// since the correction is not exact.
+#[cfg(feature = "programs")]
 const MAX_SIGNATURE_AGE: Duration = Duration::from_secs(240);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -122,11 +123,9 @@ impl Session {
 
     /// Whether AWS may have rejected a signature because of its time. From then on, requests are signed with the corrected
     /// time.
+    #[cfg(feature = "programs")]
     pub(crate) fn signs_with_wrong_time(&self) -> bool {
-        #[cfg(feature = "programs")]
         let correction = self.clock.correction_seconds();
-        #[cfg(not(feature = "programs"))]
-        let correction: Option<f64> = None;
         correction.is_some_and(|seconds| seconds.abs() > MAX_SIGNATURE_AGE.as_secs_f64())
     }
 

@@ -85,6 +85,7 @@ fn list(names: &[String]) -> String {
 
 impl ProfileFault {
     /// Returns whether the SDK reads the files as if they had no such profile.
+    #[cfg(feature = "programs")]
     pub(crate) fn hides_profile(&self) -> bool {
         matches!(self, Self::Unknown { .. } | Self::SectionName { .. } | Self::Syntax(_))
     }
