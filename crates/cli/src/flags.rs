@@ -94,7 +94,7 @@ const ENDPOINT_VARIABLES: [&str; 3] =
     ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"];
 
 /// Refuses a value of such a variable as that of `--endpoint-url`.
-/// Whether the SDK is told to ignore the variables of endpoints.
+/// Whether the environment makes the SDK ignore its variables of endpoints.
 fn ignores_endpoint_variables() -> bool {
     std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }
