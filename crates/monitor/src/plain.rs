@@ -56,7 +56,8 @@ fn block(view: &RunView) -> String {
             named(&TOTAL, view)
         ),
         format!("  {} {}   ({})", AVERAGE.label, AVERAGE.text(view), percentiles.join("  ")),
-        format!("  {}   queue: {}{}", rest.join("   "), queue.join(", "), warnings(view)),
+        format!("  {}", rest.join("   ")),
+        format!("  queue: {}{}", queue.join(", "), warnings(view)),
     ]
     .join("\n")
 }
