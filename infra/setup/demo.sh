@@ -80,9 +80,9 @@ program() { # NAME ARGUMENTS...
 # Exec one of the programs. If the system supports it, the program is killed with this script: the emulator
 # is gone then, so there are no messages to release.
 program_of_demo() { # NAME ARGUMENTS...
-    local command=("$programs/$1" "${@:2}")
-    ! command -v setpriv >/dev/null || command=(setpriv --pdeathsig KILL -- "${command[@]}")
-    exec ${launcher:+"$launcher"} "${command[@]}"
+    local words=("$programs/$1" "${@:2}")
+    ! command -v setpriv >/dev/null || words=(setpriv --pdeathsig KILL -- "${words[@]}")
+    exec ${launcher:+"$launcher"} "${words[@]}"
 }
 
 stop_demo() { # WHAT STATUS
