@@ -93,12 +93,12 @@ pub struct UsageError(pub String);
 const ENDPOINT_VARIABLES: [&str; 3] =
     ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"];
 
-/// Refuses a value of such a variable as that of `--endpoint-url`.
 /// Whether the environment makes the SDK ignore its variables of endpoints.
 fn ignores_endpoint_variables() -> bool {
     std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
+/// Refuses a value of such a variable as that of `--endpoint-url`.
 fn check_endpoint(variable: &str) -> Result<(), UsageError> {
     let Some(text) = std::env::var(variable).ok().filter(|text| !text.is_empty()) else { return Ok(()) };
     let refused = |why| UsageError(format!("invalid value '{text}' for {variable}: {why}"));

@@ -226,6 +226,7 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory;
 
     #[test]
     fn a_price_is_a_name_and_a_number_of_dollars() {
@@ -255,8 +256,6 @@ mod tests {
             assert!(parse_price(text).is_err(), "{text}");
         }
     }
-
-    use clap::CommandFactory;
 
     const A: &str = "01JDD0QYJ8000000000000000A";
 

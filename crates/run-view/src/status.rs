@@ -80,20 +80,10 @@ impl RunStatus {
                 Self::new(StatusLevel::Bad, "STALLED", sentence)
             }
             RunPhase::Active if view.is_waiting() => {
-                let command = connection.command("sender -w 0.5 -f 0.1");
-                Self::new(
-                    StatusLevel::Waiting,
-                    "WAITING",
-                    format!("no sender yet: start one with `{command}`"),
-                )
+                Self::new(StatusLevel::Waiting, "WAITING", start_sender("no sender yet", connection))
             }
             RunPhase::Active if view.alive_senders().next().is_none() && view.idle_seconds() > IDLE => {
-                let command = connection.command("sender -w 0.5 -f 0.1");
-                Self::new(
-                    StatusLevel::Bad,
-                    "STALLED",
-                    format!("no sender is alive: start one with `{command}`"),
-                )
+                Self::new(StatusLevel::Bad, "STALLED", start_sender("no sender is alive", connection))
             }
             RunPhase::Active => Self::new(StatusLevel::Good, "RUNNING", progress(view)),
         }
@@ -124,6 +114,11 @@ impl RunStatus {
     fn new(level: StatusLevel, word: &'static str, sentence: impl Into<String>) -> Self {
         Self { level, word, sentence: sentence.into() }
     }
+}
+
+/// Why a sender is needed, and the command that starts one.
+fn start_sender(why: &str, connection: &ConnectionFlags) -> String {
+    format!("{why}: start one with `{}`", connection.command("sender -w 0.5 -f 0.1"))
 }
 
 fn progress(view: &RunView) -> String {

@@ -9,7 +9,7 @@ use stentor_core::usage::ProgramKind;
 use tokio::time::sleep;
 
 use crate::Connections;
-use crate::state::{SenderCounters, SenderState};
+use crate::state::SenderState;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -72,25 +72,16 @@ impl HeartbeatWriter<'_> {
     }
 
     fn current(&self) -> Heartbeat {
-        let SenderCounters {
-            sent,
-            failed,
-            duplicates,
-            released,
-            leases_expired,
-            invalid,
-            invalid_example,
-            ..
-        } = self.state.counters.borrow().clone();
+        let counters = self.state.counters.borrow();
         Heartbeat {
             seen_at: self.connections.session.clock().now_ms(),
-            sent,
-            failed,
-            duplicates,
-            released,
-            leases_expired,
-            invalid,
-            invalid_example,
+            sent: counters.sent,
+            failed: counters.failed,
+            duplicates: counters.duplicates,
+            released: counters.released,
+            leases_expired: counters.leases_expired,
+            invalid: counters.invalid,
+            invalid_example: counters.invalid_example.clone(),
             ..self.initial.clone()
         }
     }
