@@ -7,6 +7,10 @@ use stentor_tests::{Program, Stack, TerminalSession, send_signal, wait_at_most, 
 /// The key that stops a job.
 const CTRL_Z: &str = "\u{1a}";
 
+/// The keys that stop and continue the output of a terminal.
+const CTRL_S: &str = "\u{13}";
+const CTRL_Q: &str = "\u{11}";
+
 /// Starts a shell in which `$job` runs the program.
 fn shell(program: Program) -> TerminalSession {
     program.in_shell().start_on_terminal(100, 40)
@@ -175,6 +179,23 @@ fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
     delivers_on(50);
     sender.signal("TERM");
     sender.finish().exits(143);
+}
+
+#[test]
+fn a_terminal_stopped_by_ctrl_s_does_not_stop_the_deliveries() {
+    let stack = Stack::deploy();
+    let run = stack.produce("-m 400");
+    let mut sender = stack.sender("-w 0.1 -f 0 -c 4 --forever").start_on_terminal(100, 40);
+    sender.shows(" in flight");
+    sender.press(CTRL_S);
+    stack.completed(&run);
+    assert!(!sender.text().contains("400 sent"), "{}", sender.text());
+    sender.press(CTRL_Q);
+    sender.shows("400 sent");
+    sender.press("\u{3}");
+    sender.finish().exits(130);
+    let average = stack.count(&run).average_seconds();
+    assert!(average < 0.2, "the waits are measured while the output is stopped: {average} s");
 }
 
 #[test]

@@ -6,13 +6,14 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::sleep;
 
-use crate::terminal::{draw_target, drawn_columns, speaks_unicode};
+use crate::terminal::{accepts_output, draw_target, drawn_columns, speaks_unicode};
 use bar::Bar;
 
 /// Refresh interval of a line.
@@ -25,13 +26,15 @@ static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 #[derive(Debug)]
 pub struct ProgressLine {
     shown: Option<ProgressBar>,
+    /// Messages done, those included that the bar does not show yet.
+    done: AtomicU64,
 }
 
 impl ProgressLine {
     /// Shows a bar of `total` messages of which `done` are done: `doing ━━━━╸─── 1,000 of 3,000  500/s  4.0 s left`. On
     /// a narrow terminal it is shorter.
     pub fn bar(doing: &'static str, total: u32, done: u32, quiet: bool) -> Self {
-        let Some(target) = target(quiet) else { return Self { shown: None } };
+        let Some(target) = target(quiet) else { return Self::hidden() };
         let bar = ProgressBar::with_draw_target(Some(total.into()), target);
         if let Ok(style) = ProgressStyle::with_template("{line}") {
             let is_unicode = speaks_unicode();
@@ -47,7 +50,7 @@ impl ProgressLine {
 
     /// Shows a line, which [`Self::refresh`] writes.
     pub fn line(doing: &'static str, quiet: bool) -> Self {
-        let Some(target) = target(quiet) else { return Self { shown: None } };
+        let Some(target) = target(quiet) else { return Self::hidden() };
         let bar = ProgressBar::with_draw_target(None, target).with_prefix(doing);
         if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_msg}") {
             bar.set_style(style);
@@ -57,13 +60,21 @@ impl ProgressLine {
 
     fn show(bar: ProgressBar) -> Self {
         *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
-        Self { shown: Some(bar) }
+        let done = AtomicU64::new(bar.position());
+        Self { shown: Some(bar), done }
+    }
+
+    fn hidden() -> Self {
+        Self { shown: None, done: AtomicU64::default() }
     }
 
     /// Adds to the number of messages done.
     pub fn advance(&self, messages: u32) {
-        if let Some(bar) = &self.shown {
-            bar.inc(messages.into());
+        let Some(bar) = &self.shown else { return };
+        let messages = u64::from(messages);
+        let done = self.done.fetch_add(messages, Ordering::Relaxed) + messages;
+        if accepts_output() {
+            bar.set_position(done);
         }
     }
 
@@ -71,8 +82,11 @@ impl ProgressLine {
     pub async fn refresh(&self, mut text: impl FnMut() -> String) -> Infallible {
         let Some(line) = &self.shown else { return pending().await };
         loop {
-            line.set_message(Cow::Owned(text()));
-            line.tick();
+            let text = Cow::Owned(text());
+            if accepts_output() {
+                line.set_message(text);
+                line.tick();
+            }
             sleep(REFRESH).await;
         }
     }

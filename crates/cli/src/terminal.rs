@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use console::Term;
 use indicatif::{ProgressDrawTarget, TermLike};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::job::is_foreground;
 use crate::output::colour;
@@ -26,6 +27,14 @@ pub(crate) fn draw_target() -> Option<ProgressDrawTarget> {
     // `console` has one switch for all streams; only progress lines use it here.
     console::set_colors_enabled(colour(&io::stderr()));
     Some(ProgressDrawTarget::term_like_with_hz(Box::new(Stderr(Term::buffered_stderr())), DRAWINGS))
+}
+
+/// Returns whether a write to stderr returns at once. On a terminal that Ctrl-S has stopped it would block the program,
+/// with its deliveries, until Ctrl-Q.
+pub(crate) fn accepts_output() -> bool {
+    let stderr = io::stderr();
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&at_once)) != Ok(0)
 }
 
 /// Returns whether the locale is UTF-8, by the first of its variables that is set.
