@@ -1,4 +1,4 @@
-//! Tests of the reads of idle senders. They run the whole ending of a sender against a fake, on a clock of their own.
+//! Tests of the reads of idle senders. They run the whole ending of a sender against a fake, on a clock that the test sets.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
