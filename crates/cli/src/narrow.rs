@@ -45,7 +45,9 @@ pub(crate) fn narrow(text: &str, columns: usize) -> String {
             }
             [term, rest @ ..] => {
                 wrap_words(term, [indent; 2], columns, &mut lines);
-                rest.iter().for_each(|part| wrap_words(part, [4; 2], columns, &mut lines));
+                for part in rest {
+                    wrap_words(part, [4; 2], columns, &mut lines);
+                }
             }
         }
     }
