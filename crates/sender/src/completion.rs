@@ -67,17 +67,16 @@ impl CompletionCheck {
         let mut runs: BTreeSet<RunId> = received.keys().copied().collect();
         runs.extend(metrics.latest().await?);
         runs.retain(|run| !self.complete.contains(run));
-        let senders = match self.schedule {
-            Some(schedule) => schedule.senders,
-            None => {
-                let senders = estimate_senders(metrics, &runs, received).await?;
-                let delay = read_time(senders - 1.0, FIRST_READ_UNITS).mul_f64(random::<f64>());
-                self.schedule = Some(Schedule { next_read: Instant::now() + delay, senders });
-                if !delay.is_zero() {
-                    return Ok(false);
-                }
-                senders
+        let senders = if let Some(schedule) = self.schedule {
+            schedule.senders
+        } else {
+            let senders = estimate_senders(metrics, &runs, received).await?;
+            let delay = read_time(senders - 1.0, FIRST_READ_UNITS).mul_f64(random::<f64>());
+            self.schedule = Some(Schedule { next_read: Instant::now() + delay, senders });
+            if !delay.is_zero() {
+                return Ok(false);
             }
+            senders
         };
         for run in runs {
             let progress = metrics.run_progress(run).await?;
