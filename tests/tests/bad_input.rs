@@ -219,7 +219,8 @@ fn a_run_is_never_overwritten_or_resumed_with_another_plan() {
     let run = stack.produce("-m 5 -l 20 --seed 3");
     let again = stack.producer(&format!("--run {run}")).run();
     assert_clear(&again, 1, &[&run, "exists"]);
-    assert!(again.stderr.contains(&format!("producer resume {run}")), "{}", again.stderr);
+    let resume = format!("producer resume {run} --stack {} --local", stack.name());
+    assert!(again.stderr.contains(&resume), "{}", again.stderr);
     for (flags, word) in [("-m 6", "'-m'"), ("-l 21", "'-l'"), ("--seed 4", "'--seed'")] {
         assert_clear(&stack.producer(&format!("resume {run} {flags}")).run(), 2, &[word]);
     }

@@ -119,7 +119,8 @@ fn screens() -> impl Iterator<Item = Screen> {
     [PHONE, TABLET, DESK].into_iter().flat_map(|screen| [false, true].map(|dark| Screen { dark, ..screen }))
 }
 
-/// Asserts that axe-core finds no serious or critical violation, and that the page does not scroll sideways.
+/// Asserts that axe-core finds no serious or critical violation, that the page does not scroll sideways, and that
+/// each value of the queue is beside its label.
 #[track_caller]
 fn assert_usable(browser: &mut Browser) {
     let grave =
@@ -133,6 +134,12 @@ fn assert_usable(browser: &mut Browser) {
     );
     assert_eq!(beyond, Value::Array(Vec::new()), "these reach beyond the right edge");
     assert_eq!(browser.evaluate("document.documentElement.scrollWidth - innerWidth"), 0);
+    let wrapped = browser.evaluate(
+        "[...document.querySelectorAll('dl div')]
+            .filter((row) => row.lastElementChild.offsetTop > row.firstElementChild.offsetTop + 4)
+            .map((row) => row.textContent)",
+    );
+    assert_eq!(wrapped, Value::Array(Vec::new()), "these values are below their labels");
 }
 
 #[test]

@@ -163,7 +163,8 @@ fn an_interrupted_producer_prints_the_resume_command() {
     producer.signal("INT");
     let ended = producer.finish().exits(130);
     let run = latest().json()["run"].as_str().unwrap().to_owned();
-    assert!(ended.stderr.contains(&format!("producer resume {run}")), "{}", ended.stderr);
+    let resume = format!("producer resume {run} --stack {} --local", stack.name());
+    assert!(ended.stderr.contains(&resume), "{}", ended.stderr);
     let snapshot = stack.snapshot(&run);
     let items = stack.items(&run).len() as u64;
     assert_eq!(

@@ -4,6 +4,7 @@ mod compare;
 mod reading;
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use self::reading::{assert_tells, both, data, folder, names, path, read, select, text_of};
 use serde_json::{Value, json};
@@ -219,6 +220,21 @@ fn leaving_the_view_with_q_writes_the_report_and_a_signal_does_not() {
     plain.program().signal("TERM");
     assert_eq!(plain.finish().code, Some(143));
     assert_eq!(names(folder.path()), ["left.json"]);
+}
+
+#[test]
+fn a_report_waits_no_longer_than_its_senders_need_to_report_their_usage() {
+    let (stack, folder) = (Stack::deploy(), folder());
+    stack.produce("-m 30");
+    let file = path(&folder, "watched.json");
+    let monitor = stack.monitor(&format!("report {file} -t 0.5")).start();
+    stack.sender("-w 0 -f 0 -c 5 --idle-timeout 3").run().exits(0);
+    let senders_ended = Instant::now();
+    monitor.finish().exits(0);
+    let waited = senders_ended.elapsed();
+    assert!(waited < Duration::from_secs(10), "{waited:?}");
+    let missing = data(&file)["cost"]["counted"]["missing"].to_string();
+    assert!(!missing.contains("sender"), "{missing}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_stack_without_runs_is_reported_and_is_not_an_error() {
     for line in ["runs", "runs --json"] {
         let listed = stack.monitor(line).run().exits(0);
         assert!(listed.stdout.is_empty(), "{}", listed.stdout);
-        assert!(listed.stderr.starts_with("there is no run in this stack yet"), "{}", listed.stderr);
+        assert!(listed.stderr.starts_with("no run in this stack yet"), "{}", listed.stderr);
     }
 }
 

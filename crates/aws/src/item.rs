@@ -34,6 +34,12 @@ pub(super) fn write_units(item: &Item) -> u64 {
     size(item).div_ceil(1_024).max(1) as u64
 }
 
+/// Returns the read units of a consistent query: one for each 4 KB begun of all its items (Amazon DynamoDB Developer Guide,
+/// "DynamoDB on-demand capacity mode").
+pub(super) fn read_units(items: &[Item]) -> u64 {
+    items.iter().map(size).sum::<usize>().div_ceil(4_096).max(1) as u64
+}
+
 fn size_of_value(value: &AttributeValue) -> usize {
     /// Overhead of a list or map, and of each of its elements, bytes.
     const NESTED: usize = 3;

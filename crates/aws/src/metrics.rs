@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCa
 use serde::Serialize;
 
 pub use heartbeats::Heartbeat;
-pub use run_items::RunItems;
+pub use run_items::{RunItems, RunProgress};
 pub use runs::{CreateRunResult, RunRecord};
 
 use super::error::{AttemptError, Error, attempt_error, one_line};
@@ -121,6 +121,21 @@ impl MetricsTable {
 
     /// Returns every item of a partition.
     async fn query(&self, run: &str) -> Result<Vec<Item>, Error> {
+        self.query_where("#run = :run", HashMap::from([(":run".to_owned(), text(run))])).await
+    }
+
+    /// Returns the items of a partition whose sort key is less than `before`.
+    async fn query_before(&self, run: &str, before: &str) -> Result<Vec<Item>, Error> {
+        let values = [(":run", run), (":before", before)];
+        let values = values.map(|(name, value)| (name.to_owned(), text(value)));
+        self.query_where("#run = :run AND part < :before", HashMap::from(values)).await
+    }
+
+    async fn query_where(
+        &self,
+        condition: &str,
+        values: HashMap<String, AttributeValue>,
+    ) -> Result<Vec<Item>, Error> {
         const CALL: &str = "Query";
         let page = async |from| {
             let request = self
@@ -128,9 +143,9 @@ impl MetricsTable {
                 .query()
                 .table_name(&self.name)
                 .consistent_read(true)
-                .key_condition_expression("#run = :run")
+                .key_condition_expression(condition)
                 .expression_attribute_names("#run", "run")
-                .expression_attribute_values(":run", text(run))
+                .set_expression_attribute_values(Some(values.clone()))
                 .set_exclusive_start_key(from)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let page = request.send().await.map_err(|error| attempt_error(CALL, &error))?;

@@ -20,6 +20,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::BehaviorVersion;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use stentor_core::usage::Usage;
@@ -158,6 +160,9 @@ impl Session {
         }
     }
 }
+
+/// TLS of every HTTP client.
+const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
 
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()

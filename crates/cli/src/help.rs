@@ -41,7 +41,7 @@ const EXITS: [(&str, &str); 6] = [
     ("2", "usage error"),
     ("129", "interrupted by SIGHUP (the terminal was closed)"),
     ("131", "ended at once by SIGQUIT"),
-    ("130, 143", "interrupted by SIGINT (Ctrl-C), by SIGTERM"),
+    ("130, 143", "interrupted by SIGINT (Ctrl-C) or SIGTERM"),
 ];
 
 /// Returns the last section of the short help: commands and what each does.

@@ -60,7 +60,7 @@ pub struct WatchArgs {
 /// The refresh interval.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct IntervalArg {
-    /// Refresh interval, 0.1 to 3600 seconds
+    /// Refresh interval, 0.1 to 3,600 seconds
     #[arg(short = 't', long, value_name = "TIME", default_value = "5", allow_hyphen_values = true, value_parser = parse_interval, help_heading = WATCH)]
     pub interval: Duration,
 }
@@ -167,7 +167,7 @@ const REVERSE_PROXY: &str = "Reverse proxy";
 const EXAMPLES: &[(&str, &str)] = &[
     ("monitor -t 5", "the latest run, every 5 s, to its end"),
     ("monitor --once --json", "one snapshot for a script"),
-    ("monitor --fail-if 'failed_rate>20%'", "exit status 4 if over 20 % failed"),
+    ("monitor --fail-if 'failed_rate>20%'", "exit status 4 if over 20% failed"),
     ("monitor serve", "a live page at http://127.0.0.1:8787/"),
     ("monitor report run.html", "a report when the run ends"),
     ("monitor runs", "all runs of the stack"),

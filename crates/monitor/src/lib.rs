@@ -36,6 +36,7 @@ use stentor_report::ReportPath;
 use stentor_run_view::reader::{ReaderCommand, RunSelection};
 use stentor_run_view::reading::{RunReader, Target};
 use stentor_run_view::snapshot::Snapshot;
+use stentor_run_view::status::RunStatus;
 use stentor_web::Site;
 use tokio::net::TcpListener;
 use watch::{ReportFile, Watching};
@@ -174,7 +175,8 @@ impl Monitor<'_> {
     /// Replaces the tallies of the run by a count of its messages; an error if some are pending or missing.
     async fn repair(&self) -> anyhow::Result<u8> {
         let record = self.stored_run().await?;
-        let repair = repair::repair(&record, &self.messages, &self.reader.metrics).await?;
+        let repair =
+            repair::repair(&record, &self.messages, &self.reader.metrics, &self.target.connection).await?;
         if self.shared.json || repair.repaired {
             self.print(&repair, Repair::line)?;
         }
@@ -192,7 +194,7 @@ impl Monitor<'_> {
             print_line(&runs::table(&rows))?;
         }
         if rows.is_empty() && !self.shared.quiet {
-            status(&self.no_run());
+            status(&self.no_run().sentence);
         }
         Ok(0)
     }
@@ -208,13 +210,12 @@ impl Monitor<'_> {
             None => self.reader.metrics.latest().await?,
             run => run,
         };
-        let Some(run) = run else { bail!(self.no_run()) };
+        let Some(run) = run else { bail!(self.no_run().sentence) };
         Ok(self.reader.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })?)
     }
 
-    fn no_run(&self) -> String {
-        let command = self.target.connection.command("producer -m 1000");
-        format!("there is no run in this stack yet\nCreate one: {command}")
+    fn no_run(&self) -> RunStatus {
+        RunStatus::no_run(&self.target.connection)
     }
 
     /// Selects the run of `--run`. Without it, selects the latest run, and with `each` also every run that starts later.

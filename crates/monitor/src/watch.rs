@@ -77,9 +77,9 @@ impl Monitor<'_> {
             let ReaderEvent::Read(result) = reader.next().await else { continue };
             let Some(view) = result? else {
                 if watching.flags.once {
-                    bail!(self.no_run());
+                    bail!(self.no_run().sentence);
                 }
-                self.print_wait(&mut waits_for, &RunStatus::no_run(&self.target.connection).sentence);
+                self.print_wait(&mut waits_for, &self.no_run().sentence);
                 continue;
             };
             let view = last.insert(*view);

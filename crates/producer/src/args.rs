@@ -16,7 +16,7 @@ pub struct Args {
     /// Number of messages, 1 to 1,000,000,000
     #[arg(short, long, value_name = "N", default_value_t = 1_000, allow_hyphen_values = true, value_parser = count_parser::<u32>(1..=u64::from(MAX_MESSAGES)), help_heading = MESSAGES)]
     pub messages: u32,
-    /// Maximum message length in characters, 1 to 1600 (actual length varies from 1)
+    /// Maximum message length in characters, 1 to 1,600 (actual length varies from 1)
     #[arg(short, long, value_name = "CHARACTERS", default_value_t = 100, allow_hyphen_values = true, value_parser = count_parser::<u16>(1..=u64::from(MAX_LENGTH)), help_heading = MESSAGES)]
     pub length: u16,
     /// Make every message exactly --length characters long

@@ -21,7 +21,7 @@ use stentor_aws::metrics::{CreateRunResult, RunRecord};
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::format;
-use stentor_cli::{Shutdown, hints, print_line, status};
+use stentor_cli::{ConnectionFlags, Shutdown, hints, print_line, status};
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::usage::{ProgramKind, Usage};
 use summary::Summary;
@@ -30,12 +30,22 @@ use tokio_util::sync::CancellationToken;
 /// Runs the subcommand, or creates a run; returns the exit status.
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
     let start = Instant::now();
-    let Some(prepared) = shutdown.or_shutdown(prepare(&args, destination, shutdown.token())).await else {
+    let connection = ConnectionFlags::of(&destination);
+    let preparing = prepare(&args, destination, &connection, shutdown.token());
+    let Some(prepared) = shutdown.or_shutdown(preparing).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };
     let (backends, record) = prepared?;
     let id = RunId::from_parts(backends.session.clock().now_ms(), rand::random()).to_string();
-    let call = Call { id, args: &args, record: &record, backends: &backends, shutdown: &shutdown, start };
+    let call = Call {
+        id,
+        args: &args,
+        record: &record,
+        backends: &backends,
+        connection: &connection,
+        shutdown: &shutdown,
+        start,
+    };
     // The record stays open if the call is killed.
     call.record_usage(&backends.session.usage(), false).await;
     match &args.command {
@@ -49,6 +59,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
 async fn prepare(
     args: &Args,
     destination: Destination,
+    connection: &ConnectionFlags,
     ending: CancellationToken,
 ) -> anyhow::Result<(Backends, RunRecord)> {
     let session = Arc::new(Session::for_cli(destination, ending).await?);
@@ -59,7 +70,7 @@ async fn prepare(
         session,
     };
     let record = match args.command {
-        None => create_run(args, &backends).await?,
+        None => create_run(args, &backends, connection).await?,
         Some(Command::Resume { run, .. } | Command::Requeue { run, .. }) => {
             backends.metrics.run(run).await?.ok_or(Error::NoSuchRun { run })?
         }
@@ -68,7 +79,11 @@ async fn prepare(
 }
 
 /// Writes the plan of a new run and makes it the latest.
-async fn create_run(args: &Args, backends: &Backends) -> anyhow::Result<RunRecord> {
+async fn create_run(
+    args: &Args,
+    backends: &Backends,
+    connection: &ConnectionFlags,
+) -> anyhow::Result<RunRecord> {
     // The clock is right: the queue's service has responded.
     let created_at = backends.session.clock().now_ms();
     let run = args.run.unwrap_or_else(|| RunId::from_parts(created_at, rand::random()));
@@ -77,9 +92,8 @@ async fn create_run(args: &Args, backends: &Backends) -> anyhow::Result<RunRecor
     let length = BodyLength { max: args.length, exact: args.exact_length };
     let plan = Plan::new(run, seed, args.messages, length)?;
     if backends.metrics.create_run(&plan, created_at).await? == CreateRunResult::AlreadyExists {
-        bail!(
-            "run {run} (--run) already exists\nResume it: producer resume {run}, or omit --run for a new one"
-        );
+        let resume = connection.command(&format!("producer resume {run}"));
+        bail!("run {run} (--run) already exists\nResume it: {resume}, or omit --run for a new one");
     }
     backends.metrics.set_latest(run, created_at).await?;
     Ok(RunRecord { plan, created_at, enqueued: 0, finished_at: None })
@@ -92,6 +106,8 @@ struct Call<'a> {
     args: &'a Args,
     record: &'a RunRecord,
     backends: &'a Backends,
+    /// The flags of the commands that its messages suggest.
+    connection: &'a ConnectionFlags,
     shutdown: &'a Shutdown,
     start: Instant,
 }
@@ -99,9 +115,9 @@ struct Call<'a> {
 impl Call<'_> {
     /// Enqueues the rest of the run; an error has the command that resumes it.
     async fn enqueue(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
-        let run = self.record.plan.run();
         let enqueued = self.enqueue_rest(speed, possibly_repeated).await;
-        enqueued.map_err(|error| anyhow!("{}\n{}", hints::describe(&error), how_to_resume(run)))
+        enqueued
+            .map_err(|error| anyhow!("{}\nResume it: {}", hints::describe(&error), self.command("resume")))
     }
 
     async fn enqueue_rest(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
@@ -120,8 +136,8 @@ impl Call<'_> {
         match shutdown.code() {
             Some(code) if !complete => {
                 let enqueued = format::thousands(enqueued.into());
-                let hint = how_to_resume(plan.run());
-                status(&format!("interrupted at {enqueued} of {total}\n{hint}"));
+                let resume = self.command("resume");
+                status(&format!("interrupted at {enqueued} of {total}\nResume it: {resume}"));
                 Ok(code)
             }
             _ => Ok(0),
@@ -146,8 +162,9 @@ impl Call<'_> {
             status(&format!("cannot write the usage record: {error}"));
         }
     }
-}
 
-fn how_to_resume(run: RunId) -> String {
-    format!("Resume it: producer resume {run}")
+    /// Formats the command line of a subcommand for this run.
+    fn command(&self, subcommand: &str) -> String {
+        self.connection.command(&format!("producer {subcommand} {}", self.record.plan.run()))
+    }
 }

@@ -30,14 +30,14 @@ impl Call<'_> {
     pub(crate) async fn requeue(&self, concurrency: usize) -> anyhow::Result<u8> {
         let plan = &self.record.plan;
         let requeued = self.requeue_messages(concurrency).await;
-        let again = format!("producer requeue {}", plan.run());
+        let again = self.command("requeue");
         let start_again = |error: anyhow::Error| anyhow!("{}\nStart again: {again}", hints::describe(&error));
         let requeued = requeued.map_err(|error| start_again(error.into()))?;
         self.print_summary(requeued.enqueued).await.map_err(start_again)?;
         if requeued.missing > 0 {
             let missing = format::counted(requeued.missing.into(), "message");
             status(&if self.record.enqueued < plan.total() {
-                format!("the table lacks {missing} of the run: producer resume {}", plan.run())
+                format!("the table lacks {missing} of the run: {}", self.command("resume"))
             } else {
                 format!("the table no longer has {missing} of the run: it keeps messages for 7 days")
             });

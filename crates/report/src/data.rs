@@ -198,6 +198,10 @@ pub struct Faults {
     pub duplicates: LowerBound<u64>,
     /// Messages that these senders released unfinished, in all their life.
     pub released: LowerBound<u64>,
+    /// Leases that expired while these senders had the message, in all their life.
+    pub leases_expired: LowerBound<u64>,
+    /// Messages with a body that is not Stentor's, which these senders received first, in all their life.
+    pub invalid: LowerBound<u64>,
     /// Messages on the stack's dead-letter queue, of all runs.
     pub dead_letters: u64,
     /// Messages of the plan that no producer has enqueued.
@@ -347,6 +351,8 @@ impl Faults {
         Self {
             duplicates: count(&figures::DUPLICATES),
             released: count(&figures::RELEASED),
+            leases_expired: count(&figures::LEASES_EXPIRED),
+            invalid: count(&figures::INVALID),
             dead_letters: view.reading.dead_letters,
             not_enqueued: count(&figures::NOT_ENQUEUED).amount.unwrap_or_default(),
             damaged_tallies: view.reading.damaged.iter().map(DamagedShard::from).collect(),

@@ -31,7 +31,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// that of the run's end; where AWS does not answer, the usage read so far is used.
 pub async fn await_usage(reader: &RunReader, mut view: RunView, quiet: bool) -> RunView {
     let start = Instant::now();
-    while !is_final(&view) && start.elapsed() < USAGE_TIMEOUT {
+    let mut now_ms = view.reading.at_ms;
+    while !is_final(&view, now_ms) && start.elapsed() < USAGE_TIMEOUT {
         if start.elapsed() < POLL_INTERVAL && !quiet {
             status(&format!(
                 "the report waits for the usage of the programs, at most {} s",
@@ -42,6 +43,7 @@ pub async fn await_usage(reader: &RunReader, mut view: RunView, quiet: bool) -> 
         let left = USAGE_TIMEOUT.saturating_sub(start.elapsed());
         let read = timeout(left, reader.read(view.reading.record.plan.run())).await;
         let Ok(Ok(Some(reading))) = read else { return view };
+        now_ms = reading.at_ms;
         view = view.with_usage(reading);
     }
     view

@@ -303,12 +303,17 @@ fn incomplete_records(view: &RunView) -> Vec<String> {
     goes_on.into_iter().chain(no_producer).chain(counts).collect()
 }
 
-/// Returns whether every program that is still there has reported its usage.
-pub fn is_final(view: &RunView) -> bool {
+/// Returns whether every program that is still there at `now_ms`, ms since the epoch, has reported its usage.
+pub fn is_final(view: &RunView, now_ms: u64) -> bool {
     let reading = &view.reading;
-    let is_recent = |at: u64| reading.at_ms.saturating_sub(at) < REPORT_MS;
+    let is_recent = |at: u64| now_ms.saturating_sub(at) < REPORT_MS;
     let is_alive = view.run_senders().any(SenderRecord::is_alive);
-    let has_just_ended = reading.heartbeats.iter().filter_map(|heartbeat| heartbeat.ended_at).any(is_recent);
+    // It may have worked on the run, which its usage record shows.
+    let will_report = |sender: &SenderRecord| {
+        let ended_at = sender.heartbeat.as_ref().and_then(|heartbeat| heartbeat.ended_at);
+        !sender.is_accounted && ended_at.is_some_and(is_recent)
+    };
+    let has_just_ended = view.senders.iter().any(will_report);
     let is_open = !has_producer(view) || reading.usage.iter().any(is_open_producer);
     let awaits_producer = is_open && reading.record.finished_at.is_some_and(is_recent);
     !is_alive && !has_just_ended && !awaits_producer

@@ -6,6 +6,7 @@
 pub mod bill;
 pub mod charts;
 pub mod comparison;
+mod figure;
 pub mod figures;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;

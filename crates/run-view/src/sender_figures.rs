@@ -3,7 +3,7 @@
 use stentor_aws::metrics::Heartbeat;
 
 use crate::bill::LowerBound;
-use crate::figures::{Figure, figures};
+use crate::figure::{Figure, figures};
 use crate::metric::{Metric, Scope, gauge};
 use crate::senders::SenderRecord;
 use crate::unit::Unit;

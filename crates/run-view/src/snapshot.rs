@@ -13,6 +13,10 @@ use crate::figures::{FIGURES, Figure, SENDER_FIGURES};
 use crate::senders::SenderRecord;
 use crate::view::RunView;
 
+/// Meaning of `clock_offset_seconds` in the JSON of every program.
+pub const CLOCK_OFFSET: &str =
+    "Seconds that the program adds to the time of its machine's clock; null if it is not corrected.";
+
 /// A run at a moment, with the figures of the registry.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Snapshot {
@@ -130,7 +134,7 @@ impl JsonSchema for Snapshot {
         let damaged = generator.subschema_for::<DamagedShard>();
         let run = json_schema!({ "description": "ID of the run, a ULID.", "type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$" });
         let at = json_schema!({ "description": "Time of the reading, RFC 3339 in UTC.", "type": "string", "format": "date-time" });
-        let clock_offset = json_schema!({ "description": "Seconds that the monitor adds to the time of its machine's clock; null if it is not corrected.", "type": ["number", "null"] });
+        let clock_offset = json_schema!({ "description": CLOCK_OFFSET, "type": ["number", "null"] });
         let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });
         let broken = json_schema!({ "description": "Tallies that cannot be read: the counts are too low.", "type": "array", "items": damaged });
         object_schema(

@@ -17,17 +17,17 @@ use crate::stop::{FailureLimit, IdlePolicy};
 /// Receive messages from SQS and simulate their delivery: wait, then succeed or fail
 ///
 /// Start any number of senders on any number of machines: they share the queue. A sender exits when the queue is
-/// empty.
+/// empty and every message of the run has an outcome.
 #[derive(Debug, Clone, Parser)]
 #[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, EXITS))]
 pub struct Args {
-    /// Mean delivery time, 0 to 36000 seconds
+    /// Mean delivery time, 0 to 36,000 seconds
     #[arg(short, long, value_name = "TIME", default_value_t = 0.5, allow_hyphen_values = true, value_parser = seconds_parser(0.0..=MAX_MEAN_WAIT), help_heading = DELIVERY)]
     pub wait: f64,
     /// Share of deliveries that fail: 0 to 1, or 0% to 100%
     #[arg(short, long, value_name = "RATE", default_value = "0.1", allow_hyphen_values = true, value_parser = parse_rate, help_heading = DELIVERY)]
     pub failure_rate: FailureRate,
-    /// Maximum number of concurrent deliveries, 1 to 50000
+    /// Maximum number of concurrent deliveries, 1 to 50,000
     #[arg(short, long, value_name = "N", default_value_t = 1, allow_hyphen_values = true, value_parser = count_parser::<u32>(1..=50_000), help_heading = DELIVERY)]
     pub concurrency: u32,
     /// Distribution of the wait time

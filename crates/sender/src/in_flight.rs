@@ -171,18 +171,12 @@ impl InFlight {
         due
     }
 
-    /// Returns whether a lease can be extended now. If its time is over, other senders can receive the message: then it
-    /// expires, although the queue would accept an extension. Returns `false` too if its message is not in the set.
+    /// Returns whether a lease is in the set and its time is not over. Once it is, other senders can receive the message,
+    /// although the queue would accept an extension.
     pub(crate) fn can_extend(&self, id: MessageId, receipt: &ReceiptHandle, now: BootInstant) -> bool {
-        let mut entries = self.entries.borrow_mut();
-        let mut leases = entries.get_mut(&id).into_iter().flat_map(|entry| &mut entry.leases);
-        let Some(lease) = leases.find(|lease| lease.receipt == *receipt) else { return false };
-        if lease.is_over(now) {
-            lease.end_extension(now, Duration::ZERO);
-            self.leases_changed.notify_waiters();
-            return false;
-        }
-        true
+        let entries = self.entries.borrow();
+        let mut leases = entries.get(&id).into_iter().flat_map(|entry| &entry.leases);
+        leases.find(|lease| lease.receipt == *receipt).is_some_and(|lease| !lease.is_over(now))
     }
 
     /// Records the end of an extension; see [`Lease::end_extension`].

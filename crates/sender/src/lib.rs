@@ -2,10 +2,11 @@
 //!
 //! `pipeline` has the path of a message, one stage a module: `intake → delivery → outcome → settlement`.
 //! `in_flight` owns the messages on that path and `visibility` extends their leases. `prefetch` decides how much
-//! to receive, and `stop` when the sender exits.
+//! to receive, `stop` when the sender exits, and `completion` reads whether its runs are complete.
 
 mod args;
 mod batching;
+mod completion;
 mod delivery;
 mod heartbeat;
 mod in_flight;

@@ -1,17 +1,16 @@
 //! When a sender stops by itself: the queue is empty, or too many of its deliveries failed.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
 use stentor_aws::Error;
 use stentor_core::delivery::FailureRate;
 use stentor_core::queue_depth::{IdleDetector, settle_time};
-use stentor_core::run::RunId;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::Connections;
+use crate::completion::CompletionCheck;
 use crate::in_flight::InFlight;
 use crate::state::{RunActivity, SenderCounters};
 
@@ -77,11 +76,12 @@ impl DrainCondition<'_> {
             IdlePolicy::UntilRunsComplete => IDLE_TIME,
         };
         let start = Instant::now();
-        let mut detector = IdleDetector::default();
+        let (mut detector, mut completion) = (IdleDetector::default(), CompletionCheck::default());
         loop {
             let idle_for = activity.borrow().last_received_at.elapsed();
             if in_flight.len() + in_flight.unsettled() > 0 || idle_for < idle_time {
                 detector.reset();
+                completion.reset();
                 sleep(idle_time.saturating_sub(idle_for).clamp(Duration::from_millis(50), CHECK_INTERVAL))
                     .await;
                 continue;
@@ -91,39 +91,26 @@ impl DrainCondition<'_> {
                 || in_flight.len() == 0 && activity.borrow().last_received_at.elapsed() >= idle_time;
             if let Some(empty_for) = detector.observe(&depth, start.elapsed())
                 && is_idle()
-                && self.may_stop(empty_for).await?
+                && self.may_stop(empty_for, &mut completion).await?
                 // Messages may have been received during the requests.
                 && is_idle()
             {
                 return Ok(());
             }
-            sleep(CHECK_INTERVAL).await;
+            let now = Instant::now();
+            let next_read = completion.next_read().filter(|next_read| *next_read > now);
+            sleep_until(next_read.into_iter().fold(now + CHECK_INTERVAL, Instant::min)).await;
         }
     }
 
-    async fn may_stop(&self, empty_for: Duration) -> Result<bool, Error> {
-        Ok(matches!(self.idle_policy, IdlePolicy::StopAfter(_))
+    async fn may_stop(&self, empty_for: Duration, completion: &mut CompletionCheck) -> Result<bool, Error> {
+        if matches!(self.idle_policy, IdlePolicy::StopAfter(_))
             || empty_for >= settle_time(self.connections.visibility_timeout.get())
-            || self.runs_are_complete().await?)
-    }
-
-    /// Returns whether every message of the latest run and of those received is enqueued and has an outcome. A
-    /// producer that has not finished may only be delayed, by throttling or an outage.
-    async fn runs_are_complete(&self) -> Result<bool, Error> {
-        let metrics = &self.connections.metrics;
-        let mut runs: BTreeSet<RunId> = self.activity.borrow().received.keys().copied().collect();
-        runs.extend(metrics.latest().await?);
-        for run in runs {
-            let items = metrics.run_items(run).await?;
-            let is_complete = items.record.is_some_and(|record| {
-                let total = record.plan.total();
-                record.enqueued == total && items.tally.total() >= u64::from(total)
-            });
-            if !is_complete {
-                return Ok(false);
-            }
+        {
+            return Ok(true);
         }
-        Ok(true)
+        let received = self.activity.borrow().received.clone();
+        completion.runs_are_complete(&self.connections.metrics, &received).await
     }
 }
 

@@ -126,14 +126,20 @@ struct ExtendedLease {
     lifetime: Duration,
 }
 
-/// Takes leases for one request, without those that were settled or expired in the meantime.
-fn next_batch(
+/// Takes leases for one request, without those that were settled in the meantime. Leases whose time is over expire.
+pub(crate) fn next_batch(
     expiring: &mut VecDeque<(MessageId, ExpiringLease)>,
     in_flight: &InFlight,
 ) -> Vec<(MessageId, ExpiringLease)> {
     let now = BootInstant::now();
     std::iter::from_fn(|| expiring.pop_front())
-        .filter(|(id, lease)| in_flight.can_extend(*id, &lease.receipt, now))
+        .filter(|(id, lease)| {
+            let can_extend = in_flight.can_extend(*id, &lease.receipt, now);
+            if !can_extend {
+                in_flight.record_extended(*id, &lease.receipt, now, Duration::ZERO);
+            }
+            can_extend
+        })
         .take(BATCH)
         .collect()
 }

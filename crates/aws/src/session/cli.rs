@@ -47,10 +47,8 @@ impl Session {
         let Destination { stack, endpoint, region, profile } = destination;
         let mut loader = aws_config::defaults(behaviour())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts());
-        if let Some(client) = proxy::client() {
-            loader = loader.http_client(client);
-        }
+            .timeout_config(timeouts())
+            .http_client(proxy::client());
         match &endpoint {
             Endpoint::Default => {}
             Endpoint::Url(url) => loader = loader.endpoint_url(url),

@@ -4,13 +4,11 @@
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{Region, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::{Session, behaviour, timeouts};
+use super::{Session, TLS, behaviour, timeouts};
 use crate::error::Error;
 use crate::names::StackName;
 use crate::retry::LAMBDA_BUDGET;
@@ -44,7 +42,7 @@ impl Session {
             .timeout_config(timeouts())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             // Ring is a quarter of the size of aws-lc, the default.
-            .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https());
+            .http_client(Builder::new().tls_provider(TLS).build_https());
         config.set_region(region.map(Region::new));
         config.set_endpoint_url(endpoint);
         Self::from_config(config.build(), stack, LAMBDA_BUDGET, CancellationToken::new())

@@ -1,4 +1,4 @@
-//! The HTTP client of a program where the environment names a proxy.
+//! The HTTP client of a program, also where the environment names a proxy.
 //!
 //! The SDK's default client has two shortcomings there: calls to this machine go through the proxy too unless `NO_PROXY`
 //! names it, and errors do not name the proxy.
@@ -8,8 +8,6 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -17,36 +15,33 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use hyper_util::client::proxy::matcher::Matcher;
 
+use super::TLS;
 use super::loopback::{is_link_local, is_on_this_machine};
 use crate::error::{ProxyError, root_cause};
 
 const FOR_HTTPS: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const FOR_HTTP: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
-/// Returns the client for an environment that names a proxy; without one the SDK's default serves.
-pub(super) fn client() -> Option<SharedHttpClient> {
-    let is_named = FOR_HTTPS.into_iter().chain(FOR_HTTP).any(is_set);
-    is_named.then(|| {
-        SharedHttpClient::new(ProxyClient {
-            direct: Builder::new().tls_provider(tls()).build_https(),
-            proxied: Builder::new().build_with_connector_fn(|settings, components| {
-                let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
-                connector.set_connector_settings(settings.cloned());
-                connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-                connector.tls_provider(tls()).build()
-            }),
-            matcher: Arc::new(Matcher::from_env()),
-        })
+/// Returns the client for this environment, which may name a proxy.
+pub(super) fn client() -> SharedHttpClient {
+    let direct = Builder::new().tls_provider(TLS).build_https();
+    if !FOR_HTTPS.into_iter().chain(FOR_HTTP).any(is_set) {
+        return direct;
+    }
+    SharedHttpClient::new(ProxyClient {
+        direct,
+        proxied: Builder::new().build_with_connector_fn(|settings, components| {
+            let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+            connector.set_connector_settings(settings.cloned());
+            connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+            connector.tls_provider(TLS).build()
+        }),
+        matcher: Arc::new(Matcher::from_env()),
     })
 }
 
 fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
-}
-
-/// That of the SDK's default client.
-fn tls() -> Provider {
-    Provider::Rustls(CryptoMode::AwsLc)
 }
 
 #[derive(Debug)]

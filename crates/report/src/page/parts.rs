@@ -5,7 +5,9 @@ use maud::{Markup, html};
 use super::row;
 use super::values::Page;
 use crate::svg::SvgChart;
-use stentor_run_view::figures::{DEAD_LETTERS, DUPLICATES, NOT_ENQUEUED, RELEASED, SENDER_FIGURES};
+use stentor_run_view::figures::{
+    DEAD_LETTERS, DUPLICATES, INVALID, LEASES_EXPIRED, NOT_ENQUEUED, RELEASED, SENDER_FIGURES,
+};
 use stentor_run_view::senders::SenderState;
 use stentor_run_view::unit::Unit;
 
@@ -114,13 +116,21 @@ pub fn faults(page: &Page<'_>) -> Markup {
                 span { (page.figure(&RELEASED)) }
                 span.more { "messages that a sender did not finish, and others received again" }
             }))
+            (row(LEASES_EXPIRED.short, html! {
+                span { (page.figure(&LEASES_EXPIRED)) }
+                span.more { "while a sender had the message, for example while its process was paused; others can receive it" }
+            }))
+            (row(INVALID.short, html! {
+                span { (page.figure(&INVALID)) }
+                span.more { "messages with a body that is not Stentor’s; they end on the dead-letter queue" }
+            }))
             (row("Dead letters", html! {
                 (page.number("faults.dead_letters", DEAD_LETTERS.unit))
-                span.more { "on the queue of the whole stack; " code.command { "producer requeue " (page.text("plan.run")) } " brings them back" }
+                span.more { "on the queue of the whole stack; " (command(page, "producer requeue", " ")) " brings them back" }
             }))
             (row("Not enqueued", html! {
                 (page.figure(&NOT_ENQUEUED))
-                span.more { "messages of the plan; " code.command { "producer resume " (page.text("plan.run")) } " enqueues them" }
+                span.more { "messages of the plan; " (command(page, "producer resume", " ")) " enqueues them" }
             }))
             @if page.has(idle) {
                 (row("Idle for", html! {
@@ -137,13 +147,18 @@ pub fn faults(page: &Page<'_>) -> Markup {
     section("faults", "Faults met", body)
 }
 
+/// A command line with the flags of the stack and endpoint, and the run after `before_run`.
+fn command(page: &Page<'_>, call: &str, before_run: &str) -> Markup {
+    html! { code.command { (page.report.target.connection.command(call)) (before_run) (page.text("plan.run")) } }
+}
+
 fn damaged_tallies(page: &Page<'_>) -> Markup {
     let count = page.report.faults.damaged_tallies.len();
     let field = |place: usize, field: &str| page.text(&format!("faults.damaged_tallies.{place}.{field}"));
     html! {
         @if count == 0 { "none" } @else {
             ul.plain { @for place in 0..count { li { "shard " code { (field(place, "shard")) } ": " (field(place, "why")) } } }
-            span.more { "The counts are too low; " code.command { "monitor repair --run " (page.text("plan.run")) } " counts a finished run from the table." }
+            span.more { "The counts are too low; " (command(page, "monitor repair", " --run ")) " counts a finished run from the table." }
         }
     }
 }

@@ -172,14 +172,21 @@ fn a_report_waits_for_programs_that_will_still_report_and_no_others() {
     let awaited = |change: fn(&mut RunReading)| {
         let mut reading = run(2_000);
         change(&mut reading);
-        !is_final(&RunView::first(reading))
+        !is_final(&RunView::first(reading.clone()), reading.at_ms)
     };
     assert!(!awaited(|_| {}));
     assert!(
         awaited(|run| (run.heartbeats[0].ended_at, run.heartbeats[0].seen_at) = (None, run.at_ms)),
         "alive"
     );
-    assert!(awaited(|run| run.heartbeats[0].ended_at = Some(run.at_ms - 1_000)), "it is about to report");
+    assert!(
+        awaited(|run| {
+            run.usage[0].has_ended = false;
+            run.heartbeats[0].ended_at = Some(run.at_ms - 1_000);
+        }),
+        "it is about to report"
+    );
+    assert!(!awaited(|run| run.heartbeats[0].ended_at = Some(run.at_ms - 1_000)), "it has reported");
     assert!(!awaited(|run| run.heartbeats[0].ended_at = None), "killed");
     assert!(!awaited(|run| run.usage.truncate(2)), "the producer has long ended");
     assert!(awaited(|run| {
@@ -190,4 +197,26 @@ fn a_report_waits_for_programs_that_will_still_report_and_no_others() {
         run.usage[2].has_ended = false;
         run.record.finished_at = Some(run.at_ms - 1_000);
     }));
+}
+
+#[test]
+fn a_report_waits_no_longer_once_a_sender_has_ended_and_reported() {
+    let mut end = run(2_000);
+    (end.heartbeats[0].ended_at, end.heartbeats[0].seen_at) = (None, end.at_ms);
+    end.usage[0].has_ended = false;
+    assert_eq!(end.usage[0].id, end.heartbeats[0].sender);
+    let view = RunView::first(end.clone());
+    let is_final_after = |seconds: u64, has_ended: bool, has_reported: bool| {
+        let mut later = end.clone();
+        later.at_ms += seconds * 1_000;
+        let heartbeat = &mut later.heartbeats[0];
+        heartbeat.seen_at = later.at_ms - 500;
+        heartbeat.ended_at = has_ended.then_some(heartbeat.seen_at);
+        later.usage[0].has_ended = has_reported;
+        let now_ms = later.at_ms;
+        is_final(&view.clone().with_usage(later), now_ms)
+    };
+    assert!(!is_final_after(11, false, false), "alive");
+    assert!(!is_final_after(12, true, false), "about to report");
+    assert!(is_final_after(12, true, true));
 }

@@ -1,5 +1,7 @@
 //! The fields of JSON output without a schema. A test compares them with what the programs print.
 
+use stentor_run_view::snapshot::CLOCK_OFFSET;
+
 /// A field: its path, its type and its meaning.
 type Field = (&'static str, &'static str, &'static str);
 
@@ -12,11 +14,7 @@ const USAGE: &[Field] = &[
 ];
 
 /// The correction of the clock, before the usage of a producer and a sender.
-const CLOCK: &[Field] = &[(
-    "clock_offset_seconds",
-    "number or null",
-    "Seconds that the program adds to the time of this machine's clock; null if it is not corrected",
-)];
+const CLOCK: &[Field] = &[("clock_offset_seconds", "number or null", CLOCK_OFFSET)];
 
 const PRODUCER: &[Field] = &[
     ("run", "text", "ID of the run"),

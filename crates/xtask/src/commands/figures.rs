@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use stentor_run_view::figures::{FIGURES, Figure, SENDER_FIGURES};
 use stentor_run_view::metric::{DATA_AGE, Metric, RUN_INFO, Scope, UP};
+use stentor_run_view::snapshot::CLOCK_OFFSET;
 
 use super::markdown::code;
 use super::schema::kind;
@@ -19,11 +20,7 @@ pub(super) fn fields() -> Vec<[String; 3]> {
     let mut rows = vec![
         row("run", "text", "ID of the run."),
         row("at", "text", "Time of the reading, RFC 3339 in UTC."),
-        row(
-            "clock_offset_seconds",
-            "number or null",
-            "Seconds that the monitor adds to the time of its machine's clock; null if it is not corrected.",
-        ),
+        row("clock_offset_seconds", "number or null", CLOCK_OFFSET),
     ];
     rows.extend(below("snapshot", "", FIGURES));
     rows.push(row(

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use stentor_bench::peers::Peers;
 use stentor_bench::programs::Target;
-use stentor_test_support::{Emulator, MessageCount, Stack, scaled};
+use stentor_test_support::{Emulator, MessageCount, Stack, repetitions, scaled};
 
 #[track_caller]
 fn peer(mut command: Command) -> Value {
@@ -43,7 +43,7 @@ fn the_peers_do_the_same_job() {
     let stack = Stack::deploy();
     let target = Target { endpoint: Emulator::shared().url(), stack: stack.name().to_owned() };
 
-    let messages = scaled(100);
+    let messages = scaled(repetitions(100).into());
     let made = peer(peers.boto3_producer(&target, messages.try_into().expect("a hundred"), 100));
     assert_eq!((&made["messages"], &made["requests"]), (&messages.into(), &(2 * messages).into()));
     assert_eq!(stack.count(run_of(&made)), MessageCount { pending: messages, ..MessageCount::default() });
@@ -51,7 +51,7 @@ fn the_peers_do_the_same_job() {
     assert_eq!((&sent["messages"], &sent["requests"]), (&messages.into(), &(5 * messages + 1).into()));
     assert_all_sent(&stack, run_of(&made), messages);
 
-    let messages = scaled(1_000);
+    let messages = scaled(repetitions(1_000).into());
     let run = stack.produce(&format!("-m {messages} -l 100"));
     let sent = peer(peers.sqs_consumers(&target));
     assert_eq!(sent["messages"], messages);
