@@ -111,7 +111,7 @@ impl DrainCondition<'_> {
     /// producer that has not finished may only be delayed, by throttling or an outage.
     async fn runs_are_complete(&self) -> Result<bool, Error> {
         let metrics = &self.connections.metrics;
-        let mut runs: BTreeSet<RunId> = self.activity.borrow().received.keys().copied().collect();
+        let mut runs: BTreeSet<RunId> = self.activity.borrow().runs.keys().copied().collect();
         runs.extend(metrics.latest().await?);
         for run in runs {
             let items = metrics.run_items(run).await?;
