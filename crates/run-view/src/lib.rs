@@ -9,6 +9,7 @@ pub mod comparison;
 pub mod figures;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+mod lookups;
 pub mod metric;
 pub mod reader;
 pub mod reading;

@@ -5,7 +5,9 @@ use maud::{Markup, html};
 use super::row;
 use super::values::Page;
 use crate::svg::SvgChart;
-use stentor_run_view::figures::{DEAD_LETTERS, DUPLICATES, NOT_ENQUEUED, RELEASED, SENDER_FIGURES};
+use stentor_run_view::figures::{
+    DEAD_LETTERS, DISCARDED_BATCHES, DUPLICATES, NOT_ENQUEUED, RELEASED, SENDER_FIGURES,
+};
 use stentor_run_view::senders::SenderState;
 use stentor_run_view::unit::Unit;
 
@@ -116,7 +118,17 @@ pub fn faults(page: &Page<'_>) -> Markup {
             }))
             (row("Dead letters", html! {
                 (page.number("faults.dead_letters", DEAD_LETTERS.unit))
-                span.more { "on the queue of the whole stack; " code.command { "producer requeue " (page.text("plan.run")) } " brings them back" }
+                span.more {
+                    "on the queue of the whole stack"
+                    // Nothing is to be enqueued again while only the counting is, or may be, behind.
+                    @if !page.report.result.word.starts_with("LAGGING") {
+                        "; " code.command { "producer requeue " (page.text("plan.run")) } " brings them back"
+                    }
+                }
+            }))
+            (row("Discarded batches", html! {
+                (page.number("faults.discarded_batches", DISCARDED_BATCHES.unit))
+                span.more { "of the whole stack’s stream; outcomes in them are not counted" }
             }))
             (row("Not enqueued", html! {
                 (page.figure(&NOT_ENQUEUED))
