@@ -11,6 +11,7 @@ mod faults;
 mod function;
 mod hostile;
 mod jobs;
+mod lagging;
 mod mapping;
 mod monitor;
 mod networks;

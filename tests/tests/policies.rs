@@ -46,6 +46,7 @@ fn called(stack: &Stack, use_it: impl Fn(&StackEndpoint<'_>, &Proxy)) -> BTreeSe
     use_it(&stack.at_port(proxy.port()), &proxy);
     let resource = |name: &str| match name.rsplit('-').next() {
         Some("queue") => "Queue",
+        Some("dlq") if name.ends_with("-stream-dlq") => "StreamDeadLetterQueue",
         Some("dlq") => "DeadLetterQueue",
         Some("messages") => "MessagesTable",
         Some("metrics") => "MetricsTable",

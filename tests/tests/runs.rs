@@ -24,7 +24,7 @@ fn runs_are_listed_newest_first_with_counts_and_status() {
         assert_eq!([&first["run"], &second["run"]], [&json!(newer), &json!(older)]);
         assert_eq!(
             (&first["total"], &first["sent"], &first["state"]),
-            (&json!(1200), &json!(0), &json!("running"))
+            (&json!(1200), &json!(0), &json!("waiting"))
         );
         assert_eq!(
             [&second["total"], &second["sent"], &second["failed"], &second["state"]],
@@ -39,7 +39,7 @@ fn runs_are_listed_newest_first_with_counts_and_status() {
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[0].starts_with("RUN ") && lines[0].ends_with("STATE"), "{table}");
     assert!(
-        lines[1].starts_with(&newer) && lines[1].contains(" 1,200 ") && lines[1].ends_with("running"),
+        lines[1].starts_with(&newer) && lines[1].contains(" 1,200 ") && lines[1].ends_with("waiting"),
         "{table}"
     );
     assert!(lines[2].starts_with(&older) && lines[2].ends_with("complete"), "{table}");

@@ -97,6 +97,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the table or queue does not exist, or the caller may not use it.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::NotDeployed { .. } => true,
+            Self::Rejected { code, .. } => code.starts_with("AccessDenied"),
+            _ => false,
+        }
+    }
+}
+
 /// Why one attempt at a call brought no answer.
 #[derive(Debug)]
 pub(crate) enum AttemptError {
@@ -256,6 +267,20 @@ mod tests {
         assert!(matches!(of("ConditionalCheckFailedException"), AttemptError::ConditionFailed));
         assert!(matches!(of("InvalidClientTokenId"), AttemptError::Permanent(Error::BadCredentials(_))));
         assert!(matches!(of("AccessDeniedException"), AttemptError::Permanent(Error::Rejected { .. })));
+    }
+
+    #[test]
+    fn a_denied_call_is_recognised() {
+        for (code, is_denied) in [
+            ("AccessDenied", true),
+            ("com.amazon.coral.service#AccessDeniedException", true),
+            ("Other", false),
+        ] {
+            let AttemptError::Permanent(error) = classify_code("Call", code, "words") else {
+                panic!("{code}")
+            };
+            assert_eq!(error.is_unavailable(), is_denied, "{code}");
+        }
     }
 
     #[test]

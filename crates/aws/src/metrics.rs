@@ -1,5 +1,6 @@
 //! The metrics table: runs, their shard tallies, usage records and heartbeats.
 
+mod deployment;
 mod heartbeats;
 mod run_items;
 mod runs;

@@ -58,6 +58,11 @@ impl StackName {
     pub fn dead_letter_queue(&self) -> String {
         format!("{self}-dlq")
     }
+
+    /// The queue of the stream's discarded batches.
+    pub fn stream_dead_letter_queue(&self) -> String {
+        format!("{self}-stream-dlq")
+    }
 }
 
 #[cfg(test)]

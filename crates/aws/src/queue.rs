@@ -64,6 +64,16 @@ impl Queue {
         Self::named(session, session.stack().dead_letter_queue()).await
     }
 
+    /// Opens the queue of the stream's discarded batches; `None` where the stack is older than that queue, or the caller may
+    /// not read it.
+    pub async fn open_stream_dead_letters(session: &Arc<Session>) -> Result<Option<Self>, Error> {
+        match Self::named(session, session.stack().stream_dead_letter_queue()).await {
+            Ok(queue) => Ok(Some(queue)),
+            Err(error) if error.is_unavailable() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn named(session: &Arc<Session>, name: String) -> Result<Self, Error> {
         const CALL: &str = "GetQueueUrl";
         let client = session.queue_client();

@@ -5,11 +5,20 @@ use stentor_aws::session::{Destination, Endpoint};
 use crate::flags::{DEFAULT_STACK, LOCAL_PORT};
 
 /// The flags that select the stack and endpoint of a call, for another call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionFlags {
     /// A variable before the command: there is no flag for the port.
     variable: Option<String>,
     flags: Vec<String>,
+    /// The call of `infra/setup.sh status` for the stack.
+    setup_status: String,
+}
+
+impl Default for ConnectionFlags {
+    fn default() -> Self {
+        let setup_status = setup_status(DEFAULT_STACK, None, None, None);
+        Self { variable: None, flags: Vec::new(), setup_status }
+    }
 }
 
 impl ConnectionFlags {
@@ -34,7 +43,18 @@ impl ConnectionFlags {
             connection.flags.push("--local".to_owned());
             connection.variable = (port != LOCAL_PORT).then(|| format!("STENTOR_PORT={port}"));
         }
+        let local = match destination.endpoint {
+            Endpoint::Local(port) => Some(format!("http://127.0.0.1:{port}")),
+            Endpoint::Default | Endpoint::Url(_) => None,
+        };
+        let (region, profile) = (destination.region.as_deref(), destination.profile.as_deref());
+        connection.setup_status = setup_status(&stack, region, profile, url.or(local.as_ref()));
         connection
+    }
+
+    /// The call of `infra/setup.sh status`, which shows the resources of the stack.
+    pub fn setup_status(&self) -> &str {
+        &self.setup_status
     }
 
     /// A command line for the same stack and endpoint.
@@ -42,6 +62,15 @@ impl ConnectionFlags {
         let flags = self.flags.iter().map(String::as_str);
         self.variable.as_deref().into_iter().chain([call]).chain(flags).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The call of `infra/setup.sh status` for a stack; what it has no flag for is a variable.
+fn setup_status(stack: &str, region: Option<&str>, profile: Option<&str>, url: Option<&String>) -> String {
+    let profile = profile.map(|profile| format!("AWS_PROFILE={}", quoted(profile)));
+    let url = url.map(|url| format!("AWS_ENDPOINT_URL={}", quoted(url)));
+    let call = format!("./infra/setup.sh status --stack {}", quoted(stack));
+    let region = region.map(|region| format!("--region {}", quoted(region)));
+    [profile, url, Some(call), region].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// A value as a shell takes it.
@@ -57,14 +86,19 @@ fn quoted(value: &str) -> String {
 mod tests {
     use super::*;
 
+    fn connection(
+        stack: &str,
+        endpoint: Endpoint,
+        region: Option<&str>,
+        profile: Option<&str>,
+    ) -> ConnectionFlags {
+        let stack = stack.parse().unwrap();
+        let (region, profile) = (region.map(str::to_owned), profile.map(str::to_owned));
+        ConnectionFlags::of(&Destination { stack, endpoint, region, profile })
+    }
+
     fn command(stack: &str, endpoint: Endpoint, region: Option<&str>, profile: Option<&str>) -> String {
-        let destination = Destination {
-            stack: stack.parse().unwrap(),
-            endpoint,
-            region: region.map(str::to_owned),
-            profile: profile.map(str::to_owned),
-        };
-        ConnectionFlags::of(&destination).command("sender -c 1")
+        connection(stack, endpoint, region, profile).command("sender -c 1")
     }
 
     #[test]
@@ -79,6 +113,22 @@ mod tests {
         assert_eq!(
             command("stentor", Endpoint::Url("http://h:1/?a&b".into()), Some("eu-west-1"), Some("it's")),
             r"sender -c 1 --region eu-west-1 --profile 'it'\''s' --endpoint-url 'http://h:1/?a&b'"
+        );
+    }
+
+    #[test]
+    fn the_status_of_the_stack_is_asked_where_the_call_reads_it() {
+        let status = |stack, endpoint, region, profile| {
+            connection(stack, endpoint, region, profile).setup_status().to_owned()
+        };
+        assert_eq!(ConnectionFlags::default().setup_status(), "./infra/setup.sh status --stack stentor");
+        assert_eq!(
+            status("drill", Endpoint::Default, Some("eu-west-1"), Some("ops")),
+            "AWS_PROFILE=ops ./infra/setup.sh status --stack drill --region eu-west-1"
+        );
+        assert_eq!(
+            status("drill", Endpoint::Local(4566), None, None),
+            "AWS_ENDPOINT_URL=http://127.0.0.1:4566 ./infra/setup.sh status --stack drill"
         );
     }
 }

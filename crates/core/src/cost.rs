@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::deployment::Architecture;
+
 /// An item of AWS's bill, with a price per unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -43,7 +45,7 @@ pub const REGION: &str = "us-east-1";
 /// The month in which the list prices were read.
 pub const DATE: &str = "November 2026";
 
-/// The list prices, without the free tier.
+/// The list prices, without the free tier; those of the function are for arm64.
 pub const LIST: [ListPrice; 5] = [
     ListPrice {
         billed: BillingItem::QueueRequests,
@@ -82,10 +84,14 @@ pub const LIST: [ListPrice; 5] = [
         name: "gb_seconds",
         dollars: 0.000_013_333_4,
         per: 1.0,
-        unit: "GB-second of the function on arm64, which the stack's template takes",
+        unit: "GB-second of the function on arm64",
         source: "AWS Lambda pricing",
     },
 ];
+
+/// The list price of a function's time on `x86_64`.
+const X86_64: ListPrice =
+    ListPrice { dollars: 0.000_016_666_7, unit: "GB-second of the function on x86_64", ..LIST[4] };
 
 /// The highest price override, dollars for [`ListPrice::per`] units.
 pub const MAX_PRICE: f64 = 1e6;
@@ -112,6 +118,7 @@ impl PriceOverride {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prices {
     overrides: Vec<PriceOverride>,
+    architecture: Architecture,
 }
 
 /// A price in effect.
@@ -128,12 +135,20 @@ pub struct Price {
 impl Prices {
     /// Creates the prices; of several overrides of one price, the last one applies.
     pub fn with(overrides: &[PriceOverride]) -> Self {
-        Self { overrides: overrides.to_vec() }
+        Self { overrides: overrides.to_vec(), architecture: Architecture::default() }
+    }
+
+    /// Returns the same prices for a function of that architecture.
+    pub fn on(&self, architecture: Architecture) -> Self {
+        Self { architecture, ..self.clone() }
     }
 
     /// Returns every price, in the order of [`LIST`].
     pub fn all(&self) -> [Price; 5] {
         LIST.map(|listed| {
+            let is_on_x86 =
+                listed.billed == BillingItem::GbSeconds && self.architecture == Architecture::X86_64;
+            let listed = if is_on_x86 { X86_64 } else { listed };
             let replaced = self.overrides.iter().rfind(|price| price.billed == listed.billed);
             let dollars = replaced.map_or(listed.dollars, |price| price.dollars);
             Price { listed: ListPrice { dollars, ..listed }, overridden: replaced.is_some() }
@@ -153,7 +168,7 @@ impl Prices {
 pub struct AggregatorModel {
     /// Shards of the table's stream with records.
     pub shards: f64,
-    /// The time between two batches of a shard: the template's batching window.
+    /// The time between two batches of a shard: the batching window.
     pub window_seconds: f64,
     /// Write units of one write of a tally.
     pub tally_units: f64,
@@ -175,12 +190,19 @@ pub struct AggregatorUsage {
     pub gb_seconds: f64,
 }
 
+/// The time between two polls of a shard without a batching window: Lambda polls four times a second (AWS Lambda Developer
+/// Guide, "Using AWS Lambda with Amazon DynamoDB").
+const POLL_SECONDS: f64 = 0.25;
+
+/// Records in a batch, at most: the template's batch size.
+const BATCH_SIZE: f64 = 1_000.0;
+
 impl AggregatorModel {
     /// Estimates the usage for `messages` messages whose outcomes are recorded over `seconds`.
     pub fn of(&self, messages: f64, seconds: f64) -> AggregatorUsage {
-        // Each shard has one batch a window while there are records; a batch has at least one record.
-        let by_time = self.shards * (seconds / self.window_seconds).max(1.0);
-        let invocations = by_time.min(messages);
+        // Each shard has one batch a window while there are records; a batch has at least one record and at most its size.
+        let by_time = self.shards * (seconds / self.window_seconds.max(POLL_SECONDS)).max(1.0);
+        let invocations = by_time.max(messages / BATCH_SIZE).min(messages);
         AggregatorUsage {
             invocations,
             write_units: invocations * self.tally_units,
@@ -291,6 +313,26 @@ mod tests {
         assert!(close(COUNTING.of(1_000.0, 1_000.0).write_units, 1_500.0));
         assert!(close(COUNTING.of(1_000.0, 0.0).invocations, 8.0));
         assert!(close(COUNTING.of(0.0, 0.0).invocations, 0.0));
+    }
+
+    #[test]
+    fn a_window_gathers_records_up_to_the_size_of_a_batch() {
+        let over = |window_seconds, messages, seconds| {
+            AggregatorModel { window_seconds, ..COUNTING }.of(messages, seconds).invocations
+        };
+        assert!(close(over(5.0, 50_000.0, 1_000.0), 1_600.0));
+        assert!(close(over(300.0, 1e6, 1_000.0), 1_000.0), "a thousand records end a window early");
+        assert!(close(over(0.0, 1e6, 1_000.0), 32_000.0), "four polls a second of each shard");
+    }
+
+    #[test]
+    fn the_time_of_a_function_costs_more_on_x86() {
+        let price = |prices: &Prices| prices.all()[4];
+        let (arm, x86) = (Prices::default(), Prices::default().on(Architecture::X86_64));
+        assert!(close(x86.dollars(BillingItem::GbSeconds, 1e6), 16.6667));
+        assert!(price(&x86).listed.unit.ends_with("x86_64") && price(&arm).listed.unit.contains("arm64"));
+        let own = Prices::with(&[PriceOverride::new("gb_seconds", 1.0).unwrap()]).on(Architecture::X86_64);
+        assert!(close(own.dollars(BillingItem::GbSeconds, 2.0), 2.0) && price(&own).overridden);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 pub mod clock_offset;
 pub mod cost;
 pub mod delivery;
+pub mod deployment;
 pub mod escape;
 pub mod format;
+pub mod lookup;
 pub mod message;
 pub mod queue_depth;
 mod rng;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::Outcome;
+
 /// Requests and capacity units of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
@@ -26,6 +28,31 @@ pub enum ProgramKind {
     Sender,
 }
 
+/// Outcomes that one sender has recorded for one run. Another sender's are never among them, so that the sum over all
+/// senders is at most the number of outcomes in the table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeCounts {
+    /// Outcomes SENT.
+    pub sent: u64,
+    /// Outcomes FAILED.
+    pub failed: u64,
+}
+
+impl OutcomeCounts {
+    /// Adds one outcome.
+    pub fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Sent => self.sent += 1,
+            Outcome::Failed => self.failed += 1,
+        }
+    }
+
+    /// Returns the number of outcomes.
+    pub fn total(&self) -> u64 {
+        self.sent.saturating_add(self.failed)
+    }
+}
+
 /// The usage of one program for one run, as the metrics table has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsageRecord {
@@ -35,8 +62,18 @@ pub struct UsageRecord {
     pub program: Option<ProgramKind>,
     /// The usage; `None` if the record is invalid.
     pub usage: Option<Usage>,
+    /// The outcomes of the run that a sender has recorded; `None` for a producer, a sender of an older version and an
+    /// invalid record.
+    pub outcomes: Option<OutcomeCounts>,
     /// Whether the program wrote the record at its end. Otherwise its usage may be higher by now.
     pub has_ended: bool,
+}
+
+impl UsageRecord {
+    /// Returns the number of outcomes that the senders of these records have recorded, as far as they say.
+    pub fn total_outcomes(records: &[Self]) -> u64 {
+        records.iter().filter_map(|record| Some(record.outcomes?.total())).fold(0, u64::saturating_add)
+    }
 }
 
 impl Default for Usage {

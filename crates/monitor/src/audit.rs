@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use stentor_aws::Error;
 use stentor_aws::metrics::RunRecord;
-use stentor_aws::{Error, MessagesTable, MetricsTable};
-use stentor_cli::format;
+use stentor_cli::{ConnectionFlags, format};
 use stentor_core::table_count::TableCount;
 use stentor_core::tally::{DamagedTally, Tally};
 use tokio::time::{Instant, sleep};
@@ -13,10 +13,9 @@ use tokio::time::{Instant, sleep};
 use crate::table::count_table;
 use stentor_cli::format::rfc3339;
 use stentor_core::escape::escape_control;
+use stentor_run_view::reading::RunReader;
 use stentor_run_view::snapshot::DamagedShard;
-
-/// How long the stream may lag behind the table before a difference is one.
-const LAG: Duration = Duration::from_secs(10);
+use stentor_run_view::status::discard_warning;
 
 /// The sums of one side.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,6 +55,8 @@ pub(crate) struct Audit {
     /// The differences, one sentence for each figure.
     pub differences: Vec<String>,
     pub broken: Vec<DamagedShard>,
+    /// Batches of the stack's stream that were discarded; null if unknown.
+    pub discarded_batches: Option<u64>,
 }
 
 impl Counted {
@@ -90,19 +91,17 @@ impl CountedTable {
     }
 }
 
-/// Counts the table, and gives the tallies some time to come up to it. While outcomes are still being
-/// recorded both sides move, so both are read again each time.
-pub(crate) async fn audit(
-    record: &RunRecord,
-    messages: &MessagesTable,
-    metrics: &MetricsTable,
-) -> Result<Audit, Error> {
+/// Counts the table, and gives the tallies as much time to come up to it as a working stream of this deployment takes.
+/// While outcomes are still being recorded both sides move, so both are read again each time.
+pub(crate) async fn audit(record: &RunRecord, reader: &RunReader) -> Result<Audit, Error> {
+    let RunReader { messages, metrics, deployment, .. } = reader;
     let mut table_count = count_table(&record.plan, messages).await?;
     let counted = Instant::now();
     loop {
         let parts = metrics.run_items(record.plan.run()).await?;
-        if table_count.tally == parts.tally || counted.elapsed() >= LAG {
-            return Ok(Audit::of(record, &table_count, &parts.tally, &parts.broken));
+        if table_count.tally == parts.tally || counted.elapsed() >= deployment.stream_lag() {
+            let audit = Audit::of(record, &table_count, &parts.tally, &parts.broken);
+            return Ok(Audit { discarded_batches: reader.discarded_batches().await?, ..audit });
         }
         sleep(Duration::from_millis(500)).await;
         // Missing messages may be stored by now, and pending ones have an outcome.
@@ -123,6 +122,7 @@ impl Audit {
             tallies: Counted::of(tallies),
             differences,
             broken: broken.iter().map(DamagedShard::from).collect(),
+            discarded_batches: None,
         }
     }
 
@@ -149,7 +149,7 @@ impl Audit {
         .join("\n")
     }
 
-    /// Messages without an outcome, which make no difference; and why tallies may be too low.
+    /// Messages without an outcome, which make no difference; and why tallies are or may be too low.
     fn rest(&self) -> String {
         let open = [(self.table.pending, "pending"), (self.table.missing, "not in the table")]
             .into_iter()
@@ -162,7 +162,8 @@ impl Audit {
                 self.run
             )
         });
-        open.chain(broken).collect()
+        let discarded = discard_warning(self.discarded_batches, &self.run, &ConnectionFlags::default());
+        open.chain(broken).chain(discarded.map(|warning| format!("; {warning}"))).collect()
     }
 }
 
@@ -270,6 +271,20 @@ mod tests {
         let audit = audit_of(&table_count, &table_count.tally, &[]);
         assert!(!audit.agrees);
         assert!(audit.lines().ends_with(&format!("unreadable items 2 in the table, such as {id}")));
+    }
+
+    #[test]
+    fn discarded_batches_are_reported_whether_or_not_the_counts_agree() {
+        for tallies in [table_count().tally, Tally::default()] {
+            let audit = Audit { discarded_batches: Some(2), ..audit_of(&table_count(), &tallies, &[]) };
+            let remedy = format!("`monitor repair --run {}` can restore them", audit.run);
+            let expected =
+                format!("; 2 batches of the stream were discarded; the tallies may be short; {remedy}");
+            assert!(audit.lines().ends_with(&expected), "{}", audit.lines());
+        }
+        let none =
+            Audit { discarded_batches: Some(0), ..audit_of(&table_count(), &table_count().tally, &[]) };
+        assert!(!none.lines().contains("discarded"));
     }
 
     #[test]

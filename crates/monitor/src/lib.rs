@@ -27,7 +27,7 @@ use repair::Repair;
 use serde::Serialize;
 use stentor_aws::metrics::RunRecord;
 use stentor_aws::session::Destination;
-use stentor_aws::{Error, MessagesTable, Session};
+use stentor_aws::{Error, Session};
 use stentor_cli::format;
 use stentor_cli::{ConnectionFlags, OutputState, SharedArgs, Shutdown, print_line, status};
 use stentor_core::cost::Prices;
@@ -47,7 +47,6 @@ struct Monitor<'a> {
     run: Option<RunId>,
     target: Target,
     reader: Arc<RunReader>,
-    messages: MessagesTable,
     shutdown: &'a Shutdown,
 }
 
@@ -104,7 +103,6 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         run: args.run,
         target: Target::of(&session, connection),
         reader: Arc::new(reader?),
-        messages: MessagesTable::new(&session),
         shutdown: &shutdown,
     };
     match mode {
@@ -167,7 +165,7 @@ impl Monitor<'_> {
     /// Counts the messages of the run and prints that beside the tallies; exit status 1 if they differ.
     async fn audit(&self) -> anyhow::Result<u8> {
         let record = self.stored_run().await?;
-        let audit = audit::audit(&record, &self.messages, &self.reader.metrics).await?;
+        let audit = audit::audit(&record, &self.reader).await?;
         self.print(&audit, Audit::lines)?;
         Ok(u8::from(!audit.agrees))
     }
@@ -175,8 +173,13 @@ impl Monitor<'_> {
     /// Replaces the tallies of the run by a count of its messages; an error if some are pending or missing.
     async fn repair(&self) -> anyhow::Result<u8> {
         let record = self.stored_run().await?;
-        let repair =
-            repair::repair(&record, &self.messages, &self.reader.metrics, &self.target.connection).await?;
+        let repair = repair::repair(
+            &record,
+            &self.reader.messages,
+            &self.reader.metrics,
+            &self.target.connection,
+        )
+        .await?;
         if self.shared.json || repair.repaired {
             self.print(&repair, Repair::line)?;
         }
@@ -185,7 +188,7 @@ impl Monitor<'_> {
 
     /// Prints the newest runs.
     async fn list_runs(&self, limit: u32) -> anyhow::Result<u8> {
-        let rows = runs::list(&self.reader.metrics, limit).await?;
+        let rows = runs::list(&self.reader, limit).await?;
         if self.shared.json {
             for row in &rows {
                 print_line(&format::json_line(row))?;

@@ -3,8 +3,8 @@
 use stentor_cli::format::{self, Zone};
 use stentor_core::escape::escape_control;
 use stentor_run_view::figures::{
-    AVERAGE, DEAD_LETTERS, DELIVERY_TABLE, ETA, FAILED, Figure, PENDING, QUEUE_DELAYED, QUEUE_IN_FLIGHT,
-    QUEUE_VISIBLE, SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
+    AVERAGE, BEHIND, DEAD_LETTERS, DELIVERY_TABLE, DISCARDED_BATCHES, ETA, FAILED, Figure, PENDING,
+    QUEUE_DELAYED, QUEUE_IN_FLIGHT, QUEUE_VISIBLE, SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
 };
 use stentor_run_view::snapshot::Snapshot;
 use stentor_run_view::view::RunView;
@@ -66,10 +66,12 @@ fn named(figure: &Figure, view: &RunView) -> String {
     format!("{} {}", figure.short(), figure.text(view))
 }
 
-/// Dead letters and damaged tallies, which nobody must overlook.
+/// Counts of messages that are behind, dead letters, discarded batches and damaged tallies, which nobody must overlook.
 fn warnings(view: &RunView) -> String {
-    let has_dead_letters = DEAD_LETTERS.value(view) > Some(0.0);
-    let dead = has_dead_letters.then(|| format!("  {} {}", DEAD_LETTERS.label, DEAD_LETTERS.text(view)));
+    let alarming = [&BEHIND, &DEAD_LETTERS, &DISCARDED_BATCHES].into_iter();
+    let alarming = alarming
+        .filter(|figure| figure.value(view) > Some(0.0))
+        .map(|figure| format!("  {} {}", figure.label, figure.text(view)));
     let damaged = view.reading.damaged.first().map(|damaged| {
         format!(
             "\n  counts are too low: the tally of shard {} is damaged ({}); once all is sent or failed: monitor repair --run {}",
@@ -78,7 +80,7 @@ fn warnings(view: &RunView) -> String {
             view.run()
         )
     });
-    [dead, damaged].into_iter().flatten().collect()
+    alarming.chain(damaged).collect()
 }
 
 /// The line that ends a complete run.
@@ -105,6 +107,7 @@ mod tests {
     use serde_json::Value;
     use stentor_core::tally::DamagedTally;
     use stentor_run_view::fixtures::reading;
+    use stentor_run_view::status::RunPhase;
 
     /// 2,000 messages, 1,350 sent and 150 failed, at 100 a second.
     fn view() -> RunView {
@@ -168,7 +171,7 @@ mod tests {
     fn json_has_the_promised_names_and_null_for_unknown_values() {
         let json = OutputFormat::Json.render(&RunView::first(reading(10, 0)));
         let json: Value = serde_json::from_str(&json).unwrap();
-        for name in "run at total enqueued sent failed pending average_seconds average_latency_seconds delivery_seconds \
+        for name in "run at state behind discarded_batches total enqueued sent failed pending average_seconds average_latency_seconds delivery_seconds \
                      latency_seconds messages_per_second eta_seconds complete waiting queue dead_letters senders broken"
             .split(' ')
         {
@@ -181,11 +184,14 @@ mod tests {
     #[test]
     fn warnings_are_shown_and_cannot_attack_a_terminal() {
         let mut view = view();
-        view.reading.dead_letters = 3;
+        (view.reading.dead_letters, view.reading.discarded_batches) = (3, Some(2));
+        view.phase = RunPhase::Lagging { behind: 500 };
         view.reading.damaged.push(DamagedTally { shard: "\u{1b}[2J".into(), why: "it is odd".into() });
         let line = OutputFormat::Line.render(&view);
         assert!(
-            line.contains("dead letters (stack) 3") && line.contains("it is odd") && !line.contains('\u{1b}'),
+            line.contains("  behind 500  dead letters (stack) 3  discarded batches (stack) 2")
+                && line.contains("it is odd")
+                && !line.contains('\u{1b}'),
             "{line}"
         );
         assert!(line.ends_with(&format!("monitor repair --run {}", view.run())), "{line}");

@@ -9,7 +9,7 @@ use stentor_cli::{
 use stentor_core::cost::Prices;
 use stentor_report::ReportPath;
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
-use stentor_run_view::status::{RunPhase, RunStatus, stall_error};
+use stentor_run_view::status::{RunCondition, RunPhase, RunStatus, stall_error};
 use stentor_run_view::thresholds::{Threshold, crossed};
 use stentor_run_view::view::RunView;
 
@@ -33,6 +33,14 @@ pub(crate) struct Watching<'a> {
 pub(crate) struct ReportFile<'a> {
     pub path: &'a ReportPath,
     pub prices: Prices,
+}
+
+/// The notes that were printed last.
+#[derive(Default)]
+struct Notes {
+    condition: Option<RunCondition>,
+    status: Option<String>,
+    discards: Option<String>,
 }
 
 impl Monitor<'_> {
@@ -72,22 +80,18 @@ impl Monitor<'_> {
     ) -> anyhow::Result<ExitReason> {
         let format = self.format(watching.flags);
         let mut reader = Reader::new(&self.reader, self.command(watching));
-        let mut waits_for = None;
+        let mut notes = Notes::default();
         loop {
             let ReaderEvent::Read(result) = reader.next().await else { continue };
             let Some(view) = result? else {
                 if watching.flags.once {
                     bail!(self.no_run().sentence);
                 }
-                self.print_wait(&mut waits_for, &self.no_run().sentence);
+                self.print_note(&mut notes.status, Some(self.no_run().sentence));
                 continue;
             };
             let view = last.insert(*view);
-            if view.is_waiting() {
-                self.print_wait(&mut waits_for, &RunStatus::of(view, &self.target.connection).sentence);
-            } else {
-                waits_for = None;
-            }
+            self.print_notes(&mut notes, view);
             let text = format.render(view);
             match print_line(&if format == OutputFormat::Block { fit_to_terminal(text) } else { text })? {
                 OutputState::HungUp => return Ok(ExitReason::Signal(HANGUP)),
@@ -101,12 +105,28 @@ impl Monitor<'_> {
         }
     }
 
-    /// Prints once what the monitor waits for.
-    fn print_wait(&self, waits_for: &mut Option<String>, sentence: &str) {
-        if waits_for.as_deref() != Some(sentence) && !self.shared.quiet {
-            status(&fit_to_terminal(sentence.to_owned()));
+    /// Prints what the monitor waits for and what must not be overlooked, each once.
+    fn print_notes(&self, notes: &mut Notes, view: &RunView) {
+        let connection = &self.target.connection;
+        let condition = RunCondition::of(view);
+        if notes.condition.replace(condition) != Some(condition) {
+            let RunStatus { word, sentence, .. } = RunStatus::of(view, connection);
+            let note = match condition {
+                RunCondition::Waiting => Some(sentence),
+                RunCondition::Lagging | RunCondition::LaggingOrStalled => Some(format!("{word}: {sentence}")),
+                _ => None,
+            };
+            self.print_note(&mut notes.status, note);
         }
-        *waits_for = Some(sentence.to_owned());
+        self.print_note(&mut notes.discards, view.discard_warning(connection));
+    }
+
+    /// Prints a note that differs from the last one.
+    fn print_note(&self, last: &mut Option<String>, note: Option<String>) {
+        if let Some(note) = note.as_ref().filter(|note| last.as_ref() != Some(note) && !self.shared.quiet) {
+            status(&fit_to_terminal(note.clone()));
+        }
+        *last = note;
     }
 
     /// Completes a call that no signal ended: last line, report and thresholds; returns the exit status.

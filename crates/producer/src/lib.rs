@@ -157,7 +157,7 @@ impl Call<'_> {
     /// Writes the usage record for the run's bill; the run continues if that fails.
     async fn record_usage(&self, usage: &Usage, has_ended: bool) {
         let (metrics, run) = (&self.backends.metrics, self.record.plan.run());
-        let written = metrics.put_usage(run, ProgramKind::Producer, &self.id, usage, has_ended).await;
+        let written = metrics.put_usage(run, ProgramKind::Producer, &self.id, usage, None, has_ended).await;
         if let Err(error) = written {
             status(&format!("cannot write the usage record: {error}"));
         }

@@ -82,7 +82,7 @@ pub struct PlanSummary {
 pub struct RunResult {
     /// Whether the status is as expected.
     pub is_good: bool,
-    /// The status: `COMPLETE`, `RUNNING`, `WAITING`, `STALLED` or `DAMAGED`.
+    /// The status: `COMPLETE`, `RUNNING`, `WAITING`, `LAGGING`, `STALLED`, `LAGGING or STALLED` or `DAMAGED`.
     pub word: &'static str,
     /// What the status is based on.
     pub sentence: String,
@@ -204,6 +204,10 @@ pub struct Faults {
     pub invalid: LowerBound<u64>,
     /// Messages on the stack's dead-letter queue, of all runs.
     pub dead_letters: u64,
+    /// Batches of the stack's stream that were discarded, of all runs; null if unknown.
+    pub discarded_batches: Option<u64>,
+    /// What that means and what to do; null where there are none.
+    pub discard_warning: Option<String>,
     /// Messages of the plan that no producer has enqueued.
     pub not_enqueued: u64,
     /// Tallies that cannot be read: the counts are too low.
@@ -236,7 +240,7 @@ impl Report {
             delivery: Distribution::of(&reading.tally.delivery),
             latency: Distribution::of(&reading.tally.latency),
             senders: view.run_senders().map(SenderRow::of).collect(),
-            faults: Faults::of(view),
+            faults: Faults::of(view, target),
             bill: Bill::of(view),
             notes: NOTES.to_vec(),
         }
@@ -346,7 +350,7 @@ impl SenderRow {
 }
 
 impl Faults {
-    fn of(view: &RunView) -> Self {
+    fn of(view: &RunView, target: &Target) -> Self {
         let count = |figure: &Figure| (figure.value)(view).and_then(|count| Some(to_count(count)));
         Self {
             duplicates: count(&figures::DUPLICATES),
@@ -354,6 +358,8 @@ impl Faults {
             leases_expired: count(&figures::LEASES_EXPIRED),
             invalid: count(&figures::INVALID),
             dead_letters: view.reading.dead_letters,
+            discarded_batches: view.reading.discarded_batches,
+            discard_warning: view.discard_warning(&target.connection),
             not_enqueued: count(&figures::NOT_ENQUEUED).amount.unwrap_or_default(),
             damaged_tallies: view.reading.damaged.iter().map(DamagedShard::from).collect(),
             idle_seconds: (view.phase != RunPhase::Complete).then(|| view.idle_seconds()),

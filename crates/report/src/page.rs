@@ -93,6 +93,7 @@ fn head(page: &Page<'_>) -> Markup {
                 " "
                 (page.text("result.sentence"))
             }
+            @if page.has("faults.discard_warning") { p.missing role="note" { (page.text("faults.discard_warning")) } }
             p.place {
                 "Run " code { (page.text("plan.run")) }
                 " · stack " (page.text("place.stack"))

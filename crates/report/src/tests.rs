@@ -56,7 +56,7 @@ fn usage(id: &str, program: Option<ProgramKind>, queue_requests: u64) -> UsageRe
         write_units: Some(2_000.0),
         read_units: Some(0.5),
     };
-    UsageRecord { id: id.to_owned(), program, usage: Some(usage), has_ended: true }
+    UsageRecord { id: id.to_owned(), program, usage: Some(usage), outcomes: None, has_ended: true }
 }
 
 fn view(reading: RunReading, phase: RunPhase) -> RunView {

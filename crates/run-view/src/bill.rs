@@ -7,13 +7,9 @@ use stentor_core::cost::{self, AggregatorModel, AggregatorUsage, BillingItem, Pr
 use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
 
 use crate::senders::{SenderRecord, SenderState};
-use crate::status::RunPhase;
 use crate::view::RunView;
 
-/// The aggregator as the stack's template configures it (`infra/template.yaml`: `BatchingWindow`, `FunctionMemory`). The
-/// duration of an invocation was not measured on AWS: it is a round number above the CPU time of a local one.
-const WINDOW_SECONDS: f64 = 1.0;
-const MEMORY_MB: f64 = 256.0;
+/// The duration of an invocation was not measured on AWS: it is a round number above the CPU time of a local one.
 const INVOCATION_MS: f64 = 10.0;
 
 /// A program reports its usage when it ends; after this time, ms, it has done so or never will.
@@ -23,13 +19,17 @@ const REPORT_MS: u64 = 3_000;
 const LEFT_OUT: [&str; 4] = [
     "the machines that the programs run on, and their network traffic",
     "storage of the tables, and CloudWatch's logs",
-    "requests of monitors, at most five a poll",
+    "requests of monitors, at most five a poll, and look-ups of other monitors",
     "any free tier",
 ];
 
-const ASSUMPTIONS: [&str; 5] = [
-    "each shard of the stream that has a tally had a batch every batching window from the first outcome to the last, and no more batches than messages",
-    "the batching window and the function's memory are those of the stack's template",
+/// Where the settings of the function come from.
+const RECORDED: &str =
+    "the batching window, the function's memory and its architecture are those that the deployment recorded";
+const NOT_RECORDED: &str = "the batching window, the function's memory and its architecture are the defaults of the stack's template, as far as the deployment recorded none";
+
+const ASSUMPTIONS: [&str; 4] = [
+    "each shard of the stream that has a tally had a batch every batching window from the first outcome to the last, more where batches of 1,000 were full, and no more batches than messages",
     "an invocation is billed for 10 ms",
     "each put of a tally took the write units that the tally would take now, at its largest",
     "the function's reads of its tallies cost nothing: a warm function makes none",
@@ -180,7 +180,8 @@ impl Bill {
     /// The bill as far as the view's usage records go.
     pub fn of(view: &RunView) -> Self {
         let (counted, estimated) = (CountedUsage::of(view), EstimatedUsage::of(view));
-        let lines = lines(&counted, &estimated.usage, &view.prices);
+        let prices = view.prices.on(view.reading.deployment.architecture());
+        let lines = lines(&counted, &estimated.usage, view.reading.looked_up, &prices);
         let dollars = LowerBound {
             // The aggregator's estimate alone would be no sum.
             amount: counted
@@ -200,12 +201,17 @@ impl Bill {
             dollars,
             dollars_per_million: dollars.and_then(per_million),
             left_out: LEFT_OUT.to_vec(),
-            prices: PriceList { region: cost::REGION, date: cost::DATE, list: view.prices.all().to_vec() },
+            prices: PriceList { region: cost::REGION, date: cost::DATE, list: prices.all().to_vec() },
         }
     }
 }
 
-fn lines(counted: &CountedUsage, aggregator: &AggregatorUsage, prices: &Prices) -> Vec<CostLine> {
+fn lines(
+    counted: &CountedUsage,
+    aggregator: &AggregatorUsage,
+    looked_up: u64,
+    prices: &Prices,
+) -> Vec<CostLine> {
     use BillingItem::{GbSeconds, Invocations, QueueRequests, ReadUnits, WriteUnits};
     let line = |name, price, estimated, quantity: LowerBound<f64>| {
         let dollars = quantity.and_then(|quantity| Some(prices.dollars(price, quantity)));
@@ -213,14 +219,18 @@ fn lines(counted: &CountedUsage, aggregator: &AggregatorUsage, prices: &Prices) 
     };
     let counted_line = |name, price, quantity| line(name, price, false, quantity);
     let estimated_line = |name, price, quantity| line(name, price, true, LowerBound::exact(quantity));
-    vec![
+    // A message is smaller than the 4 KB of a read unit.
+    let lookups = (looked_up > 0)
+        .then(|| counted_line("look-ups of this monitor", ReadUnits, LowerBound::from(looked_up)));
+    let lines = [
         counted_line("requests to the queue", QueueRequests, counted.queue_requests.into()),
         counted_line("writes of the tables", WriteUnits, counted.write_units),
         counted_line("reads of the tables", ReadUnits, counted.read_units),
         estimated_line("writes of the tallies", WriteUnits, aggregator.write_units),
         estimated_line("invocations of the function", Invocations, aggregator.invocations),
         estimated_line("time of the function", GbSeconds, aggregator.gb_seconds),
-    ]
+    ];
+    lines.into_iter().chain(lookups).collect()
 }
 
 impl CountedUsage {
@@ -298,7 +308,7 @@ fn incomplete_records(view: &RunView) -> Vec<String> {
         let subject = if count == 1 { one } else { many };
         format!("{} {subject}{rest}", format::thousands(count as u64))
     });
-    let goes_on = (view.phase == RunPhase::Active).then(|| "The run goes on.".to_owned());
+    let goes_on = (!view.phase.has_ended()).then(|| "The run goes on.".to_owned());
     let no_producer = (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned());
     goes_on.into_iter().chain(no_producer).chain(counts).collect()
 }
@@ -344,17 +354,18 @@ impl ProgramUsage {
 
 impl EstimatedUsage {
     fn of(view: &RunView) -> Self {
-        let tally_units = &view.reading.tally_units;
+        let (tally_units, deployment) = (&view.reading.tally_units, &view.reading.deployment);
         let shards = tally_units.len() as f64;
         let units: u64 = tally_units.iter().sum();
         let assumed = AggregatorModel {
             shards,
-            window_seconds: WINDOW_SECONDS,
+            window_seconds: deployment.batching_window().as_secs_f64(),
             tally_units: units as f64 / shards.max(1.0),
             invocation_ms: INVOCATION_MS,
-            memory_mb: MEMORY_MB,
+            memory_mb: deployment.function_memory_mb().into(),
         };
         let usage = assumed.of(view.reading.outcomes() as f64, view.outcome_seconds().unwrap_or_default());
-        Self { usage, assumed, assumptions: ASSUMPTIONS.to_vec() }
+        let settings = if deployment.is_recorded() { RECORDED } else { NOT_RECORDED };
+        Self { usage, assumed, assumptions: [&ASSUMPTIONS[..1], &[settings], &ASSUMPTIONS[1..]].concat() }
     }
 }

@@ -17,6 +17,8 @@ pub struct Figure<S: 'static = RunView> {
     pub short: &'static str,
     /// Unit of its value, which decides how it is formatted.
     pub unit: Unit,
+    /// Whether a count may be unknown.
+    pub optional: bool,
     /// Which direction is an improvement.
     pub better: Better,
     /// Name in `--fail-if`; empty where it cannot be a threshold.
@@ -46,6 +48,7 @@ impl<S> Figure<S> {
         label: "",
         short: "",
         unit: Unit::Count,
+        optional: false,
         better: Better::Neither,
         threshold: "",
         metric: None,

@@ -152,6 +152,15 @@ figures! {
         help: "Whether the run waits for its first sender.", path: "snapshot.waiting", label: "waiting for a sender",
         unit: Unit::Flag, metric: gauge("stentor_waiting", Scope::Run), value: |view| u64::from(view.is_waiting()).into(),
     }
+    LAGGING {
+        help: "Whether messages have outcomes that are not counted yet.", label: "counting is behind",
+        unit: Unit::Flag, metric: gauge("stentor_lagging", Scope::Run), value: |view| u64::from(view.behind().is_some()).into(),
+    }
+    BEHIND {
+        help: "Messages with an outcome that is not counted yet, about; unknown unless the state is `lagging`.",
+        path: "snapshot.behind", label: "behind", optional: true, better: Better::Lower, threshold: "behind",
+        metric: gauge("stentor_behind_messages", Scope::Run), value: |view| view.behind().map(|behind| behind as f64).into(),
+    }
     QUEUE_VISIBLE {
         help: "Messages on the queue that can be received.",
         path: "snapshot.queue.visible", label: "visible",
@@ -171,6 +180,12 @@ figures! {
         help: "Messages on the stack's dead-letter queue, of all runs and from other programs.",
         path: "snapshot.dead_letters", label: "dead letters (stack)", short: "dead", better: Better::Lower, threshold: "dead_letters",
         metric: gauge("stentor_dead_letters", Scope::Stack), value: |view| view.reading.dead_letters.into(),
+    }
+    DISCARDED_BATCHES {
+        help: "Batches of the stream that were discarded, of all runs: the tallies may be short. Read every 30 seconds.",
+        path: "snapshot.discarded_batches", label: "discarded batches (stack)", short: "discarded", optional: true,
+        better: Better::Lower, threshold: "discarded_batches", metric: gauge("stentor_discarded_batches", Scope::Stack),
+        value: |view| view.reading.discarded_batches.map(|batches| batches as f64).into(),
     }
     DAMAGED_TALLIES {
         help: "Tallies that cannot be read: where there is one, the counts are too low.",
@@ -283,29 +298,4 @@ fn per_message(view: &RunView, usage: fn(&CountedUsage) -> LowerBound<f64>) -> L
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::reading;
-
-    #[test]
-    fn names_are_unique_on_every_surface() {
-        let unique = |names: Vec<&str>| {
-            let mut sorted: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
-            let count = sorted.len();
-            sorted.sort_unstable();
-            sorted.dedup();
-            assert_eq!(sorted.len(), count, "{sorted:?}");
-        };
-        unique(FIGURES.iter().map(|figure| figure.path).collect());
-        unique(FIGURES.iter().map(|figure| figure.threshold).collect());
-        assert!(FIGURES.iter().all(|figure| !figure.help.is_empty() && !figure.label.is_empty()));
-    }
-
-    #[test]
-    fn without_an_outcome_nothing_is_made_up() {
-        let none = RunView::first(reading(1_000, 0));
-        for figure in [&AVERAGE, &DELIVERY_P99, &THROUGHPUT, &ETA, &FAILED_RATE, &OUTCOME_SECONDS] {
-            assert_eq!((figure.value(&none), figure.text(&none).as_str()), (None, "-"), "{}", figure.label);
-        }
-    }
-}
+mod tests;

@@ -6,9 +6,11 @@ use stentor_aws::Error;
 use stentor_aws::metrics::{Heartbeat, RunRecord};
 use stentor_cli::ConnectionFlags;
 use stentor_core::delivery::Outcome;
+use stentor_core::deployment::Deployment;
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::tally::{OutcomeEvent, Tally};
+use stentor_core::usage::{OutcomeCounts, ProgramKind, Usage, UsageRecord};
 
 use crate::reading::{RunReading, Target};
 
@@ -32,6 +34,9 @@ pub fn reading(total: u32, outcomes: u32) -> RunReading {
         queue: QueueDepth { visible: 0, in_flight: 0, delayed: 0 },
         visibility: Duration::from_secs(60),
         dead_letters: 0,
+        discarded_batches: Some(0),
+        deployment: Deployment::default(),
+        looked_up: 0,
         heartbeats: Vec::new(),
         usage: Vec::new(),
         tally_units: Vec::new(),
@@ -57,6 +62,22 @@ pub fn heartbeat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> Hear
         leases_expired: 0,
         invalid: 0,
         invalid_example: None,
+    }
+}
+
+/// The heartbeat of a sender at the time of [`reading`], which has ended or is alive.
+pub fn ended(sender: &str, has_ended: bool) -> Heartbeat {
+    Heartbeat { ended_at: has_ended.then_some(99_000), ..heartbeat(sender, 1_000, 99_000, 10) }
+}
+
+/// The usage record of a sender that has ended and recorded that many outcomes of the run.
+pub fn outcomes_of_sender(sender: &str, sent: u64) -> UsageRecord {
+    UsageRecord {
+        id: sender.into(),
+        program: Some(ProgramKind::Sender),
+        usage: Some(Usage::default()),
+        outcomes: Some(OutcomeCounts { sent, failed: 0 }),
+        has_ended: true,
     }
 }
 

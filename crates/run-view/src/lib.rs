@@ -10,6 +10,7 @@ mod figure;
 pub mod figures;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+mod lookups;
 pub mod metric;
 pub mod reader;
 pub mod reading;

@@ -1,4 +1,4 @@
-//! Reading a run: everything that is shown of it, in five requests at most.
+//! Reading a run: everything that is shown of it, in four requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,20 +6,30 @@ use std::time::Duration;
 use serde::Serialize;
 use stentor_aws::clock::Clock;
 use stentor_aws::metrics::{Heartbeat, RunRecord};
-use stentor_aws::{Error, MetricsTable, Queue, Session};
+use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::ConnectionFlags;
+use stentor_core::deployment::Deployment;
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::RunId;
 use stentor_core::tally::{DamagedTally, Tally};
 use stentor_core::usage::UsageRecord;
+
+use crate::senders::SenderState;
+use crate::view::seconds;
 
 /// The tables and queues that runs are read from.
 #[derive(Debug)]
 pub struct RunReader {
     /// The metrics table: runs, tallies, heartbeats and usage records.
     pub metrics: MetricsTable,
+    /// The messages table, which only look-ups and counts of single messages read.
+    pub messages: MessagesTable,
+    /// The settings that the deployment recorded, as read at the start.
+    pub deployment: Deployment,
     queue: Queue,
     dead_letters: Queue,
+    /// `None` where the stack has no such queue, or the caller may not read it.
+    stream_dead_letters: Option<Queue>,
     clock: Clock,
 }
 
@@ -52,6 +62,12 @@ pub struct RunReading {
     pub visibility: Duration,
     /// Messages on the dead-letter queue, all runs together.
     pub dead_letters: u64,
+    /// Batches of the stream that were discarded, all runs together; `None` if unknown.
+    pub discarded_batches: Option<u64>,
+    /// The settings of the deployed stack.
+    pub deployment: Deployment,
+    /// Messages that this monitor has looked up to decide how the run stands.
+    pub looked_up: u64,
     /// Heartbeats of all senders that the table still keeps.
     pub heartbeats: Vec<Heartbeat>,
     /// Usage that the programs reported for this run.
@@ -67,12 +83,15 @@ pub struct RunReading {
 impl RunReader {
     /// Opens the session's table and queues.
     pub async fn open(session: &Arc<Session>) -> Result<Self, Error> {
-        Ok(Self {
-            metrics: MetricsTable::new(session),
-            queue: Queue::open(session).await?,
-            dead_letters: Queue::open_dead_letters(session).await?,
-            clock: session.clock().clone(),
-        })
+        let metrics = MetricsTable::new(session);
+        let queue = Queue::open(session).await?;
+        let (dead_letters, stream_dead_letters, deployment) = tokio::try_join!(
+            Queue::open_dead_letters(session),
+            Queue::open_stream_dead_letters(session),
+            metrics.deployment(),
+        )?;
+        let (messages, clock) = (MessagesTable::new(session), session.clock().clone());
+        Ok(Self { metrics, messages, deployment, queue, dead_letters, stream_dead_letters, clock })
     }
 
     /// Returns the current time by the services' clock, ms since the epoch.
@@ -80,7 +99,17 @@ impl RunReader {
         self.clock.now_ms()
     }
 
-    /// Reads a run; `None` where the table has no such run.
+    /// Reads how many batches of the stream were discarded; `None` if that is unknown.
+    pub async fn discarded_batches(&self) -> Result<Option<u64>, Error> {
+        let Some(queue) = &self.stream_dead_letters else { return Ok(None) };
+        match queue.attributes().await {
+            Ok((depth, _)) => Ok(Some(depth.visible)),
+            Err(error) if error.is_unavailable() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a run, without the discarded batches of the stream; `None` where the table has no such run.
     pub async fn read(&self, run: RunId) -> Result<Option<RunReading>, Error> {
         let (items, heartbeats, (queue, visibility), (dead_letters, _)) = tokio::try_join!(
             self.metrics.run_items(run),
@@ -95,6 +124,9 @@ impl RunReader {
             queue,
             visibility,
             dead_letters: dead_letters.visible,
+            discarded_batches: None,
+            deployment: self.deployment,
+            looked_up: 0,
             heartbeats,
             usage: items.accounts,
             tally_units: items.tally_units,
@@ -130,6 +162,22 @@ impl RunReading {
     /// Planned messages without an outcome.
     pub fn pending(&self) -> u64 {
         self.total().saturating_sub(self.outcomes())
+    }
+
+    /// Outcomes that the senders of the run have recorded and no tally counts, as far as their usage records show.
+    pub fn uncounted(&self) -> u64 {
+        UsageRecord::total_outcomes(&self.usage).saturating_sub(self.outcomes()).min(self.pending())
+    }
+
+    /// Whether a sender has a fresh heartbeat.
+    pub fn has_alive_sender(&self) -> bool {
+        self.heartbeats.iter().any(|heartbeat| SenderState::of(heartbeat, self.at_ms) == SenderState::Alive)
+    }
+
+    /// Seconds since the last counted outcome, or since the run was created.
+    pub fn idle_seconds(&self) -> f64 {
+        let last = self.tally.last_concluded_at.unwrap_or(self.record.created_at);
+        seconds(self.at_ms.saturating_sub(last))
     }
 
     /// Whether the producer has enqueued every message.

@@ -43,6 +43,15 @@ pub enum SenderState {
     Lost,
 }
 
+/// Returns whether a run that was created at `created_at` has had a sender by `at_ms`, both ms since the epoch: one that
+/// reported usage on it, has a heartbeat since, or is alive.
+pub fn had_sender(created_at: u64, usage: &[UsageRecord], heartbeats: &[Heartbeat], at_ms: u64) -> bool {
+    let is_since = |heartbeat: &Heartbeat| {
+        heartbeat.seen_at >= created_at || SenderState::of(heartbeat, at_ms) == SenderState::Alive
+    };
+    usage.iter().any(|usage| usage.program == Some(ProgramKind::Sender)) || heartbeats.iter().any(is_since)
+}
+
 /// Joins what a reading has of each sender, sorted by name, which is the order of their start.
 pub fn sender_records(reading: &RunReading, throughput: &Throughput) -> Vec<SenderRecord> {
     let record = |name: &str, heartbeat: Option<&Heartbeat>| {
@@ -108,7 +117,8 @@ impl SenderRecord {
 }
 
 impl SenderState {
-    fn of(heartbeat: &Heartbeat, at_ms: u64) -> Self {
+    /// The state of the sender of a heartbeat at `at_ms`, ms since the epoch.
+    pub(crate) fn of(heartbeat: &Heartbeat, at_ms: u64) -> Self {
         match heartbeat.ended_at {
             Some(_) => Self::Ended,
             None if at_ms.abs_diff(heartbeat.seen_at) < ALIVE_MS => Self::Alive,

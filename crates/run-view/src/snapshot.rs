@@ -11,6 +11,7 @@ use stentor_core::tally::DamagedTally;
 
 use crate::figures::{FIGURES, Figure, SENDER_FIGURES};
 use crate::senders::SenderRecord;
+use crate::status::RunCondition;
 use crate::view::RunView;
 
 /// Meaning of `clock_offset_seconds` in the JSON of every program.
@@ -22,6 +23,7 @@ pub const CLOCK_OFFSET: &str =
 pub struct Snapshot {
     run: String,
     at: String,
+    state: RunCondition,
     clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
     figures: Members<Value>,
@@ -85,6 +87,7 @@ impl Snapshot {
         Self {
             run: view.run(),
             at: rfc3339(view.reading.at_ms),
+            state: RunCondition::of(view),
             clock_offset_seconds: view.reading.clock_offset_seconds,
             figures: Members::of("snapshot", FIGURES, |figure| figure.unit.json(figure.value(view))),
             senders: view.alive_senders().map(sender).collect(),
@@ -129,11 +132,12 @@ impl JsonSchema for Snapshot {
         let sender = object_schema(
             "A sender that is alive; its counts are those of its whole life.",
             [("sender", name), ("invalid_example", invalid_example)],
-            Members::of("sender", SENDER_FIGURES, |figure| figure.unit.schema(figure.help)),
+            Members::of("sender", SENDER_FIGURES, |figure| figure.unit.schema(figure.help, figure.optional)),
         );
         let damaged = generator.subschema_for::<DamagedShard>();
         let run = json_schema!({ "description": "ID of the run, a ULID.", "type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$" });
         let at = json_schema!({ "description": "Time of the reading, RFC 3339 in UTC.", "type": "string", "format": "date-time" });
+        let state = generator.subschema_for::<RunCondition>();
         let clock_offset = json_schema!({ "description": CLOCK_OFFSET, "type": ["number", "null"] });
         let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });
         let broken = json_schema!({ "description": "Tallies that cannot be read: the counts are too low.", "type": "array", "items": damaged });
@@ -142,11 +146,12 @@ impl JsonSchema for Snapshot {
             [
                 ("run", run),
                 ("at", at),
+                ("state", state),
                 ("clock_offset_seconds", clock_offset),
                 ("senders", senders),
                 ("broken", broken),
             ],
-            Members::of("snapshot", FIGURES, |figure| figure.unit.schema(figure.help)),
+            Members::of("snapshot", FIGURES, |figure| figure.unit.schema(figure.help, figure.optional)),
         )
     }
 }

@@ -5,10 +5,8 @@ use serde::Serialize;
 use stentor_cli::ConnectionFlags;
 use stentor_cli::format::{self, counted};
 
+use crate::stall::IDLE_SECONDS;
 use crate::view::RunView;
-
-/// A run without senders counts as stalled after this time without an outcome, seconds: tallies lag a little.
-const IDLE: f64 = 5.0;
 
 /// With senders, this time without an outcome is worth a sentence, seconds.
 const LONG_IDLE: f64 = 15.0;
@@ -20,8 +18,76 @@ pub enum RunPhase {
     Active,
     /// Every message is enqueued and has an outcome.
     Complete,
+    /// Messages have outcomes that are not counted yet.
+    Lagging {
+        /// Their number, about.
+        behind: u64,
+    },
+    /// Messages have no counted outcome: they are pending, or have outcomes that are not counted yet.
+    Undecided,
     /// Messages are pending, and nothing is left that could deliver them.
     Stalled,
+}
+
+/// How a run stands, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunCondition {
+    /// No sender was seen yet.
+    Waiting,
+    /// Messages get outcomes, or may.
+    Running,
+    /// Messages have outcomes that are not counted yet.
+    Lagging,
+    /// One of both; an audit decides.
+    LaggingOrStalled,
+    /// Messages are pending, and nothing delivers them.
+    Stalled,
+    /// A tally is damaged: the counts are too low.
+    Damaged,
+    /// Every message is enqueued and has an outcome.
+    Complete,
+}
+
+impl RunCondition {
+    /// The condition of a view.
+    pub fn of(view: &RunView) -> Self {
+        match view.phase {
+            _ if view.damaged_shard().is_some() => Self::Damaged,
+            RunPhase::Complete => Self::Complete,
+            RunPhase::Lagging { .. } => Self::Lagging,
+            RunPhase::Undecided => Self::LaggingOrStalled,
+            RunPhase::Stalled => Self::Stalled,
+            RunPhase::Active if view.is_waiting() => Self::Waiting,
+            RunPhase::Active
+                if view.alive_senders().next().is_none() && view.idle_seconds() > IDLE_SECONDS =>
+            {
+                Self::Stalled
+            }
+            RunPhase::Active => Self::Running,
+        }
+    }
+
+    /// The condition in capitals.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "WAITING",
+            Self::Running => "RUNNING",
+            Self::Lagging => "LAGGING",
+            Self::LaggingOrStalled => "LAGGING or STALLED",
+            Self::Stalled => "STALLED",
+            Self::Damaged => "DAMAGED",
+            Self::Complete => "COMPLETE",
+        }
+    }
+
+    fn level(self) -> StatusLevel {
+        match self {
+            Self::Waiting | Self::Lagging => StatusLevel::Waiting,
+            Self::Running | Self::Complete => StatusLevel::Good,
+            Self::LaggingOrStalled | Self::Stalled | Self::Damaged => StatusLevel::Bad,
+        }
+    }
 }
 
 /// The status of a run in a word and a sentence.
@@ -41,7 +107,7 @@ pub struct RunStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusLevel {
-    /// Nothing has happened yet.
+    /// Nothing has happened yet, or counting is behind.
     Waiting,
     /// As expected.
     Good,
@@ -52,41 +118,32 @@ pub enum StatusLevel {
 impl RunPhase {
     /// Whether a watch of the run ends.
     pub fn has_ended(self) -> bool {
-        self != Self::Active
+        matches!(self, Self::Complete | Self::Stalled)
     }
 }
 
 impl RunStatus {
     /// The status of a run; commands in it have the flags of the connection.
     pub fn of(view: &RunView, connection: &ConnectionFlags) -> Self {
-        let reading = &view.reading;
-        if let Some(shard) = view.damaged_shard() {
-            let command = connection.command(&format!("monitor repair --run {}", view.run()));
-            let sentence = format!(
-                "counts are too low, a tally is damaged; when all is sent or failed: {command} (shard {shard})"
-            );
-            return Self::new(StatusLevel::Bad, "DAMAGED", sentence);
-        }
-        match view.phase {
-            RunPhase::Complete => {
+        let condition = RunCondition::of(view);
+        let sentence = match condition {
+            RunCondition::Damaged => damage(view, connection),
+            RunCondition::Complete => {
                 let duration = format::duration(view.outcome_seconds().unwrap_or_default());
-                let sentence = format!("{} in {duration}", counted(reading.total(), "message"));
-                Self::new(StatusLevel::Good, "COMPLETE", sentence)
+                format!("{} in {duration}", counted(view.reading.total(), "message"))
             }
-            RunPhase::Stalled => {
-                let pending = format::thousands(reading.pending());
-                let command = connection.command(&format!("producer requeue {}", view.run()));
-                let sentence = format!("{pending} pending, queue empty: {command}");
-                Self::new(StatusLevel::Bad, "STALLED", sentence)
-            }
-            RunPhase::Active if view.is_waiting() => {
-                Self::new(StatusLevel::Waiting, "WAITING", start_sender("no sender yet", connection))
-            }
-            RunPhase::Active if view.alive_senders().next().is_none() && view.idle_seconds() > IDLE => {
-                Self::new(StatusLevel::Bad, "STALLED", start_sender("no sender is alive", connection))
-            }
-            RunPhase::Active => Self::new(StatusLevel::Good, "RUNNING", progress(view)),
-        }
+            RunCondition::Lagging => format!(
+                "counting is behind by about {}; the aggregator has not caught up; if that lasts: {}",
+                counted(view.behind().unwrap_or_default(), "message"),
+                connection.setup_status()
+            ),
+            RunCondition::LaggingOrStalled => format!("`{}` decides", audit(view, connection)),
+            RunCondition::Stalled if view.phase == RunPhase::Stalled => stall(view, connection),
+            RunCondition::Stalled => start_sender("no sender is alive", connection),
+            RunCondition::Waiting => start_sender("no sender yet", connection),
+            RunCondition::Running => progress(view),
+        };
+        Self::new(condition.level(), condition.word(), sentence)
     }
 
     /// No reading yet, and no error.
@@ -136,34 +193,80 @@ fn progress(view: &RunView) -> String {
     }
 }
 
+fn audit(view: &RunView, connection: &ConnectionFlags) -> String {
+    connection.command(&format!("monitor audit --run {}", view.run()))
+}
+
+fn damage(view: &RunView, connection: &ConnectionFlags) -> String {
+    let command = connection.command(&format!("monitor repair --run {}", view.run()));
+    let shard = view.damaged_shard().unwrap_or_default();
+    format!("counts are too low, a tally is damaged; when all is sent or failed: {command} (shard {shard})")
+}
+
+fn stall(view: &RunView, connection: &ConnectionFlags) -> String {
+    let pending = format::thousands(view.reading.pending());
+    if view.reading.uncounted() > 0 {
+        let audit = audit(view, connection);
+        return format!(
+            "{pending} without a counted outcome, and dead letters: `{audit}` counts what is pending"
+        );
+    }
+    format!(
+        "{pending} pending, queue empty: {}",
+        connection.command(&format!("producer requeue {}", view.run()))
+    )
+}
+
+/// What to do about discarded batches of the stream; `None` where there are none.
+pub fn discard_warning(batches: Option<u64>, run: &str, connection: &ConnectionFlags) -> Option<String> {
+    let batches = match batches.filter(|batches| *batches > 0)? {
+        1 => "1 batch of the stream was".to_owned(),
+        batches => format!("{} batches of the stream were", format::thousands(batches)),
+    };
+    let repair = connection.command(&format!("monitor repair --run {run}"));
+    Some(format!("{batches} discarded; the tallies may be short; `{repair}` can restore them"))
+}
+
 /// The error that ends a watch of a stalled run (exit status 1): why it is stalled, and what continues it.
 /// Its commands have the flags of the connection.
 pub fn stall_error(view: &RunView, connection: &ConnectionFlags) -> String {
-    let run = view.run();
+    let (run, reading) = (view.run(), &view.reading);
     let (repair, requeue) = (format!("monitor repair --run {run}"), format!("producer requeue {run}"));
     let [repair, requeue] = [repair, requeue].map(|call| connection.command(&call));
-    match view.damaged_shard() {
-        Some(shard) => format!(
+    if let Some(shard) = view.damaged_shard() {
+        return format!(
             "run {run} cannot be counted to its end: the tally of shard {shard} is damaged\n\
              Count it from the table: {repair}"
-        ),
-        None => format!(
-            "run {run} is stalled: {} {} pending and the queue is empty (dead letters of the stack: {})\n\
-             Put them on the queue again: {requeue}",
-            counted(view.reading.pending(), "message"),
-            if view.reading.pending() == 1 { "is" } else { "are" },
-            format::thousands(view.reading.dead_letters),
-        ),
+        );
     }
+    let dead_letters = format!("dead letters of the stack: {}", format::thousands(reading.dead_letters));
+    // Its senders have recorded more outcomes than are counted, so the dead letters may be those of another run.
+    if reading.uncounted() > 0 {
+        return format!(
+            "run {run} is stalled: {} without a counted outcome, of which senders have recorded {}, and the queue is empty \
+             ({dead_letters})\n\
+             Count what is pending: {}",
+            counted(reading.pending(), "message"),
+            format::thousands(reading.uncounted()),
+            audit(view, connection),
+        );
+    }
+    format!(
+        "run {run} is stalled: {} {} pending and the queue is empty ({dead_letters})\n\
+         Put them on the queue again: {requeue}",
+        counted(reading.pending(), "message"),
+        if reading.pending() == 1 { "is" } else { "are" },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{heartbeat, reading};
+    use crate::fixtures::{heartbeat, outcomes_of_sender, reading};
     use crate::reading::RunReading;
     use stentor_aws::metrics::Heartbeat;
     use stentor_aws::session::{Destination, Endpoint};
+    use stentor_core::tally::DamagedTally;
 
     fn status(reading: &RunReading) -> RunStatus {
         RunStatus::of(&RunView::first(reading.clone()), &ConnectionFlags::default())
@@ -211,6 +314,70 @@ mod tests {
             sentence(reading(10, 1)).ends_with("start one with `sender -w 0.5 -f 0.1 --stack drill --local`")
         );
         assert!(RunStatus::no_run(&flags).sentence.ends_with("`producer -m 1000 --stack drill --local`"));
+    }
+
+    /// The view of a run of 1,000 messages, of which 400 are counted, in this phase.
+    fn in_phase(phase: RunPhase, change: fn(&mut RunReading)) -> RunView {
+        let mut reading = reading(1_000, 400);
+        change(&mut reading);
+        RunView { phase, ..RunView::first(reading) }
+    }
+
+    #[test]
+    fn a_run_whose_counting_is_behind_names_the_status_of_the_stack_and_never_requeue() {
+        let view = in_phase(RunPhase::Lagging { behind: 600 }, |_| {});
+        let status = RunStatus::of(&view, &ConnectionFlags::default());
+        assert_eq!((status.word, status.level), ("LAGGING", StatusLevel::Waiting));
+        assert_eq!(
+            status.sentence,
+            "counting is behind by about 600 messages; the aggregator has not caught up; if that lasts: \
+             ./infra/setup.sh status --stack stentor"
+        );
+        assert!(!view.phase.has_ended() && view.behind() == Some(600));
+        let one = in_phase(RunPhase::Lagging { behind: 1 }, |_| {});
+        assert!(RunStatus::of(&one, &ConnectionFlags::default()).sentence.contains("about 1 message;"));
+        let damaged = DamagedTally { shard: "1".into(), why: "odd".into() };
+        let view = RunView { reading: RunReading { damaged: vec![damaged], ..view.reading.clone() }, ..view };
+        assert_eq!(RunCondition::of(&view), RunCondition::Damaged);
+    }
+
+    #[test]
+    fn an_audit_decides_where_look_ups_do_not() {
+        let status = RunStatus::of(&in_phase(RunPhase::Undecided, |_| {}), &ConnectionFlags::default());
+        assert_eq!((status.word, status.level), ("LAGGING or STALLED", StatusLevel::Bad));
+        assert!(
+            status.sentence.starts_with("`monitor audit --run 0") && status.sentence.ends_with("` decides")
+        );
+        assert!(!RunPhase::Undecided.has_ended());
+    }
+
+    #[test]
+    fn dead_letters_beside_a_late_stream_suggest_an_audit_instead_of_requeue() {
+        let late = in_phase(RunPhase::Stalled, |run| {
+            (run.dead_letters, run.usage) = (3, vec![outcomes_of_sender("a", 900)]);
+        });
+        let connection = ConnectionFlags::default();
+        let (status, error) = (RunStatus::of(&late, &connection), stall_error(&late, &connection));
+        for text in [&status.sentence, &error] {
+            assert!(text.contains("monitor audit --run") && !text.contains("requeue"), "{text}");
+        }
+        assert!(
+            error.contains("600 messages without a counted outcome, of which senders have recorded 500"),
+            "{error}"
+        );
+        let stuck = in_phase(RunPhase::Stalled, |run| run.dead_letters = 3);
+        assert!(stall_error(&stuck, &connection).contains("producer requeue"));
+    }
+
+    #[test]
+    fn discarded_batches_are_counted_and_the_remedy_is_named() {
+        let warning = |batches| discard_warning(batches, "R", &ConnectionFlags::default());
+        assert_eq!([None, Some(0)].map(warning), [None, None]);
+        assert_eq!(
+            warning(Some(1)).unwrap(),
+            "1 batch of the stream was discarded; the tallies may be short; `monitor repair --run R` can restore them"
+        );
+        assert!(warning(Some(1_200)).unwrap().starts_with("1,200 batches of the stream were discarded; "));
     }
 
     #[test]

@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn every_figure_of_the_help_can_be_named() {
-        assert_eq!(figures().count(), 16);
+        assert_eq!(figures().count(), 18);
         for figure in figures() {
             let limit = if figure.unit == Unit::Seconds { "1s" } else { "1" };
             assert!(

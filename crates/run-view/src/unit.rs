@@ -96,10 +96,13 @@ impl Unit {
         }
     }
 
-    /// The JSON schema of a value of this unit.
-    pub fn schema(self, help: &str) -> Schema {
+    /// The JSON schema of a value of this unit; a count is null only if it is `optional`, and a flag never.
+    pub fn schema(self, help: &str, optional: bool) -> Schema {
         match self {
             Self::Flag => json_schema!({ "description": help, "type": "boolean" }),
+            Self::Count if optional => {
+                json_schema!({ "description": help, "type": ["integer", "null"], "minimum": 0 })
+            }
             Self::Count => json_schema!({ "description": help, "type": "integer", "minimum": 0 }),
             Self::Fraction => {
                 json_schema!({ "description": help, "type": ["number", "null"], "minimum": 0, "maximum": 1 })

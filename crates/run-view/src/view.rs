@@ -1,13 +1,17 @@
 //! A run as it is shown: one reading, and what the readings before it add.
 
+use std::time::Duration;
+
+use stentor_cli::ConnectionFlags;
 use stentor_core::cost::Prices;
 use stentor_core::escape::escape_control;
 use stentor_core::tally::DurationHistogram;
 
 use crate::charts::{Histogram, ThroughputChart};
 use crate::reading::RunReading;
-use crate::senders::{SenderRecord, sender_records};
-use crate::status::RunPhase;
+use crate::senders::{SenderRecord, had_sender, sender_records};
+use crate::stall::StallDetector;
+use crate::status::{RunPhase, discard_warning};
 use crate::throughput::Throughput;
 
 /// The time left is estimated from this many outcomes on: the rate then varies by about a third.
@@ -40,16 +44,12 @@ pub struct RunView {
 impl RunView {
     /// The view of a run that was never read before.
     pub fn first(reading: RunReading) -> Self {
-        Self::next(reading, &mut Throughput::default(), false)
+        let phase = StallDetector::default().check(&reading, Duration::ZERO).phase;
+        Self::next(reading, &mut Throughput::default(), phase)
     }
 
-    /// The view of a further reading, which is added to the earlier ones.
-    pub fn next(reading: RunReading, earlier: &mut Throughput, is_stalled: bool) -> Self {
-        let phase = match (reading.is_complete(), is_stalled) {
-            (true, _) => RunPhase::Complete,
-            (false, true) => RunPhase::Stalled,
-            (false, false) => RunPhase::Active,
-        };
+    /// The view of a further reading in this phase, which is added to the earlier ones.
+    pub fn next(reading: RunReading, earlier: &mut Throughput, phase: RunPhase) -> Self {
         let messages_per_second = earlier.record(&reading);
         let chart = ThroughputChart::new(&reading.tally, reading.at_ms, phase == RunPhase::Complete);
         let senders = sender_records(&reading, earlier);
@@ -102,15 +102,25 @@ impl RunView {
 
     /// Whether the run waits for its first sender: there is no outcome, and no heartbeat since it was created.
     pub fn is_waiting(&self) -> bool {
-        let reading = &self.reading;
-        let had_sender =
-            reading.heartbeats.iter().any(|heartbeat| heartbeat.seen_at >= reading.record.created_at);
+        let RunReading { record, usage, heartbeats, at_ms, .. } = &self.reading;
         self.phase == RunPhase::Active
-            && reading.outcomes() == 0
-            && reading.damaged.is_empty()
-            && self.alive.is_empty()
-            && self.run_senders().next().is_none()
-            && !had_sender
+            && self.reading.outcomes() == 0
+            && self.reading.damaged.is_empty()
+            && !had_sender(record.created_at, usage, heartbeats, *at_ms)
+    }
+
+    /// Messages by which the counting is behind, about; `None` where it is not, as far as is known.
+    pub fn behind(&self) -> Option<u64> {
+        match self.phase {
+            RunPhase::Lagging { behind } => Some(behind),
+            _ => None,
+        }
+    }
+
+    /// What to do about discarded batches of the stream; the tallies of any run of the stack may lack them. The command has
+    /// the flags of the connection.
+    pub fn discard_warning(&self, connection: &ConnectionFlags) -> Option<String> {
+        discard_warning(self.reading.discarded_batches, &self.run(), connection)
     }
 
     /// Seconds left at the present throughput; `None` where that is zero, or too few outcomes show it.
@@ -128,8 +138,7 @@ impl RunView {
 
     /// Seconds since the last outcome, or since the run was created.
     pub fn idle_seconds(&self) -> f64 {
-        let last = self.reading.tally.last_concluded_at.unwrap_or(self.reading.record.created_at);
-        seconds(self.reading.at_ms.saturating_sub(last))
+        self.reading.idle_seconds()
     }
 
     /// Fraction of the outcomes that are failures.

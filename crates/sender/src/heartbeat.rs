@@ -34,7 +34,7 @@ impl HeartbeatWriter<'_> {
             self.write(&self.current()).await;
             heartbeats += 1;
             // A new run gets a record at once, in case this sender does not live to write another.
-            if heartbeats == HEARTBEATS_PER_USAGE || self.state.activity.borrow().received.len() > runs {
+            if heartbeats == HEARTBEATS_PER_USAGE || self.state.activity.borrow().runs.len() > runs {
                 runs = self.write_usage(false).await;
                 heartbeats = 0;
             }
@@ -48,21 +48,23 @@ impl HeartbeatWriter<'_> {
         self.write_usage(true).await;
     }
 
-    /// Divides the usage among the runs by the messages received, and records it. Returns the number of runs.
+    /// Divides the usage among the runs by the messages received, and records it with the outcomes of each run. Returns the
+    /// number of runs.
     async fn write_usage(&self, has_ended: bool) -> usize {
         let Connections { session, metrics, .. } = self.connections;
         let usage = session.usage();
-        let received = self.state.activity.borrow().received.clone();
-        let (runs, total) = (received.len(), received.values().sum());
-        for (run, messages) in received {
-            let usage = usage.prorate(messages, total);
-            let sender = &self.initial.sender;
-            let written = metrics.put_usage(run, ProgramKind::Sender, sender, &usage, has_ended).await;
+        let runs = self.state.activity.borrow().runs.clone();
+        let total = runs.values().map(|counts| counts.received).sum();
+        for (run, counts) in &runs {
+            let usage = usage.prorate(counts.received, total);
+            let (sender, outcomes) = (&self.initial.sender, Some(counts.outcomes));
+            let kind = ProgramKind::Sender;
+            let written = metrics.put_usage(*run, kind, sender, &usage, outcomes, has_ended).await;
             if let Err(error) = written {
                 tracing::warn!("cannot write the usage record of run {run}: {error}");
             }
         }
-        runs
+        runs.len()
     }
 
     async fn write(&self, heartbeat: &Heartbeat) {

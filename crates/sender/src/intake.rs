@@ -113,7 +113,7 @@ impl Intake {
             }
         };
         let id = body.message.id;
-        *self.state.activity.borrow_mut().received.entry(id.run()).or_default() += 1;
+        self.state.activity.borrow_mut().runs.entry(id.run()).or_default().received += 1;
         let message = self.in_flight.add(id, receive_count, lease, BootInstant::now())?;
         Some((message, receive_count > 1 || body.possibly_repeated))
     }

@@ -50,7 +50,7 @@ impl OutcomeRecorder {
             let Delivered { in_flight, outcome, delivery_ms, .. } = delivered;
             let settlement = match result {
                 UpdateResult::Recorded => {
-                    self.state.counters.borrow_mut().record_outcome(outcome, delivery_ms);
+                    self.state.record_outcome(in_flight.id().run(), outcome, delivery_ms);
                     Settlement::Delete
                 }
                 UpdateResult::Duplicate => {

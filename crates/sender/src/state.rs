@@ -8,6 +8,7 @@ use stentor_core::delivery::Outcome;
 use stentor_core::escape::excerpt;
 use stentor_core::message::{MessageId, ParseQueueMessageError};
 use stentor_core::run::RunId;
+use stentor_core::usage::OutcomeCounts;
 use tokio::time::Instant;
 
 /// The longest example of an invalid body, in characters.
@@ -24,12 +25,18 @@ impl SenderState {
     /// Creates the state of a sender that starts now.
     pub(crate) fn new() -> Self {
         let activity = RunActivity {
-            received: BTreeMap::new(),
+            runs: BTreeMap::new(),
             last_received_at: Instant::now(),
             warned_missing: BTreeSet::new(),
             warned_invalid: false,
         };
         Self { counters: RefCell::default(), activity: RefCell::new(activity) }
+    }
+
+    /// Counts an outcome that this sender recorded for a message of the run.
+    pub(crate) fn record_outcome(&self, run: RunId, outcome: Outcome, delivery_ms: u64) {
+        self.counters.borrow_mut().record_outcome(outcome, delivery_ms);
+        self.activity.borrow_mut().runs.entry(run).or_default().outcomes.add(outcome);
     }
 }
 
@@ -81,11 +88,20 @@ impl SenderCounters {
     }
 }
 
+/// What this sender did for one run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RunCounts {
+    /// Messages received.
+    pub received: u64,
+    /// Outcomes that this sender recorded.
+    pub outcomes: OutcomeCounts,
+}
+
 /// The activity of the runs whose messages this sender receives.
 #[derive(Debug)]
 pub(crate) struct RunActivity {
-    /// Messages received, by run.
-    pub received: BTreeMap<RunId, u64>,
+    /// The runs that messages were received of.
+    pub runs: BTreeMap<RunId, RunCounts>,
     /// Time of the last receive with messages, valid or not; at first, the start of the sender.
     pub last_received_at: Instant,
     warned_missing: BTreeSet<RunId>,

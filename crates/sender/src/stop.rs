@@ -109,7 +109,8 @@ impl DrainCondition<'_> {
         {
             return Ok(true);
         }
-        let received = self.activity.borrow().received.clone();
+        let runs = self.activity.borrow().runs.clone();
+        let received = runs.into_iter().map(|(run, counts)| (run, counts.received)).collect();
         completion.runs_are_complete(&self.connections.metrics, &received).await
     }
 }

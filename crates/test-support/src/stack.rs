@@ -379,8 +379,9 @@ impl Stack {
         format!("{}-aggregator", self.name)
     }
 
+    /// Returns the URL of the stack's `queue`, `dlq` or `stream-dlq`.
     #[track_caller]
-    fn url(&self, queue: &str) -> String {
+    pub fn url(&self, queue: &str) -> String {
         let answer = self.aws().sqs("GetQueueUrl", &json!({"QueueName": format!("{}-{queue}", self.name)}));
         answer["QueueUrl"].as_str().expect("a url").to_owned()
     }

@@ -132,6 +132,8 @@ mod tests {
                 &format!("stentor_complete{{run=\"{run}\"}} 0"),
                 &format!("stentor_waiting{{run=\"{run}\"}} 0"),
                 "stentor_dead_letters 0",
+                "stentor_discarded_batches 0",
+                &format!("stentor_lagging{{run=\"{run}\"}} 0"),
             ],
         );
     }

@@ -15,7 +15,7 @@ use stentor_run_view::reading::Target;
 use stentor_run_view::senders::SenderRecord;
 use stentor_run_view::snapshot::Snapshot;
 use stentor_run_view::state::RunState;
-use stentor_run_view::status::{RunPhase, RunStatus};
+use stentor_run_view::status::RunStatus;
 use stentor_run_view::unit::{UNKNOWN, Unit};
 use stentor_run_view::view::RunView;
 
@@ -43,12 +43,12 @@ pub(crate) fn page_update(state: &RunState, target: &Target, now: Duration, inte
         "place": target,
         "state": RunStatus { sentence: escape_control(&status.sentence), ..status },
         "every_seconds": interval.as_secs_f64(),
-        "run": state.view.as_ref().zip(state.read_at()).map(|(view, read_at)| run(view, read_at)),
+        "run": state.view.as_ref().zip(state.read_at()).map(|(view, read_at)| run(view, read_at, target)),
     })
 }
 
 /// A run that was read at `read_at` on the broadcast's clock.
-fn run(view: &RunView, read_at: Duration) -> Value {
+fn run(view: &RunView, read_at: Duration, target: &Target) -> Value {
     let figures = FIGURES
         .iter()
         .filter_map(|figure| Some((figure.key_below("snapshot")?.to_owned(), text(figure, view))));
@@ -56,7 +56,8 @@ fn run(view: &RunView, read_at: Duration) -> Value {
     let shares = [&SENT, &FAILED, &PENDING].map(share);
     json!({
         "came_at": read_at.as_secs_f64(),
-        "goes_on": view.phase == RunPhase::Active,
+        "goes_on": !view.phase.has_ended(),
+        "warning": view.discard_warning(&target.connection),
         "snapshot": Snapshot::escaped(view),
         "texts": figures.chain(shares).collect::<BTreeMap<_, _>>(),
         "done": view.percentage_done(),
@@ -124,7 +125,7 @@ fn rounded(number: f64) -> f64 {
 mod tests {
     use super::*;
     use stentor_core::tally::DamagedTally;
-    use stentor_run_view::fixtures::{heartbeat, reading, target};
+    use stentor_run_view::fixtures::{heartbeat, outcomes_of_sender, reading, target};
     use stentor_run_view::reading::RunReading;
 
     fn update(reading: Option<RunReading>) -> Value {
@@ -169,6 +170,22 @@ mod tests {
         let word_and_why = (&none["state"]["word"], none["state"]["why"].as_str().unwrap());
         assert_eq!(word_and_why, (&"WAITING".into(), "no sender yet: start one with `sender -w 0.5 -f 0.1`"));
         assert!(none["run"]["spread"].is_null());
+    }
+
+    #[test]
+    fn a_run_whose_counting_is_behind_goes_on_and_discarded_batches_are_a_warning() {
+        let mut late = reading(2_000, 1_500);
+        late.usage = vec![outcomes_of_sender("a", 2_000)];
+        (late.discarded_batches, late.at_ms) = (Some(1), 200_000);
+        let late = update(Some(late));
+        assert_eq!((&late["state"]["word"], &late["run"]["goes_on"]), (&"LAGGING".into(), &true.into()));
+        assert_eq!(
+            (&late["run"]["snapshot"]["state"], &late["run"]["snapshot"]["behind"]),
+            (&"lagging".into(), &500.into())
+        );
+        let warning = late["run"]["warning"].as_str().unwrap();
+        assert!(warning.starts_with("1 batch of the stream was discarded; "), "{warning}");
+        assert!(update(Some(reading(2_000, 1_500)))["run"]["warning"].is_null());
     }
 
     #[test]

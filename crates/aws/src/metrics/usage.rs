@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Item, MetricsTable, item_of};
 use stentor_core::run::RunId;
-use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
+use stentor_core::usage::{OutcomeCounts, ProgramKind, Usage, UsageRecord};
 
 pub(super) const USAGE: &str = "usage#";
 
@@ -14,23 +14,28 @@ struct UsageItem {
     program: Option<ProgramKind>,
     #[serde(flatten)]
     usage: Usage,
+    /// Absent in the item of a producer, and of a sender of an older version.
+    #[serde(flatten)]
+    outcomes: Option<OutcomeCounts>,
     #[serde(default)]
     ended: bool,
 }
 
 impl MetricsTable {
-    /// Replaces the usage record of the program `id`; the last time with `has_ended`.
+    /// Replaces the usage record of the program `id`; the last time with `has_ended`. A sender adds the outcomes of the run
+    /// that it has recorded.
     pub async fn put_usage(
         &self,
         run: RunId,
         program: ProgramKind,
         id: &str,
         usage: &Usage,
+        outcomes: Option<OutcomeCounts>,
         has_ended: bool,
     ) -> Result<(), Error> {
         const CALL: &str = "PutItem (usage)";
         let (run, part) = (run.to_string(), format!("{USAGE}{id}"));
-        let stored = UsageItem { program: Some(program), usage: *usage, ended: has_ended };
+        let stored = UsageItem { program: Some(program), usage: *usage, outcomes, ended: has_ended };
         self.put(CALL, &item_of(&run, &part, &stored)?, None).await.map(drop)
     }
 }
@@ -41,6 +46,7 @@ pub(super) fn usage_record(id: &str, item: Item) -> UsageRecord {
     UsageRecord {
         id: id.to_owned(),
         program: stored.as_ref().and_then(|stored| stored.program),
+        outcomes: stored.as_ref().and_then(|stored| stored.outcomes),
         has_ended: stored.as_ref().is_some_and(|stored| stored.ended),
         usage: stored.map(|stored| stored.usage),
     }
@@ -60,18 +66,34 @@ mod tests {
     const USED: Usage = Usage { requests: 7, queue_requests: 3, write_units: Some(4.5), read_units: None };
 
     fn item(program: Option<ProgramKind>, ended: bool) -> Item {
-        item_of("run", "usage#a", &UsageItem { program, usage: USED, ended }).unwrap()
+        item_of("run", "usage#a", &UsageItem { program, usage: USED, outcomes: None, ended }).unwrap()
     }
 
     #[test]
     fn a_usage_record_round_trips_with_and_without_its_program() {
         for (program, has_ended) in [(Some(ProgramKind::Sender), true), (None, false)] {
-            let expected = UsageRecord { id: "a".to_owned(), program, usage: Some(USED), has_ended };
+            let (id, outcomes) = ("a".to_owned(), None);
+            let expected = UsageRecord { id, program, usage: Some(USED), outcomes, has_ended };
             assert_eq!(usage_record("a", item(program, has_ended)), expected);
         }
         let mut of_an_older_program = item(Some(ProgramKind::Sender), true);
         of_an_older_program.remove("ended");
         assert!(!usage_record("a", of_an_older_program).has_ended);
+    }
+
+    #[test]
+    fn outcomes_round_trip_and_invalid_ones_leave_the_usage() {
+        let outcomes = Some(OutcomeCounts { sent: 7, failed: 3 });
+        let sender = Some(ProgramKind::Sender);
+        let stored = UsageItem { program: sender, usage: USED, outcomes, ended: true };
+        let item = item_of("run", "usage#a", &stored).unwrap();
+        assert_eq!(usage_record("a", item.clone()).outcomes, outcomes);
+        for odd in [AttributeValue::N("-1".to_owned()), AttributeValue::S("many".to_owned())] {
+            let mut item = item.clone();
+            item.insert("sent".to_owned(), odd);
+            let record = usage_record("a", item);
+            assert_eq!((record.outcomes, record.usage), (None, Some(USED)));
+        }
     }
 
     #[test]
@@ -89,7 +111,13 @@ mod tests {
             item.insert(name.to_owned(), odd);
             assert_eq!(
                 usage_record("a", item),
-                UsageRecord { id: "a".to_owned(), program: None, usage: None, has_ended: false },
+                UsageRecord {
+                    id: "a".to_owned(),
+                    program: None,
+                    usage: None,
+                    outcomes: None,
+                    has_ended: false
+                },
                 "{name}"
             );
         }

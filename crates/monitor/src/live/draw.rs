@@ -34,6 +34,9 @@ const FIGURES: u16 = 5;
 const MIN_CHARTS: u16 = 5;
 const MIN_SENDERS: u16 = 4;
 
+/// Maximum rows of the sentences below the head.
+const MAX_SENTENCES: u16 = 5;
+
 /// Maximum height of the summary that stays on the terminal, and the rows that it leaves for messages and a prompt.
 const MAX_SUMMARY: u16 = 24;
 const BELOW_SUMMARY: u16 = 4;
@@ -76,9 +79,9 @@ impl Frame<'_> {
     fn panels(&self, area: Rect, buf: &mut Buffer) {
         let senders = self.view().map_or(0, |view| view.alive_senders().count());
         let status = self.model.status(self.now);
-        let sentence = self.sentence(&status);
-        let is_long = sentence.width() > usize::from(area.width) && area.height > 2 + PROGRESS;
-        let sentence_rows = 1 + u16::from(is_long);
+        let sentences = self.sentences(&status);
+        let rows: u16 = sentences.iter().map(|sentence| wrapped_rows(sentence, area.width)).sum();
+        let sentence_rows = rows.min(MAX_SENTENCES).min(area.height.saturating_sub(1 + PROGRESS)).max(1);
         let mut free = area.height.saturating_sub(1 + sentence_rows + PROGRESS);
         let mut take = |height: u16| {
             let taken = if free >= height { height } else { 0 };
@@ -95,7 +98,7 @@ impl Frame<'_> {
             Layout::vertical([1, sentence_rows, PROGRESS, figures, charts, senders]).areas(area);
         self.head(&status, head, buf);
         // Wrapped, since a command that is cut off cannot be used.
-        Paragraph::new(sentence).wrap(Wrap { trim: false }).render(reason, buf);
+        Paragraph::new(sentences).wrap(Wrap { trim: false }).render(reason, buf);
         self.progress(progress, buf);
         self.times_and_queue(figures, buf);
         self.charts(charts, buf);
@@ -122,10 +125,17 @@ impl Frame<'_> {
         split(area, &line, badge, buf);
     }
 
-    /// What the status is based on.
-    fn sentence(&self, status: &RunStatus) -> Line<'static> {
+    /// What the status is based on, and a warning of discarded batches.
+    fn sentences(&self, status: &RunStatus) -> Vec<Line<'static>> {
         let style = if status.level == StatusLevel::Bad { STRONG } else { FAINT };
-        Line::from(Span::styled(format!(" {}", self.theme.text(&status.sentence)), style))
+        let line =
+            |text: &str, style: Style| Line::from(Span::styled(format!(" {}", self.theme.text(text)), style));
+        let warning = self.warning().map(|warning| line(&warning, STRONG));
+        std::iter::once(line(&status.sentence, style)).chain(warning).collect()
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.view()?.discard_warning(&self.model.target.connection)
     }
 
     fn age(&self) -> String {
@@ -212,7 +222,9 @@ impl Frame<'_> {
             line.render(row, buf);
         }
         let below = Rect { y: area.y + above, height: area.height - above, ..area };
-        Paragraph::new(self.theme.text(&status.sentence)).wrap(Wrap { trim: false }).render(below, buf);
+        let sentences = std::iter::once(status.sentence).chain(self.warning());
+        let sentences: Vec<Line> = sentences.map(|text| Line::raw(self.theme.text(&text))).collect();
+        Paragraph::new(sentences).wrap(Wrap { trim: false }).render(below, buf);
     }
 
     fn view(&self) -> Option<&RunView> {
@@ -229,6 +241,19 @@ impl Frame<'_> {
         block.render(area, buf);
         inner
     }
+}
+
+/// The rows that a line takes when it is wrapped between words.
+fn wrapped_rows(line: &Line, width: u16) -> u16 {
+    let (mut rows, mut used) = (1_u16, 0);
+    for word in line.to_string().split(' ') {
+        let word = Span::raw(word).width();
+        if used + word > usize::from(width) && used > 0 {
+            (rows, used) = (rows.saturating_add(1), 0);
+        }
+        used += word + 1;
+    }
+    rows
 }
 
 /// Renders a line, and a span at the right end that is never cut.

@@ -113,6 +113,15 @@ fn stalled() -> Model {
     showing(read(run, RunPhase::Stalled))
 }
 
+/// The stream is late, and some of it was discarded.
+fn lagging() -> Model {
+    let mut run = run(12_000, 10);
+    (run.heartbeats, run.queue.visible, run.queue.in_flight) = (Vec::new(), 0, 0);
+    run.discarded_batches = Some(2);
+    run.at_ms += 130_000;
+    showing(read(run, RunPhase::Lagging { behind: 8_000 }))
+}
+
 fn finished() -> Model {
     let mut run = run(20_000, 10);
     (run.queue.visible, run.queue.in_flight) = (0, 0);
@@ -133,6 +142,7 @@ fn each_kind_of_run_at_two_sizes() {
         ("waiting", waiting()),
         ("running", running()),
         ("stalled", stalled()),
+        ("lagging", lagging()),
         ("finished", finished()),
         ("failing", failing()),
     ] {

@@ -6,7 +6,7 @@ use super::row;
 use super::values::Page;
 use crate::svg::SvgChart;
 use stentor_run_view::figures::{
-    DEAD_LETTERS, DUPLICATES, INVALID, LEASES_EXPIRED, NOT_ENQUEUED, RELEASED, SENDER_FIGURES,
+    DEAD_LETTERS, DISCARDED_BATCHES, DUPLICATES, INVALID, LEASES_EXPIRED, NOT_ENQUEUED, RELEASED, SENDER_FIGURES,
 };
 use stentor_run_view::senders::SenderState;
 use stentor_run_view::unit::Unit;
@@ -126,7 +126,17 @@ pub fn faults(page: &Page<'_>) -> Markup {
             }))
             (row("Dead letters", html! {
                 (page.number("faults.dead_letters", DEAD_LETTERS.unit))
-                span.more { "on the queue of the whole stack; " (command(page, "producer requeue", " ")) " brings them back" }
+                span.more {
+                    "on the queue of the whole stack"
+                    // Nothing is to be enqueued again while only the counting is, or may be, behind.
+                    @if !page.report.result.word.starts_with("LAGGING") {
+                        "; " (command(page, "producer requeue", " ")) " brings them back"
+                    }
+                }
+            }))
+            (row("Discarded batches", html! {
+                (page.number("faults.discarded_batches", DISCARDED_BATCHES.unit))
+                span.more { "of the whole stack’s stream; outcomes in them are not counted" }
             }))
             (row("Not enqueued", html! {
                 (page.figure(&NOT_ENQUEUED))

@@ -58,6 +58,7 @@ function show() {
   const { stack, region, endpoint } = view.place;
   say("run", run ? run.snapshot.run : "no run");
   say("place", `stack ${stack}, ${region} at ${endpoint.replace(/^[a-z]+:\/\//, "")}`);
+  say("warning", (run && run.warning) || "");
   say("read", run ? `Read at ${timeOfDay(run.snapshot.at)}.` : "");
   if (run) {
     showFigures(run);

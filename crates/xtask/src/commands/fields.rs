@@ -85,6 +85,11 @@ const AUDIT_DETAILS: &[Field] = &[
     ("broken[]", "list of objects", "Tallies that cannot be decoded"),
     ("broken[].shard", "text", "ID of the shard"),
     ("broken[].why", "text", "What is wrong with the tally"),
+    (
+        "discarded_batches",
+        "integer or null",
+        "Batches of the stack's stream that were discarded, of all runs; null if unknown",
+    ),
 ];
 
 const REPAIR_RESULT: &[Field] =
@@ -98,8 +103,8 @@ const RUNS: &[Field] = &[
     ("failed", "integer", "Messages with the outcome FAILED"),
     (
         "state",
-        "`enqueuing`, `running`, `complete`, `damaged`",
-        "Progress; `damaged`: a tally cannot be decoded, so the counts are too low",
+        "`waiting`, `enqueuing`, `running`, `lagging`, `complete`, `damaged`",
+        "Progress; `lagging`: senders have recorded more outcomes than are counted; `damaged`: a tally cannot be decoded, so the counts are too low",
     ),
 ];
 

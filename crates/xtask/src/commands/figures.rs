@@ -20,6 +20,11 @@ pub(super) fn fields() -> Vec<[String; 3]> {
     let mut rows = vec![
         row("run", "text", "ID of the run."),
         row("at", "text", "Time of the reading, RFC 3339 in UTC."),
+        row(
+            "state",
+            "text",
+            "How the run stands: `waiting`, `running`, `lagging`, `lagging_or_stalled`, `stalled`, `damaged` or `complete`.",
+        ),
         row("clock_offset_seconds", "number or null", CLOCK_OFFSET),
     ];
     rows.extend(below("snapshot", "", FIGURES));
@@ -49,7 +54,7 @@ pub(super) fn fields() -> Vec<[String; 3]> {
 fn below<S>(parent: &str, prefix: &str, figures: &[&Figure<S>]) -> Vec<[String; 3]> {
     let row = |figure: &&Figure<S>| {
         let key = figure.key_below(parent)?;
-        let schema = Value::from(figure.unit.schema(figure.help));
+        let schema = Value::from(figure.unit.schema(figure.help, figure.optional));
         Some([format!("{prefix}{key}"), kind(&schema, &Value::Null), figure.help.to_owned()])
     };
     figures.iter().filter_map(row).collect()
