@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::Call;
 use crate::args::SpeedArgs;
 use crate::rate_limit::paced_batches;
+use crate::throttling::report_throttling;
 use crate::watermark::Watermark;
 
 /// Interval between writes of the watermark; a resumed run repeats what was enqueued since the last.
@@ -48,7 +49,12 @@ impl Call<'_> {
         let (plan, from) = (self.record.plan, self.record.enqueued);
         let progress_line = ProgressLine::bar("enqueuing", plan.total(), from, self.args.shared.quiet);
         let (watermark_changes, watermark_reader) = watch::channel(from);
+        let watermark_now = watermark_reader.clone();
         let marker = spawn_local(keep_mark(self.backends.metrics.clone(), plan, watermark_reader));
+        let session = Arc::clone(&self.backends.session);
+        let reporter = spawn_local(async move {
+            report_throttling(&session, || plan.total() - *watermark_now.borrow()).await;
+        });
         let paced = stream::iter(paced_batches(from, plan.total(), speed.rate)).then(async |(batch, due)| {
             sleep_until(start.checked_add(due).unwrap_or(start + FAR_AWAY)).await;
             batch
@@ -67,6 +73,7 @@ impl Call<'_> {
                 ready(Ok(()))
             })
             .await;
+        reporter.abort();
         drop(watermark_changes);
         let kept = marker.await.unwrap_or(Ok(()));
         result.and(kept)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::play::{growth, send, usual};
+use super::play::{growth, send, send_over_tls, usual};
 use super::{Bench, Scenario};
 use crate::report::Figure;
 
@@ -27,6 +27,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::shown("connections", ""),
         ],
         play: |bench| usual(|messages| send(bench, messages, Duration::ZERO, 1, BUSY)),
+    },
+    Scenario {
+        name: "sender-tls",
+        figures: &[
+            REQUESTS,
+            Figure::shown("CPU", "µs a message"),
+            Figure::shown("speed at 0 ms a call", "messages/s"),
+            Figure::shown("connections", ""),
+        ],
+        play: |bench| usual(|messages| send_over_tls(bench, messages, BUSY)),
     },
     Scenario {
         name: "sender-5ms",
