@@ -278,6 +278,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn throttled_entries_are_repeated_but_not_marked() {
+        let marks = RefCell::new(Vec::new());
+        let send = async |open: &[u32], repeated: PriorAttempt| {
+            marks.borrow_mut().push(repeated.0);
+            Ok((0..open.len())
+                .map(|place| if place == 0 { Ok(()) } else { Err(Unanswered::Throttled) })
+                .collect())
+        };
+        session().call_batch("Call", "queue", None, vec![1, 2], send).await.unwrap();
+        assert_eq!(marks.into_inner(), [false, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn only_a_lost_answer_may_have_been_carried_out() {
         let session = session();
         for (attempt_error, marked) in [

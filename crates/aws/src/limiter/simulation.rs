@@ -177,6 +177,35 @@ async fn programs_that_start_later_get_a_share() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_statement_that_is_throttled_for_long_is_no_error_while_the_table_accepts_others() {
+    let (session, start) = (session(), Instant::now());
+    let accepted = async |_: &[()], _| Ok(vec![Ok(())]);
+    let others = async {
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            session
+                .call_batch("Call", "table", Some(session.write_limiter()), vec![()], accepted)
+                .await
+                .unwrap();
+        }
+    };
+    let throttled = async |_: &[()], _| {
+        let is_over = start.elapsed() > 2 * CLI_BUDGET.outage;
+        Ok(vec![if is_over { Ok(()) } else { Err(Unanswered::Throttled) }])
+    };
+    let unlucky = session.call_batch("Call", "table", Some(session.write_limiter()), vec![()], throttled);
+    tokio::select! {
+        result = unlucky => assert!(result.is_ok(), "{result:?}"),
+        () = others => {}
+    }
+    let result =
+        session.call_batch("Call", "table", Some(session.write_limiter()), vec![()], async |_, _| {
+            Err::<EntryResults<()>, _>(AttemptError::Throttled("busy".to_owned()))
+        });
+    assert!(matches!(result.await, Err(Error::RetriesExhausted { .. })), "it accepts nothing");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_table_that_throttles_everything_for_a_while_is_used_again_within_seconds() {
     let service = service(1);
     let start = Instant::now();
