@@ -75,7 +75,7 @@ fn measure(programs: u64, partition_units: f64, measured: Duration) {
 fn programs_use_what_a_throttled_table_accepts_and_few_statements_are_throttled() {
     let is_full = std::env::var_os("STENTOR_TESTS").is_some();
     // By default for a short time on a small table.
-    let (units, seconds) = if is_full { (PARTITION_UNITS, 60) } else { (PARTITION_UNITS / 5.0, 10) };
+    let (units, seconds) = if is_full { (PARTITION_UNITS, 60) } else { (PARTITION_UNITS / 5.0, 8) };
     for programs in [1, 4, 16] {
         measure(programs, units, Duration::from_secs(seconds));
     }

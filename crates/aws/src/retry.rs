@@ -43,6 +43,9 @@ const WARN_AFTER: Duration = Duration::from_secs(2);
 /// Failures closer together than this belong to one outage, which is reported once.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
+/// A service that has accepted entries within this time before an attempt is not overloaded as a whole.
+const RECENT: Duration = Duration::from_secs(1);
+
 /// The longest delay between two attempts.
 const MAX_DELAY: Duration = Duration::from_secs(5);
 
@@ -117,7 +120,7 @@ impl Session {
                 limiter.filter(|_| is_throttled).and_then(RateLimiter::last_accepted_at)
             {
                 since = since.max(accepted_at);
-                if accepted_at >= sent_at {
+                if accepted_at + RECENT >= sent_at {
                     // The limiter finds the rate, so that a long delay would only leave capacity unused.
                     delays = self::delays();
                 }

@@ -52,7 +52,7 @@ const MIN_DELAY: Duration = Duration::from_millis(1);
 /// Weight of the last window in the mean of the accepted rate.
 const SMOOTH: f64 = 0.2;
 /// Throttling has ended when nothing was throttled for this time.
-const THROTTLING_ENDS: Duration = Duration::from_secs(5);
+const THROTTLING_ENDS: Duration = Duration::from_secs(10);
 
 /// A rate that adapts to what a service accepts. All times are since any fixed time, and never decrease.
 #[derive(Debug, Default)]
@@ -302,8 +302,8 @@ mod tests {
             rate.record(at(second), 100, 1);
         }
         assert_eq!(rate.throttling(at(22)).unwrap().lasted, at(12));
-        assert_eq!(rate.throttling(at(26)).unwrap().lasted, at(12));
-        assert_eq!(rate.throttling(at(27)), None);
+        assert_eq!(rate.throttling(at(31)).unwrap().lasted, at(12));
+        assert_eq!(rate.throttling(at(32)), None);
         rate.record(at(40), 100, 1);
         assert_eq!(rate.throttling(at(40)).unwrap().lasted, at(0));
         rate.record(at(41), 100, 1);

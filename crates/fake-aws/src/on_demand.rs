@@ -22,7 +22,7 @@ const PEAK_PERIOD: Duration = Duration::from_secs(60);
 /// A new table has four partitions of [`PARTITION_UNITS`] write units a second. A key is in the partition of its hash. Each partition
 /// saves the units of one second that were not used. After every 30 minutes the table has as many partitions as twice
 /// its peak in that time needs, and never fewer than before; the peak is the highest mean of a minute. AWS splits
-/// partitions at times of its own and saves units for up to five minutes; neither is modelled.
+/// partitions at other times, and saves units for up to five minutes; neither is modelled.
 #[derive(Debug, Clone)]
 pub struct OnDemandTable {
     partition_units: f64,

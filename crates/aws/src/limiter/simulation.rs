@@ -16,8 +16,6 @@ use crate::error::{AttemptError, Error};
 use crate::retry::CLI_BUDGET;
 use crate::session::Session;
 
-/// Not measured: the programs learn the rate, and the table has units of the second before.
-const LEARNING: Duration = Duration::from_secs(5);
 const MEASURED: Duration = Duration::from_secs(60);
 
 /// Statements in a batch.
@@ -51,9 +49,9 @@ struct Results {
 
 type SharedService = Rc<RefCell<Service>>;
 
-fn service(programs: usize) -> SharedService {
+fn service(programs: usize, partition_units: f64) -> SharedService {
     let counts = vec![0; programs];
-    let table = OnDemandTable::new(PARTITION_UNITS);
+    let table = OnDemandTable::new(partition_units);
     let service = Service {
         table,
         is_throttling_all: false,
@@ -126,9 +124,30 @@ async fn program(service: &SharedService, number: usize, start: Instant, from: D
     panic!("no writer ends: {failed:?}");
 }
 
-/// Measures programs that start `apart` from each other.
-async fn simulate(programs: usize, requests: usize, apart: Duration, learning: Duration) -> Results {
-    let service = service(programs);
+/// Programs on a table, and when they are measured.
+#[derive(Debug, Clone, Copy)]
+struct Scenario {
+    programs: usize,
+    /// Requests at a time of a program.
+    requests: usize,
+    partition_units: f64,
+    /// Time between the starts of two programs.
+    apart: Duration,
+    /// Not measured: the programs learn the rate, and the table has units of the second before.
+    learning: Duration,
+}
+
+const SCENARIO: Scenario = Scenario {
+    programs: 1,
+    requests: 64,
+    partition_units: PARTITION_UNITS,
+    apart: Duration::ZERO,
+    learning: Duration::from_secs(5),
+};
+
+async fn simulate(scenario: Scenario) -> Results {
+    let Scenario { programs, requests, partition_units, apart, learning } = scenario;
+    let service = service(programs, partition_units);
     let start = Instant::now();
     let all = (0..programs).map(|number| {
         let from = apart * u32::try_from(number).unwrap();
@@ -161,7 +180,7 @@ fn assert_good(results: &Results) {
 async fn one_four_and_sixteen_programs_use_a_table_and_few_statements_are_throttled() {
     for programs in [1, 4, 16] {
         for requests in [4, 64] {
-            let results = simulate(programs, requests, Duration::ZERO, LEARNING).await;
+            let results = simulate(Scenario { programs, requests, ..SCENARIO }).await;
             println!("{programs} programs with {requests} requests: {results:?}");
             assert_good(&results);
         }
@@ -169,8 +188,20 @@ async fn one_four_and_sixteen_programs_use_a_table_and_few_statements_are_thrott
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_small_table_is_used_too() {
+    // The calls of the start back off for longer than on a large table.
+    let learning = Duration::from_secs(15);
+    for partition_units in [25.0, 100.0] {
+        let results = simulate(Scenario { partition_units, learning, ..SCENARIO }).await;
+        println!("{partition_units} units a partition: {results:?}");
+        assert!(results.used >= 0.95 && results.throttled <= 0.1, "{results:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn programs_that_start_later_get_a_share() {
-    let results = simulate(8, 64, Duration::from_secs(3), Duration::from_secs(60)).await;
+    let (apart, learning) = (Duration::from_secs(3), Duration::from_secs(60));
+    let results = simulate(Scenario { programs: 8, apart, learning, ..SCENARIO }).await;
     println!("{results:?}");
     assert_good(&results);
     assert!(results.shares.0 > 0.1, "a program gets almost nothing: {results:?}");
@@ -207,7 +238,7 @@ async fn a_statement_that_is_throttled_for_long_is_no_error_while_the_table_acce
 
 #[tokio::test(start_paused = true)]
 async fn a_table_that_throttles_everything_for_a_while_is_used_again_within_seconds() {
-    let service = service(1);
+    let service = service(1, PARTITION_UNITS);
     let start = Instant::now();
     let mut program = Box::pin(program(&service, 0, start, Duration::ZERO, 64));
     assert!(timeout(Duration::from_secs(20), &mut program).await.is_err());
