@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Scenario;
-use super::play::{growth, produce, produce_over_tls, usual};
+use super::play::{growth, produce, usual};
 use crate::report::Figure;
 
 const REQUESTS: Figure = Figure::at_most("requests", "a message", 0.141);
@@ -24,16 +24,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::shown("connections", ""),
         ],
         play: |bench| usual(|messages| produce(bench, messages, Duration::ZERO)),
-    },
-    Scenario {
-        name: "producer-tls",
-        figures: &[
-            REQUESTS,
-            Figure::shown("CPU", "µs a message"),
-            Figure::shown("speed at 0 ms a call", "messages/s"),
-            Figure::shown("connections", ""),
-        ],
-        play: |bench| usual(|messages| produce_over_tls(bench, messages)),
     },
     Scenario {
         name: "producer-5ms",

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::play::{growth, send, send_over_tls, usual};
+use super::play::{growth, send, usual};
 use super::{Bench, Scenario};
 use crate::report::Figure;
 
 /// A sender with as much to do as it can.
-const BUSY: &str = "-w 0 -c 1000";
+pub(super) const BUSY: &str = "-w 0 -c 1000";
 
 const REQUESTS: Figure = Figure::at_most("requests at load", "a message", 0.25);
 
@@ -27,16 +27,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             Figure::shown("connections", ""),
         ],
         play: |bench| usual(|messages| send(bench, messages, Duration::ZERO, 1, BUSY)),
-    },
-    Scenario {
-        name: "sender-tls",
-        figures: &[
-            REQUESTS,
-            Figure::shown("CPU", "µs a message"),
-            Figure::shown("speed at 0 ms a call", "messages/s"),
-            Figure::shown("connections", ""),
-        ],
-        play: |bench| usual(|messages| send_over_tls(bench, messages, BUSY)),
     },
     Scenario {
         name: "sender-5ms",
