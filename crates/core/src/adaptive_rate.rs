@@ -41,8 +41,8 @@ const PATIENCE: u32 = 3;
 /// The largest increase in a window.
 const MAX_INCREASE: f64 = 0.2;
 
-/// The lowest rate, entries per second.
-const MIN_RATE: f64 = 1.0;
+/// The lowest rate, entries per second: a batch of statements. Calls to a service that accepts less back off one by one.
+const MIN_RATE: f64 = 25.0;
 /// How much can be sent at once after a pause, as the time in which that many entries come at the rate.
 const BURST: Duration = Duration::from_millis(50);
 
@@ -65,6 +65,8 @@ pub struct AdaptiveRate {
     window: Window,
     /// Windows without throttling since the last with it.
     clean_windows: u32,
+    /// Entries per second that were sent in the last window without a limit.
+    sent_per_second: f64,
     accepted_per_second: f64,
     throttled: Option<ThrottledTime>,
     /// How long it was throttled before that.
@@ -163,11 +165,12 @@ impl AdaptiveRate {
         self.last_accepted_at
     }
 
-    /// Starts with what was sent so far in this window. It is too much for the service. But a rate that started low beside
+    /// Starts with what was sent in this window or the last. It is too much for the service. But a rate that started low beside
     /// programs with high rates would be unfair for minutes, and one that is too high falls within a second.
     fn start_limit(&mut self, now: Duration) {
         let seconds = self.elapsed(now).max(WINDOW).as_secs_f64();
-        self.limit = Some((self.window.sent as f64 / seconds).max(MIN_RATE));
+        let sent = self.window.sent as f64 / seconds;
+        self.limit = Some(sent.max(self.sent_per_second).max(MIN_RATE));
         self.accepted_per_second = self.window.accepted as f64 / seconds;
         (self.tokens, self.refilled_at) = (0.0, now);
         self.window = Window::default();
@@ -184,6 +187,7 @@ impl AdaptiveRate {
             return;
         }
         let window = std::mem::take(&mut self.window);
+        self.sent_per_second = window.sent as f64 / elapsed.as_secs_f64();
         let Some(limit) = self.limit.filter(|_| window.accepted > 0) else {
             // A service that accepts nothing shows no rate. Its calls back off one by one.
             return;
@@ -254,6 +258,22 @@ mod tests {
             rate.record(STEP * step, 25, 0);
         }
         assert_eq!(rate.throttling(STEP * 10_000), None);
+    }
+
+    #[test]
+    fn the_first_limit_is_the_rate_before_it() {
+        // 5,000 entries a second, of which the first throttled one comes in the middle of a window or at its start.
+        for steps in [20, 51, 52, 80] {
+            let mut rate = AdaptiveRate::default();
+            for step in 0..steps {
+                rate.try_send(STEP * step, 25).unwrap();
+                rate.record(STEP * step, 25, 0);
+            }
+            rate.try_send(STEP * steps, 25).unwrap();
+            rate.record(STEP * steps, 0, 25);
+            let limit = rate.limit.unwrap();
+            assert!((2_000.0..=6_000.0).contains(&limit), "{limit} after {steps} batches");
+        }
     }
 
     #[test]

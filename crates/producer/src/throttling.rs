@@ -23,10 +23,8 @@ pub(crate) async fn report_throttling(session: &Session, left: impl Fn() -> u32)
         }
     };
     let text = text(&session.stack().messages_table(), throttling, left());
-    match hints::prepare_table(&session.stack().to_string(), session.region(), session.endpoint()) {
-        Some(hint) => tracing::warn!("{text}. {hint}"),
-        None => tracing::warn!("{text}"),
-    }
+    let hint = hints::prepare_table(&session.stack().to_string(), session.region(), session.endpoint());
+    tracing::warn!("{text}{}", hint.map(|hint| format!(". {hint}")).unwrap_or_default());
 }
 
 fn text(table: &str, throttling: Throttling, left: u32) -> String {
