@@ -1,5 +1,6 @@
 //! Tables and queues that throttle as those of AWS do: all that they accept is used, and nothing is lost or repeated.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use stentor_fake_aws::{FakeAws, PARTITION_UNITS, RequestStats};
@@ -7,6 +8,9 @@ use stentor_tests::build::ProgramPaths;
 use stentor_tests::{Process, Program, wait_until};
 
 const STACK: &str = "drill";
+
+/// Write units a second of a partition: a fifth of AWS's, since programs that are built for tests are slow.
+const UNITS: f64 = PARTITION_UNITS / 5.0;
 
 /// Not measured: the programs learn the rate, and the table has units of the second before.
 const LEARNING: Duration = Duration::from_secs(5);
@@ -34,9 +38,9 @@ fn statements(stats: &RequestStats) -> (u64, u64) {
 }
 
 /// Runs producers and senders at once on a new table, and measures what they use of it and how much is throttled.
-fn measure(programs: u64, partition_units: f64, measured: Duration) {
+fn measure(programs: u64, measured: Duration) {
     let fake = fake();
-    fake.set_on_demand(partition_units);
+    fake.set_on_demand(UNITS);
     let count = programs.div_ceil(2);
     let producers: Vec<Process> = (0..count).map(|_| producer(&fake, "-m 10M").start()).collect();
     let senders: Vec<Process> =
@@ -48,7 +52,7 @@ fn measure(programs: u64, partition_units: f64, measured: Duration) {
     let (to, seconds) = (statements(&fake.stats()), start.elapsed().as_secs_f64());
 
     let (accepted, throttled) = ((to.0 - from.0) as f64, (to.1 - from.1) as f64);
-    let used = accepted / (4.0 * partition_units * seconds);
+    let used = accepted / (4.0 * UNITS * seconds);
     let refused = throttled / (accepted + throttled);
     println!("{programs} programs: {:.1} % used, {:.1} % throttled", used * 100.0, refused * 100.0);
     assert!(used >= 0.95 && refused <= 0.05, "{programs} programs: {used:.3} used, {refused:.3} throttled");
@@ -72,13 +76,26 @@ fn measure(programs: u64, partition_units: f64, measured: Duration) {
 }
 
 #[test]
-fn programs_use_what_a_throttled_table_accepts_and_few_statements_are_throttled() {
-    let is_full = std::env::var_os("STENTOR_TESTS").is_some();
-    // By default for a short time on a small table.
-    let (units, seconds) = if is_full { (PARTITION_UNITS, 60) } else { (PARTITION_UNITS / 5.0, 8) };
-    for programs in [1, 4, 16] {
-        measure(programs, units, Duration::from_secs(seconds));
-    }
+fn a_program_uses_what_a_throttled_table_accepts() {
+    measure_alone(1);
+}
+
+#[test]
+fn four_programs_use_what_a_throttled_table_accepts() {
+    measure_alone(4);
+}
+
+#[test]
+fn sixteen_programs_use_what_a_throttled_table_accepts() {
+    measure_alone(16);
+}
+
+/// Measures that many programs while no others are measured, by default for a short time.
+fn measure_alone(programs: u64) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let seconds = if std::env::var_os("STENTOR_TESTS").is_some() { 60 } else { 8 };
+    measure(programs, Duration::from_secs(seconds));
 }
 
 #[test]
