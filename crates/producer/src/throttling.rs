@@ -13,7 +13,7 @@ const REPORT_AFTER: Duration = Duration::from_secs(10);
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reports once that the table has throttled the session for [`REPORT_AFTER`]: what it accepts, how long the rest of the
-/// messages takes, and what to do. `left` returns the number of messages without an item.
+/// messages takes, and what to do. `left` returns the number of messages that are not enqueued.
 pub(crate) async fn report_throttling(session: &Session, left: impl Fn() -> u32) {
     let throttling = loop {
         sleep(CHECK_INTERVAL).await;
