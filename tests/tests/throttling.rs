@@ -57,11 +57,12 @@ fn measure(programs: u64, measured: Duration) {
     println!("{programs} programs: {:.1} % used, {:.1} % throttled", used * 100.0, refused * 100.0);
     assert!(used >= 0.95 && refused <= 0.05, "{programs} programs: {used:.3} used, {refused:.3} throttled");
 
-    producers.iter().for_each(|producer| producer.signal("TERM"));
+    for process in producers.iter().chain(&senders) {
+        process.signal("TERM");
+    }
     for producer in producers {
         assert!(!producer.finish().exits(143).stderr.contains("retrying for up to"));
     }
-    senders.iter().for_each(|sender| sender.signal("TERM"));
     let mut outcomes = 0;
     for sender in senders {
         let summary = sender.finish().exits(143).json();
