@@ -14,6 +14,7 @@ pub mod boot_instant;
 pub mod clock;
 mod error;
 mod item;
+mod limiter;
 pub mod messages;
 mod meter;
 pub mod metrics;

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
     BatchStatementResponse, KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 
+use super::batch::Unanswered;
 use super::error::{AttemptError, Error, attempt_error, classify_code};
 use super::item::{Item, number, string, text};
 use super::session::Session;
@@ -105,15 +106,14 @@ impl MessagesTable {
             };
             let responses = self.execute(CALL, &template, open.iter().map(parameters), None).await?;
             let results = responses.into_iter().map(|response| match response.error {
-                None => Ok(Some(InsertResult::Inserted)),
-                Some(error) if error.code == Some(Code::DuplicateItem) => {
-                    Ok(Some(InsertResult::AlreadyExists))
-                }
-                Some(error) => transient_or_error(CALL, &error),
+                None => Ok(Ok(InsertResult::Inserted)),
+                Some(error) if error.code == Some(Code::DuplicateItem) => Ok(Ok(InsertResult::AlreadyExists)),
+                Some(error) => Ok(Err(transient_or_error(CALL, &error)?)),
             });
             results.collect()
         };
-        self.session.call_batch(CALL, &self.name, messages.iter().collect(), send).await
+        let limiter = Some(self.session.write_limiter());
+        self.session.call_batch(CALL, &self.name, limiter, messages.iter().collect(), send).await
     }
 
     /// Records up to [`STATEMENTS`] outcomes of different messages, each on the condition that its message is PENDING.
@@ -141,15 +141,15 @@ impl MessagesTable {
             let mut unreturned = Vec::new();
             for (place, (update, response)) in open.iter().zip(responses).enumerate() {
                 results.push(match response.error {
-                    None => Some(UpdateResult::Recorded),
+                    None => Ok(UpdateResult::Recorded),
                     Some(error) if error.code == Some(Code::ConditionalCheckFailed) => {
                         let item = error.item.filter(|item| !item.is_empty());
                         if item.is_none() {
                             unreturned.push(place);
                         }
-                        item.and_then(|item| judge(update, &item))
+                        item.and_then(|item| judge(update, &item)).ok_or(Unanswered::Failed)
                     }
-                    Some(error) => transient_or_error(CALL, &error)?,
+                    Some(error) => Err(transient_or_error(CALL, &error)?),
                 });
             }
             if !unreturned.is_empty() {
@@ -157,7 +157,8 @@ impl MessagesTable {
             }
             Ok(results)
         };
-        self.session.call_batch(CALL, &self.name, updates.iter().collect(), send).await
+        let limiter = Some(self.session.write_limiter());
+        self.session.call_batch(CALL, &self.name, limiter, updates.iter().collect(), send).await
     }
 
     /// Executes the statement once with each set of parameters; the responses are in their order.
@@ -187,7 +188,7 @@ impl MessagesTable {
         &self,
         updates: &[&OutcomeUpdate],
         unreturned: &[usize],
-        results: &mut [Option<UpdateResult>],
+        results: &mut [Result<UpdateResult, Unanswered>],
     ) -> Result<(), AttemptError> {
         let ids: Vec<MessageId> = unreturned.iter().map(|place| updates[*place].id).collect();
         let found = match self.read(&ids, "id, #status, attempt").await {
@@ -199,9 +200,9 @@ impl MessagesTable {
         };
         for (place, item) in unreturned.iter().zip(found) {
             results[*place] = match item {
-                LookupResult::Item(item) => judge(updates[*place], &item),
-                LookupResult::NotFound => Some(UpdateResult::NotFound),
-                LookupResult::Unprocessed => None,
+                LookupResult::Item(item) => judge(updates[*place], &item).ok_or(Unanswered::Failed),
+                LookupResult::NotFound => Ok(UpdateResult::NotFound),
+                LookupResult::Unprocessed => Err(Unanswered::Failed),
             };
         }
         Ok(())
@@ -214,13 +215,13 @@ impl MessagesTable {
             Ok(found
                 .into_iter()
                 .map(|found| match found {
-                    LookupResult::Item(item) => Some(Some(message_record(&item))),
-                    LookupResult::NotFound => Some(None),
-                    LookupResult::Unprocessed => None,
+                    LookupResult::Item(item) => Ok(Some(message_record(&item))),
+                    LookupResult::NotFound => Ok(None),
+                    LookupResult::Unprocessed => Err(Unanswered::Failed),
                 })
                 .collect())
         };
-        self.session.call_batch(READ, &self.name, ids.to_vec(), send).await
+        self.session.call_batch(READ, &self.name, None, ids.to_vec(), send).await
     }
 
     /// Reads up to [`KEYS`] items consistently, in one request; the results are in the order of the IDs.
@@ -281,8 +282,8 @@ fn judge(update: &OutcomeUpdate, item: &Item) -> Option<UpdateResult> {
     }
 }
 
-/// Handles an error of one statement inside an answer of 200: a transient one is repeated, never taken for an answer.
-fn transient_or_error<A>(call: &'static str, error: &BatchStatementError) -> Result<Option<A>, AttemptError> {
+/// Handles an error of one statement inside an answer of 200: a transient one leaves the statement without an answer.
+fn transient_or_error(call: &'static str, error: &BatchStatementError) -> Result<Unanswered, AttemptError> {
     let code = error.code.as_ref().map_or("no code", Code::as_str);
     if let Some(
         Code::AccessDenied
@@ -296,7 +297,12 @@ fn transient_or_error<A>(call: &'static str, error: &BatchStatementError) -> Res
         return Err(classify_code(call, code, error.message().unwrap_or("no message")));
     }
     tracing::debug!(call, code, "a statement was not carried out");
-    Ok(None)
+    Ok(match error.code {
+        Some(Code::ThrottlingError | Code::ProvisionedThroughputExceeded | Code::RequestLimitExceeded) => {
+            Unanswered::Throttled
+        }
+        _ => Unanswered::Failed,
+    })
 }
 
 fn message_record(item: &Item) -> MessageRecord {
@@ -315,17 +321,14 @@ mod tests {
 
     #[test]
     fn only_what_cannot_pass_is_final() {
-        let of =
-            |code: Code| transient_or_error::<()>("Call", &BatchStatementError::builder().code(code).build());
-        for passing in [
-            Code::ThrottlingError,
-            Code::ProvisionedThroughputExceeded,
-            Code::RequestLimitExceeded,
-            Code::InternalServerError,
-            Code::TransactionConflict,
-            Code::from("NotYetInvented"),
-        ] {
-            assert!(matches!(of(passing), Ok(None)));
+        let of = |code: Code| transient_or_error("Call", &BatchStatementError::builder().code(code).build());
+        for throttled in
+            [Code::ThrottlingError, Code::ProvisionedThroughputExceeded, Code::RequestLimitExceeded]
+        {
+            assert!(matches!(of(throttled), Ok(Unanswered::Throttled)));
+        }
+        for passing in [Code::InternalServerError, Code::TransactionConflict, Code::from("NotYetInvented")] {
+            assert!(matches!(of(passing), Ok(Unanswered::Failed)));
         }
         assert!(matches!(of(Code::ValidationError), Err(AttemptError::Permanent(_))));
         assert!(matches!(of(Code::ResourceNotFound), Err(AttemptError::NotFound)));

@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
+use super::batch::{EntryResults, Unanswered};
 use super::boot_instant::BootInstant;
 use super::error::{AttemptError, Error, attempt_error, classify_code};
 use super::session::Session;
@@ -105,7 +106,10 @@ impl Queue {
             let answer = request.send().await.map_err(|error| attempt_error(CALL, &error))?;
             entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
-        self.session.call_batch(CALL, &self.name, messages, send).await.map(drop)
+        self.session
+            .call_batch(CALL, &self.name, Some(self.session.send_limiter()), messages, send)
+            .await
+            .map(drop)
     }
 
     /// Receives up to `max` (1 to [`BATCH`]) messages, waiting up to `wait` (whole seconds, at most 20) for the first.
@@ -148,7 +152,7 @@ impl Queue {
             let answer = request.send().await.map_err(|error| attempt_error(CALL, &error))?;
             entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
-        self.session.call_batch(CALL, &self.name, receipts, send).await.map(drop)
+        self.session.call_batch(CALL, &self.name, None, receipts, send).await.map(drop)
     }
 
     /// Makes up to [`BATCH`] messages visible after the given time from now (0 s to 12 h): 0 releases a message, more
@@ -168,7 +172,7 @@ impl Queue {
             let answer = answer.map_err(|error| attempt_error(CALL, &error))?;
             entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
-        self.session.call_batch(CALL, &self.name, changes, send).await
+        self.session.call_batch(CALL, &self.name, None, changes, send).await
     }
 
     /// Returns the queue's depth (approximate) and its visibility timeout.
@@ -223,30 +227,30 @@ fn entries<M, E>(messages: &[M], build: impl Fn(String, &M) -> Result<E, BuildEr
     entries.collect::<Result<_, _>>().expect("every required field is given")
 }
 
-/// Maps each entry of a batch to whether its message was there, or to `None` where it must be repeated.
+/// Maps each entry of a batch to whether its message was there, or to why it must be repeated.
 fn entry_answers<'a>(
     call: &'static str,
     entries: usize,
     successful: impl Iterator<Item = &'a str>,
     failed: &[BatchResultErrorEntry],
-) -> Result<Vec<Option<bool>>, AttemptError> {
-    let mut answers = vec![None; entries];
+) -> Result<EntryResults<bool>, AttemptError> {
+    let mut answers = vec![Err(Unanswered::Failed); entries];
     let place = |id: &str| id.parse::<usize>().ok().filter(|place| *place < entries);
     for id in successful {
         if let Some(place) = place(id) {
-            answers[place] = Some(true);
+            answers[place] = Ok(true);
         }
     }
     for failure in failed {
         let Some(place) = place(&failure.id) else { continue };
         if is_gone(failure) {
-            answers[place] = Some(false);
-        } else if failure.sender_fault {
-            let attempt_error =
-                classify_code(call, &failure.code, failure.message.as_deref().unwrap_or_default());
-            if matches!(attempt_error, AttemptError::Permanent(_)) {
-                return Err(attempt_error);
-            }
+            answers[place] = Ok(false);
+            continue;
+        }
+        match classify_code(call, &failure.code, failure.message.as_deref().unwrap_or_default()) {
+            AttemptError::Throttled(_) => answers[place] = Err(Unanswered::Throttled),
+            permanent @ AttemptError::Permanent(_) if failure.sender_fault => return Err(permanent),
+            _ => {}
         }
     }
     Ok(answers)
@@ -293,7 +297,8 @@ mod tests {
             failure("77", "InternalError", false),
         ];
         let answers = entry_answers("Call", 5, ["0"].into_iter(), &failed).unwrap();
-        assert_eq!(answers, [Some(true), None, Some(false), None, None]);
+        let (failed, throttled) = (Err(Unanswered::Failed), Err(Unanswered::Throttled));
+        assert_eq!(answers, [Ok(true), failed, Ok(false), throttled, failed]);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, EntryResults, Progress};
 use crate::error::{AttemptError, Error};
+use crate::limiter::RateLimiter;
 use crate::session::Session;
 
 /// How long a call is retried.
@@ -42,6 +43,9 @@ const WARN_AFTER: Duration = Duration::from_secs(2);
 /// Failures closer together than this belong to one outage, which is reported once.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
+/// A service that has accepted entries within this time before an attempt is not overloaded as a whole.
+const RECENT: Duration = Duration::from_secs(1);
+
 /// The longest delay between two attempts.
 const MAX_DELAY: Duration = Duration::from_secs(5);
 
@@ -58,21 +62,23 @@ impl Session {
         send: impl AsyncFn() -> Result<A, AttemptError>,
     ) -> Result<A, Error> {
         let mut answers =
-            self.call_batch(call, resource, vec![()], async |_, _| Ok(vec![Some(send().await?)])).await?;
+            self.call_batch(call, resource, None, vec![()], async |_, _| Ok(vec![Ok(send().await?)])).await?;
         Ok(answers.pop().expect("one entry has one answer"))
     }
 
     /// Repeats a call until every entry has an answer, and returns the answers in the order of the entries.
     ///
     /// `send` gets the entries without an answer, and whether an earlier attempt may have carried some of them out;
-    /// it returns an answer for each, or `None` for an entry to repeat. Fails on a permanent error of `send`, without a
-    /// first answer within seconds, and without an answer for the retry budget.
+    /// it returns an answer for each, or why an entry is to be repeated. `limiter` delays each attempt. Fails on a
+    /// permanent error of `send`, without a first answer within seconds, and without an answer for the retry budget. A
+    /// service that throttles entries while it accepts others answers.
     pub(crate) async fn call_batch<E, A>(
         &self,
         call: &'static str,
         resource: &str,
+        limiter: Option<&RateLimiter>,
         entries: Vec<E>,
-        send: impl AsyncFn(&[E], PriorAttempt) -> Result<Vec<Option<A>>, AttemptError>,
+        send: impl AsyncFn(&[E], PriorAttempt) -> Result<EntryResults<A>, AttemptError>,
     ) -> Result<Vec<A>, Error> {
         let mut batch = Batch::new(entries);
         let mut prior = PriorAttempt(false);
@@ -81,26 +87,22 @@ impl Session {
         #[cfg(feature = "programs")]
         let mut is_signed_again = false;
         loop {
-            let why = match self.attempt(Box::pin(send(batch.open(), prior))).await {
-                Ok(answers) => {
-                    if batch.settle(answers) > 0 {
+            if let Some(limiter) = limiter {
+                limiter.wait(batch.open().len()).await;
+            }
+            let (sent, sent_at) = (batch.open().len(), Instant::now());
+            let result = self.attempt(Box::pin(send(batch.open(), prior))).await;
+            let result = result.map(|results| batch.settle(results));
+            let is_throttled = record(limiter, sent, &result);
+            let why = match result {
+                Ok(_) if batch.open().is_empty() => return Ok(batch.into_answers()),
+                Ok(Progress { answered, throttled }) => {
+                    if answered > 0 {
                         failing_since = None;
                         delays = self::delays();
                     }
-                    if batch.open().is_empty() {
-                        return Ok(batch.into_answers());
-                    }
-                    prior = PriorAttempt(true);
+                    prior.0 |= throttled < batch.open().len();
                     format!("{} entries were not carried out", batch.open().len())
-                }
-                Err(AttemptError::Throttled(why)) => why,
-                Err(
-                    AttemptError::ServerError(why)
-                    | AttemptError::Expired(why)
-                    | AttemptError::NoResponse(why),
-                ) => {
-                    prior = PriorAttempt(true);
-                    why
                 }
                 #[cfg(feature = "programs")]
                 Err(AttemptError::Permanent(Error::BadCredentials(_)))
@@ -108,23 +110,48 @@ impl Session {
                 {
                     continue;
                 }
-                Err(AttemptError::Proxy(error)) => {
-                    prior = PriorAttempt(true);
-                    error.to_string()
+                Err(error) => {
+                    prior.0 |= !is_throttled;
+                    self.check_retryable(call, resource, error)?
                 }
-                Err(AttemptError::NotFound) => return Err(self.not_deployed(resource)),
-                Err(AttemptError::ConditionFailed) => {
-                    return Err(Error::Rejected { call, code: "condition".into(), message: "failed".into() });
-                }
-                Err(AttemptError::Permanent(error)) => return Err(error),
             };
-            let since = *failing_since.get_or_insert_with(Instant::now);
+            let mut since = *failing_since.get_or_insert_with(Instant::now);
+            if let Some(accepted_at) =
+                limiter.filter(|_| is_throttled).and_then(RateLimiter::last_accepted_at)
+            {
+                since = since.max(accepted_at);
+                if accepted_at + RECENT >= sent_at {
+                    // The limiter finds the rate, so that a long delay would only leave capacity unused.
+                    delays = self::delays();
+                }
+            }
             self.check_budget(call, &why, since.elapsed())?;
             let delay = sleep(delays.next().unwrap_or(MAX_DELAY));
             tokio::select! {
                 () = delay => {}
                 () = self.shutdown.cancelled(), if !self.shutdown.is_cancelled() => {}
             }
+        }
+    }
+
+    /// Returns the reason of an error that a retry can resolve, and fails with any other.
+    fn check_retryable(
+        &self,
+        call: &'static str,
+        resource: &str,
+        error: AttemptError,
+    ) -> Result<String, Error> {
+        match error {
+            AttemptError::Throttled(why)
+            | AttemptError::ServerError(why)
+            | AttemptError::Expired(why)
+            | AttemptError::NoResponse(why) => Ok(why),
+            AttemptError::Proxy(error) => Ok(error.to_string()),
+            AttemptError::NotFound => Err(self.not_deployed(resource)),
+            AttemptError::ConditionFailed => {
+                Err(Error::Rejected { call, code: "condition".into(), message: "failed".into() })
+            }
+            AttemptError::Permanent(error) => Err(error),
         }
     }
 
@@ -196,6 +223,19 @@ impl Session {
     }
 }
 
+/// Records the result of an attempt, and returns whether entries were throttled.
+fn record(limiter: Option<&RateLimiter>, sent: usize, result: &Result<Progress, AttemptError>) -> bool {
+    let (accepted, throttled) = match result {
+        Ok(progress) => (progress.answered, progress.throttled),
+        Err(AttemptError::Throttled(_)) => (0, sent),
+        Err(_) => (0, 0),
+    };
+    if let Some(limiter) = limiter {
+        limiter.record(accepted, throttled);
+    }
+    throttled > 0
+}
+
 fn delays() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(50))
@@ -208,6 +248,7 @@ fn delays() -> impl Iterator<Item = Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Unanswered;
     use aws_sdk_dynamodb::config::Region;
     use aws_types::SdkConfig;
     use std::cell::{Cell, RefCell};
@@ -228,10 +269,28 @@ mod tests {
         let send = async |open: &[u32], repeated: PriorAttempt| {
             asked.borrow_mut().push((open.to_vec(), repeated.0));
             // Answers one entry an attempt.
-            Ok((0..open.len()).map(|place| (place == 0).then_some(open[place] * 10)).collect())
+            Ok((0..open.len())
+                .map(|place| if place == 0 { Ok(open[0] * 10) } else { Err(Unanswered::Failed) })
+                .collect())
         };
-        assert_eq!(session().call_batch("Call", "table", vec![1, 2, 3], send).await.unwrap(), [10, 20, 30]);
+        assert_eq!(
+            session().call_batch("Call", "table", None, vec![1, 2, 3], send).await.unwrap(),
+            [10, 20, 30]
+        );
         assert_eq!(asked.into_inner(), [(vec![1, 2, 3], false), (vec![2, 3], true), (vec![3], true)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttled_entries_are_repeated_but_not_marked() {
+        let marks = RefCell::new(Vec::new());
+        let send = async |open: &[u32], repeated: PriorAttempt| {
+            marks.borrow_mut().push(repeated.0);
+            Ok((0..open.len())
+                .map(|place| if place == 0 { Ok(()) } else { Err(Unanswered::Throttled) })
+                .collect())
+        };
+        session().call_batch("Call", "queue", None, vec![1, 2], send).await.unwrap();
+        assert_eq!(marks.into_inner(), [false, false]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -247,10 +306,10 @@ mod tests {
                 if tries.borrow().len() == 1 {
                     Err(attempt_error("busy".to_owned()))
                 } else {
-                    Ok(vec![Some(())])
+                    Ok(vec![Ok(())])
                 }
             };
-            session.call_batch("Call", "table", vec![()], send).await.unwrap();
+            session.call_batch("Call", "table", None, vec![()], send).await.unwrap();
             assert_eq!(tries.into_inner(), [false, marked]);
         }
     }

@@ -24,6 +24,7 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
+use stentor_core::adaptive_rate::Throttling;
 use stentor_core::usage::Usage;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 #[cfg(feature = "programs")]
 use crate::clock::{Clock, DateReader};
 use crate::error::Error;
+use crate::limiter::RateLimiter;
 use crate::meter::{Meter, RequestCount};
 use crate::names::StackName;
 use crate::retry::RetryBudget;
@@ -66,6 +68,11 @@ pub struct Session {
     pub(crate) answered: AtomicBool,
     /// When a failure was last reported.
     pub(crate) last_failure: Mutex<Option<Instant>>,
+    /// Writes to the messages table.
+    write_limiter: RateLimiter,
+    /// Messages sent to the queue.
+    #[cfg(feature = "programs")]
+    send_limiter: RateLimiter,
 }
 
 impl Session {
@@ -94,6 +101,9 @@ impl Session {
             shutdown,
             answered: AtomicBool::new(false),
             last_failure: Mutex::default(),
+            write_limiter: RateLimiter::new(),
+            #[cfg(feature = "programs")]
+            send_limiter: RateLimiter::new(),
         })
     }
 
@@ -129,6 +139,25 @@ impl Session {
     pub(crate) fn signs_with_wrong_time(&self) -> bool {
         let correction = self.clock.correction_seconds();
         correction.is_some_and(|seconds| seconds.abs() > MAX_SIGNATURE_AGE.as_secs_f64())
+    }
+
+    /// Returns how the messages table throttles the writes of this session; `None` if it does not.
+    pub fn write_throttling(&self) -> Option<Throttling> {
+        self.write_limiter.throttling()
+    }
+
+    /// Returns how long the messages table has throttled the writes of this session in all.
+    pub fn write_throttled_for(&self) -> Duration {
+        self.write_limiter.throttled_for()
+    }
+
+    pub(crate) fn write_limiter(&self) -> &RateLimiter {
+        &self.write_limiter
+    }
+
+    #[cfg(feature = "programs")]
+    pub(crate) fn send_limiter(&self) -> &RateLimiter {
+        &self.send_limiter
     }
 
     pub(crate) fn meter(&self) -> &Meter {

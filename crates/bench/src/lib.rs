@@ -7,4 +7,5 @@ pub mod programs;
 pub mod report;
 pub mod scenarios;
 pub mod stream;
+mod tls;
 pub mod viewers;

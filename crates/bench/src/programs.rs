@@ -25,12 +25,14 @@ pub struct Target {
     pub endpoint: String,
     /// Name of the stack.
     pub stack: String,
+    /// The certificate to trust instead of the system's, in a PEM file.
+    pub certificate: Option<PathBuf>,
 }
 
 impl Target {
     /// The stack of a fake.
     pub fn of(fake: &FakeAws) -> Self {
-        Self { endpoint: fake.endpoint(), stack: STACK.to_owned() }
+        Self { endpoint: fake.endpoint(), stack: STACK.to_owned(), certificate: None }
     }
 }
 
@@ -76,5 +78,9 @@ pub fn build_function() -> anyhow::Result<PathBuf> {
 
 /// Returns a program with these arguments, for this target.
 pub fn program(path: &Path, target: &Target, line: &str) -> Program {
-    Program::new(path, &format!("--stack {} {line}", target.stack)).toward(&target.endpoint)
+    let program = Program::new(path, &format!("--stack {} {line}", target.stack)).toward(&target.endpoint);
+    match &target.certificate {
+        Some(certificate) => program.env("SSL_CERT_FILE", &certificate.to_string_lossy()),
+        None => program,
+    }
 }

@@ -8,6 +8,7 @@ mod others;
 mod play;
 mod producer;
 mod sender;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -63,7 +64,8 @@ fn once<T>(cell: &OnceLock<T>, make: fn() -> anyhow::Result<T>) -> anyhow::Resul
 
 /// All scenarios, in their order.
 pub fn all() -> Vec<Scenario> {
-    let own = [producer::SCENARIOS, sender::SCENARIOS, function::SCENARIOS, chain::SCENARIOS].concat();
+    let own = [producer::SCENARIOS, sender::SCENARIOS, tls::SCENARIOS, function::SCENARIOS, chain::SCENARIOS]
+        .concat();
     [own.as_slice(), monitor::SCENARIOS, others::SCENARIOS, emulator::SCENARIOS].concat()
 }
 

@@ -38,6 +38,29 @@ pub fn describe(error: &anyhow::Error) -> String {
     error.downcast_ref().map_or_else(|| error.to_string(), with_hint)
 }
 
+/// Write units per second that the remedy for a throttled table names: the default quota of a table (Amazon DynamoDB
+/// Developer Guide, "Quotas in Amazon DynamoDB").
+const PREPARED_UNITS: u32 = 40_000;
+
+/// Write units per second of a new table, which cost nothing (Amazon DynamoDB Developer Guide, "`DynamoDB` on-demand
+/// capacity mode").
+const FREE_UNITS: u32 = 4_000;
+
+/// Dollars per write unit: the hourly price of a provisioned one in us-east-1, charged once (Amazon DynamoDB pricing).
+const PREPARED_UNIT_PRICE: f64 = 0.000_65;
+
+/// Returns how to make the messages table of a stack accept more writes; `None` for an emulator.
+pub fn prepare_table(stack: &str, region: &str, endpoint: &str) -> Option<String> {
+    if is_on_this_machine(endpoint) {
+        return None;
+    }
+    let price = f64::from(PREPARED_UNITS - FREE_UNITS) * PREPARED_UNIT_PRICE;
+    Some(format!(
+        "Prepare it before the next run: ./infra/setup.sh deploy --stack {stack} --region {region} --warm-throughput \
+         {PREPARED_UNITS}. AWS charges that once, up to about ${price:.0}; it can be raised later, but not lowered"
+    ))
+}
+
 fn hint(error: &Error) -> Option<String> {
     Some(match error {
         Error::NoCredentials { endpoint, .. } | Error::NoRegion { endpoint } if is_on_this_machine(endpoint) => {
@@ -109,6 +132,14 @@ fn hint_for_profile(error: &ProfileError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_throttled_table_is_to_be_prepared_on_aws_only() {
+        let hint = prepare_table("drill", "eu-west-1", "AWS in eu-west-1").unwrap();
+        let command = "./infra/setup.sh deploy --stack drill --region eu-west-1 --warm-throughput 40000";
+        assert!(hint.contains(command) && hint.contains("about $23;"), "{hint}");
+        assert_eq!(prepare_table("drill", "us-east-1", "http://127.0.0.1:4566"), None);
+    }
 
     #[test]
     fn a_hint_follows_the_error_on_a_line_of_its_own() {

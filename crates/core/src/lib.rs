@@ -1,5 +1,6 @@
 //! Stentor's domain, free of AWS, clocks and I/O.
 
+pub mod adaptive_rate;
 pub mod clock_offset;
 pub mod cost;
 pub mod delivery;

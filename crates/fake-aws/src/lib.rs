@@ -5,11 +5,13 @@
 //!
 //! Tests can inject [`Fault`]s into the calls of DynamoDB. [`http`] is the server alone, for other fakes.
 
+mod capacity;
 mod dynamodb;
 mod expression;
 mod faults;
 pub mod http;
 mod item;
+mod on_demand;
 mod parser;
 mod partiql;
 mod queue;
@@ -29,11 +31,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use capacity::{CallRates, TableCapacity};
 use dynamodb::Tables;
 pub use faults::Fault;
 use faults::FaultQueue;
 use http::HttpServer;
 pub use item::AttributeValue;
+pub use on_demand::{OnDemandTable, PARTITION_UNITS};
 use sqs::Queues;
 pub use stats::{OperationStats, OutcomeLag, RequestStats};
 
@@ -120,6 +124,29 @@ impl FakeAws {
     /// Throttles every call from now on, or none.
     pub fn set_throttles(&self, throttles: bool) {
         self.shared.throttles.store(throttles, Ordering::Relaxed);
+    }
+
+    /// Limits the writes of both tables to those that a new [`OnDemandTable`] accepts from now on.
+    pub fn set_on_demand(&self, partition_units: f64) {
+        let mut state = self.shared.state();
+        for table in [TableKind::Messages, TableKind::Metrics] {
+            state.tables.get_mut(table).capacity = Some(TableCapacity::new(partition_units));
+        }
+    }
+
+    /// Adds to the time of the on-demand tables, which grow with it.
+    pub fn advance_on_demand(&self, time: Duration) {
+        let mut state = self.shared.state();
+        for table in [TableKind::Messages, TableKind::Metrics] {
+            if let Some(capacity) = &mut state.tables.get_mut(table).capacity {
+                capacity.advanced += time;
+            }
+        }
+    }
+
+    /// Limits each operation of the queues to that many calls per second, and as many at once after a pause.
+    pub fn set_queue_rate(&self, calls_per_second: f64) {
+        self.shared.state().queues.call_rates = Some(CallRates::new(calls_per_second));
     }
 
     /// Returns the statistics since the start.

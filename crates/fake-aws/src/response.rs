@@ -4,6 +4,11 @@ use serde::Serialize;
 
 use crate::stats::OutcomeLag;
 
+/// Why an on-demand table throttles a write, in the words of DynamoDB.
+pub(crate) const THROTTLED_TABLE: &str = "Throughput exceeds the current capacity of your table or index. DynamoDB is \
+    automatically scaling your table or index so please try again shortly. If exceptions persist, check if you have a \
+    hot key: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html";
+
 /// The response to one call.
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -15,6 +20,8 @@ pub(crate) struct Response {
     pub(crate) operation: &'static str,
     pub(crate) entries: u64,
     pub(crate) failed: u64,
+    /// Entries that were throttled.
+    pub(crate) throttled: u64,
     pub(crate) write_units: f64,
     pub(crate) read_units: f64,
     pub(crate) outcome_lag: OutcomeLag,
@@ -46,6 +53,11 @@ impl ServiceError {
         Self::new("com.amazonaws.dynamodb.v20120810", code, message)
     }
 
+    /// The table is on demand and has no capacity left for the write.
+    pub(crate) fn throttled_table() -> Self {
+        Self::dynamodb("ThrottlingException", THROTTLED_TABLE)
+    }
+
     /// The call is invalid, or the fake does not support it.
     pub(crate) fn validation(message: impl Into<String>) -> Self {
         Self::new("com.amazon.coral.validate", "ValidationException", message)
@@ -66,6 +78,7 @@ impl Response {
             operation,
             entries: entries as u64,
             failed: 0,
+            throttled: 0,
             write_units: 0.0,
             read_units: 0.0,
             outcome_lag: OutcomeLag::default(),

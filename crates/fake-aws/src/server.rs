@@ -47,6 +47,11 @@ impl Handler for Shared {
                 self.state().count(&response, received);
                 response
             }
+            SQS if !self.state().queues.admits(operation) => {
+                let response = sqs::rate_exceeded(operation, body);
+                self.state().count(&response, received);
+                response
+            }
             SQS if operation == "ReceiveMessage" => self.receive(body, received).await,
             SQS => self.call_sqs(operation, body, received),
             DYNAMODB => {
@@ -205,7 +210,8 @@ impl State {
     /// Adds a call to the statistics, and returns the time of its response.
     fn count(&mut self, response: &Response, received: Instant) -> Instant {
         let now = Instant::now();
-        let call = OperationStats { requests: 1, entries: response.entries, failed: response.failed };
+        let Response { entries, failed, throttled, .. } = *response;
+        let call = OperationStats { requests: 1, entries, failed, throttled };
         self.stats.add_call(response.operation, received, now, call);
         self.stats.write_units += response.write_units;
         self.stats.read_units += response.read_units;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::capacity::CallRates;
 use crate::queue::{Queue, ReceivedMessage, hex, md5};
 use crate::response::{Response, ServiceError, read};
 use receipts::{change_batch, delete, delete_batch};
@@ -42,6 +43,8 @@ pub(crate) struct Queues {
     pub(crate) visibility_timeout: Duration,
     /// Prefix of the queues' URLs.
     base: String,
+    /// What they accept; `None` for everything.
+    pub(crate) call_rates: Option<CallRates>,
 }
 
 impl Queues {
@@ -52,6 +55,7 @@ impl Queues {
             names: [main_name, dead_letters_name],
             visibility_timeout: VISIBILITY,
             base,
+            call_rates: None,
         }
     }
 
@@ -65,6 +69,11 @@ impl Queues {
 
     fn by_url(&self, url: &str) -> Result<QueueKind, ServiceError> {
         self.by_name(url.rsplit('/').next().unwrap_or_default())
+    }
+
+    /// Counts a call against the rate of its operation. Returns `false` if the call is throttled.
+    pub(crate) fn admits(&mut self, operation: &str) -> bool {
+        self.call_rates.as_mut().is_none_or(|rates| rates.try_call(operation))
     }
 
     pub(crate) fn get(&mut self, kind: QueueKind) -> &mut Queue {
@@ -100,6 +109,19 @@ pub(crate) fn error(operation: &'static str, error: &ServiceError) -> Response {
 pub(crate) fn throttled() -> Response {
     let throttled = ServiceError::sqs("RequestThrottled", "Rate exceeded");
     error("throttled", &ServiceError { status: 403, ..throttled })
+}
+
+/// A call beyond the rate of its operation. All entries of a batch are throttled.
+pub(crate) fn rate_exceeded(operation: &str, body: &[u8]) -> Response {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct AnyInput {
+        #[serde(default)]
+        entries: Vec<serde::de::IgnoredAny>,
+    }
+    let entries = serde_json::from_slice(body).map_or(0, |input: AnyInput| input.entries.len()).max(1) as u64;
+    let name = if operation == "SendMessageBatch" { "SendMessageBatch" } else { "throttled" };
+    Response { operation: name, entries, throttled: entries, ..throttled() }
 }
 
 /// Carries out a call other than `ReceiveMessage`.

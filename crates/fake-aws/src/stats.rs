@@ -12,6 +12,8 @@ pub struct OperationStats {
     pub entries: u64,
     /// Requests and entries that failed, unmet conditions included.
     pub failed: u64,
+    /// Entries that were throttled by a limited capacity.
+    pub throttled: u64,
 }
 
 /// Time from the ends of deliveries to the writes of their outcomes, by the clock of this machine.
@@ -101,6 +103,7 @@ impl RequestStats {
         total.requests += call.requests;
         total.entries += call.entries;
         total.failed += call.failed;
+        total.throttled += call.throttled;
         extend(&mut self.calls, received, responded);
     }
 
@@ -127,7 +130,7 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut stats = RequestStats::default();
         assert_eq!((stats.sending_took(), stats.receiving_took()), (None, None));
-        let one = OperationStats { requests: 1, entries: 10, failed: 0 };
+        let one = OperationStats { requests: 1, entries: 10, ..OperationStats::default() };
         stats.add_call("SendMessageBatch", at(0), at(5), one);
         stats.add_call("SendMessageBatch", at(3), at(9), one);
         stats.add_sent(at(5));

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use crate::capacity::TableCapacity;
 use crate::item::{AttributeValue, Item};
 
 /// Maximum size of an item, bytes (Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB").
@@ -15,6 +16,8 @@ pub(crate) struct Table {
     pub(crate) hash: &'static str,
     pub(crate) range: Option<&'static str>,
     rows: Rows,
+    /// What it accepts; `None` for everything.
+    pub(crate) capacity: Option<TableCapacity>,
 }
 
 #[derive(Debug)]
@@ -32,11 +35,11 @@ pub(crate) struct Key<'a> {
 
 impl Table {
     pub(crate) fn single(name: String, hash: &'static str) -> Self {
-        Self { name, hash, range: None, rows: Rows::Single(HashMap::new()) }
+        Self { name, hash, range: None, rows: Rows::Single(HashMap::new()), capacity: None }
     }
 
     pub(crate) fn sorted(name: String, hash: &'static str, range: &'static str) -> Self {
-        Self { name, hash, range: Some(range), rows: Rows::Sorted(HashMap::new()) }
+        Self { name, hash, range: Some(range), rows: Rows::Sorted(HashMap::new()), capacity: None }
     }
 
     /// Whether an attribute is part of the key.
@@ -62,6 +65,11 @@ impl Table {
             Rows::Single(rows) => rows.get(&*key.hash),
             Rows::Sorted(rows) => rows.get(&*key.hash)?.get(&*key.range),
         }
+    }
+
+    /// Consumes the units of a write to the item with that key. Returns `false` if the write is throttled.
+    pub(crate) fn consume(&mut self, key: &Key, units: f64) -> bool {
+        self.capacity.as_mut().is_none_or(|capacity| capacity.try_write(&key.hash, units))
     }
 
     /// Puts an item, and replaces the one with the same key.

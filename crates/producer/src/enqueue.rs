@@ -1,7 +1,9 @@
 //! The path of the messages, many batches at a time: `generate → store (table) → enqueue (queue) → watermark`.
 
+use std::cell::Cell;
 use std::future::ready;
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::Call;
 use crate::args::SpeedArgs;
 use crate::rate_limit::paced_batches;
+use crate::throttling::report_throttling;
 use crate::watermark::Watermark;
 
 /// Interval between writes of the watermark; a resumed run repeats what was enqueued since the last.
@@ -49,11 +52,15 @@ impl Call<'_> {
         let progress_line = ProgressLine::bar("enqueuing", plan.total(), from, self.args.shared.quiet);
         let (watermark_changes, watermark_reader) = watch::channel(from);
         let marker = spawn_local(keep_mark(self.backends.metrics.clone(), plan, watermark_reader));
+        let enqueued = Rc::new(Cell::new(0));
+        let (session, so_far) = (Arc::clone(&self.backends.session), Rc::clone(&enqueued));
+        let reporter = spawn_local(async move {
+            report_throttling(&session, || plan.total() - from - so_far.get()).await;
+        });
         let paced = stream::iter(paced_batches(from, plan.total(), speed.rate)).then(async |(batch, due)| {
             sleep_until(start.checked_add(due).unwrap_or(start + FAR_AWAY)).await;
             batch
         });
-        let mut enqueued = 0;
         let mut watermark = Watermark::new(from);
         let result = paced
             .take_until(Box::pin(self.shutdown.wait()))
@@ -61,16 +68,17 @@ impl Call<'_> {
             .buffer_unordered(speed.concurrency.batches.into())
             .try_for_each(|batch| {
                 let messages = batch.end - batch.start;
-                enqueued += messages;
+                enqueued.set(enqueued.get() + messages);
                 progress_line.advance(messages);
                 watermark_changes.send_replace(watermark.complete(batch));
                 ready(Ok(()))
             })
             .await;
+        reporter.abort();
         drop(watermark_changes);
         let kept = marker.await.unwrap_or(Ok(()));
         result.and(kept)?;
-        Ok(enqueued)
+        Ok(enqueued.get())
     }
 
     /// Stores a batch in the table, then sends it to the queue: the queue never has a message that the table lacks.

@@ -8,6 +8,7 @@ mod enqueue;
 mod rate_limit;
 mod requeue;
 mod summary;
+mod throttling;
 mod watermark;
 
 use std::sync::Arc;
@@ -148,8 +149,15 @@ impl Call<'_> {
     async fn print_summary(&self, messages: u32) -> anyhow::Result<()> {
         let usage = self.backends.session.usage();
         self.record_usage(&usage, true).await;
-        let clock_offset = self.backends.session.clock().correction_seconds();
-        let summary = Summary::new(&self.record.plan, messages, self.start.elapsed(), clock_offset, usage);
+        let session = &self.backends.session;
+        let summary = Summary::new(
+            &self.record.plan,
+            messages,
+            self.start.elapsed(),
+            session.write_throttled_for(),
+            session.clock().correction_seconds(),
+            usage,
+        );
         print_line(&if self.args.shared.json { format::json_line(&summary) } else { summary.line() })?;
         Ok(())
     }

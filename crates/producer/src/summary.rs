@@ -15,6 +15,7 @@ pub(crate) struct Summary {
     seconds: f64,
     /// `None` from less than a second.
     messages_per_second: Option<f64>,
+    throttled_seconds: f64,
     seed: u64,
     clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
@@ -22,11 +23,12 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// `clock_offset_seconds` is what was added to this machine's clock, if anything.
+    /// `throttled` is how long the table throttled the writes, `clock_offset_seconds` what was added to this machine's clock, if anything.
     pub(crate) fn new(
         plan: &Plan,
         messages: u32,
         took: Duration,
+        throttled: Duration,
         clock_offset_seconds: Option<f64>,
         usage: Usage,
     ) -> Self {
@@ -37,6 +39,7 @@ impl Summary {
             messages,
             seconds,
             messages_per_second,
+            throttled_seconds: throttled.as_secs_f64(),
             seed: plan.seed(),
             clock_offset_seconds,
             usage,
@@ -45,12 +48,16 @@ impl Summary {
 
     pub(crate) fn line(&self) -> String {
         let rate = self.messages_per_second.map(|rate| format!(" ({} a second)", format::rate(rate)));
+        let throttled = self.throttled_seconds;
+        let throttled =
+            (throttled >= 1.0).then(|| format!("; the table throttled for {}", format::duration(throttled)));
         format!(
-            "run {}: {} enqueued in {}{}",
+            "run {}: {} enqueued in {}{}{}",
             self.run,
             format::counted(self.messages.into(), "message"),
             format::duration(self.seconds),
             rate.unwrap_or_default(),
+            throttled.unwrap_or_default(),
         )
     }
 }
@@ -61,14 +68,16 @@ mod tests {
     use stentor_core::run::{BodyLength, RunId};
 
     #[test]
-    fn a_rate_is_shown_from_a_second_on_and_one_message_is_singular() {
+    fn rate_and_throttling_are_shown_from_a_second_on_and_one_message_is_singular() {
         let plan = Plan::new(RunId::from_parts(1, 1), 7, 1, BodyLength { max: 1, exact: false }).unwrap();
         let line = |messages, ms| {
-            Summary::new(&plan, messages, Duration::from_millis(ms), None, Usage::default()).line()
+            let took = Duration::from_millis(ms);
+            Summary::new(&plan, messages, took, took / 2, None, Usage::default()).line()
         };
         assert!(line(1_000, 36).ends_with(": 1,000 messages enqueued in 0.0 s"), "{}", line(1_000, 36));
         assert!(
-            line(1, 2_000).ends_with(": 1 message enqueued in 2.0 s (0.5 a second)"),
+            line(1, 2_000)
+                .ends_with(": 1 message enqueued in 2.0 s (0.5 a second); the table throttled for 1.0 s"),
             "{}",
             line(1, 2_000)
         );

@@ -62,7 +62,8 @@ fn senders(bench: &Bench) -> anyhow::Result<Vec<f64>> {
 /// Deploys a stack for one measurement, so that no other slows it down.
 fn stack() -> (Stack, Target) {
     let stack = Stack::deploy();
-    let target = Target { endpoint: Emulator::shared().url(), stack: stack.name().to_owned() };
+    let target =
+        Target { endpoint: Emulator::shared().url(), stack: stack.name().to_owned(), certificate: None };
     (stack, target)
 }
 

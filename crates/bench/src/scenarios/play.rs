@@ -12,6 +12,7 @@ use super::Bench;
 use crate::fill::put_run;
 use crate::measure::{Measurement, measure};
 use crate::programs::{STACK, Target};
+use crate::tls::TlsServer;
 
 /// Longest text of the messages, characters: the producer's default.
 pub(super) const LENGTH: u16 = 100;
@@ -68,6 +69,13 @@ pub(super) fn produce(bench: &Bench, messages: u32, latency: Duration) -> anyhow
     })
 }
 
+/// Runs a producer of that many messages over TLS.
+pub(super) fn produce_over_tls(bench: &Bench, messages: u32) -> anyhow::Result<Played> {
+    let tls = TlsServer::start()?;
+    let line = format!("-m {messages} -l {LENGTH} --seed 1");
+    produce_by(messages, Duration::ZERO, |target| bench.programs.producer(&tls.before(target), &line))
+}
+
 /// Runs any program that produces that many messages.
 pub(super) fn produce_by(
     messages: u32,
@@ -99,6 +107,13 @@ pub(super) fn send(
         let line = format!("{line} --idle-timeout 1 --seed 1");
         (0..senders).map(|_| bench.programs.sender(target, &line)).collect()
     })
+}
+
+/// Runs a sender as [`send`] does, over TLS.
+pub(super) fn send_over_tls(bench: &Bench, messages: u32, line: &str) -> anyhow::Result<Played> {
+    let tls = TlsServer::start()?;
+    let line = format!("{line} --idle-timeout 1 --seed 1");
+    send_by(messages, Duration::ZERO, |target| vec![bench.programs.sender(&tls.before(target), &line)])
 }
 
 /// Runs any programs that send that many messages.

@@ -7,7 +7,7 @@ use super::{Bench, Scenario};
 use crate::report::Figure;
 
 /// A sender with as much to do as it can.
-const BUSY: &str = "-w 0 -c 1000";
+pub(super) const BUSY: &str = "-w 0 -c 1000";
 
 const REQUESTS: Figure = Figure::at_most("requests at load", "a message", 0.25);
 

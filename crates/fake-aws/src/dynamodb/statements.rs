@@ -12,9 +12,12 @@ use crate::TableKind;
 use crate::expression::{Condition, Parameters, Update};
 use crate::item::{AttributeValue, Item};
 use crate::partiql::{Operation, Statement};
-use crate::response::{Response, ServiceError, read};
+use crate::response::{Response, ServiceError, THROTTLED_TABLE, read};
 use crate::stats::OutcomeLag;
 use crate::table::{Key, Table, write_units};
+
+/// Code of a throttled statement (Amazon DynamoDB API Reference, "`BatchStatementError`").
+const THROTTLING: &str = "ThrottlingError";
 
 /// Maximum statements of a batch.
 const MAX_STATEMENTS: usize = 25;
@@ -86,6 +89,10 @@ impl StatementError {
     fn validation(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new("ValidationError", message)
     }
+
+    fn throttled() -> Self {
+        Self::new(THROTTLING, THROTTLED_TABLE)
+    }
 }
 
 pub(super) fn batch(tables: &mut Tables, body: &[u8]) -> Result<Response, ServiceError> {
@@ -106,6 +113,16 @@ pub(super) fn batch(tables: &mut Tables, body: &[u8]) -> Result<Response, Servic
     let mut units = [0.0; 2];
     let results: Vec<_> = batch.iter().map(|bound| execute(tables, bound, &mut units)).collect();
     let failed = results.iter().filter(|result| result.is_err()).count() as u64;
+    let is_throttled =
+        |result: &&Result<_, StatementError>| matches!(result, Err(error) if error.code == THROTTLING);
+    let throttled = results.iter().filter(is_throttled).count();
+    if throttled == batch.len() {
+        return Ok(Response {
+            entries: throttled as u64,
+            throttled: throttled as u64,
+            ..Response::error(operation_name(&batch), &ServiceError::throttled_table())
+        });
+    }
     let outputs = results.into_iter().map(|result| match result {
         Ok(table) => StatementOutput::TableName(&tables.get(table).name),
         Err(error) => StatementOutput::Error(error),
@@ -118,6 +135,7 @@ pub(super) fn batch(tables: &mut Tables, body: &[u8]) -> Result<Response, Servic
         BatchExecuteStatementOutput { responses: outputs.collect(), consumed_capacity: capacities.collect() };
     Ok(Response {
         failed,
+        throttled: throttled as u64,
         write_units: units.iter().sum(),
         outcome_lag: outcome_lag(&batch),
         ..Response::json(operation_name(&batch), batch.len(), &output)
@@ -198,11 +216,17 @@ fn insert(
 ) -> Result<f64, StatementError> {
     if let Some(existing) = table.get(key) {
         let write_units = write_units(Some(existing), None);
+        if !table.consume(key, write_units) {
+            return Err(StatementError::throttled());
+        }
         let error = StatementError::new("DuplicateItem", "Duplicate primary key exists in table");
         return Err(StatementError { write_units, ..error });
     }
     let item = updated_item(None, &[], attributes, parameters).map_err(StatementError::validation)?;
     let units = write_units(None, Some(&item));
+    if !table.consume(key, units) {
+        return Err(StatementError::throttled());
+    }
     table.put(key, item).map_err(StatementError::validation)?;
     Ok(units)
 }
@@ -220,14 +244,21 @@ fn update(
     let before = table.get(key);
     if before.is_none() || !condition.holds(before, &bound.parameters) {
         let is_returned = bound.on_failure == Some(ReturnOnFailure::AllOld);
+        let (item, write_units) = (before.filter(|_| is_returned).cloned(), write_units(before, None));
+        if !table.consume(key, write_units) {
+            return Err(StatementError::throttled());
+        }
         return Err(StatementError {
-            item: before.filter(|_| is_returned).cloned(),
-            write_units: write_units(before, None),
+            item,
+            write_units,
             ..StatementError::new("ConditionalCheckFailed", "The conditional request failed")
         });
     }
     let after = updated_item(before, &[], update, &bound.parameters).map_err(StatementError::validation)?;
     let units = write_units(before, Some(&after));
+    if !table.consume(key, units) {
+        return Err(StatementError::throttled());
+    }
     table.put(key, after).map_err(StatementError::validation)?;
     Ok(units)
 }

@@ -50,6 +50,9 @@ pub(super) fn put(tables: &mut Tables, body: &[u8]) -> Result<Response, ServiceE
     check(call.condition_expression.as_deref(), Placeholders { names, values }, before)?;
     let item = call.item.item().map_err(ServiceError::validation)?;
     let units = write_units(before, Some(&item));
+    if !table.consume(&key, units) {
+        return Err(ServiceError::throttled_table());
+    }
     let record = is_recorded.then(|| serde_json::to_value(&item).expect("an item is JSON"));
     table.put(&key, item).map_err(ServiceError::validation)?;
     tables.recorded_puts.iter_mut().for_each(|puts| puts.extend(record.clone()));
@@ -76,6 +79,9 @@ pub(super) fn update(tables: &mut Tables, body: &[u8]) -> Result<Response, Servi
     let after = updated_item(before, &call.key.0, &update, &values.parameters());
     let after = after.map_err(ServiceError::validation)?;
     let units = write_units(before, Some(&after));
+    if !table.consume(&key, units) {
+        return Err(ServiceError::throttled_table());
+    }
     table.put(&key, after).map_err(ServiceError::validation)?;
     let capacity = consumed(call.return_consumed_capacity, call.table_name, units);
     Ok(response("UpdateItem", capacity, units))

@@ -25,6 +25,7 @@ const PRODUCER: &[Field] = &[
         "number or null",
         "Messages divided by seconds; null if it took less than a second",
     ),
+    ("throttled_seconds", "number", "How long the messages table throttled the writes; 0 if it never did"),
     ("seed", "integer", "Seed of the run's plan"),
 ];
 
