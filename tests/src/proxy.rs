@@ -2,7 +2,7 @@
 //! decides which calls fail.
 
 mod fault;
-mod http;
+pub(crate) mod http;
 mod response_edit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -79,9 +79,8 @@ impl Proxy {
     pub fn start(seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let address = listener.local_addr().expect("it is bound");
-        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
         let shared = Arc::new(Shared {
-            agent: config.into(),
+            agent: http::agent(),
             upstream: Emulator::shared().url(),
             rng: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
             plan: Mutex::default(),
@@ -353,16 +352,9 @@ impl Shared {
     }
 
     fn forward(&self, request: &Request, body: &[u8]) -> Reply {
-        let mut forwarded = self.agent.post(&self.upstream);
-        for name in ["authorization", "content-type", "x-amz-target", "x-amz-date"] {
-            if let Some(value) = request.headers.get(name) {
-                forwarded = forwarded.header(name, value);
-            }
-        }
-        let Ok(mut response) = forwarded.send(body) else { return Reply::Reset };
-        match response.body_mut().with_config().limit(u64::MAX).read_to_string() {
-            Ok(body) => Reply::Respond(response.status().as_u16(), body),
-            Err(_) => Reply::Reset,
+        match request.forward(&self.agent, &self.upstream, body) {
+            Some((status, body)) => Reply::Respond(status, body),
+            None => Reply::Reset,
         }
     }
 

@@ -25,6 +25,8 @@ mod reverse_proxy;
 mod runs;
 mod service_faults;
 mod setup;
+mod sign_in;
+mod sign_in_faults;
 mod sizes;
 mod terminal;
 mod version;

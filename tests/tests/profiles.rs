@@ -8,25 +8,32 @@ use tempfile::TempDir;
 
 use crate::bad_input::{assert_clear, programs};
 
-const KEYS: &str = "aws_access_key_id = AKIA\naws_secret_access_key = secret\n";
-const ROLE: &str = "role_arn = arn:aws:iam::123456789012:role/rehearser\n";
+pub(crate) const KEYS: &str = "aws_access_key_id = AKIA\naws_secret_access_key = secret\n";
+pub(crate) const ROLE: &str = "role_arn = arn:aws:iam::123456789012:role/rehearser\n";
 
 /// A home folder with AWS configuration files.
-struct Home(TempDir);
+pub(crate) struct Home(TempDir);
 
 impl Home {
-    fn with(config: &str, credentials: &str) -> Self {
+    pub(crate) fn with(config: &str, credentials: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         std::fs::write(folder.path().join("config"), config).expect("the folder is ours");
         std::fs::write(folder.path().join("credentials"), credentials).expect("the folder is ours");
         Self(folder)
     }
 
-    fn path(&self, file: &str) -> String {
+    pub(crate) fn path(&self, file: &str) -> String {
         self.0.path().join(file).display().to_string()
     }
 
-    fn program(&self, program: &Path, line: &str) -> Program {
+    /// Writes another file, and the folders above it.
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        let path = self.0.path().join(file);
+        std::fs::create_dir_all(path.parent().expect("it is below the folder")).expect("the folder is ours");
+        std::fs::write(path, text).expect("the folder is ours");
+    }
+
+    pub(crate) fn program(&self, program: &Path, line: &str) -> Program {
         Program::new(program, line)
             .env("HOME", &self.0.path().display().to_string())
             .env("AWS_CONFIG_FILE", &self.path("config"))

@@ -1,7 +1,10 @@
 //! Errors of calls to AWS, and which of them a retry can resolve.
 
 mod config;
+mod source;
 
+#[cfg(feature = "programs")]
+use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_types::error::metadata::ErrorMetadata;
@@ -10,21 +13,29 @@ use stentor_core::run::RunId;
 use thiserror::Error;
 
 pub use config::{ProfileError, ProfileFault, ProxyError};
+pub use source::{CredentialProvider, CredentialSource};
 
 /// Why a call to AWS failed permanently.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The credential chain found nothing.
-    #[error("no AWS credentials found ({why})")]
+    /// The credential chain found nothing, or its source failed.
+    #[error("no AWS credentials {}: {why}", origin_or(.origin.as_deref(), "found"))]
     NoCredentials {
         /// The endpoint URL, or `AWS`.
         endpoint: String,
+        /// The source that failed; `None` where none is configured.
+        origin: Option<Box<CredentialSource>>,
         /// Where the chain has searched, or why it failed.
         why: String,
     },
     /// AWS rejected the credentials.
-    #[error("AWS rejected the credentials ({0})")]
-    BadCredentials(String),
+    #[error("AWS rejected the credentials {}: {why}", origin_or(.origin.as_deref(), "of the request"))]
+    BadCredentials {
+        /// Where they come from.
+        origin: Option<Box<CredentialSource>>,
+        /// AWS's reason.
+        why: String,
+    },
     /// No region is configured.
     #[error("no AWS region configured")]
     NoRegion {
@@ -82,6 +93,8 @@ pub enum Error {
         call: &'static str,
         /// The endpoint URL, or `AWS in <region>`.
         endpoint: String,
+        /// The source of the credentials, where these cannot be renewed.
+        origin: Option<Box<CredentialSource>>,
         /// The error of the last attempt.
         why: String,
         /// How long the call was retried, seconds.
@@ -108,6 +121,10 @@ impl Error {
     }
 }
 
+fn origin_or<'a>(origin: Option<&'a CredentialSource>, words: &'a str) -> String {
+    origin.map_or_else(|| words.to_owned(), |origin| format!("from {origin}"))
+}
+
 /// Why one attempt at a call brought no answer.
 #[derive(Debug)]
 pub(crate) enum AttemptError {
@@ -117,6 +134,9 @@ pub(crate) enum AttemptError {
     ServerError(String),
     /// The credentials have expired, and may be renewed.
     Expired(String),
+    /// There are no valid credentials at the moment; the call was not made.
+    #[cfg(feature = "programs")]
+    NoCredentials(String),
     /// No answer came; the call may have been carried out.
     NoResponse(String),
     /// No answer came through the proxy; the call may have been carried out.
@@ -127,6 +147,13 @@ pub(crate) enum AttemptError {
     ConditionFailed,
     /// A retry would not help.
     Permanent(Error),
+}
+
+impl AttemptError {
+    /// Whether the service may have carried out the call.
+    pub(crate) fn may_be_carried_out(&self) -> bool {
+        matches!(self, Self::ServerError(_) | Self::NoResponse(_) | Self::Proxy(_))
+    }
 }
 
 /// Codes of throttled calls that are not among the SDK's; SQS answers `OverLimit` where too many messages are in flight.
@@ -175,7 +202,9 @@ pub(crate) fn classify_code(call: &'static str, code: &str, message: &str) -> At
             AttemptError::ServerError(text())
         }
         _ if EXPIRED.contains(&code) => AttemptError::Expired(text()),
-        _ if BAD_CREDENTIALS.contains(&code) => AttemptError::Permanent(Error::BadCredentials(text())),
+        _ if BAD_CREDENTIALS.contains(&code) => {
+            AttemptError::Permanent(Error::BadCredentials { origin: None, why: text() })
+        }
         _ if NOT_FOUND.contains(&code) => AttemptError::NotFound,
         _ => AttemptError::Permanent(Error::Rejected {
             call,
@@ -212,6 +241,10 @@ where
             code: "the request could not be built".to_owned(),
             message: root_cause(error),
         }),
+        #[cfg(feature = "programs")]
+        _ if find_cause::<CredentialsError>(error).is_some() => {
+            AttemptError::NoCredentials(root_cause(error))
+        }
         _ => match find_cause::<ProxyError>(error) {
             Some(error) => AttemptError::Proxy(error.clone()),
             None => AttemptError::NoResponse(root_cause(error)),
@@ -265,7 +298,7 @@ mod tests {
         assert!(matches!(of("ExpiredTokenException"), AttemptError::Expired(_)));
         assert!(matches!(of("QueueDoesNotExist"), AttemptError::NotFound));
         assert!(matches!(of("ConditionalCheckFailedException"), AttemptError::ConditionFailed));
-        assert!(matches!(of("InvalidClientTokenId"), AttemptError::Permanent(Error::BadCredentials(_))));
+        assert!(matches!(of("InvalidClientTokenId"), AttemptError::Permanent(Error::BadCredentials { .. })));
         assert!(matches!(of("AccessDeniedException"), AttemptError::Permanent(Error::Rejected { .. })));
     }
 

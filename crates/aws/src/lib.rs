@@ -25,7 +25,7 @@ mod retry;
 pub mod session;
 pub mod tally_store;
 
-pub use error::{Error, ProfileError, ProfileFault, ProxyError};
+pub use error::{CredentialProvider, CredentialSource, Error, ProfileError, ProfileFault, ProxyError};
 pub use messages::MessagesTable;
 pub use metrics::MetricsTable;
 #[cfg(feature = "programs")]

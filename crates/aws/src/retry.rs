@@ -105,14 +105,14 @@ impl Session {
                     format!("{} entries were not carried out", batch.open().len())
                 }
                 #[cfg(feature = "programs")]
-                Err(AttemptError::Permanent(Error::BadCredentials(_)))
+                Err(AttemptError::Permanent(Error::BadCredentials { .. }))
                     if self.signs_with_wrong_time() && !std::mem::replace(&mut is_signed_again, true) =>
                 {
                     continue;
                 }
                 Err(error) => {
-                    prior.0 |= !is_throttled;
-                    self.check_retryable(call, resource, error)?
+                    prior.0 |= error.may_be_carried_out();
+                    self.retry_reason(error, call, resource)?
                 }
             };
             let mut since = *failing_since.get_or_insert_with(Instant::now);
@@ -134,22 +134,26 @@ impl Session {
         }
     }
 
-    /// Returns the reason of an error that a retry can resolve, and fails with any other.
-    fn check_retryable(
-        &self,
-        call: &'static str,
-        resource: &str,
-        error: AttemptError,
-    ) -> Result<String, Error> {
+    /// Returns why an attempt failed, for a failure that another attempt may resolve; else the error of the call.
+    fn retry_reason(&self, error: AttemptError, call: &'static str, resource: &str) -> Result<String, Error> {
         match error {
-            AttemptError::Throttled(why)
-            | AttemptError::ServerError(why)
-            | AttemptError::Expired(why)
-            | AttemptError::NoResponse(why) => Ok(why),
+            AttemptError::Throttled(why) | AttemptError::ServerError(why) | AttemptError::NoResponse(why) => {
+                Ok(why)
+            }
+            AttemptError::Expired(why) => {
+                #[cfg(feature = "programs")]
+                self.renewal.iter().for_each(crate::session::Renewal::reject);
+                Ok(why)
+            }
+            #[cfg(feature = "programs")]
+            AttemptError::NoCredentials(why) => Ok(why),
             AttemptError::Proxy(error) => Ok(error.to_string()),
             AttemptError::NotFound => Err(self.not_deployed(resource)),
             AttemptError::ConditionFailed => {
                 Err(Error::Rejected { call, code: "condition".into(), message: "failed".into() })
+            }
+            AttemptError::Permanent(Error::BadCredentials { why, .. }) => {
+                Err(Error::BadCredentials { origin: self.credential_source(), why })
             }
             AttemptError::Permanent(error) => Err(error),
         }
@@ -174,7 +178,11 @@ impl Session {
         match result {
             Err(AttemptError::NoResponse(why)) => Err(unreachable(self.without_tls(&why).unwrap_or(why))),
             Err(AttemptError::Proxy(error)) => Err(AttemptError::Permanent(error.into())),
-            Err(AttemptError::Expired(why)) => Err(AttemptError::Permanent(Error::BadCredentials(why))),
+            Err(AttemptError::Expired(why)) => {
+                Err(AttemptError::Permanent(Error::BadCredentials { origin: None, why }))
+            }
+            #[cfg(feature = "programs")]
+            Err(AttemptError::NoCredentials(why)) => Err(AttemptError::NoCredentials(why)),
             Err(AttemptError::Permanent(error @ Error::Unreachable { .. })) => {
                 Err(AttemptError::Permanent(error))
             }
@@ -201,6 +209,7 @@ impl Session {
             return Err(Error::RetriesExhausted {
                 call,
                 endpoint: self.endpoint().to_owned(),
+                origin: self.failing_source(),
                 why: why.to_owned(),
                 seconds: lasted.as_secs(),
             });
@@ -249,6 +258,7 @@ fn delays() -> impl Iterator<Item = Duration> {
 mod tests {
     use super::*;
     use crate::batch::Unanswered;
+    use crate::clock::Clock;
     use aws_sdk_dynamodb::config::Region;
     use aws_types::SdkConfig;
     use std::cell::{Cell, RefCell};
@@ -256,7 +266,8 @@ mod tests {
 
     fn session() -> Session {
         let config = SdkConfig::builder().region(Region::from_static("eu-west-1")).build();
-        Session::from_config(config, "drill".parse().unwrap(), CLI_BUDGET, CancellationToken::new()).unwrap()
+        let stack = "drill".parse().unwrap();
+        Session::from_config(config, stack, CLI_BUDGET, CancellationToken::new(), Clock::start()).unwrap()
     }
 
     fn down<A>() -> Result<A, AttemptError> {
@@ -325,7 +336,7 @@ mod tests {
         assert!(matches!(refused, Err(Error::Unreachable { .. })));
         let expired = async || Err(AttemptError::Expired("the token expired".to_owned()));
         let expired = session().call::<()>("Call", "table", expired).await;
-        assert!(matches!(expired, Err(Error::BadCredentials(_))));
+        assert!(matches!(expired, Err(Error::BadCredentials { .. })));
     }
 
     #[tokio::test(start_paused = true)]

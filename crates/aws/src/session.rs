@@ -7,6 +7,8 @@
 mod cli;
 #[cfg(feature = "programs")]
 mod config_file;
+#[cfg(feature = "programs")]
+mod failure;
 mod lambda;
 #[cfg(feature = "programs")]
 mod loopback;
@@ -14,6 +16,10 @@ mod loopback;
 mod profile;
 #[cfg(feature = "programs")]
 mod proxy;
+#[cfg(feature = "programs")]
+mod renewal;
+#[cfg(feature = "programs")]
+mod source;
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -31,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "programs")]
 use crate::clock::{Clock, DateReader};
-use crate::error::Error;
+use crate::error::{CredentialSource, Error};
 use crate::limiter::RateLimiter;
 use crate::meter::{Meter, RequestCount};
 use crate::names::StackName;
@@ -41,6 +47,8 @@ use crate::retry::RetryBudget;
 pub use cli::{Destination, Endpoint};
 #[cfg(feature = "programs")]
 pub use loopback::is_on_this_machine;
+#[cfg(feature = "programs")]
+pub(crate) use renewal::Renewal;
 
 /// The longest a single attempt may take; a long poll waits a few seconds of it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
@@ -61,6 +69,9 @@ pub struct Session {
     meter: Meter,
     #[cfg(feature = "programs")]
     clock: Clock,
+    /// `None` for credentials that never change.
+    #[cfg(feature = "programs")]
+    pub(crate) renewal: Option<Renewal>,
     pub(crate) budget: RetryBudget,
     /// Cancelled when the program is to shut down.
     pub(crate) shutdown: CancellationToken,
@@ -81,11 +92,10 @@ impl Session {
         stack: StackName,
         budget: RetryBudget,
         shutdown: CancellationToken,
+        #[cfg(feature = "programs")] clock: Clock,
     ) -> Result<Self, Error> {
         let no_region = || Error::NoRegion { endpoint: config.endpoint_url().unwrap_or("AWS").to_owned() };
         let region = config.region().ok_or_else(no_region)?.to_string();
-        #[cfg(feature = "programs")]
-        let clock = Clock::start();
         #[cfg(feature = "programs")]
         let config = clock.sign(config);
         let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), str::to_owned);
@@ -97,6 +107,8 @@ impl Session {
             meter: Meter::default(),
             #[cfg(feature = "programs")]
             clock,
+            #[cfg(feature = "programs")]
+            renewal: None,
             budget,
             shutdown,
             answered: AtomicBool::new(false),
@@ -160,6 +172,24 @@ impl Session {
         &self.send_limiter
     }
 
+    /// Returns the source of the credentials; `None` for those of the environment of a function.
+    pub(crate) fn credential_source(&self) -> Option<Box<CredentialSource>> {
+        #[cfg(feature = "programs")]
+        let source = self.renewal.as_ref().map(|renewal| Box::new(renewal.source().clone()));
+        #[cfg(not(feature = "programs"))]
+        let source = None;
+        source
+    }
+
+    /// Returns the source of the credentials where these cannot be renewed.
+    pub(crate) fn failing_source(&self) -> Option<Box<CredentialSource>> {
+        #[cfg(feature = "programs")]
+        let is_failing = self.renewal.as_ref().is_some_and(Renewal::is_failing);
+        #[cfg(not(feature = "programs"))]
+        let is_failing = false;
+        self.credential_source().filter(|_| is_failing)
+    }
+
     pub(crate) fn meter(&self) -> &Meter {
         &self.meter
     }
@@ -203,4 +233,65 @@ fn timeouts() -> TimeoutConfig {
 /// The SDK behaviour that this code is written for.
 fn behaviour() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retry::CLI_BUDGET;
+    use aws_sdk_dynamodb::config::http::HttpRequest;
+    use aws_sdk_dynamodb::config::{
+        Credentials, HttpClient, Region, RuntimeComponents, SharedCredentialsProvider,
+    };
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    };
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::retry::RetryConfig;
+    use std::sync::Arc;
+
+    /// Records the hosts that are called, and answers nothing.
+    #[derive(Debug, Clone, Default)]
+    struct HostRecorder(Arc<Mutex<Vec<String>>>);
+
+    impl HttpClient for HostRecorder {
+        fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+            SharedHttpConnector::new(self.clone())
+        }
+    }
+
+    impl HttpConnector for HostRecorder {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let host = request.uri().split('/').nth(2).unwrap_or_default().to_owned();
+            self.0.lock().unwrap().push(host);
+            HttpConnectorFuture::ready(Err(ConnectorError::io("recorded".into())))
+        }
+    }
+
+    #[tokio::test]
+    async fn fips_and_dual_stack_endpoints_of_both_services_are_called() {
+        for (fips, dual_stack, hosts) in [
+            (true, false, ["sqs-fips.us-east-1.amazonaws.com", "dynamodb-fips.us-east-1.amazonaws.com"]),
+            (false, true, ["sqs.us-east-1.api.aws", "dynamodb.us-east-1.api.aws"]),
+        ] {
+            let recorder = HostRecorder::default();
+            let keys = Credentials::new("AKIA", "secret", None, None, "a test");
+            let config = SdkConfig::builder()
+                .behavior_version(behaviour())
+                .region(Region::from_static("us-east-1"))
+                .credentials_provider(SharedCredentialsProvider::new(keys))
+                .http_client(recorder.clone())
+                .retry_config(RetryConfig::disabled())
+                .use_fips(fips)
+                .use_dual_stack(dual_stack)
+                .build();
+            let stack = "drill".parse().unwrap();
+            let session =
+                Session::from_config(config, stack, CLI_BUDGET, CancellationToken::new(), Clock::start());
+            let session = session.unwrap();
+            let _ = session.queue_client().list_queues().send().await;
+            let _ = session.table_client().list_tables().send().await;
+            assert_eq!(*recorder.0.lock().unwrap(), hosts);
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! What to do about the errors of stentor-aws: the last line of a program's error message.
 
 use stentor_aws::session::is_on_this_machine;
-use stentor_aws::{Error, ProfileError, ProfileFault};
+use stentor_aws::{CredentialProvider, CredentialSource, Error, ProfileError, ProfileFault};
 
 const SIGN_IN: &str = "Sign in (aws configure, or aws sso login and --profile), set AWS_ACCESS_KEY_ID and \
     AWS_SECRET_ACCESS_KEY, or use --local";
 
 const START_EMULATOR: &str = "Start the local emulator with: ./infra/setup.sh local";
+
+const CHECK_CLOCK: &str = "Set this machine's clock: AWS accepts signatures for five minutes";
 
 const CHECK_NETWORK: &str = "Check the network and, where AWS is behind a proxy, HTTPS_PROXY";
 
@@ -66,7 +68,10 @@ fn hint(error: &Error) -> Option<String> {
         Error::NoCredentials { endpoint, .. } | Error::NoRegion { endpoint } if is_on_this_machine(endpoint) => {
             format!("The local emulator needs no credentials and no region: use --local. {START_EMULATOR}")
         }
-        Error::NoCredentials { .. } | Error::BadCredentials(_) => SIGN_IN.to_owned(),
+        Error::BadCredentials { why, .. } if is_of_time(why) => CHECK_CLOCK.to_owned(),
+        Error::NoCredentials { origin: Some(origin), .. } => hint_for_failure(origin),
+        Error::BadCredentials { origin: Some(origin), .. } => hint_for_rejection(origin),
+        Error::NoCredentials { .. } | Error::BadCredentials { .. } => SIGN_IN.to_owned(),
         Error::NoRegion { .. } => {
             "Pass --region, set AWS_REGION, or add one to your profile: aws configure set region REGION".to_owned()
         }
@@ -96,6 +101,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::NoSuchRun { .. } => {
             "The producer prints a run's ID when it starts; check --stack, and list its runs with: monitor runs".to_owned()
         }
+        Error::RetriesExhausted { origin: Some(origin), .. } => hint_for_rejection(origin),
         Error::RetriesExhausted { endpoint, .. } if is_on_this_machine(endpoint) => START_EMULATOR.to_owned(),
         Error::Rejected { .. } | Error::RetriesExhausted { .. } | Error::InvalidData { .. } => return None,
     })
@@ -123,9 +129,76 @@ fn hint_for_profile(error: &ProfileError) -> String {
             format!("Name a profile with credentials: aws configure set source_profile NAME --profile {at}")
         }
         ProfileFault::SignedOut(_) => format!("Sign in: aws sso login --profile {at}"),
+        ProfileFault::LoggedOut(_) => format!("Sign in: aws login --profile {at}"),
+        ProfileFault::RoleRefused(_) => {
+            format!("Choose an account and a role that you have been assigned: aws configure sso --profile {at}")
+        }
+        ProfileFault::Process(_) => {
+            format!(
+                "Run its command, which must print credentials as JSON: aws configure get credential_process --profile {at}"
+            )
+        }
+        ProfileFault::WebIdentity(_) => {
+            "Check that file, and whether the trust policy of the role accepts its issuer, audience and subject".to_owned()
+        }
+        ProfileFault::NeedsMfa { .. } => {
+            format!(
+                "Let the AWS CLI ask for it, then run this again: \
+                 eval \"$(aws configure export-credentials --profile {profile} --format env)\""
+            )
+        }
+        ProfileFault::RoleNotAssumed { .. } => {
+            format!(
+                "Check the role's ARN and trust policy; the AWS CLI's error may have more: \
+                 aws sts get-caller-identity --profile {profile}"
+            )
+        }
         ProfileFault::WithoutCredentials => {
             format!("Sign in: aws configure --profile {at}, or aws configure sso --profile {at}")
         }
+    }
+}
+
+/// Whether AWS rejected a signature because of its time (AWS IAM User Guide, "Troubleshoot Signature Version 4 signing for
+/// AWS API requests").
+fn is_of_time(why: &str) -> bool {
+    ["Signature expired", "Signature not yet current", "RequestTimeTooSkewed"]
+        .iter()
+        .any(|text| why.contains(text))
+}
+
+/// What to do where a source gave no credentials because it failed or did not answer.
+fn hint_for_failure(source: &CredentialSource) -> String {
+    match source.provider {
+        CredentialProvider::WebIdentity => {
+            "Check that file, AWS_ROLE_ARN, and whether the trust policy of the role accepts the token"
+                .to_owned()
+        }
+        CredentialProvider::Container => {
+            "Check the task role or the pod's association, and that variable".to_owned()
+        }
+        CredentialProvider::Instance => {
+            "Check that the instance has a role: aws ec2 describe-iam-instance-profile-associations"
+                .to_owned()
+        }
+        _ => CHECK_NETWORK.to_owned(),
+    }
+}
+
+/// What to do where AWS rejects the credentials of a source, or they cannot be renewed.
+fn hint_for_rejection(source: &CredentialSource) -> String {
+    let flag = source.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
+    match source.provider {
+        CredentialProvider::IdentityCenter => format!("Sign in again: aws sso login{flag}"),
+        CredentialProvider::Login => format!("Sign in again: aws login{flag}"),
+        CredentialProvider::Keys => format!("Set other keys: aws configure{flag}"),
+        CredentialProvider::Environment => {
+            "Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew, or unset them to use a profile".to_owned()
+        }
+        CredentialProvider::Process => {
+            format!("Run its command, which must print valid credentials: aws configure get credential_process{flag}")
+        }
+        _ => format!("See which identity AWS sees: aws sts get-caller-identity{flag}"),
     }
 }
 
@@ -165,11 +238,17 @@ mod tests {
             let (endpoint, region, why) = (endpoint.to_owned(), "eu-west-1".to_owned(), "refused".to_owned());
             let (stack, resource) = ("drill".to_owned(), "drill-queue".to_owned());
             [
-                Error::NoCredentials { endpoint: endpoint.clone(), why: why.clone() },
+                Error::NoCredentials { endpoint: endpoint.clone(), origin: None, why: why.clone() },
                 Error::NoRegion { endpoint: endpoint.clone() },
                 Error::Unreachable { endpoint: endpoint.clone(), region: region.clone(), why: why.clone() },
                 Error::NotDeployed { stack, region, resource, endpoint: endpoint.clone() },
-                Error::RetriesExhausted { call: "SendMessageBatch", endpoint, why, seconds: 600 },
+                Error::RetriesExhausted {
+                    call: "SendMessageBatch",
+                    endpoint,
+                    origin: None,
+                    why,
+                    seconds: 600,
+                },
             ]
         };
         for endpoint in ["http://127.0.0.1:4566", "https://localhost:4566/"] {

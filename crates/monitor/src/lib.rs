@@ -94,15 +94,19 @@ impl<'a> Mode<'a> {
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
     let mode = Mode::prepare(&args).await?;
     let connection = ConnectionFlags::of(&destination);
-    let session = Arc::new(Session::for_cli(destination, shutdown.token()).await?);
-    let Some(reader) = shutdown.or_shutdown(RunReader::open(&session)).await else {
+    let opening = async {
+        let session = Arc::new(Session::for_cli(destination, shutdown.token()).await?);
+        Ok::<_, Error>((RunReader::open(&session).await?, session))
+    };
+    let Some(opened) = shutdown.or_shutdown(opening).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };
+    let (reader, session) = opened?;
     let monitor = Monitor {
         shared: &args.shared,
         run: args.run,
         target: Target::of(&session, connection),
-        reader: Arc::new(reader?),
+        reader: Arc::new(reader),
         shutdown: &shutdown,
     };
     match mode {

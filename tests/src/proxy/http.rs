@@ -11,6 +11,8 @@ use socket2::SockRef;
 /// A request, as AWS's SDK sends it.
 #[derive(Debug)]
 pub(crate) struct Request {
+    /// Method, target and version, such as `POST / HTTP/1.1`.
+    pub(crate) line: String,
     /// By lower-case name.
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,
@@ -24,6 +26,24 @@ impl Request {
         let signed_at = self.headers.get("x-amz-date").and_then(|date| date.parse::<Timestamp>().ok());
         signed_at.is_none_or(|at| Timestamp::now().duration_since(at).abs() < MOST)
     }
+
+    /// Sends the request with this body to another server. Returns status and body of the response, if there is one.
+    pub(crate) fn forward(&self, agent: &ureq::Agent, upstream: &str, body: &[u8]) -> Option<(u16, String)> {
+        let mut forwarded = agent.post(upstream);
+        for name in ["authorization", "content-type", "x-amz-target", "x-amz-date"] {
+            if let Some(value) = self.headers.get(name) {
+                forwarded = forwarded.header(name, value);
+            }
+        }
+        let mut response = forwarded.send(body).ok()?;
+        let body = response.body_mut().with_config().limit(u64::MAX).read_to_string().ok()?;
+        Some((response.status().as_u16(), body))
+    }
+}
+
+/// Returns a client that returns responses of every status.
+pub(crate) fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
 }
 
 /// The connection of a client.
@@ -40,7 +60,7 @@ impl Connection {
 
     /// Reads the next request. Returns `None` once the connection is closed.
     pub(crate) fn request(&mut self) -> Option<Request> {
-        self.line()?;
+        let line = self.line()?;
         let mut headers = HashMap::new();
         while let Some((name, value)) = self.line()?.split_once(':') {
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
@@ -48,7 +68,7 @@ impl Connection {
         let length = headers.get("content-length").map_or(Some(0), |value| value.parse().ok())?;
         let mut body = vec![0; length];
         self.reader.read_exact(&mut body).ok()?;
-        Some(Request { headers, body })
+        Some(Request { line, headers, body })
     }
 
     /// Sends a response. Returns `None` once the connection is closed.

@@ -71,6 +71,38 @@ pub enum ProfileFault {
     /// No valid token of IAM Identity Center.
     #[error("not signed in to IAM Identity Center ({0})")]
     SignedOut(String),
+    /// IAM Identity Center accepts the token and refuses the role; its reason.
+    #[error("IAM Identity Center refused its sso_role_name ({0})")]
+    RoleRefused(String),
+    /// No valid session of `aws login`.
+    #[error("not signed in with aws login ({0})")]
+    LoggedOut(String),
+    /// The process failed, or printed something else than credentials; the SDK's reason, with what it wrote to stderr.
+    #[error("its credential_process failed ({0})")]
+    Process(String),
+    /// The token cannot be read, or AWS STS refused it.
+    #[error("its web_identity_token_file gave no credentials ({0})")]
+    WebIdentity(String),
+    /// AWS STS refused the role.
+    #[error("its role {role} was not assumed ({why})")]
+    RoleNotAssumed {
+        /// The ARN of the role.
+        role: String,
+        /// The reason of AWS STS.
+        why: String,
+    },
+    /// AWS STS refused the role, which has an MFA device. The SDK cannot ask for the code.
+    #[error(
+        "its role {role} needs a code of the MFA device {serial}, for which the programs cannot ask ({why})"
+    )]
+    NeedsMfa {
+        /// The ARN of the role.
+        role: String,
+        /// The ARN or serial number of the device.
+        serial: String,
+        /// The reason of AWS STS.
+        why: String,
+    },
     /// It has settings, but no credentials.
     #[error("no AWS credentials in it, in the environment, or from a role of this machine")]
     WithoutCredentials,

@@ -2,19 +2,30 @@
 
 use std::time::Duration;
 
-use aws_config::{Region, SdkConfig};
+use aws_config::identity::IdentityCache;
+use aws_config::{ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, SharedCredentialsProvider};
 use aws_smithy_types::retry::RetryConfig;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::failure::reason;
 use super::profile::find_fault;
+use super::renewal::{Renewal, load};
+use super::source::find_source;
 use super::{Session, behaviour, proxy, timeouts};
-use crate::error::{Error, ProxyError, find_cause, root_cause};
+use crate::clock::Clock;
+use crate::error::{CredentialSource, Error, ProxyError, find_cause};
 use crate::names::StackName;
 use crate::retry::CLI_BUDGET;
+
+/// Attempts at each call of STS, IAM Identity Center and sign-in, which the SDK delays by up to 1, 2 and 4 s.
+const SIGN_IN_ATTEMPTS: u32 = 4;
+
+/// Credentials that take longer are reported.
+const WARN_AFTER: Duration = Duration::from_secs(2);
 
 /// Stack, endpoint, region and profile of a command line.
 #[derive(Debug, Clone)]
@@ -41,78 +52,126 @@ pub enum Endpoint {
 }
 
 impl Session {
-    /// Finds region and credentials, without a call to SQS or DynamoDB.
+    /// Finds region and credentials, without a call to SQS or DynamoDB. Credentials may take a minute; after 2 s a warning
+    /// names their source.
     /// Once `shutdown` is cancelled, an outage is retried for a few seconds only.
     pub async fn for_cli(destination: Destination, shutdown: CancellationToken) -> Result<Self, Error> {
         let Destination { stack, endpoint, region, profile } = destination;
-        let mut loader = aws_config::defaults(behaviour())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts())
-            .http_client(proxy::client());
-        match &endpoint {
-            Endpoint::Default => {}
-            Endpoint::Url(url) => loader = loader.endpoint_url(url),
-            Endpoint::Local(port) => {
-                loader = loader
-                    .endpoint_url(format!("http://127.0.0.1:{port}"))
-                    .region(Region::from_static("us-east-1"))
-                    .credentials_provider(Credentials::new("test", "test", None, None, "the local emulator"));
-            }
-        }
-        if let Some(region) = region {
-            loader = loader.region(Region::new(region));
-        }
         // The emulator needs no profile.
         let profile = profile.filter(|_| !matches!(endpoint, Endpoint::Local(_)));
-        if let Some(profile) = &profile {
-            // Without it the SDK would search for other credentials. Any other fault matters only if it finds none.
-            if let Some(error) = find_fault(Some(profile), None).await
-                && error.fault.hides_profile()
-            {
-                return Err(error.into());
-            }
-            loader = loader.profile_name(profile);
+        let profile = profile.as_deref();
+        // Without it the SDK would search for other credentials. Any other fault matters only if it finds none.
+        if profile.is_some()
+            && let Some(error) = find_fault(profile, None).await
+            && error.fault.hides_profile()
+        {
+            return Err(error.into());
         }
-        let config = loader.load().await;
-        check_credentials(&config, profile.as_deref()).await?;
-        Self::from_config(config, stack, CLI_BUDGET, shutdown)
+        let config = loader(&endpoint, region, profile).load().await;
+        let source = find_source(profile).await;
+        let chain =
+            config.credentials_provider().ok_or_else(|| no_credentials(&config, None, "no provider"))?;
+        let credentials = match load_with_warning(&chain, &source).await {
+            Ok(credentials) => credentials,
+            Err(failure) => return Err(explain(&config, profile, source, &failure).await),
+        };
+        check_continuation(&config, profile, &credentials).await?;
+        let clock = Clock::start();
+        let renewal = Renewal::start(source, chain, credentials, clock.clone());
+        let config = config
+            .into_builder()
+            .retry_config(RetryConfig::disabled())
+            .identity_cache(IdentityCache::no_cache())
+            .credentials_provider(renewal.provider());
+        let mut session = Self::from_config(config.build(), stack, CLI_BUDGET, shutdown, clock)?;
+        session.renewal = Some(renewal);
+        Ok(session)
     }
 }
 
-/// Asks the credential chain first, so that its failure is reported as what it is. Also refuses a region or a key that
-/// continues on another line of its file.
-async fn check_credentials(config: &SdkConfig, profile: Option<&str>) -> Result<(), Error> {
-    const TIMEOUT: Duration = Duration::from_secs(4);
-    let region = config.region().map(Region::as_ref);
-    let (failure, why) = match config.credentials_provider() {
-        None => (None, "no provider".to_owned()),
-        Some(provider) => match timeout(TIMEOUT, provider.provide_credentials()).await {
-            Ok(Ok(found)) => {
-                let values = [region, Some(found.access_key_id()), Some(found.secret_access_key())];
-                let is_whole =
-                    region.is_some() && !values.into_iter().flatten().any(|text| text.contains('\n'));
-                let fault = if is_whole { None } else { find_fault(profile, None).await };
-                return fault.map_or(Ok(()), |error| Err(error.into()));
-            }
-            Ok(Err(error)) => {
-                let why = match &error {
-                    CredentialsError::CredentialsNotLoaded(_) => {
-                        "none in the environment, the profile, or the role of this machine".to_owned()
-                    }
-                    error => root_cause(error),
-                };
-                (Some(error), why)
-            }
-            Err(_) => (None, "timed out after 4 s".to_owned()),
-        },
-    };
-    if let Some(error) = failure.as_ref().and_then(|error| find_cause::<ProxyError>(error)) {
-        return Err(error.clone().into());
-    }
-    match find_fault(profile, failure.as_ref()).await {
-        Some(error) => Err(error.into()),
-        None => {
-            Err(Error::NoCredentials { endpoint: config.endpoint_url().unwrap_or("AWS").to_owned(), why })
+/// Configures the SDK's search for region and credentials. Its retries are those of STS, IAM Identity Center and sign-in;
+/// `Session::call_batch` makes those of SQS and DynamoDB.
+fn loader(endpoint: &Endpoint, region: Option<String>, profile: Option<&str>) -> ConfigLoader {
+    let mut loader = aws_config::defaults(behaviour())
+        .retry_config(RetryConfig::standard().with_max_attempts(SIGN_IN_ATTEMPTS))
+        .timeout_config(timeouts())
+        .http_client(proxy::client());
+    match endpoint {
+        Endpoint::Default => {}
+        Endpoint::Url(url) => loader = loader.endpoint_url(url),
+        Endpoint::Local(port) => {
+            loader = loader
+                .endpoint_url(format!("http://127.0.0.1:{port}"))
+                .region(Region::from_static("us-east-1"))
+                .credentials_provider(Credentials::new("test", "test", None, None, "the local emulator"));
         }
     }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region));
+    }
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    loader
+}
+
+/// Asks the credential chain first, so that its failure is reported as what it is.
+async fn load_with_warning(chain: &SharedCredentialsProvider, source: &CredentialSource) -> provider::Result {
+    let loading = load(chain);
+    tokio::pin!(loading);
+    match timeout(WARN_AFTER, &mut loading).await {
+        Ok(loaded) => loaded,
+        Err(_) => {
+            tracing::warn!("waiting for credentials from {source}");
+            loading.await
+        }
+    }
+}
+
+/// Returns the fault of the profile, or else the failure of the source.
+async fn explain(
+    config: &SdkConfig,
+    profile: Option<&str>,
+    source: CredentialSource,
+    failure: &CredentialsError,
+) -> Error {
+    if let Some(error) = find_cause::<ProxyError>(failure) {
+        return error.clone().into();
+    }
+    // The profile is not at fault where another source has failed.
+    let is_other_source = source.profile.is_none()
+        && !matches!(
+            failure,
+            CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_)
+        );
+    if !is_other_source && let Some(error) = find_fault(profile, Some(failure)).await {
+        return error.into();
+    }
+    match failure {
+        CredentialsError::CredentialsNotLoaded(_) => {
+            no_credentials(config, None, "none in the environment, the profile, or the role of this machine")
+        }
+        failure => no_credentials(config, Some(source), &reason(failure)),
+    }
+}
+
+fn no_credentials(config: &SdkConfig, source: Option<CredentialSource>, why: &str) -> Error {
+    Error::NoCredentials {
+        endpoint: config.endpoint_url().unwrap_or("AWS").to_owned(),
+        origin: source.map(Box::new),
+        why: why.to_owned(),
+    }
+}
+
+/// Refuses a region or a key that continues on another line of its file.
+async fn check_continuation(
+    config: &SdkConfig,
+    profile: Option<&str>,
+    credentials: &Credentials,
+) -> Result<(), Error> {
+    let region = config.region().map(Region::as_ref);
+    let values = [region, Some(credentials.access_key_id()), Some(credentials.secret_access_key())];
+    let is_whole = region.is_some() && !values.into_iter().flatten().any(|text| text.contains('\n'));
+    let fault = if is_whole { None } else { find_fault(profile, None).await };
+    fault.map_or(Ok(()), |error| Err(error.into()))
 }

@@ -23,8 +23,11 @@ impl Session {
 
     fn by_environment(stack: StackName, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let needed = |name: &str| {
-            let missing =
-                || Error::NoCredentials { endpoint: "AWS".into(), why: format!("{name} is not set") };
+            let missing = || Error::NoCredentials {
+                endpoint: "AWS".into(),
+                origin: None,
+                why: format!("{name} is not set"),
+            };
             variable(name).ok_or_else(missing)
         };
         let credentials = Credentials::new(
@@ -45,7 +48,14 @@ impl Session {
             .http_client(Builder::new().tls_provider(TLS).build_https());
         config.set_region(region.map(Region::new));
         config.set_endpoint_url(endpoint);
-        Self::from_config(config.build(), stack, LAMBDA_BUDGET, CancellationToken::new())
+        Self::from_config(
+            config.build(),
+            stack,
+            LAMBDA_BUDGET,
+            CancellationToken::new(),
+            #[cfg(feature = "programs")]
+            crate::clock::Clock::start(),
+        )
     }
 }
 

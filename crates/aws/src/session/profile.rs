@@ -8,14 +8,12 @@ use std::borrow::Cow;
 use aws_config::profile::{Profile, ProfileSet, load};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::env_config::file::EnvConfigFiles;
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_types::os_shim_internal::{Env, Fs};
 
 use super::config_file::{ConfigFile, Line};
-use crate::error::{ProfileError, ProfileFault, find_cause, root_cause};
-
-/// What the SDK writes before its reason.
-const PREFIX: &str = "ProfileFile provider could not be built: ";
+use super::failure::fault_of_failure;
+use super::source::{is_role, source_profile};
+use crate::error::{ProfileError, ProfileFault, root_cause};
 
 /// A fault, the name of the profile that has it, and the line.
 type Finding = (ProfileFault, String, Option<Line>);
@@ -78,70 +76,49 @@ fn missing(set: &ProfileSet, files: &[ConfigFile; 2]) -> Finding {
 /// Follows the source profiles of a profile to the first fault.
 fn fault_of_chain<'a>(
     set: &'a ProfileSet,
-    mut profile: &'a Profile,
+    selected: &'a Profile,
     files: &[ConfigFile; 2],
     failure: Option<&CredentialsError>,
 ) -> Option<Finding> {
-    let line_of = |section: &str, key: &str| files.iter().find_map(|file| file.line(section, key));
-    let mut visited = Vec::new();
+    let mut chain = vec![selected];
     loop {
+        let profile = *chain.last()?;
         let name = profile.name();
         let found = |fault, line| Some((fault, name.to_owned(), line));
+        let line_of = |section: &str, key: &str| files.iter().find_map(|file| file.line(section, key));
         if let Some((key, line)) = files.iter().find_map(|file| file.indented(name)) {
             return found(ProfileFault::Indented { key }, Some(line));
         }
-        // A source profile with keys needs no role, and a web identity no source.
-        let is_final = |key| profile.get(key).is_some();
-        let is_role = profile.get("role_arn").is_some()
-            && !is_final("web_identity_token_file")
-            && (visited.is_empty() || !is_final("aws_access_key_id"));
-        visited.push(name.to_owned());
+        if let Some(source) = source_profile(&chain) {
+            let Some(next) = set.get_profile(source) else {
+                let fault = ProfileFault::UnknownSource { source_profile: source.to_owned() };
+                return found(fault, line_of(name, "source_profile"));
+            };
+            chain.push(next);
+            continue;
+        }
+        let is_role = is_role(profile, chain.len() == 1);
         match (profile.get("source_profile"), profile.get("credential_source")) {
             (None, None) if is_role => {
                 return found(ProfileFault::RoleWithoutSource, line_of(name, "role_arn"));
             }
             (Some(source), None) if is_role && source != name => {
-                let line = line_of(name, "source_profile");
-                if visited.iter().any(|seen| seen == source) {
-                    visited.push(source.to_owned());
-                    return found(ProfileFault::Loop(visited), line);
-                }
-                let Some(next) = set.get_profile(source) else {
-                    return found(ProfileFault::UnknownSource { source_profile: source.to_owned() }, line);
-                };
-                profile = next;
+                let names = chain.iter().map(|profile| profile.name()).chain([source]);
+                let fault = ProfileFault::Loop(names.map(str::to_owned).collect());
+                return found(fault, line_of(name, "source_profile"));
             }
-            _ => return fault_of_failure(profile, failure?, line_of),
+            _ => {
+                let (fault, profile, key) = fault_of_failure(&chain, failure?)?;
+                return Some((fault, profile.name().to_owned(), line_of(profile.name(), key)));
+            }
         }
-    }
-}
-
-/// Explains a failure at the last profile of a chain by what the SDK reports.
-fn fault_of_failure(
-    profile: &Profile,
-    failure: &CredentialsError,
-    line_of: impl Fn(&str, &str) -> Option<Line>,
-) -> Option<Finding> {
-    let reason = root_cause(failure);
-    let found = |fault, key| Some((fault, profile.name().to_owned(), line_of(profile.name(), key)));
-    match failure {
-        CredentialsError::CredentialsNotLoaded(_) => found(ProfileFault::WithoutCredentials, ""),
-        CredentialsError::InvalidConfiguration(_) => {
-            let reason = reason.strip_prefix(PREFIX).unwrap_or(&reason).to_owned();
-            found(ProfileFault::Other(reason), "")
-        }
-        // An error of the network has another remedy.
-        CredentialsError::ProviderError(_) if find_cause::<ConnectorError>(failure).is_none() => {
-            let key = ["sso_session", "sso_start_url"].into_iter().find(|key| profile.get(key).is_some())?;
-            found(ProfileFault::SignedOut(reason), key)
-        }
-        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
 
     const CONFIG: &str = "/home/ann/.aws/config";
 
@@ -244,8 +221,9 @@ mod tests {
 
     #[tokio::test]
     async fn another_reason_of_the_sdk_is_quoted_with_the_section() {
-        let failure =
-            CredentialsError::invalid_configuration(format!("{PREFIX}sso-session `x` was not found"));
+        let failure = CredentialsError::invalid_configuration(
+            "ProfileFile provider could not be built: sso-session `x` was not found",
+        );
         let error = fault("[default]\nsso_session = x\n", None, Some(failure)).await.unwrap();
         assert_eq!(error, "profile 'default': sso-session `x` was not found (/home/ann/.aws/config line 1)");
     }
