@@ -30,7 +30,7 @@ impl RunState {
             // A run that was there is gone: the stack was deployed again, or the emulator restarted.
             Ok(view) => *self = Self { view: view.map(|view| *view), answered_at: Some(now), error: None },
             Err(error) => {
-                self.error = Some(with_hint(&error, Policy::Monitor).lines().collect::<Vec<_>>().join("; "))
+                self.error = Some(with_hint(&error, Policy::Monitor).lines().collect::<Vec<_>>().join("; "));
             }
         }
     }
