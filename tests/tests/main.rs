@@ -28,6 +28,7 @@ mod setup;
 mod sign_in;
 mod sign_in_faults;
 mod sizes;
+mod template;
 mod terminal;
 mod version;
 mod view;

@@ -22,7 +22,7 @@ use stentor_aws::metrics::{CreateRunResult, RunRecord};
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::format;
-use stentor_cli::{ConnectionFlags, Shutdown, hints, print_line, status};
+use stentor_cli::{ConnectionFlags, Policy, Shutdown, hints, print_line, status};
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::usage::{ProgramKind, Usage};
 use summary::Summary;
@@ -118,7 +118,10 @@ impl Call<'_> {
     async fn enqueue(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
         let enqueued = self.enqueue_rest(speed, possibly_repeated).await;
         enqueued
-            .map_err(|error| anyhow!("{}\nResume it: {}", hints::describe(&error), self.command("resume")))
+            .map_err(|error| {
+                let why = hints::describe(&error, Policy::Producer);
+                anyhow!("{why}\nResume it: {}", self.command("resume"))
+            })
     }
 
     async fn enqueue_rest(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
