@@ -91,8 +91,8 @@ Exit status: 0 success, 1 failure, 2 usage error, 129, 130 and 143 after SIGHUP,
 USAGE
 }
 
-deploy_options='--stack --region --parameter --tags --role-arn --permissions-boundary --kms-key --alarm-email --no-alarms
- --warm-throughput --no-wait'
+deploy_options='--stack --region --parameter --tags --role-arn --permissions-boundary --kms-key --alarm-email'
+deploy_options+=' --no-alarms --warm-throughput --no-wait'
 
 # With a stack or a region this reports a stack, else the emulators.
 show_any_status() {

@@ -7,7 +7,7 @@ deploy() {
     need_build_tools
     prepare_cloud
     read_stack
-    refuse_foreign_stack
+    make_changeable
     check_warm_throughput
     if [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
         build_function_here
@@ -27,7 +27,6 @@ deploy_stack() {
     key=aggregator-$hash.zip
     read_stack
     make_changeable
-    make_bucket
     upload "$key"
     set_stack "CodeBucket=$bucket" "CodeKey=$key" "Architecture=$2" "SingleShard=$3" \
         ${overrides[@]+"${overrides[@]}"}
@@ -72,8 +71,19 @@ bucket_exists() {
     fail "reading bucket $bucket ($(place)) failed: access denied (s3:ListBucket), or it belongs to another account: $(reason)"
 }
 
-make_bucket() {
-    bucket_exists || create_bucket
+# Upload the function into the bucket, which is made where it is missing. S3 closes a new bucket to the public
+# (Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage").
+upload() { # KEY
+    if bucket_exists; then
+        close_bucket
+        ! cloud s3api head-object --bucket "$bucket" --key "$1" >/dev/null 2>&1 || return 0
+    else
+        create_bucket
+    fi
+    must "uploading the function to $bucket" s3api put-object --bucket "$bucket" --key "$1" --body "$work/aggregator.zip" >/dev/null
+}
+
+close_bucket() {
     is_closed || must "closing bucket $bucket to the public" s3api put-public-access-block --bucket "$bucket" \
         --public-access-block-configuration \
         BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
@@ -93,17 +103,12 @@ create_bucket() {
     done
 }
 
-# Whether the bucket is closed to the public, as S3 makes it.
+# Whether the bucket is closed to the public.
 is_closed() {
     local flags
     flags=$(cloud s3api get-public-access-block --bucket "$bucket" --output text --query \
         'PublicAccessBlockConfiguration.[BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets]' 2>/dev/null) &&
         [[ $flags == $'True\tTrue\tTrue\tTrue' ]]
-}
-
-upload() { # KEY
-    cloud s3api head-object --bucket "$bucket" --key "$1" >/dev/null 2>&1 ||
-        must "uploading the function to $bucket" s3api put-object --bucket "$bucket" --key "$1" --body "$work/aggregator.zip" >/dev/null
 }
 
 # Remove the packages that the stack no longer uses, after an update that succeeded.

@@ -11,8 +11,8 @@ verb=  # create or update
 token= # of the last change that this script has started
 
 # The rows of `describe-stacks`: KIND KEY VALUE.
-stack_rows="Stacks[0].[[['state', '-', StackStatus], ['id', '-', StackId], ['about', '-', Description], ['role', '-', RoleARN]],
-Parameters[].['parameter', ParameterKey, ParameterValue], Outputs[].['output', OutputKey, OutputValue], Tags[].['tag', Key, Value]][]"
+stack_rows="Stacks[0].[[['state', '-', StackStatus], ['id', '-', StackId], ['about', '-', Description], ['role', '-', RoleARN]], "
+stack_rows+="Parameters[].['parameter', ParameterKey, ParameterValue], Outputs[].['output', OutputKey, OutputValue], Tags[].['tag', Key, Value]][]"
 
 # Read the stack, by its name or an ID. A deleted stack can only be found by its ID.
 read_stack() { # [ID]

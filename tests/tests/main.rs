@@ -6,6 +6,7 @@ mod browser;
 mod clocks;
 mod costs;
 mod deaths;
+mod deploy;
 mod emulators;
 mod faults;
 mod function;
