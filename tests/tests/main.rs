@@ -17,6 +17,7 @@ mod monitor;
 mod networks;
 mod pauses;
 mod policies;
+mod probe;
 mod profiles;
 mod rehearsal;
 mod repair;
