@@ -125,7 +125,7 @@ remove_old_packages() { # CURRENT-KEY
 
 # --- Settings -------------------------------------------------------------------------------------
 
-# Write what the programs must know of the stack into its metrics table.
+# Write what the programs need of the stack into its metrics table.
 write_settings() {
     cat >"$work/settings.json" <<SETTINGS
 {"run": {"S": "deployment"}, "part": {"S": "settings"},

@@ -73,7 +73,7 @@ set_kms_key() { # ARN
     overrides+=("KmsKey=$1")
 }
 
-# DynamoDB, SQS and SNS use keys of their own region only.
+# DynamoDB, SQS and SNS use keys only in their region.
 check_key_region() {
     local of_key
     [[ -n $kms_key ]] || return 0
