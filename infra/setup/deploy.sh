@@ -146,10 +146,10 @@ parameter_value() { # PARAMETER
 
 # Print the version as the programs print it: with the commit, where this folder is a checkout.
 product_version() {
-    local version commit
+    local version commit git=(env -u GIT_DIR -u GIT_WORK_TREE git -C "$root")
     version=$(sed -n '/^\[workspace.package\]/,/^\[.*dependencies/s/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
-    if [[ $(git -C "$root" rev-parse --show-toplevel 2>/dev/null) == "$root" ]] &&
-        commit=$(git -C "$root" rev-parse --short=12 HEAD 2>/dev/null); then
+    if [[ $("${git[@]}" rev-parse --show-toplevel 2>/dev/null) == "$(cd -- "$root" && pwd -P)" ]] &&
+        commit=$("${git[@]}" rev-parse --short=12 HEAD 2>/dev/null); then
         version="$version ($commit)"
     fi
     printf '%s' "$version"

@@ -13,15 +13,16 @@ probe_pause=3   # seconds between two looks at the tallies
 probe_report=15 # seconds between two lines of progress
 
 wait_until_counting() {
-    local number removed run counted waited=0
+    local number removed run counted started waited=0 report_at=$probe_report
+    started=$(date +%s)
     start_probe
     while true; do
         count_probe
         ((counted < probe_messages)) || break
+        waited=$(($(date +%s) - started))
         ((waited < probe_wait)) || probe_failed
-        ((waited % probe_report != 0 || waited == 0)) || report_probe
+        ((waited < report_at)) || report_probe
         pause "$probe_pause"
-        waited=$((waited + probe_pause))
     done
     say "the aggregator counts: $counted of $probe_messages probe messages"
     remove_probes
@@ -29,7 +30,7 @@ wait_until_counting() {
 
 # Create the messages of a new probe and make them SENT. Sets $number, $removed and $run.
 start_probe() {
-    local numbers now=$EPOCHSECONDS
+    local numbers now=$started
     numbers=$(must "numbering the probe in table $stack-metrics" dynamodb update-item --table-name "$stack-metrics" \
         --key '{"run": {"S": "deployment"}, "part": {"S": "probe"}}' --update-expression 'ADD #number :one' \
         --expression-attribute-names '{"#number": "number"}' --expression-attribute-values '{":one": {"N": "1"}}' \
@@ -92,6 +93,7 @@ enable_mapping_command() {
 
 report_probe() {
     local state
+    report_at=$((waited + probe_report))
     state=$(mapping_state)
     [[ $state != Disabl* ]] || fail "the event source mapping of stack $stack ($(place)) is disabled, so nothing is counted. Enable it, then run this again:
 $(enable_mapping_command)"

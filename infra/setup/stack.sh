@@ -54,9 +54,12 @@ settle() { # ID
 
 # Fail where something else made the stack, before anything is changed.
 refuse_foreign_stack() {
+    local advice='Choose another name with --stack.'
     [[ $stack_state != NONE && $stack_about != 'Stentor '* ]] || return 0
+    [[ $stack_state != REVIEW_IN_PROGRESS ]] ||
+        advice="It has a change set, but no resources yet. If nobody needs it: aws cloudformation delete-stack --stack-name $stack --region $region"
     fail "stack $stack ($(place)) was not made by Stentor: ${stack_about:-it has no description}
-Nothing was changed. Choose another name with --stack."
+Nothing was changed. $advice"
 }
 
 # Wait for a change that another command has started.
