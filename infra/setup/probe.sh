@@ -21,7 +21,10 @@ wait_until_counting() {
         ((counted < probe_messages)) || break
         waited=$(($(date +%s) - started))
         ((waited < probe_wait)) || probe_failed
-        ((waited < report_at)) || report_probe
+        if ((waited >= report_at)); then
+            ! is_removed || { say 'another deploy of this stack has seen that the aggregator counts' && return; }
+            report_probe
+        fi
         pause "$probe_pause"
     done
     say "the aggregator counts: $counted of $probe_messages probe messages"
@@ -85,6 +88,13 @@ probe_tallies() { # RUN
 mapping_state() {
     cloud lambda get-event-source-mapping --uuid "${stack_outputs[Mapping]:-}" --output text \
         --query "join(', ', [State || 'no state', LastProcessingResult || 'no result yet'])" 2>"$work/error" || reason
+}
+
+# Whether another deploy, whose probe was counted in the meantime, has removed this one as left over.
+is_removed() {
+    local last
+    last=$(cloud dynamodb get-item --table-name "$stack-metrics" --consistent-read --output text --query 'Item.removed.N' \
+        --key '{"run": {"S": "deployment"}, "part": {"S": "probe"}}' 2>/dev/null) && [[ $last =~ ^[0-9]+$ ]] && ((last >= number))
 }
 
 enable_mapping_command() {

@@ -208,6 +208,10 @@ fn deploy_reports_why_nothing_is_counted() {
     // Nothing waits for them, so the messages stay until the next deploy, or until they expire.
     assert!(!late.setup.read("files").contains("Delete"));
 
+    let removed = Aws::with_states(&states).with("counted", "0").with("removed", "6");
+    let deployed = removed.run("deploy --stack drill").exits(0);
+    assert!(deployed.stderr.contains("another deploy of this stack"), "{}", deployed.stderr);
+
     let unasked = Aws::with_states(&states).with("counted", "0");
     unasked.run("deploy --stack drill --no-wait").exits(0);
     assert!(!unasked.calls().iter().any(|call| call.contains("transact-write-items")));

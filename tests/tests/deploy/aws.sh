@@ -65,6 +65,7 @@ case $operation in
     's3api get-public-access-block') printf 'True\tTrue\tTrue\t%s\n' "$(content closed True)" ;;
     's3api list-objects-v2') content objects 1 ;;
     'dynamodb update-item') printf '5\t4\n' ;;
+    'dynamodb get-item') content removed None ;;
     'dynamodb query') printf 'shard#0\t%s\n' "$(content counted 40)" ;;
     'dynamodb describe-table') if [[ $* == *Status* ]]; then echo ACTIVE; else content takes 4000; fi ;;
     'sqs get-queue-attributes')
