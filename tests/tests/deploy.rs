@@ -16,7 +16,7 @@ impl Aws {
         setup.stand_in("aws", include_str!("deploy/aws.sh"));
         // Time passes only in `sleep`.
         setup.stand_in("sleep", "#!/bin/sh\necho \"$1\" >>\"$STAND_IN/pauses\"\n");
-        let date = "#!/bin/sh\nawk '{ all += $1 } END { print 1000 + all }' \"$STAND_IN/pauses\" 2>&-\n";
+        let date = "#!/bin/sh\nawk '{ all += $1 } END { print 1000 + all }' \"$STAND_IN/pauses\"\n";
         setup.stand_in("date", date);
         setup.write("pauses", "");
         setup.with_small_function();

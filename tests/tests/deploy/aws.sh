@@ -44,7 +44,7 @@ case $operation in
         ;;
     'cloudformation '*-stack | 'cloudformation continue-update-rollback')
         change
-        echo arn:aws:cloudformation:eu-central-1:123456789012:stack/drill/1
+        [[ $2 == delete-stack ]] || echo arn:aws:cloudformation:eu-central-1:123456789012:stack/drill/1
         ;;
     'cloudformation describe-stack-events') content events '' ;;
     'cloudformation describe-stack-resources')
