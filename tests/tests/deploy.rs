@@ -206,7 +206,7 @@ fn deploy_reports_why_nothing_is_counted() {
         assert!(refused.stderr.contains(words), "{}", refused.stderr);
     }
     // Nothing waits for them, so the messages stay until the next deploy, or until they expire.
-    assert!(!late.setup.read("files").contains("Delete"));
+    assert!(!late.setup.read("files").contains(r#"{"Delete""#));
 
     let removed = Aws::with_states(&states).with("counted", "0").with("removed", "6");
     let deployed = removed.run("deploy --stack drill").exits(0);
