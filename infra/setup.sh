@@ -7,12 +7,26 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/infra/local/loopback.sh"
 # shellcheck source=infra/setup/common.sh
 source "$root/infra/setup/common.sh"
+# shellcheck source=infra/setup/options.sh
+source "$root/infra/setup/options.sh"
 # shellcheck source=infra/setup/prerequisites.sh
 source "$root/infra/setup/prerequisites.sh"
 # shellcheck source=infra/setup/function.sh
 source "$root/infra/setup/function.sh"
+# shellcheck source=infra/setup/cloud.sh
+source "$root/infra/setup/cloud.sh"
+# shellcheck source=infra/setup/parameters.sh
+source "$root/infra/setup/parameters.sh"
 # shellcheck source=infra/setup/stack.sh
 source "$root/infra/setup/stack.sh"
+# shellcheck source=infra/setup/deploy.sh
+source "$root/infra/setup/deploy.sh"
+# shellcheck source=infra/setup/probe.sh
+source "$root/infra/setup/probe.sh"
+# shellcheck source=infra/setup/destroy.sh
+source "$root/infra/setup/destroy.sh"
+# shellcheck source=infra/setup/status.sh
+source "$root/infra/setup/status.sh"
 # shellcheck source=infra/setup/emulator.sh
 source "$root/infra/setup/emulator.sh"
 # shellcheck source=infra/setup/demo.sh
@@ -44,12 +58,27 @@ On this machine (needs Rust, Python 3.10 or newer with venv, and a C compiler):
   uninstall [--prefix DIR]    Remove what install has installed, and nothing else.
 
 On AWS, or on what AWS_ENDPOINT_URL names (with the usual AWS credentials):
-  deploy [--stack NAME] [--region R] [--parameter KEY=VALUE]...
-                              Build the function, create or update the stack, and print how to use it.
-                              Parameters are those of infra/template.yaml; an update keeps those that
-                              are not given.
+  deploy [--stack NAME] [--region R] [OPTIONS]
+                              Build the function, create, update or repair the stack, wait until outcomes
+                              are counted, and print how to use it. An update keeps what is not given:
+      --parameter KEY=VALUE   Set a parameter of infra/template.yaml; repeatable.
+      --tags KEY=VALUE        Tag all resources of the stack; repeatable.
+      --role-arn ARN          Role that CloudFormation assumes for this and later changes.
+      --permissions-boundary ARN
+                              Limit the function's role by this managed policy.
+      --kms-key ARN           Encrypt tables and queues with this key of the stack's region. KMS charges
+                              $1 a month for the key and $0.03 per 10,000 requests.
+      --alarm-email ADDRESS   Notify this address of alarms, after it has confirmed a message of SNS.
+      --no-alarms             Leave out the alarms and the dashboard.
+      --warm-throughput N     Prepare the messages table for N writes a second, 4000 to 999999: charged
+                              once, about $0.65 per 1,000 above 4,000. It can only be raised.
+      --no-wait               Do not wait until outcomes are counted.
+  status --stack NAME [--region R]
+                              Report each resource of the stack, the mapping, alarms and dead letters. Exit
+                              status 1 if something is missing, disabled or failing.
   destroy [--stack NAME] [--region R] [--yes]
-                              Delete the stack with all messages and counts, after confirmation.
+                              List what goes, and delete it after confirmation: the stack with all messages
+                              and counts, its log and its code bucket.
 
   --help                      This text.
 
@@ -62,81 +91,23 @@ Exit status: 0 success, 1 failure, 2 usage error, 129, 130 and 143 after SIGHUP,
 USAGE
 }
 
-# Variables that the options set; each command accepts some of the options.
-stack=stentor
-port=${STENTOR_PORT:-4566}
-backend=${STENTOR_BACKEND:-ministack}
-region=
-prefix=${PREFIX:-}
-assume_yes=
-all=
-force=
-overrides=()
+deploy_options='--stack --region --parameter --tags --role-arn --permissions-boundary --kms-key --alarm-email'
+deploy_options+=' --no-alarms --warm-throughput --no-wait'
 
-# Parse the options of a command; the first argument lists the accepted ones: parse '--stack --region' "$@"
-parse() {
-    local known=" $1 "
-    shift
-    while (($#)); do
-        case $1 in
-            -h | --help) usage && exit 0 ;;
-            --*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
-        esac
-        [[ $known == *" $1 "* ]] || wrong_usage "$1: $command does not take this"
-        case $1 in
-            --yes) assume_yes=1 && shift && continue ;;
-            --all) all=1 && shift && continue ;;
-            --force) force=1 && shift && continue ;;
-        esac
-        (($# > 1)) || wrong_usage "$1: a value is missing"
-        case $1 in
-            --stack) stack=$2 && check_stack_name ;;
-            --port) port=$2 ;;
-            --backend) backend=$2 ;;
-            --region) region=$2 && check_region ;;
-            --prefix) prefix=$2 && check_prefix ;;
-            --parameter) overrides+=("$2") && check_override "$2" ;;
-        esac
-        shift 2
-    done
-    [[ $known != *' --port '* ]] || check_port
-    [[ $known != *' --backend '* ]] || check_backend
-}
-
-check_backend() {
-    [[ $backend == ministack || $backend == localstack ]] ||
-        wrong_usage "--backend $backend: there are ministack and localstack"
-}
-
-check_stack_name() {
-    [[ $stack =~ ^[a-z][a-z0-9-]{0,29}$ && $stack != *- ]] ||
-        wrong_usage "--stack $stack: a name has up to 30 of a-z, 0-9 and -, begins with a letter and does not end in -"
-}
-
-check_region() {
-    [[ $region =~ ^[a-z]{2}[a-z0-9-]+-[0-9]+$ ]] || wrong_usage "--region $region: a region is a name like eu-central-1"
-}
-
-check_prefix() {
-    [[ -n $prefix && $prefix != *$'\n'* ]] || wrong_usage '--prefix: a folder is missing'
-}
-
-check_port() {
-    if ! [[ $port =~ ^[0-9]{1,5}$ ]] || ((10#$port > 65535)); then
-        wrong_usage "--port $port: a port is a number from 0 to 65535"
-    fi
-    port=$((10#$port))
+# With a stack or a region this reports a stack, else the emulators.
+show_any_status() {
+    if [[ -n $stack_named || -n $region ]]; then show_stack_status; else show_status; fi
 }
 
 main() {
     command=${1:-}
     (($#)) && shift
     case $command in
-        deploy) parse '--stack --region --parameter' "$@" && deploy ;;
+        deploy) parse "$deploy_options" "$@" && deploy ;;
         destroy) parse '--stack --region --yes' "$@" && destroy ;;
         local) parse '--stack --port --backend' "$@" && start_local ;;
         function) parse '' "$@" && print_function ;;
-        status) parse '' "$@" && show_status ;;
+        status) parse '--stack --region' "$@" && show_any_status ;;
         stop) parse '--port --all' "$@" && stop_emulators ;;
         install) parse '--prefix --force' "$@" && install_programs ;;
         uninstall) parse '--prefix' "$@" && uninstall_programs ;;

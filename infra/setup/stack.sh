@@ -1,282 +1,208 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
-# Creates, updates and deletes the stack on AWS or an emulator with CloudFormation.
+# Reads the stack, and creates, updates, repairs and deletes it, in whatever state CloudFormation left it.
 
-template=$root/infra/template.yaml
-parameters_set_here=(CodeBucket CodeKey Architecture SingleShard)
+# What CloudFormation has of the stack, as `read_stack` has read it.
+stack_state=NONE # or the status of the stack
+stack_id=
+stack_about= # the template's description
+stack_role=  # the service role
+declare -A stack_parameters=() stack_outputs=() stack_tags=()
+verb=  # create or update
+token= # of the last change that this script has started
 
-# Every call to AWS. Version 1 of the command line ignores AWS_ENDPOINT_URL for some services, so
-# the endpoint is always passed.
-cloud() {
-    "${aws[@]}" ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} --cli-connect-timeout 5 "$@"
-}
+# The rows of `describe-stacks`: KIND KEY VALUE.
+stack_rows="Stacks[0].[[['state', '-', StackStatus], ['id', '-', StackId], ['about', '-', Description], ['role', '-', RoleARN]], "
+stack_rows+="Parameters[].['parameter', ParameterKey, ParameterValue], Outputs[].['output', OutputKey, OutputValue], Tags[].['tag', Key, Value]][]"
 
-# The same, but a failure ends the script with an error: must WHAT COMMAND...
-must() {
-    local what=$1
-    shift
-    cloud "$@" 2>"$work/error" || fail "$what failed: $(reason)"
-}
-
-# Print the last message of the AWS CLI, in one line.
-reason() {
-    local text
-    text=$(grep -v '^[[:space:]]*$' "$work/error" | tail -n 1 || true)
-    printf '%s\n' "${text:-it gave no reason}"
-}
-
-# --- Account and region -------------------------------------------------------------------------
-
-# Set the $aws command: the user's AWS CLI, with their ways to sign in; or the pinned one for an emulator. That is
-# called as a module, since its script does not start from a folder whose path is long or contains blanks.
-find_aws() {
-    export AWS_PAGER=''
-    if [[ -z ${AWS_ENDPOINT_URL:-} ]] && aws --version >/dev/null 2>&1; then
-        aws=(aws)
-    else
-        aws=("$venv/bin/python" -m awscli)
+# Read the stack, by its name or an ID. A deleted stack can only be found by its ID.
+read_stack() { # [ID]
+    local rows kind key value
+    stack_state=NONE stack_id='' stack_about='' stack_role=''
+    stack_parameters=() stack_outputs=() stack_tags=()
+    if ! rows=$(cloud cloudformation describe-stacks --stack-name "${1:-$stack}" --output text --query "$stack_rows" 2>"$work/error"); then
+        ! grep -q 'does not exist' "$work/error" || return 0
+        fail "reading stack $stack ($(place)) failed: $(reason)"
     fi
+    while IFS=$'\t' read -r kind key value; do
+        [[ $value != None ]] || value=
+        case $kind in
+            state) stack_state=$value ;;
+            id) stack_id=$value ;;
+            about) stack_about=$value ;;
+            role) stack_role=$value ;;
+            parameter) stack_parameters[$key]=$value ;;
+            output) stack_outputs[$key]=$value ;;
+            tag) stack_tags[$key]=$value ;;
+        esac
+    done <<<"$rows"
+    [[ $stack_state != DELETE_COMPLETE ]] || stack_state=NONE
 }
 
-choose_region() {
-    region=${region:-${AWS_REGION:-${AWS_DEFAULT_REGION:-}}}
-    [[ -n $region ]] || region=$("${aws[@]}" configure get region 2>/dev/null || true)
-    [[ -n $region || -z ${AWS_ENDPOINT_URL:-} ]] || region=us-east-1
-    [[ -n $region ]] || fail 'no region is set: name one with --region, or export AWS_REGION'
-    export AWS_REGION=$region AWS_DEFAULT_REGION=$region
+# Whether a change of the stack is under way. A stack in review has a change set that nobody has started.
+is_changing() { [[ $stack_state == *_IN_PROGRESS && $stack_state != REVIEW_IN_PROGRESS ]]; }
+
+# Read the stack until the change that is under way has ended.
+settle() { # ID
+    local polls=0
+    read_stack "$1"
+    while is_changing; do
+        ((++polls % 20)) || say "stack $stack is still in state $stack_state ..."
+        pause 3
+        read_stack "$1"
+    done
 }
 
-# Set $account. This also checks the credentials and the endpoint.
-find_account() {
-    account=$(AWS_MAX_ATTEMPTS=2 cloud sts get-caller-identity --query Account --output text 2>"$work/error") && return
-    if grep -qi 'credential' "$work/error"; then
-        fail "no AWS credentials: $(reason)
-Sign in (aws configure, aws sso login, or AWS_PROFILE), then run this again."
-    fi
-    fail "${AWS_ENDPOINT_URL:-AWS in $region} did not return the account: $(reason)
-Check AWS_ENDPOINT_URL, the region, the credentials and the network."
+# Fail where something else made the stack, before anything is changed.
+refuse_foreign_stack() {
+    local advice='Choose another name with --stack.'
+    [[ $stack_state != NONE && $stack_about != 'Stentor '* ]] || return 0
+    [[ $stack_state != REVIEW_IN_PROGRESS ]] ||
+        advice="It has a change set, but no resources yet. If nobody needs it: aws cloudformation delete-stack --stack-name $stack --region $region"
+    fail "stack $stack ($(place)) was not made by Stentor: ${stack_about:-it has no description}
+Nothing was changed. $advice"
 }
 
-prepare_cloud() {
-    install_tools
-    make_work_folder
-    find_aws
-    choose_region
-    find_account
-    bucket=$stack-code-$account-$region
-    ((${#bucket} <= 63)) ||
-        fail "--stack $stack: too long for the name of its code bucket, $bucket: shorten it by $((${#bucket} - 63))"
+# Wait for a change that another command has started.
+await_other_change() {
+    is_changing || return 0
+    say "stack $stack ($(place)) is being changed, its status is $stack_state: waiting until that has ended ..."
+    settle "$stack_id"
 }
 
-place() { printf '%s\n' "${AWS_ENDPOINT_URL:-account $account}, region $region"; }
+# --- Create, update, repair -----------------------------------------------------------------------
 
-# --- Deploy ---------------------------------------------------------------------------------------
-
-deploy() {
-    need_build_tools
-    prepare_cloud
-    if [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
-        build_function_here
-        deploy_stack "$bootstrap" "$(architecture_here)" true
-    else
-        build_for_lambda arm64
-        deploy_stack "$bootstrap" arm64 false
-    fi
-    say_how_to_use_it
-}
-
-# Update the code and the stack: deploy_stack BOOTSTRAP ARCHITECTURE SINGLE-SHARD
-deploy_stack() {
-    local hash
-    hash=$(pack "$1" "$work/aggregator.zip") || fail "$1 could not be packed: see the message above"
-    make_bucket
-    upload "aggregator-$hash.zip"
-    set_stack "CodeBucket=$bucket" "CodeKey=aggregator-$hash.zip" "Architecture=$2" "SingleShard=$3" \
-        ${overrides[@]+"${overrides[@]}"}
-}
-
-make_bucket() {
-    local location=()
-    if ! cloud s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then
-        [[ $region == us-east-1 ]] || location=(--create-bucket-configuration "LocationConstraint=$region")
-        must "making bucket $bucket" s3api create-bucket --bucket "$bucket" ${location[@]+"${location[@]}"} >/dev/null
-    fi
-    must "closing bucket $bucket to the public" s3api put-public-access-block --bucket "$bucket" \
-        --public-access-block-configuration \
-        BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
-}
-
-upload() { # KEY
-    cloud s3api head-object --bucket "$bucket" --key "$1" >/dev/null 2>&1 ||
-        must "uploading the function to $bucket" s3api put-object --bucket "$bucket" --key "$1" --body "$work/aggregator.zip" >/dev/null
-}
-
-# Print the names of the template's parameters.
-template_parameters() {
-    sed -n '/^Parameters:/,/^[B-OQ-Z]/s/^  \([A-Za-z0-9]*\):.*/\1/p' "$template"
-}
-
-check_override() { # KEY=VALUE
-    local key=${1%%=*} names
-    names=$(template_parameters | grep -vxF "$(printf '%s\n' "${parameters_set_here[@]}")" | tr '\n' ' ')
-    [[ $1 =~ ^[A-Za-z0-9]+=[A-Za-z0-9._/-]+$ ]] || wrong_usage "--parameter $1: write it as KEY=VALUE"
-    [[ " ${parameters_set_here[*]} " != *" $key "* ]] || wrong_usage "--parameter $key: setup.sh sets this one by itself"
-    [[ " $names" == *" $key "* ]] || wrong_usage "--parameter $key: the template has no such parameter; it has ${names% }"
-}
-
-# Create the stack, or update it: set_stack KEY=VALUE... An update keeps the parameters not named.
-set_stack() {
-    local status verb=create done=CREATE_COMPLETE kept='' parameters id
-    status=$(stack_status "$stack") || exit 1
-    case $status in
-        NONE) ;;
-        CREATE_COMPLETE | UPDATE_COMPLETE | UPDATE_ROLLBACK_COMPLETE | IMPORT_COMPLETE)
-            verb=update done=UPDATE_COMPLETE
-            kept=$(must "reading stack $stack" cloudformation describe-stacks --stack-name "$stack" \
-                --query 'Stacks[0].Parameters[].ParameterKey' --output text) || exit 1
-            ;;
-        *_IN_PROGRESS) fail "stack $stack ($(place)) is being changed, its status is $status: wait for that, then run this again" ;;
-        *) fail "stack $stack ($(place)) is in status $status and cannot be updated: delete it with
-infra/setup.sh destroy --stack $stack --region $region
+# Bring the stack that was read into a state that can be created or updated, and set $verb to `create` or `update`.
+make_changeable() {
+    local repaired=
+    while true; do
+        refuse_foreign_stack
+        [[ -z $repaired || $stack_state != "$repaired" ]] ||
+            fail "stack $stack ($(place)) is in status $stack_state again: $(failed_resources "$stack_id")"
+        case $stack_state in
+            NONE) verb=create && return ;;
+            CREATE_COMPLETE | UPDATE_COMPLETE | UPDATE_ROLLBACK_COMPLETE | IMPORT_COMPLETE | IMPORT_ROLLBACK_COMPLETE)
+                verb=update && return
+                ;;
+            REVIEW_IN_PROGRESS | CREATE_FAILED | ROLLBACK_COMPLETE | ROLLBACK_FAILED)
+                repaired=$stack_state
+                say "stack $stack ($(place)) was never created completely, its status is $stack_state: nothing in it can be lost"
+                delete_stack
+                ;;
+            UPDATE_FAILED) repaired=$stack_state && end_rollback rollback-stack ;;
+            UPDATE_ROLLBACK_FAILED) repaired=$stack_state && end_rollback continue-update-rollback ;;
+            DELETE_FAILED) fail "stack $stack ($(place)) was deleted in part, its status is $stack_state: delete the rest with
+infra/setup.sh destroy $(stack_flags)
 and run this again." ;;
-    esac
-    mapfile -t parameters < <(stack_parameters "$kept" "$@")
+            *_IN_PROGRESS) await_other_change ;;
+            *) fail "stack $stack ($(place)) is in status $stack_state, which deploy cannot repair: see its events with
+aws cloudformation describe-stack-events --stack-name $stack --region $region" ;;
+        esac
+    done
+}
+
+# Complete the rollback of a failed update: end_rollback COMMAND
+end_rollback() {
+    say "stack $stack ($(place)) is in status $stack_state: rolling its last update back ..."
+    token=stentor-$$-$RANDOM$RANDOM
+    must "rolling back stack $stack" cloudformation "$1" --stack-name "$stack_id" --client-request-token "$token" \
+        ${permission_flags[@]+"${permission_flags[@]}"} >/dev/null
+    settle "$stack_id"
+    [[ $stack_state == *_FAILED ]] || return 0
+    fail "stack $stack ($(place)) cannot be rolled back: $(failed_resources "$stack_id" | head -n 2)
+Correct that, or skip the resource: aws cloudformation continue-update-rollback --stack-name $stack --region $region --resources-to-skip NAME"
+}
+
+# Create or update the stack, after `make_changeable`: set_stack KEY=VALUE... An update keeps what is not named.
+set_stack() {
+    local attempt failures
+    for attempt in 1 2 3; do
+        start_change "$@" || return 0
+        settle "$stack_id"
+        [[ $stack_state != "${verb^^}_COMPLETE" ]] || return 0
+        failures=$(failed_resources "$stack_id" | head -n 2)
+        if [[ $failures != *'wait 60 seconds'* && $failures != *QueueDeletedRecently* ]] || ((attempt == 3)); then
+            fail "stack $stack ($(place)) ended in $stack_state:
+$failures"
+        fi
+        make_changeable
+        wait_for_queue_names
+    done
+}
+
+# Start to create or update the stack, and set $stack_id. Fails where there is nothing to change.
+start_change() { # KEY=VALUE...
+    local id options=()
+    parameters_json "$@" >"$work/parameters.json"
+    options=(--parameters "file://$work/parameters.json" ${permission_flags[@]+"${permission_flags[@]}"})
+    if ((${#new_tags[@]})); then
+        tags_json >"$work/tags.json"
+        options+=(--tags "file://$work/tags.json")
+    fi
     say "$([[ $verb == create ]] && echo creating || echo updating) stack $stack ($(place)) ..."
     token=stentor-$$-$RANDOM$RANDOM
     if ! id=$(cloud cloudformation "$verb-stack" --stack-name "$stack" --template-body "file://$template" \
-        --capabilities CAPABILITY_IAM --client-request-token "$token" --parameters "${parameters[@]}" \
+        --capabilities CAPABILITY_IAM --client-request-token "$token" "${options[@]}" \
         --query StackId --output text 2>"$work/error"); then
-        grep -q 'No updates are to be performed' "$work/error" && return
+        ! grep -q 'No updates are to be performed' "$work/error" || return 1
         fail "stack $stack ($(place)): ${verb} was refused: $(reason)"
     fi
-    status=$(settled_status "$id") || exit 1
-    [[ $status == "$done" ]] || fail "stack $stack ($(place)) ended in $status:
-$(failed_resources "$id" | head -n 2)"
+    stack_id=$id
 }
 
-# Print the parameters for the AWS CLI, one per line: stack_parameters KEPT KEY=VALUE...
-stack_parameters() {
-    local kept=" ${1//[[:space:]]/ } " key pair value
-    shift
-    while read -r key; do
-        value=
-        for pair; do [[ $pair != "$key="* ]] || value=ParameterKey=$key,ParameterValue=${pair#*=}; done
-        if [[ -n $value ]]; then
-            printf '%s\n' "$value"
-        elif [[ $kept == *" $key "* ]]; then
-            printf 'ParameterKey=%s,UsePreviousValue=true\n' "$key"
-        fi
-    done < <(template_parameters)
-}
-
-stack_status() { # NAME-OR-ID
-    local status
-    if status=$(cloud cloudformation describe-stacks --stack-name "$1" --query 'Stacks[0].StackStatus' --output text 2>"$work/error"); then
-        printf '%s\n' "$status"
-    elif grep -q 'does not exist' "$work/error"; then
-        echo NONE
-    else
-        fail "reading stack $stack ($(place)) failed: $(reason)"
-    fi
-}
-
-# Wait until the stack's operation has ended, and print its status.
-settled_status() { # ID
-    local status pause=3
-    [[ -z ${AWS_ENDPOINT_URL:-} ]] || pause=0.1
-    while status=$(stack_status "$1") || exit 1; do
-        [[ $status == *_IN_PROGRESS ]] || break
-        sleep "$pause"
+# SQS refuses the name of a queue for 60 s after its deletion (Amazon SQS API Reference, "DeleteQueue"). The queues of
+# the attempt that failed were deleted too.
+wait_for_queue_names() {
+    local left
+    for ((left = 70; left > 0; left -= 10)); do
+        say "SQS refuses the names of queues that were deleted in the last 60 s: trying again in $left s ..."
+        sleep 10
     done
-    printf '%s\n' "$status"
 }
 
-# Print the failures of the last operation, the first cause first.
+# Print the failures of the last change that this script has started, or of the stack, the first cause first.
 failed_resources() { # ID
+    local of_change=${token:+"ClientRequestToken=='$token' && "}
     cloud cloudformation describe-stack-events --stack-name "$1" --output text --query \
-        "reverse(StackEvents[?ClientRequestToken=='$token' && ends_with(ResourceStatus, '_FAILED')].[LogicalResourceId, ResourceStatusReason])" \
+        "reverse(StackEvents[?${of_change}ends_with(ResourceStatus, '_FAILED')].[LogicalResourceId, ResourceStatusReason])" \
         2>/dev/null | tr '\t' ' ' | grep -v 'cancelled' || echo 'it names no cause: see its events in the CloudFormation console'
 }
 
-say_how_to_use_it() {
-    local folder flags
-    find_target
-    folder=$(quoted "$(short "$target/release")")
-    flags=$([[ $stack == stentor ]] || printf -- '--stack %s ' "$stack")
-    say "stack $stack is ready ($(place))"
-    cat <<NEXT
-Build the programs, once:
-    cargo build --release --locked -p producer -p sender -p monitor
-In each terminal:
-    export AWS_REGION=$region${AWS_ENDPOINT_URL:+ AWS_ENDPOINT_URL=$AWS_ENDPOINT_URL}
-Then, in several of them:
-    $folder/producer $flags-m 1000 -l 100
-    $folder/sender $flags-w 0.5 -f 0.1
-    $folder/monitor $flags-t 5
-At the end, to take it all away:
-    infra/setup.sh destroy --stack $stack --region $region
-NEXT
-}
+# --- Delete -----------------------------------------------------------------------------------------
 
-# --- Destroy --------------------------------------------------------------------------------------
-
-destroy() {
-    local status
-    need flock 'install util-linux (Debian, Ubuntu: apt-get install util-linux)'
-    prepare_cloud
-    status=$(stack_status "$stack") || exit 1
-    if [[ $status == NONE ]] && ! bucket_exists; then
-        say "nothing to destroy: there is no stack $stack and no bucket $bucket ($(place))"
-        return
-    fi
-    [[ $status != *_IN_PROGRESS || $status == DELETE_IN_PROGRESS ]] ||
-        fail "stack $stack ($(place)) is being changed, its status is $status: wait for that, then run this again"
-    confirm_destroy
-    [[ $status == NONE ]] || delete_stack
-    ! bucket_exists || delete_bucket
-    say "stack $stack is gone ($(place))"
-}
-
-bucket_exists() {
-    cloud s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" >/dev/null 2>&1
-}
-
-confirm_destroy() {
-    local answer=
-    [[ -z $assume_yes ]] || return 0
-    say "This deletes stack $stack with its tables, queues, function and log, and bucket $bucket ($(place))."
-    printf 'All messages and counts in it are lost. Delete it? [y/N] ' >&2
-    read -r answer || true
-    [[ $answer == [yY] || $answer == [yY][eE][sS] ]] || fail 'not confirmed, nothing was deleted: answer y, or pass --yes'
-}
-
+# Delete the stack that was read, and read it again.
 delete_stack() {
-    local id status
-    id=$(must "reading stack $stack" cloudformation describe-stacks --stack-name "$stack" \
-        --query 'Stacks[0].StackId' --output text) || exit 1
-    detach_policies "$id"
+    local id=$stack_id
+    detach_policies
     say "deleting stack $stack ($(place)) ..."
     token=stentor-$$-$RANDOM$RANDOM
-    must "deleting stack $stack" cloudformation delete-stack --stack-name "$id" --client-request-token "$token"
-    status=$(settled_status "$id") || exit 1
-    [[ $status == DELETE_COMPLETE || $status == NONE ]] || fail "stack $stack ($(place)) ended in $status:
-$(failed_resources "$id" | head -n 2)"
+    must "deleting stack $stack" cloudformation delete-stack --stack-name "$id" --client-request-token "$token" \
+        ${permission_flags[@]+"${permission_flags[@]}"}
+    settle "$id"
+    [[ $stack_state == NONE ]] || fail "stack $stack ($(place)) ended in $stack_state:
+$(failed_resources "$id" | head -n 2)
+Correct that, then run this again."
+}
+
+# Print the resources that the stack has: LOGICAL-NAME TYPE PHYSICAL-ID.
+stack_resources() {
+    must "reading the resources of stack $stack" cloudformation describe-stack-resources --stack-name "$stack_id" --output text \
+        --query "StackResources[?ResourceStatus!='DELETE_COMPLETE' && PhysicalResourceId].[LogicalResourceId, ResourceType, PhysicalResourceId]"
 }
 
 # CloudFormation does not delete a policy that is attached to an identity.
-detach_policies() { # ID
-    local policies policy kind name
-    policies=$(must "reading the policies of stack $stack" cloudformation describe-stack-resources --stack-name "$1" \
-        --query "StackResources[?ResourceType=='AWS::IAM::ManagedPolicy' && ResourceStatus!='DELETE_COMPLETE'].PhysicalResourceId" \
-        --output text) || exit 1
-    for policy in $policies; do
-        [[ $policy == arn:* ]] || continue
+detach_policies() {
+    local resources policy type kind name names
+    resources=$(stack_resources) || exit 1
+    while IFS=$'\t' read -r _ type policy; do
+        [[ $type == AWS::IAM::ManagedPolicy && $policy == arn:* ]] || continue
         for kind in user group role; do
-            for name in $(attached_names "$policy" "$kind"); do
+            names=$(attached_names "$policy" "$kind") || exit 1
+            for name in $names; do
                 say "detaching ${policy##*/} from $kind $name"
                 must "detaching ${policy##*/} from $kind $name" iam "detach-$kind-policy" "--$kind-name" "$name" --policy-arn "$policy"
             done
         done
-    done
+    done <<<"$resources"
 }
 
 # Print the users, groups or roles that a policy is attached to.
@@ -285,10 +211,4 @@ attached_names() { # POLICY KIND
     member=$(tr '[:lower:]' '[:upper:]' <<<"${2:0:1}")${2:1}
     must "reading who has ${1##*/}" iam list-entities-for-policy --policy-arn "$1" --policy-usage-filter PermissionsPolicy \
         --query "Policy${member}s[].${member}Name" --output text
-}
-
-delete_bucket() {
-    say "deleting bucket $bucket ..."
-    must "emptying bucket $bucket" s3 rm "s3://$bucket" --recursive --only-show-errors
-    must "deleting bucket $bucket" s3api delete-bucket --bucket "$bucket"
 }

@@ -110,6 +110,23 @@ impl Setup {
         write_program(&self.folder.path().join("bin").join(command), &script);
     }
 
+    /// Writes a file for a stub into `$STAND_IN`.
+    pub fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.folder.path().join(name), content).expect("the folder is ours");
+    }
+
+    /// Replaces the function for Lambda by a few bytes, where it is packed but never run.
+    pub fn with_small_function(&self) {
+        let bootstrap = self.folder.path().join("target/lambda/bootstrap/bootstrap");
+        std::fs::remove_file(&bootstrap).expect("the folder is ours");
+        std::fs::write(bootstrap, "a function").expect("the folder is ours");
+    }
+
+    /// Reads a file that a stub may have written into `$STAND_IN`; empty where it has not.
+    pub fn read_if_present(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
     /// Reads a file that a stub has written into `$STAND_IN`.
     #[track_caller]
     pub fn read(&self, name: &str) -> String {
