@@ -119,13 +119,11 @@ fn loader(endpoint: &Endpoint, region: Option<String>, profile: Option<&str>) ->
 async fn load_with_warning(chain: &SharedCredentialsProvider, source: &CredentialSource) -> provider::Result {
     let loading = load(chain);
     tokio::pin!(loading);
-    match timeout(WARN_AFTER, &mut loading).await {
-        Ok(loaded) => loaded,
-        Err(_) => {
-            tracing::warn!("waiting for credentials from {source}");
-            loading.await
-        }
+    if let Ok(loaded) = timeout(WARN_AFTER, &mut loading).await {
+        return loaded;
     }
+    tracing::warn!("waiting for credentials from {source}");
+    loading.await
 }
 
 /// Returns the fault of the profile, or else the failure of the source.

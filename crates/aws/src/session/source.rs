@@ -90,13 +90,12 @@ pub(super) fn provider_of(profile: &Profile) -> Option<(CredentialProvider, &'st
         Some("environment") => (Environment, "the environment"),
         Some("ecscontainer") => (Container, "the container"),
         Some("ec2instancemetadata") => (Instance, "the role of the EC2 instance"),
-        Some(_) => return None,
         None if has("web_identity_token_file") => (WebIdentity, "web_identity_token_file"),
         None if has("sso_session") || has("sso_start_url") => (IdentityCenter, "IAM Identity Center"),
         None if has("login_session") => (Login, "aws login"),
         None if has("credential_process") => (Process, "credential_process"),
         None if has("aws_access_key_id") => (Keys, "access keys"),
-        None => return None,
+        _ => return None,
     })
 }
 
