@@ -97,6 +97,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Returns whether a policy denied the call. The message of such an error names user, action and resource.
+    pub fn is_access_denied(&self) -> bool {
+        matches!(self, Self::Rejected { code, .. } if ACCESS_DENIED.contains(&code.as_str()))
+    }
+}
+
 /// Why one attempt at a call brought no answer.
 #[derive(Debug)]
 pub(crate) enum AttemptError {
@@ -134,6 +141,10 @@ const BAD_CREDENTIALS: [&str; 7] = [
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 ];
+
+/// Codes of calls that a policy denies: of DynamoDB and SQS, of a statement in a batch, and of the key of a queue.
+const ACCESS_DENIED: [&str; 4] =
+    ["AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException", "KmsAccessDenied"];
 
 /// Codes of transient failures of the service that are not among the SDK's.
 const TRANSIENT: [&str; 6] = [
@@ -231,9 +242,10 @@ fn first_paragraph(message: &str) -> &str {
     message.split("\n\n").next().unwrap_or_default()
 }
 
-/// Shortens the text of a service or a library to one line of at most 300 characters, escaped.
+/// Shortens the text of a service or a library to one line of at most 500 characters, escaped. A denied call is explained
+/// with two ARNs, and the reason after them.
 pub(super) fn one_line(text: &str) -> String {
-    const MAX_CHARS: usize = 300;
+    const MAX_CHARS: usize = 500;
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     escape_control(&line.chars().take(MAX_CHARS).collect::<String>())
 }
@@ -255,7 +267,25 @@ mod tests {
         assert!(matches!(of("QueueDoesNotExist"), AttemptError::NotFound));
         assert!(matches!(of("ConditionalCheckFailedException"), AttemptError::ConditionFailed));
         assert!(matches!(of("InvalidClientTokenId"), AttemptError::Permanent(Error::BadCredentials(_))));
-        assert!(matches!(of("AccessDeniedException"), AttemptError::Permanent(Error::Rejected { .. })));
+        assert!(matches!(of("NotYetInvented"), AttemptError::Permanent(Error::Rejected { .. })));
+    }
+
+    #[test]
+    fn denied_calls_are_distinguished_and_explained_completely() {
+        let user = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Rehearsals_0123456789abcdef/ann@example.com";
+        let queue = format!("arn:aws:sqs:ap-southeast-1:123456789012:{}-queue", "s".repeat(64));
+        let why = format!(
+            "User: {user} is not authorized to perform: sqs:changemessagevisibility on resource: {queue} because no \
+             identity-based policy allows the sqs:changemessagevisibility action"
+        );
+        for code in ["com.amazon.coral.service#AccessDeniedException", "AccessDenied", "KmsAccessDenied"] {
+            let AttemptError::Permanent(error) = classify_code("Call", code, &why) else { panic!("{code}") };
+            assert!(error.is_access_denied() && error.to_string().ends_with(&why), "{error}");
+        }
+        let AttemptError::Permanent(other) = classify_code("Call", "ValidationException", &why) else {
+            panic!()
+        };
+        assert!(!other.is_access_denied());
     }
 
     #[test]

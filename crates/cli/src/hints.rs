@@ -10,6 +10,31 @@ const START_EMULATOR: &str = "Start the local emulator with: ./infra/setup.sh lo
 
 const CHECK_NETWORK: &str = "Check the network and, where AWS is behind a proxy, HTTPS_PROXY";
 
+/// The managed policy of the stack that a program needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// The producer.
+    Producer,
+    /// The sender.
+    Sender,
+    /// The monitor, except for audit and repair.
+    Monitor,
+    /// Audit and repair of the monitor.
+    Audit,
+}
+
+impl Policy {
+    /// Returns the stack's output with the ARN of the policy.
+    pub fn output(self) -> &'static str {
+        match self {
+            Self::Producer => "ProducerPolicyArn",
+            Self::Sender => "SenderPolicyArn",
+            Self::Monitor => "MonitorPolicyArn",
+            Self::Audit => "AuditPolicyArn",
+        }
+    }
+}
+
 /// The public regions of AWS (botocore, partitions.json, 2026). AWS adds others, so an unknown name only changes the hint.
 #[rustfmt::skip]
 const REGIONS: [&str; 39] = [
@@ -28,17 +53,17 @@ const REGIONS: [&str; 39] = [
     "us-east-1", "us-east-2", "us-gov-east-1", "us-gov-west-1", "us-west-1", "us-west-2",
 ];
 
-/// Formats an error, followed by a line with the remedy where there is one.
-pub fn with_hint(error: &Error) -> String {
-    hint(error).map_or_else(|| error.to_string(), |hint| format!("{error}\n{hint}"))
+/// Formats an error of a program that needs `policy`, followed by a line with the remedy where there is one.
+pub fn with_hint(error: &Error, policy: Policy) -> String {
+    hint(error, policy).map_or_else(|| error.to_string(), |hint| format!("{error}\n{hint}"))
 }
 
 /// As [`with_hint`] for an error that may come from stentor-aws; any other is formatted alone.
-pub fn describe(error: &anyhow::Error) -> String {
-    error.downcast_ref().map_or_else(|| error.to_string(), with_hint)
+pub fn describe(error: &anyhow::Error, policy: Policy) -> String {
+    error.downcast_ref().map_or_else(|| error.to_string(), |error| with_hint(error, policy))
 }
 
-fn hint(error: &Error) -> Option<String> {
+fn hint(error: &Error, policy: Policy) -> Option<String> {
     Some(match error {
         Error::NoCredentials { endpoint, .. } | Error::NoRegion { endpoint } if is_on_this_machine(endpoint) => {
             format!("The local emulator needs no credentials and no region: use --local. {START_EMULATOR}")
@@ -67,15 +92,34 @@ fn hint(error: &Error) -> Option<String> {
             let port = port.map(|port| format!(" --port {port}")).unwrap_or_default();
             format!("Deploy it: ./infra/setup.sh local --stack {stack}{port}")
         }
-        Error::NotDeployed { stack, region, .. } => {
-            format!("Deploy it: ./infra/setup.sh deploy --stack {stack} --region {region}")
+        Error::NotDeployed { stack, region, resource, .. } => {
+            let deploy = format!("Deploy it: ./infra/setup.sh deploy --stack {stack} --region {region}");
+            // SQS gives the same answer for a queue that the caller may not find.
+            let is_queue = ["-queue", "-dlq"].iter().any(|end| resource.ends_with(end));
+            let output = policy.output();
+            let or_attach = format!("; if it is deployed, sqs:GetQueueUrl is denied: attach the policy of its output {output}");
+            if is_queue { deploy + &or_attach } else { deploy }
         }
         Error::NoSuchRun { .. } => {
             "The producer prints a run's ID when it starts; check --stack, and list its runs with: monitor runs".to_owned()
         }
         Error::RetriesExhausted { endpoint, .. } if is_on_this_machine(endpoint) => START_EMULATOR.to_owned(),
+        Error::Rejected { message, .. } if error.is_access_denied() => hint_for_denial(message, policy),
         Error::Rejected { .. } | Error::RetriesExhausted { .. } | Error::InvalidData { .. } => return None,
     })
+}
+
+/// The reasons of a denial are those of "Troubleshoot access denied error messages" in the IAM User Guide.
+fn hint_for_denial(message: &str, policy: Policy) -> String {
+    let output = policy.output();
+    let is_allowed_nowhere = message.contains("no identity-based policy") || !message.contains(" policy");
+    if is_allowed_nowhere && !message.contains("explicit deny") {
+        format!("Attach the policy of the stack's output {output} to that user or role")
+    } else {
+        format!(
+            "The stack's output {output} has a policy that allows it; change the policy that AWS names, which denies it"
+        )
+    }
 }
 
 fn hint_for_profile(error: &ProfileError) -> String {
@@ -110,6 +154,14 @@ fn hint_for_profile(error: &ProfileError) -> String {
 mod tests {
     use super::*;
 
+    fn with_hint(error: &Error) -> String {
+        super::with_hint(error, Policy::Sender)
+    }
+
+    fn describe(error: &anyhow::Error) -> String {
+        super::describe(error, Policy::Sender)
+    }
+
     #[test]
     fn a_hint_follows_the_error_on_a_line_of_its_own() {
         let error = Error::NotDeployed {
@@ -126,6 +178,56 @@ mod tests {
             "{hint}"
         );
         assert_eq!(describe(&error.into()), lines);
+    }
+
+    #[test]
+    fn a_denied_call_names_the_policy_of_the_program() {
+        let denied = |message: &str, policy| {
+            let (code, message) = ("AccessDeniedException".to_owned(), message.to_owned());
+            super::with_hint(&Error::Rejected { call: "PutItem", code, message }, policy)
+        };
+        let allowed_nowhere = "User: ann is not authorized to perform: dynamodb:PutItem on resource: t because no \
+            identity-based policy allows the dynamodb:PutItem action";
+        for (policy, output) in [(Policy::Monitor, "MonitorPolicyArn"), (Policy::Audit, "AuditPolicyArn")] {
+            let text = denied(allowed_nowhere, policy);
+            assert!(
+                text.contains("dynamodb:PutItem") && text.contains(&format!("output {output} to")),
+                "{text}"
+            );
+        }
+        let missing = denied("User: ann is not authorized to perform: dynamodb:PutItem", Policy::Producer);
+        assert!(missing.contains("Attach the policy of the stack's output ProducerPolicyArn"), "{missing}");
+        for reason in [
+            "with an explicit deny in an identity-based policy",
+            "because no permissions boundary allows the dynamodb:PutItem action in a permissions policy",
+            "because no service control policy allows the dynamodb:PutItem action",
+        ] {
+            let text = denied(
+                &format!("User: ann is not authorized to perform: dynamodb:PutItem {reason}"),
+                Policy::Audit,
+            );
+            assert!(text.contains("change the policy that AWS names"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_queue_that_is_not_found_may_be_denied() {
+        let at = |resource: &str, endpoint: &str| {
+            let (stack, region) = ("drill".to_owned(), "eu-west-1".to_owned());
+            with_hint(&Error::NotDeployed {
+                stack,
+                region,
+                resource: resource.into(),
+                endpoint: endpoint.into(),
+            })
+        };
+        let queue = at("drill-queue", "AWS in eu-west-1");
+        assert!(queue.contains("sqs:GetQueueUrl") && queue.contains("SenderPolicyArn"), "{queue}");
+        assert!(
+            !at("drill-messages", "AWS in eu-west-1").contains("Policy"),
+            "a table that is not found does not exist"
+        );
+        assert!(!at("drill-queue", "http://127.0.0.1:4566").contains("Policy"), "an emulator denies no call");
     }
 
     #[test]

@@ -29,6 +29,7 @@ use command_line::{brief, parse};
 pub use connection::ConnectionFlags;
 pub use flags::{SharedArgs, UsageError};
 pub use help::{OUTPUT, examples, full_ending};
+pub use hints::Policy;
 pub use job::{continuations, is_foreground, suspend_job};
 pub use narrow::fit_to_terminal;
 use narrow::narrow_columns;
@@ -45,8 +46,9 @@ const USAGE: u8 = 2;
 
 /// Runs a program: parses its command line, starts logging, and turns the result of `run` into an exit status.
 ///
-/// `run` gets the parsed flags, the destination they name, and a [`Shutdown`] for a first SIGHUP, SIGINT or SIGTERM.
-pub fn main<A, Run>(shared: fn(&A) -> &SharedArgs, run: Run) -> ExitCode
+/// `policy` returns the policy that a call with these flags needs, for the errors of denied calls. `run` gets the parsed
+/// flags, the destination they name, and a [`Shutdown`] for a first SIGHUP, SIGINT or SIGTERM.
+pub fn main<A, Run>(shared: fn(&A) -> &SharedArgs, policy: fn(&A) -> Policy, run: Run) -> ExitCode
 where
     A: Parser,
     Run: AsyncFnOnce(A, Destination, Shutdown) -> anyhow::Result<u8>,
@@ -64,6 +66,7 @@ where
         }
     };
     logging::start(shared(&args).log_level());
+    let policy = policy(&args);
     // One thread: the work waits for responses, and a request costs a quarter less CPU than on many threads.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -77,7 +80,7 @@ where
         // Boxed, as the request in `Session::call` is: else the compiler lays out one very deep future.
         match Box::pin(run(args, destination, stop)).await {
             Ok(code) => ExitCode::from(code),
-            Err(error) => fail(&hints::describe(&error)),
+            Err(error) => fail(&hints::describe(&error, policy)),
         }
     });
     // Does not wait for requests of tasks that still run.

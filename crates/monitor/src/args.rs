@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueHint};
 use stentor_cli::VERSION;
-use stentor_cli::{OUTPUT, SharedArgs, count_parser, examples, full_ending, parse_number, seconds_parser};
+use stentor_cli::{
+    OUTPUT, Policy, SharedArgs, count_parser, examples, full_ending, parse_number, seconds_parser,
+};
 use stentor_core::cost::{MAX_PRICE, PriceOverride};
 use stentor_core::run::RunId;
 
@@ -35,6 +37,16 @@ pub struct Args {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the text would show up in the help")]
     pub shared: SharedArgs,
+}
+
+impl Args {
+    /// Returns the policy that the call needs.
+    pub fn policy(&self) -> Policy {
+        match self.command {
+            Some(Command::Audit | Command::Repair) => Policy::Audit,
+            _ => Policy::Monitor,
+        }
+    }
 }
 
 /// Flags of every call that watches a run.

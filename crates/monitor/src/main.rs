@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    stentor_cli::main(|args: &monitor::Args| &args.shared, monitor::run)
+    stentor_cli::main(|args: &monitor::Args| &args.shared, monitor::Args::policy, monitor::run)
 }

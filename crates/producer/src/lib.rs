@@ -21,7 +21,7 @@ use stentor_aws::metrics::{CreateRunResult, RunRecord};
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::format;
-use stentor_cli::{Shutdown, hints, print_line, status};
+use stentor_cli::{Policy, Shutdown, hints, print_line, status};
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::usage::{ProgramKind, Usage};
 use summary::Summary;
@@ -101,7 +101,8 @@ impl Call<'_> {
     async fn enqueue(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
         let run = self.record.plan.run();
         let enqueued = self.enqueue_rest(speed, possibly_repeated).await;
-        enqueued.map_err(|error| anyhow!("{}\n{}", hints::describe(&error), how_to_resume(run)))
+        enqueued
+            .map_err(|error| anyhow!("{}\n{}", hints::describe(&error, Policy::Producer), how_to_resume(run)))
     }
 
     async fn enqueue_rest(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use stentor_cli::Policy;
+
 fn main() -> ExitCode {
-    stentor_cli::main(|args: &producer::Args| &args.shared, producer::run)
+    stentor_cli::main(|args: &producer::Args| &args.shared, |_| Policy::Producer, producer::run)
 }

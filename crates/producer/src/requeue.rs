@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use stentor_aws::messages::KEYS;
 use stentor_aws::{Error, queue};
 use stentor_cli::format;
-use stentor_cli::{ProgressLine, hints, status};
+use stentor_cli::{Policy, ProgressLine, hints, status};
 use stentor_core::delivery::Status;
 use stentor_core::message::{MessageId, QueueMessage};
 
@@ -31,7 +31,9 @@ impl Call<'_> {
         let plan = &self.record.plan;
         let requeued = self.requeue_messages(concurrency).await;
         let again = format!("producer requeue {}", plan.run());
-        let start_again = |error: anyhow::Error| anyhow!("{}\nStart again: {again}", hints::describe(&error));
+        let start_again = |error: anyhow::Error| {
+            anyhow!("{}\nStart again: {again}", hints::describe(&error, Policy::Producer))
+        };
         let requeued = requeued.map_err(|error| start_again(error.into()))?;
         self.print_summary(requeued.enqueued).await.map_err(start_again)?;
         if requeued.missing > 0 {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stentor_cli::ConnectionFlags;
-use stentor_cli::hints::with_hint;
+use stentor_cli::hints::{Policy, with_hint};
 
 use crate::reader::ReadResult;
 use crate::status::{RunPhase, RunStatus};
@@ -29,7 +29,9 @@ impl RunState {
         match result {
             // A run that was there is gone: the stack was deployed again, or the emulator restarted.
             Ok(view) => *self = Self { view: view.map(|view| *view), answered_at: Some(now), error: None },
-            Err(error) => self.error = Some(with_hint(&error).lines().collect::<Vec<_>>().join("; ")),
+            Err(error) => {
+                self.error = Some(with_hint(&error, Policy::Monitor).lines().collect::<Vec<_>>().join("; "));
+            }
         }
     }
 
@@ -121,6 +123,9 @@ mod tests {
         let mut state = RunState::default();
         state.update(Ok(None), at(1));
         state.update(Err(failure()), at(8));
-        assert_eq!(state.stale_reason(at(11), EVERY), Some(with_hint(&failure()).replace('\n', "; ")));
+        assert_eq!(
+            state.stale_reason(at(11), EVERY),
+            Some(with_hint(&failure(), Policy::Monitor).replace('\n', "; "))
+        );
     }
 }

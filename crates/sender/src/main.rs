@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use stentor_cli::Policy;
+
 fn main() -> ExitCode {
-    stentor_cli::main(|args: &sender::Args| &args.shared, sender::run)
+    stentor_cli::main(|args: &sender::Args| &args.shared, |_| Policy::Sender, sender::run)
 }
