@@ -3,6 +3,7 @@
 
 mod fault;
 mod http;
+mod permit;
 mod response_edit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 
 pub use fault::{Call, FaultPlan, ProxyFault, Service};
 use http::{Connection, Request};
+use permit::Permits;
 use response_edit::{ResponseEdit, empty_response, miscount};
 
 use crate::Emulator;
@@ -43,8 +45,9 @@ struct Shared {
     rng: Mutex<ChaCha8Rng>,
     plan: Mutex<FaultPlan>,
     injected: Mutex<BTreeMap<ProxyFault, u64>>,
-    /// Calls by service, operation and resource.
-    calls: Mutex<BTreeMap<(Service, String, String), u64>>,
+    permits: Permits,
+    /// Calls by operation.
+    calls: Mutex<BTreeMap<String, u64>>,
     /// When connections are accepted again.
     outage: Mutex<Option<Instant>>,
     /// By the address of the client.
@@ -86,6 +89,7 @@ impl Proxy {
             rng: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
             plan: Mutex::default(),
             injected: Mutex::default(),
+            permits: Permits::default(),
             calls: Mutex::default(),
             outage: Mutex::default(),
             connections: Mutex::default(),
@@ -128,9 +132,8 @@ impl Proxy {
         self.injected().get(&fault).copied().unwrap_or(0)
     }
 
-    /// Returns every distinct call: service, operation, and table or queue. A PartiQL batch includes its first
-    /// verb, as in `BatchExecuteStatement/INSERT`.
-    pub fn calls(&self) -> BTreeSet<(Service, String, String)> {
+    /// Returns the operations of the calls so far.
+    pub fn calls(&self) -> BTreeSet<String> {
         lock(&self.shared.calls).keys().cloned().collect()
     }
 
@@ -222,10 +225,13 @@ impl Shared {
         let Some(call) = Call::of(request) else {
             return self.forward(request, &request.body);
         };
-        self.note(&call);
+        *lock(&self.calls).entry(call.operation.clone()).or_default() += 1;
         if !request.is_signed_recently() {
             // As AWS does, and no emulator.
             return refuse(400, "InvalidSignatureException");
+        }
+        if let Some(refusal) = self.permits.refusal(&call) {
+            return refusal;
         }
         let fault = lock(&self.plan).choose(&call, self.draw());
         let Some(fault) = fault else {
@@ -364,13 +370,6 @@ impl Shared {
             Ok(body) => Reply::Respond(response.status().as_u16(), body),
             Err(_) => Reply::Reset,
         }
-    }
-
-    fn note(&self, call: &Call) {
-        let verb = call.statement().and_then(|text| text.split(' ').next());
-        let operation = verb.map_or(call.operation.clone(), |verb| format!("{}/{verb}", call.operation));
-        let resource = call.resource().unwrap_or_default().to_owned();
-        *lock(&self.calls).entry((call.service, operation, resource)).or_default() += 1;
     }
 }
 

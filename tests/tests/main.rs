@@ -25,6 +25,7 @@ mod runs;
 mod service_faults;
 mod setup;
 mod sizes;
+mod template;
 mod terminal;
 mod version;
 mod view;

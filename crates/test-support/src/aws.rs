@@ -33,6 +33,12 @@ impl Aws {
         self.json_call("logs", "1.1", &format!("Logs_20140328.{operation}"), input)
     }
 
+    /// Calls CloudWatch.
+    #[track_caller]
+    pub fn cloudwatch(&self, operation: &str, input: &Value) -> Value {
+        self.json_call("monitoring", "1.0", &format!("GraniteServiceVersion20100801.{operation}"), input)
+    }
+
     /// Calls Lambda, whose operations are paths and methods; an input of null is no body.
     #[track_caller]
     pub fn lambda(&self, method: &str, path: &str, input: &Value) -> Value {

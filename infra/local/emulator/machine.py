@@ -26,6 +26,7 @@ SERVICES = (
     "cloudformation",
     "s3",
     "cloudwatch",
+    "sns",
 )
 
 # Variables that the emulator and its functions inherit. All others are removed: AWS profiles and endpoints,
