@@ -1,5 +1,6 @@
 //! Stentor's domain, free of AWS, clocks and I/O.
 
+pub mod alert_text;
 pub mod clock_offset;
 pub mod cost;
 pub mod delivery;
@@ -7,6 +8,7 @@ pub mod escape;
 pub mod format;
 pub mod message;
 pub mod queue_depth;
+pub mod provider;
 mod rng;
 pub mod run;
 pub mod table_count;

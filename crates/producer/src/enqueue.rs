@@ -45,10 +45,10 @@ impl Call<'_> {
         possibly_repeated: bool,
     ) -> Result<u32, Error> {
         let start = Instant::now();
-        let (plan, from) = (self.record.plan, self.record.enqueued);
+        let (plan, from) = (&self.record.plan, self.record.enqueued);
         let progress_line = ProgressLine::bar("enqueuing", plan.total(), from, self.args.shared.quiet);
         let (watermark_changes, watermark_reader) = watch::channel(from);
-        let marker = spawn_local(keep_mark(self.backends.metrics.clone(), plan, watermark_reader));
+        let marker = spawn_local(keep_mark(self.backends.metrics.clone(), plan.clone(), watermark_reader));
         let paced = stream::iter(paced_batches(from, plan.total(), speed.rate)).then(async |(batch, due)| {
             sleep_until(start.checked_add(due).unwrap_or(start + FAR_AWAY)).await;
             batch

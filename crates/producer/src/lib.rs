@@ -8,6 +8,7 @@ mod enqueue;
 mod rate_limit;
 mod requeue;
 mod summary;
+mod text;
 mod watermark;
 
 use std::sync::Arc;
@@ -74,8 +75,13 @@ async fn create_run(args: &Args, backends: &Backends) -> anyhow::Result<RunRecor
     let run = args.run.unwrap_or_else(|| RunId::from_parts(created_at, rand::random()));
     // 32 bits are enough to distinguish runs, and short enough to type.
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let length = BodyLength { max: args.length, exact: args.exact_length };
-    let plan = Plan::new(run, seed, args.messages, length)?;
+    let plan = match &args.text {
+        None => {
+            let length = BodyLength { max: args.length, exact: args.exact_length };
+            Plan::new(run, seed, args.messages, length)?
+        }
+        Some(text) => Plan::with_text(run, seed, args.messages, text.clone())?,
+    };
     if backends.metrics.create_run(&plan, created_at).await? == CreateRunResult::AlreadyExists {
         bail!(
             "run {run} (--run) already exists\nResume it: producer resume {run}, or omit --run for a new one"
@@ -110,6 +116,9 @@ impl Call<'_> {
         let total = format::counted(plan.total().into(), "message");
         if !self.args.shared.quiet {
             status(&format!("run {}: {total}, seed {}", plan.run(), plan.seed()));
+            if let Some(text) = plan.text() {
+                status(&text::describe(text));
+            }
         }
         let enqueued = record.enqueued + self.enqueue_messages(speed, possibly_repeated).await?;
         let complete = enqueued == plan.total();

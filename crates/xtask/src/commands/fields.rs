@@ -28,6 +28,8 @@ const PRODUCER: &[Field] = &[
         "Messages divided by seconds; null if it took less than a second",
     ),
     ("seed", "integer", "Seed of the run's plan"),
+    ("encoding", "`GSM-7`, `UCS-2` or null", "Encoding of the text of all messages; null if the texts are random"),
+    ("parts", "integer or null", "Parts of that text as an SMS; null if the texts are random"),
 ];
 
 const SENDER: &[Field] = &[
