@@ -1,5 +1,6 @@
 //! Complete rehearsals, run as a user runs them.
 
+use serde_json::json;
 use stentor_tests::{Stack, wait_until};
 
 #[test]
@@ -75,6 +76,32 @@ fn a_message_of_one_character_is_delivered() {
     assert_eq!(items[0]["status"]["S"], "PENDING");
     stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
     assert_eq!(stack.completed(&run)["sent"], 1);
+}
+
+#[test]
+fn one_text_reaches_everyone_and_its_parts_are_stored() {
+    let stack = Stack::deploy();
+    let text = format!("‘Evacuate’\nnow 🚨{}", " !".repeat(60));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("alert");
+    std::fs::write(&path, format!("{text}\n")).unwrap();
+    let produced = stack.producer(&format!("-m 30 --json --text @{}", path.display())).run().exits(0);
+    assert!(
+        produced.stderr.contains("UCS-2, 3 parts a message; ‘’🚨 (3 ×) force UCS-2: 3 parts instead of 1"),
+        "{}",
+        produced.stderr
+    );
+    let summary = produced.json();
+    assert_eq!((&summary["encoding"], &summary["parts"]), (&json!("UCS-2"), &json!(3)));
+    let run = summary["run"].as_str().unwrap();
+    for item in stack.items(run) {
+        assert_eq!((&item["body"]["S"], &item["parts"]["N"]), (&json!(text), &json!("3")));
+    }
+    // Nothing is left to resume, but the plan is read and its text is the same.
+    let resumed = stack.producer(&format!("resume {run}")).run().exits(0);
+    assert!(resumed.stderr.contains("text: "), "{}", resumed.stderr);
+    stack.sender("-w 0 -f 0 --idle-timeout 1").run().exits(0);
+    assert_eq!(stack.counted_once(run).sent, 30);
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl MessagesTable {
     ) -> Result<Vec<InsertResult>, Error> {
         const CALL: &str = "BatchExecuteStatement (INSERT)";
         let template = format!(
-            "INSERT INTO \"{}\" VALUE {{'id': ?, 'run': ?, 'phone': ?, 'body': ?, 'status': ?, 'created_at': ?, 'expires_at': ?}}",
+            "INSERT INTO \"{}\" VALUE {{'id': ?, 'run': ?, 'phone': ?, 'body': ?, 'parts': ?, 'status': ?, 'created_at': ?, 'expires_at': ?}}",
             self.name
         );
         let send = async |open: &[&Message], _| {
@@ -99,6 +99,7 @@ impl MessagesTable {
                     text(&message.id.run()),
                     text(&message.phone),
                     text(&message.body),
+                    number(message.parts().into()),
                     text(Status::Pending.as_str()),
                     number(created_at),
                     number(created_at / 1_000 + LIFETIME),

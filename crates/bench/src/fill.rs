@@ -24,6 +24,7 @@ pub fn put_run(fake: &FakeAws, plan: &Plan) -> anyhow::Result<()> {
             ("run", text(&run)),
             ("phone", text(&message.phone)),
             ("body", text(&message.body)),
+            ("parts", number(message.parts().into())),
             ("status", text(pending)),
             ("created_at", AttributeValue::N(created_at.as_str().into())),
             ("expires_at", AttributeValue::N(expires_at.as_str().into())),

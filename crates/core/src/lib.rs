@@ -1,6 +1,7 @@
 //! Stentor's domain, free of AWS, clocks and I/O.
 
 pub mod adaptive_rate;
+pub mod alert_text;
 pub mod clock_offset;
 pub mod cost;
 pub mod delivery;
@@ -9,6 +10,7 @@ pub mod escape;
 pub mod format;
 pub mod lookup;
 pub mod message;
+pub mod provider;
 pub mod queue_depth;
 mod rng;
 pub mod run;

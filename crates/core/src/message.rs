@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::ParseError;
 use crate::delivery::Status;
 use crate::escape::excerpt;
+use crate::provider::parts::parts;
 use crate::run::RunId;
 
 /// The maximum number of messages of a run: an index has nine digits.
@@ -68,8 +69,15 @@ pub struct Message {
     pub id: MessageId,
     /// The recipient's phone number, E.164.
     pub phone: String,
-    /// The text, 1 to 1,600 ASCII characters.
+    /// The text, 1 to 1,600 characters.
     pub body: String,
+}
+
+impl Message {
+    /// Returns the number of parts in which a provider sends the text, at least 1.
+    pub fn parts(&self) -> u32 {
+        parts(&self.body)
+    }
 }
 
 /// The state of a message in the messages table.

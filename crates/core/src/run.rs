@@ -1,4 +1,4 @@
-//! A run and its plan. The same seed and length give the same message `i` of a run, always.
+//! A run and its plan. The same seed and length or text give the same message `i` of a run, always.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,6 +9,7 @@ use thiserror::Error;
 use ulid::Ulid;
 
 use crate::ParseError;
+use crate::alert_text::AlertText;
 use crate::message::{MAX_MESSAGES, Message, MessageId};
 use crate::rng::{self, RngStream};
 
@@ -51,12 +52,19 @@ impl FromStr for RunId {
 }
 
 /// The parameters of a run. Two runs with the same seed and length have the same bodies and phone numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     run: RunId,
     seed: u64,
     total: u32,
-    length: BodyLength,
+    body: Body,
+}
+
+/// The message bodies of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Body {
+    Random(BodyLength),
+    Same(AlertText),
 }
 
 /// The length of the message bodies of a run.
@@ -74,15 +82,24 @@ pub struct BodyLength {
 pub struct InvalidPlan(String);
 
 impl Plan {
-    /// Creates a plan of `total` messages, 1 to [`MAX_MESSAGES`].
+    /// Creates a plan of `total` messages, 1 to [`MAX_MESSAGES`], with random texts.
     pub fn new(run: RunId, seed: u64, total: u32, length: BodyLength) -> Result<Self, InvalidPlan> {
-        if !(1..=MAX_MESSAGES).contains(&total) {
-            return Err(InvalidPlan(format!("{total} messages are outside 1 to {MAX_MESSAGES}")));
-        }
         if !(1..=MAX_LENGTH).contains(&length.max) {
             return Err(InvalidPlan(format!("a length of {} is outside 1 to {MAX_LENGTH}", length.max)));
         }
-        Ok(Self { run, seed, total, length })
+        Self::with_body(run, seed, total, Body::Random(length))
+    }
+
+    /// Creates a plan of `total` messages, 1 to [`MAX_MESSAGES`], all with the same text.
+    pub fn with_text(run: RunId, seed: u64, total: u32, text: AlertText) -> Result<Self, InvalidPlan> {
+        Self::with_body(run, seed, total, Body::Same(text))
+    }
+
+    fn with_body(run: RunId, seed: u64, total: u32, body: Body) -> Result<Self, InvalidPlan> {
+        if !(1..=MAX_MESSAGES).contains(&total) {
+            return Err(InvalidPlan(format!("{total} messages are outside 1 to {MAX_MESSAGES}")));
+        }
+        Ok(Self { run, seed, total, body })
     }
 
     /// Returns the ID of the run.
@@ -102,7 +119,18 @@ impl Plan {
 
     /// Returns the length of the message bodies.
     pub fn length(&self) -> BodyLength {
-        self.length
+        match &self.body {
+            Body::Random(length) => *length,
+            Body::Same(text) => BodyLength { max: text.characters(), exact: true },
+        }
+    }
+
+    /// Returns the text of all messages; `None` where each has a random one.
+    pub fn text(&self) -> Option<&AlertText> {
+        match &self.body {
+            Body::Random(_) => None,
+            Body::Same(text) => Some(text),
+        }
     }
 
     /// Iterates over the message IDs of the indices that are within the plan.
@@ -122,10 +150,17 @@ impl Plan {
     pub fn message(&self, id: MessageId) -> Message {
         let mut rng = rng::for_message(RngStream::Message, self.seed, id.index(), 0);
         let phone = phone(&mut rng);
-        let length = if self.length.exact { self.length.max } else { rng.random_range(1..=self.length.max) };
-        let body = (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect();
+        let body = match &self.body {
+            Body::Random(length) => random_body(*length, &mut rng),
+            Body::Same(text) => text.to_string(),
+        };
         Message { id, phone, body }
     }
+}
+
+fn random_body(length: BodyLength, rng: &mut impl rand::Rng) -> String {
+    let length = if length.exact { length.max } else { rng.random_range(1..=length.max) };
+    (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
 }
 
 /// Draws a valid number of the North American Numbering Plan: area code `[2-9][0-8]X`,
@@ -201,6 +236,18 @@ mod tests {
     #[test]
     fn an_exact_length_applies_to_every_body() {
         assert!(messages(&plan(1, 2, 200, 37, true)).iter().all(|message| message.body.len() == 37));
+    }
+
+    #[test]
+    fn a_text_is_the_body_of_every_message_and_leaves_the_phone_numbers_as_they_are() {
+        let random = plan(1, 2, 50, 100, false);
+        let text: AlertText = "Übung: Gebäude räumen".parse().unwrap();
+        let same = Plan::with_text(random.run(), 2, 50, text.clone()).unwrap();
+        assert_eq!((same.text(), same.length()), (Some(&text), BodyLength { max: 21, exact: true }));
+        for (one, other) in messages(&same).into_iter().zip(messages(&random)) {
+            assert_eq!((one.body.as_str(), one.phone), (text.as_str(), other.phone));
+        }
+        assert!(Plan::with_text(random.run(), 2, 0, text).is_err());
     }
 
     #[test]

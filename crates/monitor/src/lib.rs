@@ -177,13 +177,9 @@ impl Monitor<'_> {
     /// Replaces the tallies of the run by a count of its messages; an error if some are pending or missing.
     async fn repair(&self) -> anyhow::Result<u8> {
         let record = self.stored_run().await?;
-        let repair = repair::repair(
-            &record,
-            &self.reader.messages,
-            &self.reader.metrics,
-            &self.target.connection,
-        )
-        .await?;
+        let repair =
+            repair::repair(&record, &self.reader.messages, &self.reader.metrics, &self.target.connection)
+                .await?;
         if self.shared.json || repair.repaired {
             self.print(&repair, Repair::line)?;
         }

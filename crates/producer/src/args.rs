@@ -3,12 +3,15 @@
 use clap::{Parser, Subcommand};
 use stentor_cli::VERSION;
 use stentor_cli::{SharedArgs, count_parser, examples, full_ending, parse_number};
+use stentor_core::alert_text::AlertText;
 use stentor_core::message::MAX_MESSAGES;
 use stentor_core::run::{MAX_LENGTH, RunId};
 
+use crate::text::parse_text;
+
 /// Create the messages of a rehearsal, store them in DynamoDB and send them to SQS
 ///
-/// Each message has a phone number and a random text. A run is a set of messages created together; its ID is
+/// Each message has a phone number and a text, random or that of --text. A run is a set of messages created together; its ID is
 /// printed, and senders and monitor find it by themselves.
 #[derive(Debug, Clone, Parser)]
 #[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, &[]))]
@@ -22,6 +25,12 @@ pub struct Args {
     /// Make every message exactly --length characters long
     #[arg(long, help_heading = MESSAGES)]
     pub exact_length: bool,
+    /// Send this text to everyone, or @FILE for the text in a file (UTF-8, without its final line break)
+    ///
+    /// 1 to 1600 characters, without control characters except line breaks. Begin with @@ for a literal @. Prints the
+    /// encoding and the number of parts in which an SMS provider would send the text.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = parse_text, conflicts_with_all = ["length", "exact_length"], help_heading = MESSAGES)]
+    pub text: Option<AlertText>,
     /// Seed for the random generator; the same seed gives the same messages [default: random]
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = count_parser::<u64>(0..=u64::MAX), help_heading = MESSAGES)]
     pub seed: Option<u64>,
@@ -90,6 +99,7 @@ const SPEED: &str = "Speed";
 const EXAMPLES: &[(&str, &str)] = &[
     ("producer -m 1000 -l 100", "1,000 messages of up to 100 characters"),
     ("producer -m 50k --rate 500 --local", "500 per second, on the local emulator"),
+    ("producer -m 1M --text @alert.txt", "the text in alert.txt to everyone"),
     ("producer resume 01JDD0Q...", "resume an interrupted run"),
     ("producer requeue 01JDD0Q...", "queue pending messages again"),
 ];
@@ -145,6 +155,9 @@ mod tests {
             "--concurrency 513",
             "--run x",
             "--seed -1",
+            "--text @/nonexistent",
+            "--text a -l 5",
+            "--text a --exact-length",
             "resume",
             "resume x",
             "requeue",
@@ -175,7 +188,9 @@ mod tests {
             assert!(is_valid(&format!("resume {RUN} {flags}")), "{flags}");
         }
         assert!(is_valid(&format!("requeue {RUN} --concurrency 2")));
-        for flags in ["-m 6", "-l 21", "--exact-length", "--seed 4", "--run 01JDD0QYJ8000000000000000B"] {
+        for flags in
+            ["-m 6", "-l 21", "--exact-length", "--text a", "--seed 4", "--run 01JDD0QYJ8000000000000000B"]
+        {
             assert!(!is_valid(&format!("resume {RUN} {flags}")), "{flags}");
         }
         assert!(!is_valid(&format!("requeue {RUN} --rate 5")));

@@ -48,14 +48,15 @@ impl Call<'_> {
         possibly_repeated: bool,
     ) -> Result<u32, Error> {
         let start = Instant::now();
-        let (plan, from) = (self.record.plan, self.record.enqueued);
+        let (plan, from) = (&self.record.plan, self.record.enqueued);
         let progress_line = ProgressLine::bar("enqueuing", plan.total(), from, self.args.shared.quiet);
         let (watermark_changes, watermark_reader) = watch::channel(from);
-        let marker = spawn_local(keep_mark(self.backends.metrics.clone(), plan, watermark_reader));
+        let marker = spawn_local(keep_mark(self.backends.metrics.clone(), plan.clone(), watermark_reader));
         let enqueued = Rc::new(Cell::new(0));
         let (session, so_far) = (Arc::clone(&self.backends.session), Rc::clone(&enqueued));
+        let left = plan.total() - from;
         let reporter = spawn_local(async move {
-            report_throttling(&session, || plan.total() - from - so_far.get()).await;
+            report_throttling(&session, || left - so_far.get()).await;
         });
         let paced = stream::iter(paced_batches(from, plan.total(), speed.rate)).then(async |(batch, due)| {
             sleep_until(start.checked_add(due).unwrap_or(start + FAR_AWAY)).await;

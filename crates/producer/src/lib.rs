@@ -8,6 +8,7 @@ mod enqueue;
 mod rate_limit;
 mod requeue;
 mod summary;
+mod text;
 mod throttling;
 mod watermark;
 
@@ -90,8 +91,13 @@ async fn create_run(
     let run = args.run.unwrap_or_else(|| RunId::from_parts(created_at, rand::random()));
     // 32 bits are enough to distinguish runs, and short enough to type.
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let length = BodyLength { max: args.length, exact: args.exact_length };
-    let plan = Plan::new(run, seed, args.messages, length)?;
+    let plan = match &args.text {
+        None => {
+            let length = BodyLength { max: args.length, exact: args.exact_length };
+            Plan::new(run, seed, args.messages, length)?
+        }
+        Some(text) => Plan::with_text(run, seed, args.messages, text.clone())?,
+    };
     if backends.metrics.create_run(&plan, created_at).await? == CreateRunResult::AlreadyExists {
         let resume = connection.command(&format!("producer resume {run}"));
         bail!("run {run} (--run) already exists\nResume it: {resume}, or omit --run for a new one");
@@ -117,11 +123,10 @@ impl Call<'_> {
     /// Enqueues the rest of the run; an error has the command that resumes it.
     async fn enqueue(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
         let enqueued = self.enqueue_rest(speed, possibly_repeated).await;
-        enqueued
-            .map_err(|error| {
-                let why = hints::describe(&error, Policy::Producer);
-                anyhow!("{why}\nResume it: {}", self.command("resume"))
-            })
+        enqueued.map_err(|error| {
+            let why = hints::describe(&error, Policy::Producer);
+            anyhow!("{why}\nResume it: {}", self.command("resume"))
+        })
     }
 
     async fn enqueue_rest(&self, speed: &SpeedArgs, possibly_repeated: bool) -> anyhow::Result<u8> {
@@ -130,6 +135,9 @@ impl Call<'_> {
         let total = format::counted(plan.total().into(), "message");
         if !self.args.shared.quiet {
             status(&format!("run {}: {total}, seed {}", plan.run(), plan.seed()));
+            if let Some(text) = plan.text() {
+                status(&text::describe(text));
+            }
         }
         let enqueued = record.enqueued + self.enqueue_messages(speed, possibly_repeated).await?;
         let complete = enqueued == plan.total();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use stentor_cli::format;
+use stentor_core::provider::parts::{Encoding, parts};
 use stentor_core::run::Plan;
 use stentor_core::usage::Usage;
 
@@ -17,6 +18,9 @@ pub(crate) struct Summary {
     messages_per_second: Option<f64>,
     throttled_seconds: f64,
     seed: u64,
+    /// Encoding of the text of all messages, and its parts; `None` where each has a random text.
+    encoding: Option<String>,
+    parts: Option<u32>,
     clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
     usage: Usage,
@@ -41,6 +45,8 @@ impl Summary {
             messages_per_second,
             throttled_seconds: throttled.as_secs_f64(),
             seed: plan.seed(),
+            encoding: plan.text().map(|text| Encoding::of(text.as_str()).to_string()),
+            parts: plan.text().map(|text| parts(text.as_str())),
             clock_offset_seconds,
             usage,
         }

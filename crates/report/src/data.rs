@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_cli::format::{rfc3339, try_rfc3339};
+use stentor_core::provider::parts::parts;
 use stentor_core::tally::DurationHistogram;
 use stentor_run_view::bill::{Bill, LowerBound};
 use stentor_run_view::charts::{ChartBin, Histogram, ThroughputChart};
@@ -65,6 +66,10 @@ pub struct PlanSummary {
     pub length: u16,
     /// Whether every body has exactly that length.
     pub exact_length: bool,
+    /// Text of all messages; null where each has a random one.
+    pub text: Option<String>,
+    /// Parts of that text as an SMS.
+    pub parts: Option<u32>,
     /// Seed of the random generator.
     pub seed: u64,
     /// When the run was created.
@@ -255,6 +260,8 @@ impl PlanSummary {
             total: reading.total(),
             length: record.plan.length().max,
             exact_length: record.plan.length().exact,
+            text: record.plan.text().map(ToString::to_string),
+            parts: record.plan.text().map(|text| parts(text.as_str())),
             seed: record.plan.seed(),
             created_at: try_rfc3339(record.created_at),
             enqueued: record.enqueued.into(),

@@ -167,6 +167,10 @@ fn plan(page: &Page<'_>) -> Markup {
     let body = html! {
         dl.rows {
             (row("Messages", page.number("plan.total", Unit::Count)))
+            @if page.has("plan.text") {
+                (row("Text of everyone", html! { (page.text("plan.text")) }))
+                (row("Parts of a message", page.number("plan.parts", Unit::Count)))
+            }
             (row("Length of a text", html! {
                 @if page.report.plan.exact_length { "exactly " } @else { "at most " }
                 (page.number("plan.length", Unit::Count)) @if page.report.plan.length == 1 { " character" } @else { " characters" }

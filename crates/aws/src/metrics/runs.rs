@@ -7,6 +7,7 @@ use super::{
     Error, Item, MetricsTable, NOT_EXISTS, Page, RUN, invalid_data, item_of, key, number, string, text,
 };
 use crate::error::attempt_error;
+use stentor_core::alert_text::InvalidAlertText;
 use stentor_core::run::{BodyLength, Plan, RunId};
 
 /// A run as the table holds it.
@@ -42,6 +43,9 @@ struct RunItem {
     length: u16,
     #[serde(default)]
     exact_length: bool,
+    /// The text of all messages; absent where each has a random one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
     seed: u64,
     created_at: u64,
     #[serde(default)]
@@ -58,6 +62,7 @@ impl MetricsTable {
             total: plan.total(),
             length: plan.length().max,
             exact_length: plan.length().exact,
+            text: plan.text().map(ToString::to_string),
             seed: plan.seed(),
             created_at,
             enqueued: 0,
@@ -68,7 +73,7 @@ impl MetricsTable {
             return Ok(CreateRunResult::Created);
         }
         // An earlier attempt may have been carried out although its answer was lost.
-        let ours = RunRecord { plan: *plan, created_at, enqueued: 0, finished_at: None };
+        let ours = RunRecord { plan: plan.clone(), created_at, enqueued: 0, finished_at: None };
         Ok(if self.run(plan.run()).await?.as_ref() == Some(&ours) {
             CreateRunResult::Created
         } else {
@@ -190,8 +195,17 @@ fn listed_record(item: Item) -> Option<RunRecord> {
 pub(super) fn run_record(run: RunId, item: Item) -> Result<RunRecord, Error> {
     let wrong = |why: String| invalid_data(&run.to_string(), RUN, &why);
     let stored: RunItem = serde_dynamo::from_item(item).map_err(|e| wrong(e.to_string()))?;
-    let length = BodyLength { max: stored.length, exact: stored.exact_length };
-    let plan = Plan::new(run, stored.seed, stored.total, length).map_err(|e| wrong(e.to_string()))?;
+    let plan = match stored.text {
+        None => {
+            let length = BodyLength { max: stored.length, exact: stored.exact_length };
+            Plan::new(run, stored.seed, stored.total, length)
+        }
+        Some(text) => {
+            let text = text.parse().map_err(|error: InvalidAlertText| wrong(error.to_string()))?;
+            Plan::with_text(run, stored.seed, stored.total, text)
+        }
+    };
+    let plan = plan.map_err(|e| wrong(e.to_string()))?;
     Ok(RunRecord {
         plan,
         created_at: stored.created_at,

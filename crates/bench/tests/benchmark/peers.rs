@@ -41,7 +41,8 @@ fn the_peers_do_the_same_job() {
         peers
     });
     let stack = Stack::deploy();
-    let target = Target { endpoint: Emulator::shared().url(), stack: stack.name().to_owned(), certificate: None };
+    let target =
+        Target { endpoint: Emulator::shared().url(), stack: stack.name().to_owned(), certificate: None };
 
     let messages = scaled(repetitions(100).into());
     let made = peer(peers.boto3_producer(&target, messages.try_into().expect("a hundred"), 100));

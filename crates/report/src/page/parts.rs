@@ -6,7 +6,8 @@ use super::row;
 use super::values::Page;
 use crate::svg::SvgChart;
 use stentor_run_view::figures::{
-    DEAD_LETTERS, DISCARDED_BATCHES, DUPLICATES, INVALID, LEASES_EXPIRED, NOT_ENQUEUED, RELEASED, SENDER_FIGURES,
+    DEAD_LETTERS, DISCARDED_BATCHES, DUPLICATES, INVALID, LEASES_EXPIRED, NOT_ENQUEUED, RELEASED,
+    SENDER_FIGURES,
 };
 use stentor_run_view::senders::SenderState;
 use stentor_run_view::unit::Unit;

@@ -27,6 +27,12 @@ const PRODUCER: &[Field] = &[
     ),
     ("throttled_seconds", "number", "How long the messages table throttled the writes; 0 if it never did"),
     ("seed", "integer", "Seed of the run's plan"),
+    (
+        "encoding",
+        "`GSM-7`, `UCS-2` or null",
+        "Encoding of the text of all messages; null if the texts are random",
+    ),
+    ("parts", "integer or null", "Parts of that text as an SMS; null if the texts are random"),
 ];
 
 const SENDER: &[Field] = &[
