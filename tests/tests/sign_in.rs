@@ -62,8 +62,11 @@ fn process(home: &Home, script: &str) -> String {
 const PRINT_KEYS: &str =
     r#"echo '{"Version": 1, "AccessKeyId": "AKIAPROCESS", "SecretAccessKey": "secret"}'"#;
 
+/// How many requests services get.
+type Requests<'a> = &'a [(CannedService, usize)];
+
 #[track_caller]
-fn assert_used(aws: &CannedAws, ended: ProcessOutput, key: &str, calls: &[(CannedService, usize)]) {
+fn assert_used(aws: &CannedAws, ended: ProcessOutput, key: &str, calls: Requests) {
     let ended = ended.exits(0);
     assert_eq!(ended.stderr.matches("WARN").count(), 0, "{}", ended.stderr);
     assert_eq!(aws.access_keys(), [key], "{}", ended.stderr);
@@ -79,7 +82,7 @@ fn every_provider_of_a_profile_gives_credentials_with_one_request() {
     let web_identity = format!("{ROLE}web_identity_token_file = TOKEN\n");
     let role_of_instance = format!("{ROLE}credential_source = Ec2InstanceMetadata\n");
     let role_of_sso = format!("{ROLE}source_profile = b\n[profile b]\n{SSO}");
-    let cases: [(&str, &str, &str, &[(CannedService, usize)]); 11] = [
+    let cases: [(&str, &str, &str, Requests); 11] = [
         (KEYS, FUTURE, "AKIA", &[]),
         (&format!("{ROLE}source_profile = base\n"), FUTURE, "ASIASTS1", &[(Sts, 1)]),
         (&role_of_instance, FUTURE, "ASIASTS2", &[(Metadata, 3), (Sts, 1)]),

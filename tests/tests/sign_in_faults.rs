@@ -18,13 +18,19 @@ fn json_error(code: &str, message: &str) -> String {
     format!(r#"{{"__type": "{code}", "message": "{message}"}}"#)
 }
 
+/// A service, and the status and body of its responses.
+type Refusal = (CannedService, u16, String);
+
+/// The fields of a [`Failure`].
+type SignInCase<'a> = (&'a str, Option<&'a str>, Option<Refusal>, &'a [&'a str], &'a str);
+
 /// A failure of a provider of the profile `a`.
 struct Failure<'a> {
     settings: &'a str,
     /// When the tokens of `aws sso login` and `aws login` expire; `None` without any.
     tokens: Option<&'a str>,
     /// The service that refuses the call, and how.
-    refusal: Option<(CannedService, u16, String)>,
+    refusal: Option<Refusal>,
     /// In the first line of the error.
     words: &'a [&'a str],
     command: &'a str,
@@ -79,7 +85,7 @@ fn a_missing_or_refused_sign_in_is_named_with_the_command_for_it() {
     let logged_out = "profile 'a': not signed in with aws login";
     let unauthorized =
         refused(IdentityCenter, 401, "UnauthorizedException", "Session token not found or invalid");
-    let cases: [(&str, Option<&str>, Option<_>, &[&str], &str); 6] = [
+    let cases: [SignInCase; 6] = [
         (SSO, None, None, &[signed_out], "aws sso login --profile a"),
         (
             SSO,

@@ -95,7 +95,8 @@ fn hint(error: &Error, policy: Policy) -> Option<String> {
         }
         Error::BadCredentials { why, .. } if is_of_time(why) => CHECK_CLOCK.to_owned(),
         Error::NoCredentials { origin: Some(origin), .. } => hint_for_failure(origin),
-        Error::BadCredentials { origin: Some(origin), .. } => hint_for_rejection(origin),
+        Error::BadCredentials { origin: Some(origin), .. }
+        | Error::RetriesExhausted { origin: Some(origin), .. } => hint_for_rejection(origin),
         Error::NoCredentials { .. } | Error::BadCredentials { .. } => SIGN_IN.to_owned(),
         Error::NoRegion { .. } => {
             "Pass --region, set AWS_REGION, or add one to your profile: aws configure set region REGION".to_owned()
@@ -131,7 +132,6 @@ fn hint(error: &Error, policy: Policy) -> Option<String> {
         Error::NoSuchRun { .. } => {
             "The producer prints a run's ID when it starts; check --stack, and list its runs with: monitor runs".to_owned()
         }
-        Error::RetriesExhausted { origin: Some(origin), .. } => hint_for_rejection(origin),
         Error::RetriesExhausted { endpoint, .. } if is_on_this_machine(endpoint) => START_EMULATOR.to_owned(),
         Error::Rejected { message, .. } if error.is_access_denied() => hint_for_denial(message, policy),
         Error::Rejected { .. } | Error::RetriesExhausted { .. } | Error::InvalidData { .. } => return None,
