@@ -37,7 +37,7 @@ fn read(path: &str) -> Result<String, String> {
         return Err(failed(&format!("it has more than {} characters", format::thousands(MAX_LENGTH.into()))));
     }
     let text = String::from_utf8(bytes).map_err(|error| failed(&error))?;
-    let text = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(&text);
+    let text = text.strip_suffix('\n').map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text));
     Ok(text.to_owned())
 }
 

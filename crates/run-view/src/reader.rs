@@ -220,7 +220,7 @@ impl<'a> RunFollower<'a> {
 
     /// Begins look-ups of the run, unless there are some under way. They go on between the polls.
     fn begin_lookups(&mut self, reading: &RunReading, sample: LookupSample) {
-        let (plan, looked_up) = (reading.record.plan, Rc::clone(&self.looked_up));
+        let (plan, looked_up) = (reading.record.plan.clone(), Rc::clone(&self.looked_up));
         let messages = &self.reader.messages;
         self.lookups.get_or_insert_with(|| {
             Box::pin(async move {

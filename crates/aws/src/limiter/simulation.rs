@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{EntryResults, Unanswered};
+use crate::clock::Clock;
 use crate::error::{AttemptError, Error};
 use crate::retry::CLI_BUDGET;
 use crate::session::Session;
@@ -73,7 +74,8 @@ impl Service {
 
 fn session() -> Session {
     let config = SdkConfig::builder().region(Region::from_static("eu-west-1")).build();
-    Session::from_config(config, "drill".parse().unwrap(), CLI_BUDGET, CancellationToken::new()).unwrap()
+    let (stack, shutdown) = ("drill".parse().unwrap(), CancellationToken::new());
+    Session::from_config(config, stack, CLI_BUDGET, shutdown, Clock::start()).unwrap()
 }
 
 /// Executes statements as a table does: each by itself, and the batch is throttled if all are.

@@ -28,7 +28,7 @@ async fn a_filled_run_has_its_record_messages_and_queue() {
     };
     let session = std::sync::Arc::new(Session::for_cli(destination, CancellationToken::new()).await.unwrap());
     let record = MetricsTable::new(&session).run(run).await.unwrap().unwrap();
-    assert_eq!((record.plan, record.enqueued), (plan, 25));
+    assert_eq!((record.plan, record.enqueued), (plan.clone(), 25));
     let queue = Queue::open(&session).await.unwrap();
     let received = queue.receive(10, Duration::ZERO, Duration::from_secs(60)).await.unwrap();
     let message = QueueMessage::from_json(&received[0].body).unwrap().message;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::in_flight::InFlight;
-use crate::state::{RunActivity, SenderState};
+use crate::state::{RunActivity, RunCounts, SenderState};
 use crate::stop::{DrainCondition, IdlePolicy};
 use crate::{Args, Connections};
 
@@ -96,7 +96,8 @@ impl Drill {
         let (in_flight, _settlements) = InFlight::new(Rc::clone(&state));
         let activity: &RefCell<RunActivity> = &state.activity;
         if received > 0 {
-            activity.borrow_mut().received = BTreeMap::from([(self.run, received)]);
+            let counts = RunCounts { received, ..RunCounts::default() };
+            activity.borrow_mut().runs = BTreeMap::from([(self.run, counts)]);
         }
         let idle_policy = IdlePolicy::UntilRunsComplete;
         let condition =
@@ -176,7 +177,7 @@ async fn idle_senders_do_not_throttle_the_partition_of_their_run() {
         for sender in 0..senders {
             let id = RunId::from_parts(2, sender.into()).to_string();
             let metrics = &drill.connections.metrics;
-            metrics.put_usage(drill.run, ProgramKind::Sender, &id, &usage, false).await.unwrap();
+            metrics.put_usage(drill.run, ProgramKind::Sender, &id, &usage, None, false).await.unwrap();
         }
         let received = vec![u64::from(TOTAL) / senders; usize::try_from(senders).unwrap()];
         let load = drill.load(&received, Duration::from_secs(60)).await;
