@@ -8,7 +8,7 @@ use std::fmt;
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
                      ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 
-/// The characters that take two septets: the escape, and one of its own (GSM 03.38, "7 bit default alphabet extension
+/// The characters that take two septets: the escape and a code (GSM 03.38, "7 bit default alphabet extension
 /// table").
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
