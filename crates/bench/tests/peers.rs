@@ -41,7 +41,8 @@ fn the_peers_do_the_same_job() {
         peers
     });
     let stack = Stack::deploy();
-    let target = Target { endpoint: Emulator::shared().url(), stack: stack.name().to_owned() };
+    let target =
+        Target { endpoint: Emulator::shared().url(), stack: stack.name().to_owned(), certificate: None };
 
     let messages = scaled(100);
     let made = peer(peers.boto3_producer(&target, messages.try_into().expect("a hundred"), 100));
