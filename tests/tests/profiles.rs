@@ -160,6 +160,17 @@ fn line_ends_of_windows_comments_and_blanks_are_read() {
 }
 
 #[test]
+fn an_empty_variable_counts_as_unset() {
+    let stack = Stack::deploy();
+    let home = Home::with("[default]\nregion = us-east-1\n", &format!("[default]\n{KEYS}"));
+    let line = format!("-m 3 --stack {} --endpoint-url {}", stack.name(), Emulator::shared().url());
+    let producer = || home.program(&ProgramPaths::get().producer, &line);
+    producer().env("AWS_PROFILE", "").run().exits(0);
+    let without_region = producer().env("AWS_REGION", "").env("AWS_DEFAULT_REGION", "").run();
+    assert_clear(&without_region, 1, &["no AWS region configured"]);
+}
+
+#[test]
 fn the_local_emulator_needs_no_profile() {
     let stack = Stack::deploy();
     stack.monitor("runs --profile nope").run().exits(0);

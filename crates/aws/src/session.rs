@@ -95,7 +95,9 @@ impl Session {
         #[cfg(feature = "programs")] clock: Clock,
     ) -> Result<Self, Error> {
         let no_region = || Error::NoRegion { endpoint: config.endpoint_url().unwrap_or("AWS").to_owned() };
-        let region = config.region().ok_or_else(no_region)?.to_string();
+        // An empty variable counts as unset.
+        let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
+        let region = region.ok_or_else(no_region)?;
         #[cfg(feature = "programs")]
         let config = clock.sign(config);
         let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), str::to_owned);

@@ -8,11 +8,12 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, SharedCredentialsProvider};
 use aws_smithy_types::retry::RetryConfig;
+use aws_types::os_shim_internal::Env;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::reason;
-use super::profile::find_fault;
+use super::profile::{DEFAULT, find_fault, is_variable_empty};
 use super::renewal::{Renewal, load};
 use super::source::find_source;
 use super::{Session, behaviour, proxy, timeouts};
@@ -109,10 +110,11 @@ fn loader(endpoint: &Endpoint, region: Option<String>, profile: Option<&str>) ->
     if let Some(region) = region {
         loader = loader.region(Region::new(region));
     }
-    if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
+    match profile {
+        Some(profile) => loader.profile_name(profile),
+        None if is_variable_empty(&Env::default()) => loader.profile_name(DEFAULT),
+        None => loader,
     }
-    loader
 }
 
 /// Asks the credential chain first, so that its failure is reported as what it is.

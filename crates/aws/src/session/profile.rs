@@ -18,6 +18,9 @@ use crate::error::{ProfileError, ProfileFault, root_cause};
 /// A fault, the name of the profile that has it, and the line.
 type Finding = (ProfileFault, String, Option<Line>);
 
+/// The profile that is used where none is named.
+pub(super) const DEFAULT: &str = "default";
+
 /// Finds the fault of the selected profile: that of the command line, else of `AWS_PROFILE`, else `default`.
 ///
 /// `failure` is the error of the credential chain; `None` where something else failed. Returns `None` if nothing is
@@ -35,13 +38,13 @@ async fn find_fault_in(
     profile: Option<&str>,
     failure: Option<&CredentialsError>,
 ) -> Option<Box<ProfileError>> {
-    let selected = profile.map(|name| Cow::Owned(name.to_owned()));
-    let is_named = profile.is_some() || env.get("AWS_PROFILE").is_ok();
+    let named = named_profile(env, profile);
+    let is_named = named.is_some();
+    let profile = named.unwrap_or_else(|| DEFAULT.to_owned());
+    let selected = Some(Cow::Owned(profile.clone()));
     let set = match load(fs, env, &EnvConfigFiles::default(), selected).await {
         Ok(set) => set,
         Err(error) => {
-            let profile = profile.map_or_else(|| env.get("AWS_PROFILE").ok(), |name| Some(name.to_owned()));
-            let profile = profile.unwrap_or_else(|| "default".to_owned());
             let fault = ProfileFault::Syntax(root_cause(&error));
             return Some(Box::new(ProfileError { at: profile.clone(), profile, fault, place: None }));
         }
@@ -54,6 +57,16 @@ async fn find_fault_in(
     };
     let place = line.map(|line| line.to_string());
     Some(Box::new(ProfileError { profile: set.selected_profile().to_owned(), at, fault, place }))
+}
+
+/// Returns whether `AWS_PROFILE` is set and empty. It counts as unset; the SDK takes it for a profile without a name.
+pub(super) fn is_variable_empty(env: &Env) -> bool {
+    env.get("AWS_PROFILE").is_ok_and(|name| name.is_empty())
+}
+
+/// Returns the profile of the command line, else that of `AWS_PROFILE`.
+pub(super) fn named_profile(env: &Env, profile: Option<&str>) -> Option<String> {
+    profile.map(str::to_owned).or_else(|| env.get("AWS_PROFILE").ok()).filter(|name| !name.is_empty())
 }
 
 /// Explains why a profile does not exist: its section may have a name of the wrong form.
@@ -128,6 +141,18 @@ mod tests {
         let fs = Fs::from_slice(&[(CONFIG, config), ("/home/ann/.aws/credentials", credentials)]);
         let env = Env::from_slice(&[("HOME", "/home/ann")]);
         find_fault_in(&fs, &env, profile, failure.as_ref()).await.map(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn an_empty_variable_counts_as_unset() {
+        let env = |profile| Env::from_slice(&[("HOME", "/home/ann"), ("AWS_PROFILE", profile)]);
+        let fault = async |profile| {
+            let found = find_fault_in(&Fs::from_slice(&[(CONFIG, "")]), &env(profile), None, None).await;
+            found.map(|error| error.to_string())
+        };
+        assert_eq!(fault("").await, None);
+        assert!(fault("nope").await.unwrap().starts_with("profile 'nope': not found"));
+        assert_eq!(["", "nope"].map(|profile| is_variable_empty(&env(profile))), [true, false]);
     }
 
     fn not_loaded() -> CredentialsError {

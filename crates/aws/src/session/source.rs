@@ -7,6 +7,7 @@ use aws_config::profile::{Profile, ProfileSet, load};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
+use super::profile::{DEFAULT, named_profile};
 use crate::error::{CredentialProvider, CredentialSource, one_line};
 
 /// Returns the source of the credentials for the profile of the command line, else of `AWS_PROFILE`, else `default`.
@@ -21,8 +22,8 @@ async fn find_source_in(fs: &Fs, env: &Env, profile: Option<&str>) -> Credential
     if is_set("AWS_ACCESS_KEY_ID") && (is_set("AWS_SECRET_ACCESS_KEY") || is_set("SECRET_ACCESS_KEY")) {
         return without_profile(CredentialProvider::Environment, "the environment (AWS_ACCESS_KEY_ID)");
     }
-    let selected = profile.map(|name| Cow::Owned(name.to_owned()));
-    if let Ok(set) = load(fs, env, &EnvConfigFiles::default(), selected).await
+    let selected = named_profile(env, profile).map_or(Cow::Borrowed(DEFAULT), Cow::Owned);
+    if let Ok(set) = load(fs, env, &EnvConfigFiles::default(), Some(selected)).await
         && let Some(source) = source_of_profile(&set)
     {
         return source;
