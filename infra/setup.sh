@@ -60,7 +60,7 @@ On this machine (needs Rust, Python 3.10 or newer with venv, and a C compiler):
 On AWS, or on what AWS_ENDPOINT_URL names (with the usual AWS credentials):
   deploy [--stack NAME] [--region R] [OPTIONS]
                               Build the function, create, update or repair the stack, wait until outcomes
-                              are counted, and print how to use it. An update keeps what is not given:
+                              are counted, and print how to use it. An update keeps the settings that are not given:
       --parameter KEY=VALUE   Set a parameter of infra/template.yaml; repeatable.
       --tags KEY=VALUE        Tag all resources of the stack; repeatable.
       --role-arn ARN          Role that CloudFormation assumes for this and later changes.
@@ -77,7 +77,7 @@ On AWS, or on what AWS_ENDPOINT_URL names (with the usual AWS credentials):
                               Report each resource of the stack, the mapping, alarms and dead letters. Exit
                               status 1 if something is missing, disabled or failing.
   destroy [--stack NAME] [--region R] [--yes]
-                              List what goes, and delete it after confirmation: the stack with all messages
+                              List what is deleted, ask for confirmation, and delete it: the stack with all messages
                               and counts, its log and its code bucket.
 
   --help                      This text.

@@ -17,7 +17,7 @@ deploy() {
         deploy_stack "$bootstrap" arm64 false
     fi
     [[ -n $no_wait ]] || wait_until_counting
-    say_how_to_use_it
+    print_next_steps
 }
 
 # Update the code and the stack: deploy_stack BOOTSTRAP ARCHITECTURE SINGLE-SHARD
@@ -50,8 +50,8 @@ check_warm_throughput() {
         ((now >= before)) || now=$before
     fi
     ((wanted >= now)) ||
-        fail "--warm-throughput $wanted: table $stack-messages ($(place)) takes $now writes a second from the start, and that can only be raised.
-Nothing was changed. Leave the option out, or name a number above $now."
+        fail "--warm-throughput $wanted: table $stack-messages ($(place)) is already prepared for $now writes a second, and warm throughput cannot be lowered.
+Nothing was changed. Omit the option, or pass at least $now."
     ((now >= 4000)) || now=4000
     say "preparing table $stack-messages for $wanted writes a second: charged once, about $(warm_dollars $((wanted - now))) (estimate, us-east-1)"
 }
@@ -75,7 +75,7 @@ bucket_exists() {
 # (Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage").
 upload() { # KEY
     if bucket_exists; then
-        close_bucket
+        block_public_access
         ! cloud s3api head-object --bucket "$bucket" --key "$1" >/dev/null 2>&1 || return 0
     else
         create_bucket
@@ -83,8 +83,8 @@ upload() { # KEY
     must "uploading the function to $bucket" s3api put-object --bucket "$bucket" --key "$1" --body "$work/aggregator.zip" >/dev/null
 }
 
-close_bucket() {
-    is_closed || must "closing bucket $bucket to the public" s3api put-public-access-block --bucket "$bucket" \
+block_public_access() {
+    blocks_public_access || must "blocking public access to bucket $bucket" s3api put-public-access-block --bucket "$bucket" \
         --public-access-block-configuration \
         BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
 }
@@ -104,7 +104,7 @@ create_bucket() {
 }
 
 # Whether the bucket is closed to the public.
-is_closed() {
+blocks_public_access() {
     local flags
     flags=$(cloud s3api get-public-access-block --bucket "$bucket" --output text --query \
         'PublicAccessBlockConfiguration.[BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets]' 2>/dev/null) &&
@@ -155,7 +155,7 @@ product_version() {
     printf '%s' "$version"
 }
 
-say_how_to_use_it() {
+print_next_steps() {
     local folder flags
     find_target
     folder=$(quoted "$(short "$target/release")")
@@ -170,9 +170,9 @@ Then, in several of them:
     $folder/producer $flags-m 1000 -l 100
     $folder/sender $flags-w 0.5 -f 0.1
     $folder/monitor $flags-t 5
-To see whether all of it works:
+To check the stack:
     infra/setup.sh status $(stack_flags)
-At the end, to take it all away:
+To delete the stack:
     infra/setup.sh destroy $(stack_flags)
 NEXT
 }

@@ -13,13 +13,13 @@ destroy() {
         return
     fi
     await_other_change
-    list_what_goes
+    list_resources_to_delete
     confirm_destroy
-    keep_in_mind_what_stays
+    find_kept_resources
     [[ $stack_state == NONE ]] || delete_stack
     [[ -z $packages ]] || delete_bucket
     delete_log_group
-    say "stack $stack is gone ($(place)); kept: ${stays:-nothing of it}"
+    say "stack $stack is deleted ($(place))${kept_resources:+; kept: $kept_resources}"
 }
 
 # Print what the bucket holds.
@@ -30,7 +30,7 @@ bucket_content() {
 }
 
 # Print each resource that goes, with the type as AWS names it.
-list_what_goes() {
+list_resources_to_delete() {
     local resources name type id
     say "This deletes from $(place), with all messages and counts:"
     if [[ $stack_state != NONE ]]; then
@@ -51,12 +51,12 @@ confirm_destroy() {
     [[ $answer == [yY] || $answer == [yY][eE][sS] ]] || fail 'not confirmed, nothing was deleted: answer y, or pass --yes'
 }
 
-# Set $stays to what the stack uses and deploy has not made.
-keep_in_mind_what_stays() {
-    stays=
-    [[ -z ${stack_parameters[KmsKey]:-} ]] || stays="the key ${stack_parameters[KmsKey]}"
-    [[ -z ${stack_parameters[PermissionsBoundary]:-} ]] || stays+="${stays:+, }the policy ${stack_parameters[PermissionsBoundary]}"
-    [[ -z $stack_role ]] || stays+="${stays:+, }the role $stack_role"
+# Set $kept_resources to what the stack uses and deploy has not made.
+find_kept_resources() {
+    kept_resources=
+    [[ -z ${stack_parameters[KmsKey]:-} ]] || kept_resources="the key ${stack_parameters[KmsKey]}"
+    [[ -z ${stack_parameters[PermissionsBoundary]:-} ]] || kept_resources+="${kept_resources:+, }the policy ${stack_parameters[PermissionsBoundary]}"
+    [[ -z $stack_role ]] || kept_resources+="${kept_resources:+, }the role $stack_role"
 }
 
 delete_bucket() {

@@ -9,7 +9,7 @@
 
 probe_messages=40
 probe_wait=600  # seconds
-probe_pause=3   # seconds between two looks at the tallies
+probe_pause=3   # seconds between two polls of the tallies
 probe_report=15 # seconds between two lines of progress
 
 wait_until_counting() {
@@ -22,12 +22,12 @@ wait_until_counting() {
         waited=$(($(date +%s) - started))
         ((waited < probe_wait)) || probe_failed
         if ((waited >= report_at)); then
-            ! is_removed || { say 'another deploy of this stack has seen that the aggregator counts' && return; }
+            ! is_removed || { say 'another deploy of this stack has confirmed that outcomes are counted' && return; }
             report_probe
         fi
         pause "$probe_pause"
     done
-    say "the aggregator counts: $counted of $probe_messages probe messages"
+    say "the aggregator has counted $counted of $probe_messages probe messages"
     remove_probes
 }
 

@@ -26,7 +26,7 @@ show_resource() { # NAME TYPE ID
     # The others are a part of these.
     declare -F "read_$short_type" >/dev/null || return 0
     if state=$("read_$short_type" "$3" 2>"$work/error") && [[ -n $state && $state != None ]]; then
-        judge "$1" "$3" "$state"
+        check_resource "$1" "$3" "$state"
     elif [[ -z $state || $state == None ]] && [[ ! -s $work/error ]] || grep -qE 'NotFound|NonExistent|NoSuchEntity|does not exist|404' "$work/error"; then
         state=missing
         problems+=("$short_type $(short_id "$3") was deleted outside of CloudFormation, which does not create it again: infra/setup.sh destroy $(stack_flags), then deploy")
@@ -38,7 +38,7 @@ show_resource() { # NAME TYPE ID
 }
 
 # Note what is wrong with a resource that exists.
-judge() { # NAME ID STATE
+check_resource() { # NAME ID STATE
     case $1:$3 in
         AggregatorMapping:Enabled*PROBLEM* | AggregatorMapping:*rror*)
             problems+=("the aggregator fails: aws logs tail /aws/lambda/$stack-aggregator --since 1h --region $region") ;;
@@ -46,7 +46,7 @@ judge() { # NAME ID STATE
             problems+=("the event source mapping is disabled, so nothing is counted. Enable it: $(enable_mapping_command)") ;;
         DeadLetterQueue:'0 messages' | StreamDeadLetterQueue:'0 messages') ;;
         DeadLetterQueue:*) problems+=("messages without an outcome are in $(short_id "$2"): see docs/guide.md, Crash and recovery") ;;
-        StreamDeadLetterQueue:*) problems+=("batches of the stream were discarded, so tallies may be short: monitor audit, then monitor repair") ;;
+        StreamDeadLetterQueue:*) problems+=("batches of the stream were discarded, so tallies may be too low: monitor audit, then monitor repair") ;;
     esac
 }
 

@@ -23,7 +23,7 @@ fn deliver_and_kill(stack: &Stack, run: &str) {
 
 /// Asserts that each call of the monitor that reads the run once shows that 40 messages are not counted yet.
 #[track_caller]
-fn assert_single_readings_show_it(stack: &Stack, run: &str) {
+fn assert_single_readings_show_lag(stack: &Stack, run: &str) {
     wait_until("the run is lagging", || stack.snapshot(run)["state"] == "lagging");
     assert_eq!(stack.snapshot(run)["behind"], 40);
     let once = stack.monitor(&format!("--once --run {run}")).run().exits(0);
@@ -73,7 +73,7 @@ fn a_late_stream_is_lagging_until_it_catches_up_and_only_pending_messages_make_a
     let page = stack.monitor(&format!("serve 0 --run {uncounted} -t 1 --until-complete")).start_page();
 
     // The senders' counts show it at once, in a single reading too.
-    assert_single_readings_show_it(&stack, &counted);
+    assert_single_readings_show_lag(&stack, &counted);
 
     // Without counts, messages are looked up once the queue has been empty for long enough.
     let stalled = stalled.finish().exits(1);
@@ -111,7 +111,7 @@ fn discarded_batches_of_the_stream_are_reported_with_the_remedy() {
             json!({"QueueUrl": stack.url("stream-dlq"), "MessageBody": "{\"DDBStreamBatchInfo\":{}}"});
         stack.aws().sqs("SendMessage", &position);
     }
-    let warning = "2 batches of the stream were discarded; the tallies may be short; `";
+    let warning = "2 batches of the stream were discarded; the tallies may be too low; `";
     let remedy = format!("monitor repair --run {run}");
     let is_warned = |text: &str| {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -87,7 +87,7 @@ fn one_text_reaches_everyone_and_its_parts_are_stored() {
     std::fs::write(&path, format!("{text}\n")).unwrap();
     let produced = stack.producer(&format!("-m 30 --json --text @{}", path.display())).run().exits(0);
     assert!(
-        produced.stderr.contains("UCS-2, 3 parts a message; ‘’🚨 (3 ×) force UCS-2: 3 parts instead of 1"),
+        produced.stderr.contains("UCS-2, 3 parts per message; ‘’🚨 (3 ×) force UCS-2: 3 parts instead of 1"),
         "{}",
         produced.stderr
     );

@@ -152,7 +152,10 @@ fn a_role_that_is_refused_is_named_and_so_is_its_mfa_device() {
         settings: &mfa,
         tokens: None,
         refusal: refusal("AccessDenied"),
-        words: &["profile 'a': its role", "needs a code of the MFA device arn:aws:iam::123456789012:mfa/ann"],
+        words: &[
+            "profile 'a': its role",
+            "requires a code from the MFA device arn:aws:iam::123456789012:mfa/ann",
+        ],
         command: "eval \"$(aws configure export-credentials --profile a --format env)\"",
     }
     .check();

@@ -2,7 +2,7 @@
 
 /// Why an entry has no answer after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unanswered {
+pub(crate) enum EntryFailure {
     /// The service throttled the entry, which was not carried out.
     Throttled,
     /// Any other transient failure.
@@ -10,7 +10,7 @@ pub(crate) enum Unanswered {
 }
 
 /// What an attempt brought for each open entry, in their order.
-pub(crate) type EntryResults<A> = Vec<Result<A, Unanswered>>;
+pub(crate) type EntryResults<A> = Vec<Result<A, EntryFailure>>;
 
 /// How many entries an attempt answered, and how many of the others were throttled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +47,13 @@ impl<E, A> Batch<E, A> {
         let places = std::mem::take(&mut self.places);
         let mut new = new.into_iter();
         for (entry, place) in open.into_iter().zip(places) {
-            match new.next().unwrap_or(Err(Unanswered::Failed)) {
+            match new.next().unwrap_or(Err(EntryFailure::Failed)) {
                 Ok(answer) => {
                     self.answers[place] = Some(answer);
                     progress.answered += 1;
                 }
                 Err(why) => {
-                    progress.throttled += usize::from(why == Unanswered::Throttled);
+                    progress.throttled += usize::from(why == EntryFailure::Throttled);
                     self.open.push(entry);
                     self.places.push(place);
                 }
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn results_are_in_the_order_of_the_entries() {
         let mut batch = Batch::new(vec!['a', 'b', 'c', 'd']);
-        let (failed, throttled) = (Err(Unanswered::Failed), Err(Unanswered::Throttled));
+        let (failed, throttled) = (Err(EntryFailure::Failed), Err(EntryFailure::Throttled));
         let progress = |answered, throttled| Progress { answered, throttled };
         assert_eq!(batch.settle(vec![throttled, Ok(2), failed, Ok(4)]), progress(2, 1));
         assert_eq!(batch.open(), ['a', 'c']);
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn missing_results_stay_open_and_excess_results_are_ignored() {
         let mut batch = Batch::new(vec!['a', 'b', 'c']);
-        assert_eq!(batch.settle(vec![Err(Unanswered::Failed), Ok(2)]).answered, 1);
+        assert_eq!(batch.settle(vec![Err(EntryFailure::Failed), Ok(2)]).answered, 1);
         assert_eq!(batch.settle(vec![]).answered, 0);
         assert_eq!(batch.open(), ['a', 'c']);
         assert_eq!(batch.settle(vec![Ok(1), Ok(3), Ok(9)]).answered, 2);

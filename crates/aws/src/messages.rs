@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
     BatchStatementResponse, KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 
-use super::batch::Unanswered;
+use super::batch::EntryFailure;
 use super::error::{AttemptError, Error, attempt_error, classify_code};
 use super::item::{Item, number, string, text};
 use super::session::Session;
@@ -148,7 +148,7 @@ impl MessagesTable {
                         if item.is_none() {
                             unreturned.push(place);
                         }
-                        item.and_then(|item| judge(update, &item)).ok_or(Unanswered::Failed)
+                        item.and_then(|item| judge(update, &item)).ok_or(EntryFailure::Failed)
                     }
                     Some(error) => Err(transient_or_error(CALL, &error)?),
                 });
@@ -189,7 +189,7 @@ impl MessagesTable {
         &self,
         updates: &[&OutcomeUpdate],
         unreturned: &[usize],
-        results: &mut [Result<UpdateResult, Unanswered>],
+        results: &mut [Result<UpdateResult, EntryFailure>],
     ) -> Result<(), AttemptError> {
         let ids: Vec<MessageId> = unreturned.iter().map(|place| updates[*place].id).collect();
         let found = match self.read(&ids, "id, #status, attempt").await {
@@ -201,9 +201,9 @@ impl MessagesTable {
         };
         for (place, item) in unreturned.iter().zip(found) {
             results[*place] = match item {
-                LookupResult::Item(item) => judge(updates[*place], &item).ok_or(Unanswered::Failed),
+                LookupResult::Item(item) => judge(updates[*place], &item).ok_or(EntryFailure::Failed),
                 LookupResult::NotFound => Ok(UpdateResult::NotFound),
-                LookupResult::Unprocessed => Err(Unanswered::Failed),
+                LookupResult::Unprocessed => Err(EntryFailure::Failed),
             };
         }
         Ok(())
@@ -218,7 +218,7 @@ impl MessagesTable {
                 .map(|found| match found {
                     LookupResult::Item(item) => Ok(Some(message_record(&item))),
                     LookupResult::NotFound => Ok(None),
-                    LookupResult::Unprocessed => Err(Unanswered::Failed),
+                    LookupResult::Unprocessed => Err(EntryFailure::Failed),
                 })
                 .collect())
         };
@@ -284,7 +284,7 @@ fn judge(update: &OutcomeUpdate, item: &Item) -> Option<UpdateResult> {
 }
 
 /// Handles an error of one statement inside an answer of 200: a transient one leaves the statement without an answer.
-fn transient_or_error(call: &'static str, error: &BatchStatementError) -> Result<Unanswered, AttemptError> {
+fn transient_or_error(call: &'static str, error: &BatchStatementError) -> Result<EntryFailure, AttemptError> {
     let code = error.code.as_ref().map_or("no code", Code::as_str);
     if let Some(
         Code::AccessDenied
@@ -300,9 +300,9 @@ fn transient_or_error(call: &'static str, error: &BatchStatementError) -> Result
     tracing::debug!(call, code, "a statement was not carried out");
     Ok(match error.code {
         Some(Code::ThrottlingError | Code::ProvisionedThroughputExceeded | Code::RequestLimitExceeded) => {
-            Unanswered::Throttled
+            EntryFailure::Throttled
         }
-        _ => Unanswered::Failed,
+        _ => EntryFailure::Failed,
     })
 }
 
@@ -326,10 +326,10 @@ mod tests {
         for throttled in
             [Code::ThrottlingError, Code::ProvisionedThroughputExceeded, Code::RequestLimitExceeded]
         {
-            assert!(matches!(of(throttled), Ok(Unanswered::Throttled)));
+            assert!(matches!(of(throttled), Ok(EntryFailure::Throttled)));
         }
         for passing in [Code::InternalServerError, Code::TransactionConflict, Code::from("NotYetInvented")] {
-            assert!(matches!(of(passing), Ok(Unanswered::Failed)));
+            assert!(matches!(of(passing), Ok(EntryFailure::Failed)));
         }
         assert!(matches!(of(Code::ValidationError), Err(AttemptError::Permanent(_))));
         assert!(matches!(of(Code::ResourceNotFound), Err(AttemptError::NotFound)));

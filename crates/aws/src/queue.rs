@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
-use super::batch::{EntryResults, Unanswered};
+use super::batch::{EntryFailure, EntryResults};
 use super::boot_instant::BootInstant;
 use super::error::{AttemptError, Error, attempt_error, classify_code};
 use super::session::Session;
@@ -234,7 +234,7 @@ fn entry_answers<'a>(
     successful: impl Iterator<Item = &'a str>,
     failed: &[BatchResultErrorEntry],
 ) -> Result<EntryResults<bool>, AttemptError> {
-    let mut answers = vec![Err(Unanswered::Failed); entries];
+    let mut answers = vec![Err(EntryFailure::Failed); entries];
     let place = |id: &str| id.parse::<usize>().ok().filter(|place| *place < entries);
     for id in successful {
         if let Some(place) = place(id) {
@@ -248,7 +248,7 @@ fn entry_answers<'a>(
             continue;
         }
         match classify_code(call, &failure.code, failure.message.as_deref().unwrap_or_default()) {
-            AttemptError::Throttled(_) => answers[place] = Err(Unanswered::Throttled),
+            AttemptError::Throttled(_) => answers[place] = Err(EntryFailure::Throttled),
             permanent @ AttemptError::Permanent(_) if failure.sender_fault => return Err(permanent),
             _ => {}
         }
@@ -297,7 +297,7 @@ mod tests {
             failure("77", "InternalError", false),
         ];
         let answers = entry_answers("Call", 5, ["0"].into_iter(), &failed).unwrap();
-        let (failed, throttled) = (Err(Unanswered::Failed), Err(Unanswered::Throttled));
+        let (failed, throttled) = (Err(EntryFailure::Failed), Err(EntryFailure::Throttled));
         assert_eq!(answers, [Ok(true), failed, Ok(false), throttled, failed]);
     }
 

@@ -257,7 +257,7 @@ fn delays() -> impl Iterator<Item = Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Unanswered;
+    use crate::batch::EntryFailure;
     use crate::clock::Clock;
     use aws_sdk_dynamodb::config::Region;
     use aws_types::SdkConfig;
@@ -281,7 +281,7 @@ mod tests {
             asked.borrow_mut().push((open.to_vec(), repeated.0));
             // Answers one entry an attempt.
             Ok((0..open.len())
-                .map(|place| if place == 0 { Ok(open[0] * 10) } else { Err(Unanswered::Failed) })
+                .map(|place| if place == 0 { Ok(open[0] * 10) } else { Err(EntryFailure::Failed) })
                 .collect())
         };
         assert_eq!(
@@ -297,7 +297,7 @@ mod tests {
         let send = async |open: &[u32], repeated: PriorAttempt| {
             marks.borrow_mut().push(repeated.0);
             Ok((0..open.len())
-                .map(|place| if place == 0 { Ok(()) } else { Err(Unanswered::Throttled) })
+                .map(|place| if place == 0 { Ok(()) } else { Err(EntryFailure::Throttled) })
                 .collect())
         };
         session().call_batch("Call", "queue", None, vec![1, 2], send).await.unwrap();

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_of_the_stack_is_asked_where_the_call_reads_it() {
+    fn setup_status_has_stack_region_profile_and_endpoint() {
         let status = |stack, endpoint, region, profile| {
             connection(stack, endpoint, region, profile).setup_status().to_owned()
         };

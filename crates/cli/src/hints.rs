@@ -8,7 +8,8 @@ const SIGN_IN: &str = "Sign in (aws configure, or aws sso login and --profile), 
 
 const START_EMULATOR: &str = "Start the local emulator with: ./infra/setup.sh local";
 
-const CHECK_CLOCK: &str = "Set this machine's clock: AWS accepts signatures for five minutes";
+const CHECK_CLOCK: &str =
+    "Correct this machine's clock: AWS rejects signatures that are more than five minutes off";
 
 const CHECK_NETWORK: &str = "Check the network and, where AWS is behind a proxy, HTTPS_PROXY";
 
@@ -84,7 +85,7 @@ pub fn prepare_table(stack: &str, region: &str, endpoint: &str) -> Option<String
     let price = f64::from(PREPARED_UNITS - FREE_UNITS) * PREPARED_UNIT_PRICE;
     Some(format!(
         "Prepare it before the next run: ./infra/setup.sh deploy --stack {stack} --region {region} --warm-throughput \
-         {PREPARED_UNITS}. AWS charges that once, up to about ${price:.0}; it can be raised later, but not lowered"
+         {PREPARED_UNITS}. AWS charges this once, up to about ${price:.0}; warm throughput can be raised later, but not lowered"
     ))
 }
 
@@ -179,7 +180,7 @@ fn hint_for_profile(error: &ProfileError) -> String {
         }
         ProfileFault::Process(_) => {
             format!(
-                "Run its command, which must print credentials as JSON: aws configure get credential_process --profile {at}"
+                "Run the command that this prints; it must output credentials as JSON: aws configure get credential_process --profile {at}"
             )
         }
         ProfileFault::WebIdentity(_) => {
@@ -193,7 +194,7 @@ fn hint_for_profile(error: &ProfileError) -> String {
         }
         ProfileFault::RoleNotAssumed { .. } => {
             format!(
-                "Check the role's ARN and trust policy; the AWS CLI's error may have more: \
+                "Check the role's ARN and trust policy; the AWS CLI may print more details: \
                  aws sts get-caller-identity --profile {profile}"
             )
         }
@@ -237,12 +238,12 @@ fn hint_for_rejection(source: &CredentialSource) -> String {
         CredentialProvider::Login => format!("Sign in again: aws login{flag}"),
         CredentialProvider::Keys => format!("Set other keys: aws configure{flag}"),
         CredentialProvider::Environment => {
-            "Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew, or unset them to use a profile".to_owned()
+            "Set new values for AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or unset them to use a profile".to_owned()
         }
         CredentialProvider::Process => {
             format!("Run its command, which must print valid credentials: aws configure get credential_process{flag}")
         }
-        _ => format!("See which identity AWS sees: aws sts get-caller-identity{flag}"),
+        _ => format!("Check the credentials: aws sts get-caller-identity{flag}"),
     }
 }
 
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_throttled_table_is_to_be_prepared_on_aws_only() {
+    fn preparing_a_table_is_suggested_on_aws_only() {
         let hint = prepare_table("drill", "eu-west-1", "AWS in eu-west-1").unwrap();
         let command = "./infra/setup.sh deploy --stack drill --region eu-west-1 --warm-throughput 40000";
         assert!(hint.contains(command) && hint.contains("about $23;"), "{hint}");

@@ -36,8 +36,8 @@ const TARGETS: (f64, f64) = (0.003, 0.08);
 const OVERLOAD: f64 = 0.1;
 /// The largest decrease in a window: a single window can be an exception.
 const MAX_DECREASE: f64 = 0.5;
-/// The number of windows without throttling after which the rate rises faster and faster.
-const PATIENCE: u32 = 3;
+/// The number of windows without throttling after which the rate increases faster in each window.
+const CLEAN_WINDOWS_BEFORE_ACCELERATION: u32 = 3;
 /// The largest increase in a window.
 const MAX_INCREASE: f64 = 0.2;
 
@@ -202,7 +202,7 @@ impl AdaptiveRate {
         } else if difference < 0.0 {
             limit * (1.0 + GAIN * difference)
         } else if window.is_limiting {
-            let faster = 1 + self.clean_windows.saturating_sub(PATIENCE);
+            let faster = 1 + self.clean_windows.saturating_sub(CLEAN_WINDOWS_BEFORE_ACCELERATION);
             limit * (1.0 + (GAIN * difference * f64::from(faster)).min(MAX_INCREASE))
         } else {
             limit

@@ -20,7 +20,7 @@ pub enum InvalidAlertText {
     #[error("the text is empty")]
     Empty,
     /// It has more than [`MAX_LENGTH`] characters; the number.
-    #[error("the text has {0} characters, at most {MAX_LENGTH} are possible")]
+    #[error("the text has {0} characters, the maximum is {MAX_LENGTH}")]
     TooLong(usize),
     /// It has a character that no message can have.
     #[error("the text has the control character {}, only line breaks are possible", .0.escape_default())]

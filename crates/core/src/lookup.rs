@@ -16,7 +16,7 @@ const CONFIDENCE: u64 = 7;
 pub struct LookupSample {
     /// Number of messages, at most that of the run.
     pub size: u32,
-    /// Whether the sample is large enough: if none of its messages is pending, none of the run is.
+    /// Whether the sample is large enough: if all uncounted messages were pending, it would almost certainly contain one.
     pub is_conclusive: bool,
 }
 
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_sized_as_the_design_says() {
+    fn sample_size_grows_as_fewer_messages_are_uncounted() {
         let of = |total, missing| {
             let LookupSample { size, is_conclusive } = LookupSample::of(total, missing);
             (size, is_conclusive)

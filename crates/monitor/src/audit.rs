@@ -279,7 +279,7 @@ mod tests {
             let audit = Audit { discarded_batches: Some(2), ..audit_of(&table_count(), &tallies, &[]) };
             let remedy = format!("`monitor repair --run {}` can restore them", audit.run);
             let expected =
-                format!("; 2 batches of the stream were discarded; the tallies may be short; {remedy}");
+                format!("; 2 batches of the stream were discarded; the tallies may be too low; {remedy}");
             assert!(audit.lines().ends_with(&expected), "{}", audit.lines());
         }
         let none =

@@ -25,9 +25,9 @@ pub struct Args {
     /// Make every message exactly --length characters long
     #[arg(long, help_heading = MESSAGES)]
     pub exact_length: bool,
-    /// Send this text to everyone, or @FILE for the text in a file (UTF-8, without its final line break)
+    /// Send this text in every message; @FILE reads it from a file (UTF-8, without its final line break)
     ///
-    /// 1 to 1600 characters, without control characters except line breaks. Begin with @@ for a literal @. Prints the
+    /// 1 to 1,600 characters, without control characters except line breaks. Begin with @@ for a literal @. Prints the
     /// encoding and the number of parts in which an SMS provider would send the text.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = parse_text, conflicts_with_all = ["length", "exact_length"], help_heading = MESSAGES)]
     pub text: Option<AlertText>,
@@ -99,7 +99,7 @@ const SPEED: &str = "Speed";
 const EXAMPLES: &[(&str, &str)] = &[
     ("producer -m 1000 -l 100", "1,000 messages of up to 100 characters"),
     ("producer -m 50k --rate 500 --local", "500 per second, on the local emulator"),
-    ("producer -m 1M --text @alert.txt", "the text in alert.txt to everyone"),
+    ("producer -m 1M --text @alert.txt", "every message has the text in alert.txt"),
     ("producer resume 01JDD0Q...", "resume an interrupted run"),
     ("producer requeue 01JDD0Q...", "queue pending messages again"),
 ];

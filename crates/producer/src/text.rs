@@ -46,7 +46,7 @@ pub(crate) fn describe(text: &AlertText) -> String {
     let text = text.as_str();
     let (encoding, parts, gsm7) = (Encoding::of(text), parts(text), parts_if_gsm7(text));
     let length = format::counted(text.chars().count() as u64, "character");
-    let line = format!("text: {length}, {encoding}, {} a message", format::counted(parts.into(), "part"));
+    let line = format!("text: {length}, {encoding}, {} per message", format::counted(parts.into(), "part"));
     let forcing = characters_outside_gsm7(text);
     if forcing.is_empty() {
         return line;
@@ -128,14 +128,14 @@ mod tests {
 
     #[test]
     fn characters_that_force_ucs2_are_named_with_what_they_cost() {
-        assert_eq!(described("Leave now!"), "text: 10 characters, GSM-7, 1 part a message");
-        assert_eq!(described(&"€".repeat(81)), "text: 81 characters, GSM-7, 2 parts a message");
+        assert_eq!(described("Leave now!"), "text: 10 characters, GSM-7, 1 part per message");
+        assert_eq!(described(&"€".repeat(81)), "text: 81 characters, GSM-7, 2 parts per message");
         let quoted = format!("‘{}’", "a".repeat(170));
         assert_eq!(
             described(&quoted),
-            "text: 172 characters, UCS-2, 3 parts a message; ‘’ (2 ×) force UCS-2: 3 parts instead of 2"
+            "text: 172 characters, UCS-2, 3 parts per message; ‘’ (2 ×) force UCS-2: 3 parts instead of 2"
         );
-        assert_eq!(described("Räumen 🚨"), "text: 8 characters, UCS-2, 1 part a message; 🚨 forces UCS-2");
+        assert_eq!(described("Räumen 🚨"), "text: 8 characters, UCS-2, 1 part per message; 🚨 forces UCS-2");
         assert!(described("e\u{301}").ends_with("; \\u{301} forces UCS-2"), "{}", described("e\u{301}"));
         let cyrillic: String = ('а'..='я').collect();
         assert!(

@@ -33,7 +33,7 @@ fn text(table: &str, throttling: Throttling, left: u32) -> String {
     let rest = format::counted(left.into(), "message");
     let time = format::duration(f64::from(left) / accepted.max(1.0));
     format!(
-        "table {table} throttles: it accepts {rate} writes a second of this producer, and {rest} take about {time} more"
+        "table {table} throttles writes: it accepts {rate} writes a second from this producer; the remaining {rest} take about {time}"
     )
 }
 
@@ -47,8 +47,8 @@ mod tests {
         let text = text("drill-messages", throttling, 960_000);
         assert_eq!(
             text,
-            "table drill-messages throttles: it accepts 4,000 writes a second of this producer, and 960,000 messages \
-             take about 4 min 0 s more"
+            "table drill-messages throttles writes: it accepts 4,000 writes a second from this producer; the remaining \
+             960,000 messages take about 4 min 0 s"
         );
     }
 }

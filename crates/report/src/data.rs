@@ -34,7 +34,7 @@ pub struct Report {
     pub target: Target,
     /// What the run was to be, and how it was enqueued.
     pub plan: PlanSummary,
-    /// How the run stands, or ended.
+    /// State of the run, or ended.
     pub result: RunResult,
     /// What `monitor --json` prints of the run.
     pub snapshot: Snapshot,
@@ -199,13 +199,13 @@ pub struct SenderRow {
 /// What went wrong on the way.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Faults {
-    /// Messages that these senders received after their outcome was recorded, in all their life.
+    /// Messages that these senders received after their outcome was recorded, since these senders started.
     pub duplicates: LowerBound<u64>,
-    /// Messages that these senders released unfinished, in all their life.
+    /// Messages that these senders released unfinished, since these senders started.
     pub released: LowerBound<u64>,
-    /// Leases that expired while these senders had the message, in all their life.
+    /// Leases that expired while these senders had the message, since these senders started.
     pub leases_expired: LowerBound<u64>,
-    /// Messages with a body that is not Stentor's, which these senders received first, in all their life.
+    /// Messages with a body that is not Stentor's, which these senders received first, since these senders started.
     pub invalid: LowerBound<u64>,
     /// Messages on the stack's dead-letter queue, of all runs.
     pub dead_letters: u64,

@@ -168,8 +168,8 @@ fn plan(page: &Page<'_>) -> Markup {
         dl.rows {
             (row("Messages", page.number("plan.total", Unit::Count)))
             @if page.has("plan.text") {
-                (row("Text of everyone", html! { (page.text("plan.text")) }))
-                (row("Parts of a message", page.number("plan.parts", Unit::Count)))
+                (row("Text of all messages", html! { (page.text("plan.text")) }))
+                (row("SMS parts per message", page.number("plan.parts", Unit::Count)))
             }
             (row("Length of a text", html! {
                 @if page.report.plan.exact_length { "exactly " } @else { "at most " }

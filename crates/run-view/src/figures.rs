@@ -157,7 +157,7 @@ figures! {
         unit: Unit::Flag, metric: gauge("stentor_lagging", Scope::Run), value: |view| u64::from(view.behind().is_some()).into(),
     }
     BEHIND {
-        help: "Messages with an outcome that is not counted yet, about; unknown unless the state is `lagging`.",
+        help: "Approximate number of messages whose outcome is not counted yet; unknown unless the state is `lagging`.",
         path: "snapshot.behind", label: "behind", optional: true, better: Better::Lower, threshold: "behind",
         metric: gauge("stentor_behind_messages", Scope::Run), value: |view| view.behind().map(|behind| behind as f64).into(),
     }
@@ -182,7 +182,7 @@ figures! {
         metric: gauge("stentor_dead_letters", Scope::Stack), value: |view| view.reading.dead_letters.into(),
     }
     DISCARDED_BATCHES {
-        help: "Batches of the stream that were discarded, of all runs: the tallies may be short. Read every 30 seconds.",
+        help: "Batches of the stream that were discarded, of all runs: the tallies may be too low. Read every 30 seconds.",
         path: "snapshot.discarded_batches", label: "discarded batches (stack)", short: "discarded", optional: true,
         better: Better::Lower, threshold: "discarded_batches", metric: gauge("stentor_discarded_batches", Scope::Stack),
         value: |view| view.reading.discarded_batches.map(|batches| batches as f64).into(),
@@ -217,22 +217,22 @@ figures! {
         value: |view| overall_rate(&view.reading).into(),
     }
     DUPLICATES {
-        help: "Messages that the run's senders received after their outcome was recorded, in all their life.",
+        help: "Messages that the run's senders received after their outcome was recorded, since these senders started.",
         path: "faults.duplicates", label: "duplicates of these senders", short: "Duplicates", better: Better::Lower,
         value: |view| of_senders(view, &SENDER_DUPLICATES),
     }
     RELEASED {
-        help: "Messages that the run's senders released unfinished, in all their life.",
+        help: "Messages that the run's senders released unfinished, since these senders started.",
         path: "faults.released", label: "released by these senders", short: "Released", better: Better::Lower,
         value: |view| of_senders(view, &SENDER_RELEASED),
     }
     LEASES_EXPIRED {
-        help: "Leases that expired while the run's senders had the message, in all their life.",
+        help: "Leases that expired while the run's senders had the message, since these senders started.",
         path: "faults.leases_expired", label: "leases of these senders that expired", short: "Expired leases",
         better: Better::Lower, value: |view| of_senders(view, &SENDER_LEASES_EXPIRED),
     }
     INVALID {
-        help: "Messages with a body that is not Stentor's, which the run's senders received first, in all their life.",
+        help: "Messages with a body that is not Stentor's, which the run's senders received first, since these senders started.",
         path: "faults.invalid", label: "invalid messages of these senders", short: "Invalid", better: Better::Lower,
         value: |view| of_senders(view, &SENDER_INVALID),
     }

@@ -56,7 +56,7 @@ impl StallDetector {
         }
         if has_moved {
             self.empty.reset();
-            // What had an outcome has it for ever; what was pending may have one by now.
+            // An outcome never changes; what was pending may have one by now.
             self.result = self.result.filter(|result| *result == LookupResult::NonePending);
             return StallCheck { phase: self.early_phase(reading), lookups: None };
         }

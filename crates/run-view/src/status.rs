@@ -20,7 +20,7 @@ pub enum RunPhase {
     Complete,
     /// Messages have outcomes that are not counted yet.
     Lagging {
-        /// Their number, about.
+        /// Approximate number of them.
         behind: u64,
     },
     /// Messages have no counted outcome: they are pending, or have outcomes that are not counted yet.
@@ -39,7 +39,7 @@ pub enum RunCondition {
     Running,
     /// Messages have outcomes that are not counted yet.
     Lagging,
-    /// One of both; an audit decides.
+    /// Either; an audit shows which.
     LaggingOrStalled,
     /// Messages are pending, and nothing delivers them.
     Stalled,
@@ -137,7 +137,7 @@ impl RunStatus {
                 counted(view.behind().unwrap_or_default(), "message"),
                 connection.setup_status()
             ),
-            RunCondition::LaggingOrStalled => format!("`{}` decides", audit(view, connection)),
+            RunCondition::LaggingOrStalled => format!("`{}` shows which", audit(view, connection)),
             RunCondition::Stalled if view.phase == RunPhase::Stalled => stall(view, connection),
             RunCondition::Stalled => start_sender("no sender is alive", connection),
             RunCondition::Waiting => start_sender("no sender yet", connection),
@@ -207,8 +207,9 @@ fn stall(view: &RunView, connection: &ConnectionFlags) -> String {
     let pending = format::thousands(view.reading.pending());
     if view.reading.uncounted() > 0 {
         let audit = audit(view, connection);
+        let uncounted = format::counted(view.reading.pending(), "message");
         return format!(
-            "{pending} without a counted outcome, and dead letters: `{audit}` counts what is pending"
+            "{uncounted} without a counted outcome, and dead letters: `{audit}` counts the pending ones"
         );
     }
     format!(
@@ -224,7 +225,7 @@ pub fn discard_warning(batches: Option<u64>, run: &str, connection: &ConnectionF
         batches => format!("{} batches of the stream were", format::thousands(batches)),
     };
     let repair = connection.command(&format!("monitor repair --run {run}"));
-    Some(format!("{batches} discarded; the tallies may be short; `{repair}` can restore them"))
+    Some(format!("{batches} discarded; the tallies may be too low; `{repair}` can restore them"))
 }
 
 /// The error that ends a watch of a stalled run (exit status 1): why it is stalled, and what continues it.
@@ -346,7 +347,8 @@ mod tests {
         let status = RunStatus::of(&in_phase(RunPhase::Undecided, |_| {}), &ConnectionFlags::default());
         assert_eq!((status.word, status.level), ("LAGGING or STALLED", StatusLevel::Bad));
         assert!(
-            status.sentence.starts_with("`monitor audit --run 0") && status.sentence.ends_with("` decides")
+            status.sentence.starts_with("`monitor audit --run 0")
+                && status.sentence.ends_with("` shows which")
         );
         assert!(!RunPhase::Undecided.has_ended());
     }
@@ -375,7 +377,7 @@ mod tests {
         assert_eq!([None, Some(0)].map(warning), [None, None]);
         assert_eq!(
             warning(Some(1)).unwrap(),
-            "1 batch of the stream was discarded; the tallies may be short; `monitor repair --run R` can restore them"
+            "1 batch of the stream was discarded; the tallies may be too low; `monitor repair --run R` can restore them"
         );
         assert!(warning(Some(1_200)).unwrap().starts_with("1,200 batches of the stream were discarded; "));
     }

@@ -93,7 +93,7 @@ pub enum ProfileFault {
     },
     /// AWS STS refused the role, which has an MFA device. The SDK cannot ask for the code.
     #[error(
-        "its role {role} needs a code of the MFA device {serial}, for which the programs cannot ask ({why})"
+        "its role {role} requires a code from the MFA device {serial}, and the programs cannot prompt for it ({why})"
     )]
     NeedsMfa {
         /// The ARN of the role.

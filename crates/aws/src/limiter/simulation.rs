@@ -11,7 +11,7 @@ use stentor_fake_aws::{OnDemandTable, PARTITION_UNITS};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{EntryResults, Unanswered};
+use crate::batch::{EntryFailure, EntryResults};
 use crate::clock::Clock;
 use crate::error::{AttemptError, Error};
 use crate::retry::CLI_BUDGET;
@@ -65,7 +65,7 @@ fn service(programs: usize, partition_units: f64) -> SharedService {
 }
 
 impl Service {
-    fn count_anew(&mut self) {
+    fn reset_counts(&mut self) {
         self.accepted.fill(0);
         self.throttled.fill(0);
         self.requests = 0;
@@ -92,7 +92,7 @@ async fn execute(
     let is_up = !service.is_throttling_all;
     let mut write = |key: &u64| is_up && service.table.try_write(now, &key.to_string(), 1.0);
     let results: EntryResults<()> =
-        statements.iter().map(|key| if write(key) { Ok(()) } else { Err(Unanswered::Throttled) }).collect();
+        statements.iter().map(|key| if write(key) { Ok(()) } else { Err(EntryFailure::Throttled) }).collect();
     let accepted = results.iter().filter(|result| result.is_ok()).count();
     service.accepted[program] += accepted as u64;
     service.throttled[program] += (results.len() - accepted) as u64;
@@ -157,7 +157,7 @@ async fn simulate(scenario: Scenario) -> Results {
     });
     let mut all = join_all(all);
     assert!(timeout(learning, &mut all).await.is_err());
-    service.borrow_mut().count_anew();
+    service.borrow_mut().reset_counts();
     assert!(timeout(MEASURED, &mut all).await.is_err());
     let service = service.borrow();
     let (accepted, throttled): (u64, u64) = (service.accepted.iter().sum(), service.throttled.iter().sum());
@@ -224,7 +224,7 @@ async fn a_statement_that_is_throttled_for_long_is_no_error_while_the_table_acce
     };
     let throttled = async |_: &[()], _| {
         let is_over = start.elapsed() > 2 * CLI_BUDGET.outage;
-        Ok(vec![if is_over { Ok(()) } else { Err(Unanswered::Throttled) }])
+        Ok(vec![if is_over { Ok(()) } else { Err(EntryFailure::Throttled) }])
     };
     let unlucky = session.call_batch("Call", "table", Some(session.write_limiter()), vec![()], throttled);
     tokio::select! {

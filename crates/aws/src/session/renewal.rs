@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_outage_is_named_and_survived_with_few_loads() {
+    async fn an_outage_is_reported_and_retried_with_few_loads() {
         let chain = Chain::new(0);
         let renewal = chain.start();
         let provider = renewal.provider();

@@ -23,7 +23,7 @@ pub(super) fn fields() -> Vec<[String; 3]> {
         row(
             "state",
             "text",
-            "How the run stands: `waiting`, `running`, `lagging`, `lagging_or_stalled`, `stalled`, `damaged` or `complete`.",
+            "State of the run: `waiting`, `running`, `lagging`, `lagging_or_stalled`, `stalled`, `damaged` or `complete`.",
         ),
         row("clock_offset_seconds", "number or null", CLOCK_OFFSET),
     ];
