@@ -2,6 +2,11 @@
 # Stentor's infrastructure: AWS, the local emulator, the demo, and the user's shell. See --help.
 set -euo pipefail
 
+((BASH_VERSINFO[0] >= 4)) || {
+    echo 'setup.sh: Bash 4 or newer is missing; on macOS: brew install bash' >&2
+    exit 1
+}
+
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=infra/local/loopback.sh
 source "$root/infra/local/loopback.sh"

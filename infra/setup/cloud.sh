@@ -31,7 +31,8 @@ pause() {
 # Set the $aws command: the user's AWS CLI, with their ways to sign in; or the pinned one for an emulator. That is
 # called as a module, since its script does not start from a folder whose path is long or contains blanks.
 find_aws() {
-    export AWS_PAGER=''
+    # The messages are read here, in the form that the AWS CLI had before 2026.
+    export AWS_PAGER='' AWS_CLI_ERROR_FORMAT=legacy
     if [[ -z ${AWS_ENDPOINT_URL:-} ]] && aws --version >/dev/null 2>&1; then
         aws=(aws)
     else

@@ -61,7 +61,8 @@ find_kept_resources() {
 
 delete_bucket() {
     say "deleting bucket $bucket ..."
-    must "emptying bucket $bucket" s3 rm "s3://$bucket" --recursive --only-show-errors
+    # Anything else in it keeps the bucket.
+    must "emptying bucket $bucket" s3 rm "s3://$bucket" --recursive --exclude '*' --include 'aggregator-*.zip' --only-show-errors
     must "deleting bucket $bucket" s3api delete-bucket --bucket "$bucket"
 }
 

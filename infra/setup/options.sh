@@ -53,7 +53,10 @@ take_option() { # OPTION VALUE
         --backend) backend=$2 ;;
         --region) region=$2 && check_region ;;
         --prefix) prefix=$2 && check_prefix ;;
-        --parameter) check_override "$2" && overrides+=("$2") ;;
+        --parameter)
+            check_override "$2" && overrides+=("$2")
+            [[ $2 != KmsKey=?* ]] || kms_key=${2#*=}
+            ;;
         --tags) add_tag "$2" ;;
         --role-arn) set_role_arn "$2" ;;
         --permissions-boundary) set_permissions_boundary "$2" ;;

@@ -35,7 +35,11 @@ read_stack() { # [ID]
             tag) stack_tags[$key]=$value ;;
         esac
     done <<<"$rows"
-    [[ $stack_state != DELETE_COMPLETE ]] || stack_state=NONE
+    # Nothing that a deleted stack had may be kept by a new one of its name.
+    [[ $stack_state != DELETE_COMPLETE ]] || {
+        stack_state=NONE
+        stack_parameters=() stack_outputs=() stack_tags=()
+    }
 }
 
 # Whether a change of the stack is under way. A stack in review has a change set that nobody has started.
@@ -163,8 +167,8 @@ wait_for_queue_names() {
 failed_resources() { # ID
     local of_change=${token:+"ClientRequestToken=='$token' && "}
     cloud cloudformation describe-stack-events --stack-name "$1" --output text --query \
-        "reverse(StackEvents[?${of_change}ends_with(ResourceStatus, '_FAILED')].[LogicalResourceId, ResourceStatusReason])" \
-        2>/dev/null | tr '\t' ' ' | grep -v 'cancelled' || echo 'it names no cause: see its events in the CloudFormation console'
+        "StackEvents[?${of_change}ends_with(ResourceStatus || '', '_FAILED')].[LogicalResourceId, join(' ', [ResourceStatusReason || ''])]" \
+        2>/dev/null | tr '\t' ' ' | sed '1!G;h;$!d' | grep -v 'cancelled' || echo 'it names no cause: see its events in the CloudFormation console'
 }
 
 # --- Delete -----------------------------------------------------------------------------------------

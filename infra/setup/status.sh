@@ -27,7 +27,7 @@ show_resource() { # NAME TYPE ID
     declare -F "read_$short_type" >/dev/null || return 0
     if state=$("read_$short_type" "$3" 2>"$work/error") && [[ -n $state && $state != None ]]; then
         check_resource "$1" "$3" "$state"
-    elif [[ -z $state || $state == None ]] && [[ ! -s $work/error ]] || grep -qE 'NotFound|NonExistent|NoSuchEntity|does not exist|404' "$work/error"; then
+    elif [[ -z $state || $state == None ]] && [[ ! -s $work/error ]] || grep -qE '\(([A-Za-z.]*(NotFound|NonExistent)[A-Za-z]*|NoSuchEntity|404)\)|does not exist' "$work/error"; then
         state=missing
         problems+=("$short_type $(short_id "$3") was deleted outside of CloudFormation, which does not create it again: infra/setup.sh destroy $(stack_flags), then deploy")
     else
@@ -44,6 +44,9 @@ check_resource() { # NAME ID STATE
             problems+=("the aggregator fails: aws logs tail /aws/lambda/$stack-aggregator --since 1h --region $region") ;;
         AggregatorMapping:Disabl*)
             problems+=("the event source mapping is disabled, so nothing is counted. Enable it: $(enable_mapping_command)") ;;
+        MessagesTable:ACTIVE | MetricsTable:ACTIVE | MessagesTable:UPDATING | MetricsTable:UPDATING) ;;
+        MessagesTable:* | MetricsTable:*) problems+=("table $(short_id "$2") is in status $3") ;;
+        Aggregator:Failed* | Aggregator:Inactive*) problems+=("function $(short_id "$2") is in state $3") ;;
         DeadLetterQueue:'0 messages' | StreamDeadLetterQueue:'0 messages') ;;
         DeadLetterQueue:*) problems+=("messages without an outcome are in $(short_id "$2"): see docs/guide.md, Crash and recovery") ;;
         StreamDeadLetterQueue:*) problems+=("batches of the stream were discarded, so tallies may be too low: monitor audit, then monitor repair") ;;

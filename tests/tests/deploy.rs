@@ -133,6 +133,8 @@ fn names_of_deleted_queues_and_buckets_are_waited_for() {
     .with("events", "Queue\tYou must wait 60 seconds after deleting a queue before you can create another");
     let deployed = aws.run("deploy --stack drill").exits(0);
     assert_eq!(aws.changes(), ["create-stack", "delete-stack", "create-stack"]);
+    let files = aws.setup.read("files");
+    assert!(!files.contains("UsePreviousValue"), "a new stack has no previous values: {files}");
     assert_eq!(aws.calls().iter().filter(|call| call.starts_with("s3api create-bucket")).count(), 3);
     let pauses: u32 = aws.setup.read("pauses").lines().map(|pause| pause.parse::<u32>().unwrap_or(0)).sum();
     assert!(pauses >= 100, "70 s for the queues, 30 s for the bucket: {pauses}");
@@ -307,7 +309,7 @@ fn warm_throughput_can_only_be_raised() {
         let aws = Aws::with_states(&["CREATE_COMPLETE"]).with("warm", before).with("takes", takes);
         let refused = aws.run(&format!("deploy --stack drill {wanted}")).exits(1);
         assert!(
-            refused.stderr.contains(lowest) && refused.stderr.contains("only be raised"),
+            refused.stderr.contains(lowest) && refused.stderr.contains("cannot be lowered"),
             "{}",
             refused.stderr
         );
