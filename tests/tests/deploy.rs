@@ -285,7 +285,7 @@ fn options_of_deploy_reach_the_stack() {
     {
         assert!(files.contains(tag), "{tag} in {files}");
     }
-    assert!(!files.contains("ann"), "{files}");
+    assert!(!files.contains(r#""Value": "ann""#), "{files}");
     assert!(files.contains(r#""ParameterKey": "BatchingWindow", "UsePreviousValue": true"#), "{files}");
     assert!(files.contains(r#""batching_window": {"N": "7"}"#), "{files}");
     // The stack's packages that are no longer used, and no other objects.

@@ -27,7 +27,9 @@ fn enable_mapping(enabled: bool) {
 fn the_probe_of_a_killed_deploy_does_not_disturb_the_next() {
     let setup = Setup::default();
     let on_emulator = |line: &str| setup.run(line).toward(&Emulator::shared().url());
-    on_emulator("deploy --stack probed --no-wait --no-alarms --parameter VisibilityTimeout=45").run().exits(0);
+    on_emulator("deploy --stack probed --no-wait --no-alarms --parameter VisibilityTimeout=45")
+        .run()
+        .exits(0);
     let settings = items_of("metrics");
     assert_eq!(settings.len(), 1, "{settings:?}");
     let expected = [("batching_window", "1"), ("function_memory", "256"), ("visibility_timeout", "45")];

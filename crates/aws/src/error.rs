@@ -158,7 +158,8 @@ impl AttemptError {
 }
 
 /// Codes of throttled calls that are not among the SDK's; SQS answers `OverLimit` where too many messages are in flight.
-const THROTTLES: [&str; 3] = ["OverLimit", "AWS.SimpleQueueService.OverLimit", "KmsThrottled"];
+const THROTTLES: [&str; 4] =
+    ["OverLimit", "AWS.SimpleQueueService.OverLimit", "KMS.ThrottlingException", "KmsThrottled"];
 
 /// Codes of expired credentials, which may be renewed.
 const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
@@ -276,7 +277,7 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Returns the text before the first empty line. After it, where a signature does not match, AWS quotes the whole
 /// request as it should have been signed, including the session token.
-fn first_paragraph(message: &str) -> &str {
+pub(super) fn first_paragraph(message: &str) -> &str {
     message.split("\n\n").next().unwrap_or_default()
 }
 
@@ -296,6 +297,7 @@ mod tests {
     fn codes_are_classified() {
         let of = |code| classify_code("Call", code, "words");
         assert!(matches!(of("RequestThrottled"), AttemptError::Throttled(_)));
+        assert!(matches!(of("KMS.ThrottlingException"), AttemptError::Throttled(_)));
         assert!(matches!(
             of("com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
             AttemptError::Throttled(_)

@@ -115,17 +115,18 @@ impl Session {
                     self.retry_reason(error, call, resource)?
                 }
             };
-            let mut since = *failing_since.get_or_insert_with(Instant::now);
+            let since = failing_since.get_or_insert_with(Instant::now);
             if let Some(accepted_at) =
                 limiter.filter(|_| is_throttled).and_then(RateLimiter::last_accepted_at)
             {
-                since = since.max(accepted_at);
+                *since = (*since).max(accepted_at);
                 if accepted_at + RECENT >= sent_at {
                     // The limiter finds the rate, so that a long delay would only leave capacity unused.
                     delays = self::delays();
                 }
             }
-            self.check_budget(call, &why, since.elapsed())?;
+            let lasted = since.elapsed();
+            self.check_budget(call, &why, lasted)?;
             let delay = sleep(delays.next().unwrap_or(MAX_DELAY));
             tokio::select! {
                 () = delay => {}

@@ -10,14 +10,19 @@ pub struct ConnectionFlags {
     /// A variable before the command: there is no flag for the port.
     variable: Option<String>,
     flags: Vec<String>,
-    /// The call of `infra/setup.sh status` for the stack.
-    setup_status: String,
+    /// What `infra/setup.sh` has no flag for.
+    setup_variables: Vec<String>,
+    setup_flags: Vec<String>,
 }
 
 impl Default for ConnectionFlags {
     fn default() -> Self {
-        let setup_status = setup_status(DEFAULT_STACK, None, None, None);
-        Self { variable: None, flags: Vec::new(), setup_status }
+        Self {
+            variable: None,
+            flags: Vec::new(),
+            setup_variables: Vec::new(),
+            setup_flags: vec![format!("--stack {DEFAULT_STACK}")],
+        }
     }
 }
 
@@ -47,14 +52,20 @@ impl ConnectionFlags {
             Endpoint::Local(port) => Some(format!("http://127.0.0.1:{port}")),
             Endpoint::Default | Endpoint::Url(_) => None,
         };
-        let (region, profile) = (destination.region.as_deref(), destination.profile.as_deref());
-        connection.setup_status = setup_status(&stack, region, profile, url.or(local.as_ref()));
+        let assign =
+            |name: &str, value: Option<&String>| value.map(|value| format!("{name}={}", quoted(value)));
+        let profile = assign("AWS_PROFILE", destination.profile.as_ref());
+        let url = assign("AWS_ENDPOINT_URL", url.or(local.as_ref()));
+        connection.setup_variables = [profile, url].into_iter().flatten().collect();
+        let region = destination.region.as_ref().map(|region| format!("--region {}", quoted(region)));
+        connection.setup_flags = [format!("--stack {}", quoted(&stack))].into_iter().chain(region).collect();
         connection
     }
 
-    /// The call of `infra/setup.sh status`, which shows the resources of the stack.
-    pub fn setup_status(&self) -> &str {
-        &self.setup_status
+    /// A call of `infra/setup.sh` for the same stack.
+    pub fn setup(&self, command: &str) -> String {
+        let call = [format!("./infra/setup.sh {command}")];
+        [self.setup_variables.as_slice(), &call, &self.setup_flags].concat().join(" ")
     }
 
     /// A command line for the same stack and endpoint.
@@ -62,15 +73,6 @@ impl ConnectionFlags {
         let flags = self.flags.iter().map(String::as_str);
         self.variable.as_deref().into_iter().chain([call]).chain(flags).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// The call of `infra/setup.sh status` for a stack; what it has no flag for is a variable.
-fn setup_status(stack: &str, region: Option<&str>, profile: Option<&str>, url: Option<&String>) -> String {
-    let profile = profile.map(|profile| format!("AWS_PROFILE={}", quoted(profile)));
-    let url = url.map(|url| format!("AWS_ENDPOINT_URL={}", quoted(url)));
-    let call = format!("./infra/setup.sh status --stack {}", quoted(stack));
-    let region = region.map(|region| format!("--region {}", quoted(region)));
-    [profile, url, Some(call), region].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// A value as a shell takes it.
@@ -117,11 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn setup_status_has_stack_region_profile_and_endpoint() {
-        let status = |stack, endpoint, region, profile| {
-            connection(stack, endpoint, region, profile).setup_status().to_owned()
-        };
-        assert_eq!(ConnectionFlags::default().setup_status(), "./infra/setup.sh status --stack stentor");
+    fn a_call_of_the_setup_has_stack_region_profile_and_endpoint() {
+        let status =
+            |stack, endpoint, region, profile| connection(stack, endpoint, region, profile).setup("status");
+        assert_eq!(ConnectionFlags::default().setup("status"), "./infra/setup.sh status --stack stentor");
         assert_eq!(
             status("drill", Endpoint::Default, Some("eu-west-1"), Some("ops")),
             "AWS_PROFILE=ops ./infra/setup.sh status --stack drill --region eu-west-1"

@@ -3,6 +3,8 @@
 use stentor_aws::session::is_on_this_machine;
 use stentor_aws::{CredentialProvider, CredentialSource, Error, ProfileError, ProfileFault};
 
+use crate::ConnectionFlags;
+
 const SIGN_IN: &str = "Sign in (aws configure, or aws sso login and --profile), set AWS_ACCESS_KEY_ID and \
     AWS_SECRET_ACCESS_KEY, or use --local";
 
@@ -77,15 +79,16 @@ const FREE_UNITS: u32 = 4_000;
 /// Dollars per write unit: the hourly price of a provisioned one in us-east-1, charged once (Amazon DynamoDB pricing).
 const PREPARED_UNIT_PRICE: f64 = 0.000_65;
 
-/// Returns how to make the messages table of a stack accept more writes; `None` for an emulator.
-pub fn prepare_table(stack: &str, region: &str, endpoint: &str) -> Option<String> {
+/// Returns how to make the messages table of the stack accept more writes; `None` for an emulator.
+pub fn prepare_table(connection: &ConnectionFlags, endpoint: &str) -> Option<String> {
     if is_on_this_machine(endpoint) {
         return None;
     }
     let price = f64::from(PREPARED_UNITS - FREE_UNITS) * PREPARED_UNIT_PRICE;
     Some(format!(
-        "Prepare it before the next run: ./infra/setup.sh deploy --stack {stack} --region {region} --warm-throughput \
-         {PREPARED_UNITS}. AWS charges this once, up to about ${price:.0}; warm throughput can be raised later, but not lowered"
+        "Prepare it before the next run: {} --warm-throughput {PREPARED_UNITS}. AWS charges this once, up to about \
+         ${price:.0}; warm throughput can be raised later, but not lowered",
+        connection.setup("deploy")
     ))
 }
 
@@ -261,10 +264,11 @@ mod tests {
 
     #[test]
     fn preparing_a_table_is_suggested_on_aws_only() {
-        let hint = prepare_table("drill", "eu-west-1", "AWS in eu-west-1").unwrap();
-        let command = "./infra/setup.sh deploy --stack drill --region eu-west-1 --warm-throughput 40000";
+        let connection = ConnectionFlags::default();
+        let hint = prepare_table(&connection, "AWS in eu-west-1").unwrap();
+        let command = "./infra/setup.sh deploy --stack stentor --warm-throughput 40000";
         assert!(hint.contains(command) && hint.contains("about $23;"), "{hint}");
-        assert_eq!(prepare_table("drill", "us-east-1", "http://127.0.0.1:4566"), None);
+        assert_eq!(prepare_table(&connection, "http://127.0.0.1:4566"), None);
     }
 
     #[test]

@@ -186,6 +186,8 @@ impl AdaptiveRate {
         if !is_over(elapsed, self.window.accepted + self.window.throttled) {
             return;
         }
+        // A pause after its entries does not belong to the window.
+        let elapsed = elapsed.min(MAX_WINDOW);
         let window = std::mem::take(&mut self.window);
         self.sent_per_second = window.sent as f64 / elapsed.as_secs_f64();
         let Some(limit) = self.limit.filter(|_| window.accepted > 0) else {

@@ -57,6 +57,9 @@ pub(crate) struct Audit {
     pub broken: Vec<DamagedShard>,
     /// Batches of the stack's stream that were discarded; null if unknown.
     pub discarded_batches: Option<u64>,
+    /// For the commands that its text suggests.
+    #[serde(skip)]
+    pub connection: ConnectionFlags,
 }
 
 impl Counted {
@@ -91,9 +94,13 @@ impl CountedTable {
     }
 }
 
-/// Counts the table, and gives the tallies as much time to come up to it as a working stream of this deployment takes.
+/// Counts the table, and waits for the tallies to catch up, as long as a working stream of this deployment may lag.
 /// While outcomes are still being recorded both sides move, so both are read again each time.
-pub(crate) async fn audit(record: &RunRecord, reader: &RunReader) -> Result<Audit, Error> {
+pub(crate) async fn audit(
+    record: &RunRecord,
+    reader: &RunReader,
+    connection: &ConnectionFlags,
+) -> Result<Audit, Error> {
     let RunReader { messages, metrics, deployment, .. } = reader;
     let mut table_count = count_table(&record.plan, messages).await?;
     let counted = Instant::now();
@@ -101,7 +108,8 @@ pub(crate) async fn audit(record: &RunRecord, reader: &RunReader) -> Result<Audi
         let parts = metrics.run_items(record.plan.run()).await?;
         if table_count.tally == parts.tally || counted.elapsed() >= deployment.stream_lag() {
             let audit = Audit::of(record, &table_count, &parts.tally, &parts.broken);
-            return Ok(Audit { discarded_batches: reader.discarded_batches().await?, ..audit });
+            let discarded_batches = reader.discarded_batches().await?;
+            return Ok(Audit { discarded_batches, connection: connection.clone(), ..audit });
         }
         sleep(Duration::from_millis(500)).await;
         // Missing messages may be stored by now, and pending ones have an outcome.
@@ -123,6 +131,7 @@ impl Audit {
             differences,
             broken: broken.iter().map(DamagedShard::from).collect(),
             discarded_batches: None,
+            connection: ConnectionFlags::default(),
         }
     }
 
@@ -156,13 +165,10 @@ impl Audit {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("; {} {what}", format::thousands(count)));
         let broken = self.broken.first().map(|broken| {
-            format!(
-                "; the tally of shard {} is damaged: monitor repair --run {}",
-                escape_control(&broken.shard),
-                self.run
-            )
+            let repair = self.connection.command(&format!("monitor repair --run {}", self.run));
+            format!("; the tally of shard {} is damaged: {repair}", escape_control(&broken.shard))
         });
-        let discarded = discard_warning(self.discarded_batches, &self.run, &ConnectionFlags::default());
+        let discarded = discard_warning(self.discarded_batches, &self.run, &self.connection);
         open.chain(broken).chain(discarded.map(|warning| format!("; {warning}"))).collect()
     }
 }

@@ -169,7 +169,7 @@ impl Monitor<'_> {
     /// Counts the messages of the run and prints that beside the tallies; exit status 1 if they differ.
     async fn audit(&self) -> anyhow::Result<u8> {
         let record = self.stored_run().await?;
-        let audit = audit::audit(&record, &self.reader).await?;
+        let audit = audit::audit(&record, &self.reader, &self.target.connection).await?;
         self.print(&audit, Audit::lines)?;
         Ok(u8::from(!audit.agrees))
     }

@@ -54,9 +54,9 @@ impl Call<'_> {
         let marker = spawn_local(keep_mark(self.backends.metrics.clone(), plan.clone(), watermark_reader));
         let enqueued = Rc::new(Cell::new(0));
         let (session, so_far) = (Arc::clone(&self.backends.session), Rc::clone(&enqueued));
-        let left = plan.total() - from;
+        let (left, connection) = (plan.total() - from, self.connection.clone());
         let reporter = spawn_local(async move {
-            report_throttling(&session, || left - so_far.get()).await;
+            report_throttling(&session, &connection, || left - so_far.get()).await;
         });
         let paced = stream::iter(paced_batches(from, plan.total(), speed.rate)).then(async |(batch, due)| {
             sleep_until(start.checked_add(due).unwrap_or(start + FAR_AWAY)).await;

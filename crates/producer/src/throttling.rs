@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stentor_aws::Session;
-use stentor_cli::{format, hints};
+use stentor_cli::{ConnectionFlags, format, hints};
 use stentor_core::adaptive_rate::Throttling;
 use tokio::time::sleep;
 
@@ -14,7 +14,11 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reports once that the table has throttled the session for [`REPORT_AFTER`]: what it accepts, how long the rest of the
 /// messages takes, and what to do. `left` returns the number of messages that are not enqueued.
-pub(crate) async fn report_throttling(session: &Session, left: impl Fn() -> u32) {
+pub(crate) async fn report_throttling(
+    session: &Session,
+    connection: &ConnectionFlags,
+    left: impl Fn() -> u32,
+) {
     let throttling = loop {
         sleep(CHECK_INTERVAL).await;
         match session.write_throttling() {
@@ -23,7 +27,7 @@ pub(crate) async fn report_throttling(session: &Session, left: impl Fn() -> u32)
         }
     };
     let text = text(&session.stack().messages_table(), throttling, left());
-    let hint = hints::prepare_table(&session.stack().to_string(), session.region(), session.endpoint());
+    let hint = hints::prepare_table(connection, session.endpoint());
     tracing::warn!("{text}{}", hint.map(|hint| format!(". {hint}")).unwrap_or_default());
 }
 

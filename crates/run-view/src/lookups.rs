@@ -34,6 +34,10 @@ pub(crate) async fn look_up(
         ticks.tick().await;
         let records = match read(batch).await {
             Ok(records) => records,
+            Err(error) if error.is_access_denied() => {
+                tracing::warn!("cannot look up messages of run {}: {error}", plan.run());
+                return LookupResult::Inconclusive;
+            }
             Err(error) => {
                 tracing::debug!("cannot look up messages of run {}: {error}", plan.run());
                 return LookupResult::Inconclusive;

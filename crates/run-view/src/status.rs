@@ -135,7 +135,7 @@ impl RunStatus {
             RunCondition::Lagging => format!(
                 "counting is behind by about {}; the aggregator has not caught up; if that lasts: {}",
                 counted(view.behind().unwrap_or_default(), "message"),
-                connection.setup_status()
+                connection.setup("status")
             ),
             RunCondition::LaggingOrStalled => format!("`{}` shows which", audit(view, connection)),
             RunCondition::Stalled if view.phase == RunPhase::Stalled => stall(view, connection),

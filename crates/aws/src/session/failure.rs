@@ -8,7 +8,8 @@ use aws_smithy_types::error::metadata::ErrorMetadata;
 
 use super::source::provider_of;
 use crate::error::{
-    AttemptError, CredentialProvider, ProfileFault, classify_code, find_cause, one_line, root_cause,
+    AttemptError, CredentialProvider, ProfileFault, classify_code, find_cause, first_paragraph, one_line,
+    root_cause,
 };
 
 /// What the SDK writes before its reasons.
@@ -83,8 +84,8 @@ fn fault_of_role<'a>(chain: &[&'a Profile], failure: &CredentialsError) -> Optio
 pub(super) fn reason(failure: &CredentialsError) -> String {
     let root = match find_cause::<ErrorMetadata>(failure) {
         Some(answer) => {
-            let (code, message) =
-                (answer.code().unwrap_or("no code"), answer.message().unwrap_or("no message"));
+            let code = answer.code().unwrap_or("no code");
+            let message = first_paragraph(answer.message().unwrap_or("no message"));
             one_line(&format!("{code}: {message}"))
         }
         None => root_cause(failure),

@@ -135,9 +135,10 @@ impl Renewal {
         &self.shared.source
     }
 
-    /// Whether the last load has failed.
+    /// Whether the last load has failed, or AWS has rejected what it brought.
     pub(crate) fn is_failing(&self) -> bool {
-        self.shared.state.borrow().failure.is_some()
+        let state = self.shared.state.borrow();
+        state.failure.is_some() || state.is_rejected
     }
 
     /// Renews the credentials because AWS has rejected them as expired.
@@ -371,7 +372,9 @@ mod tests {
         for _ in 0..10 {
             renewal.reject();
             renewal.reject();
+            assert!(renewal.is_failing(), "until they are renewed");
             provider.provide_credentials().await.unwrap();
+            assert!(!renewal.is_failing());
         }
         assert_eq!((chain.loads(), chain.clock.0.elapsed().as_secs()), (10, 50));
     }

@@ -49,9 +49,10 @@ fn source_of_profile(set: &ProfileSet) -> Option<CredentialSource> {
     let last = chain.last()?;
     let (provider, words) = provider_of(last)?;
     let mut words = match provider {
-        // Only the program: its arguments may contain secrets.
+        // Only the program: its variables and arguments may contain secrets.
         CredentialProvider::Process => {
-            format!("{words} {}", last.get("credential_process")?.split_whitespace().next()?)
+            let mut command = last.get("credential_process")?.split_whitespace();
+            format!("{words} {}", command.find(|word| !word.contains('=')).unwrap_or_default())
         }
         _ => words.to_owned(),
     };
@@ -117,7 +118,7 @@ mod tests {
         for (config, expected) in [
             (KEYS.to_owned(), "profile 'a' (access keys)"),
             (
-                "credential_process = /opt/get --password secret\n".to_owned(),
+                "credential_process = TOKEN=secret /opt/get --password secret\n".to_owned(),
                 "profile 'a' (credential_process /opt/get)",
             ),
             ("sso_session = corp\n".to_owned(), "profile 'a' (IAM Identity Center)"),
