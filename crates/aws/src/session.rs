@@ -175,6 +175,7 @@ impl Session {
     }
 
     /// Returns the source of the credentials; `None` for those of the environment of a function.
+    #[cfg_attr(not(feature = "programs"), expect(clippy::unused_self, reason = "a function has one source"))]
     pub(crate) fn credential_source(&self) -> Option<Box<CredentialSource>> {
         #[cfg(feature = "programs")]
         let source = self.renewal.as_ref().map(|renewal| Box::new(renewal.source().clone()));
