@@ -287,6 +287,6 @@ fn a_clock_too_far_off_for_signatures_is_corrected_by_one_more_attempt() {
         aws.respond(CannedService::Stack, 403, &json_error(code, "Signature expired: canned"), 10);
         let ended = monitor(&aws, &home, stack.name()).with_clock_ahead(3_600).run();
         assert_eq!(aws.requests(CannedService::Stack).len(), 2, "{code}");
-        assert!(ended.stderr.contains("Set this machine's clock"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("Correct this machine's clock"), "{}", ended.stderr);
     }
 }
