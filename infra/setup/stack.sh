@@ -60,6 +60,8 @@ settle() { # ID
 refuse_foreign_stack() {
     local advice='Choose another name with --stack.'
     [[ $stack_state != NONE && $stack_about != 'Stentor '* ]] || return 0
+    # Where no description is returned, as on LocalStack, a parameter identifies the template.
+    [[ -n $stack_about || -z ${stack_parameters[SingleShard]+set} ]] || return 0
     [[ $stack_state != REVIEW_IN_PROGRESS ]] ||
         advice="It has a change set, but no resources yet. If nobody needs it: aws cloudformation delete-stack --stack-name $stack --region $region"
     fail "stack $stack ($(place)) was not made by Stentor: ${stack_about:-it has no description}
