@@ -34,12 +34,13 @@ pub(crate) async fn look_up(
         ticks.tick().await;
         let records = match read(batch).await {
             Ok(records) => records,
-            Err(error) if error.is_access_denied() => {
-                tracing::warn!("cannot look up messages of run {}: {error}", plan.run());
-                return LookupResult::Inconclusive;
-            }
             Err(error) => {
-                tracing::debug!("cannot look up messages of run {}: {error}", plan.run());
+                let what = format!("cannot look up messages of run {}: {error}", plan.run());
+                if error.is_access_denied() {
+                    tracing::warn!("{what}");
+                } else {
+                    tracing::debug!("{what}");
+                }
                 return LookupResult::Inconclusive;
             }
         };

@@ -6,7 +6,7 @@ use super::row;
 use super::values::Page;
 use crate::svg::SvgChart;
 use stentor_run_view::figures::{
-    DEAD_LETTERS, DISCARDED_BATCHES, DUPLICATES, INVALID, LEASES_EXPIRED, NOT_ENQUEUED, RELEASED,
+    DEAD_LETTERS, DISCARDED_BATCHES, DUPLICATES, Figure, INVALID, LEASES_EXPIRED, NOT_ENQUEUED, RELEASED,
     SENDER_FIGURES,
 };
 use stentor_run_view::senders::SenderState;
@@ -107,24 +107,18 @@ fn state(state: Option<SenderState>) -> &'static str {
 /// What went wrong on the way, and what to do about it.
 pub fn faults(page: &Page<'_>) -> Markup {
     let idle = "faults.idle_seconds";
+    let counted = |figure: &Figure, about: &str| {
+        row(figure.short, html! { span { (page.figure(figure)) } span.more { (about) } })
+    };
     let body = html! {
         dl.rows.single {
-            (row(DUPLICATES.short, html! {
-                span { (page.figure(&DUPLICATES)) }
-                span.more { "messages that a sender received after their outcome was recorded; they count once" }
-            }))
-            (row(RELEASED.short, html! {
-                span { (page.figure(&RELEASED)) }
-                span.more { "messages that a sender did not finish, and others received again" }
-            }))
-            (row(LEASES_EXPIRED.short, html! {
-                span { (page.figure(&LEASES_EXPIRED)) }
-                span.more { "while a sender had the message, for example while its process was paused; others can receive it" }
-            }))
-            (row(INVALID.short, html! {
-                span { (page.figure(&INVALID)) }
-                span.more { "messages with a body that is not Stentor’s; they end on the dead-letter queue" }
-            }))
+            (counted(&DUPLICATES, "messages that a sender received after their outcome was recorded; they count once"))
+            (counted(&RELEASED, "messages that a sender did not finish, and others received again"))
+            (counted(
+                &LEASES_EXPIRED,
+                "while a sender had the message, for example while its process was paused; others can receive it"
+            ))
+            (counted(&INVALID, "messages with a body that is not Stentor’s; they end on the dead-letter queue"))
             (row("Dead letters", html! {
                 (page.number("faults.dead_letters", DEAD_LETTERS.unit))
                 span.more {

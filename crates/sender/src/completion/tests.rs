@@ -194,24 +194,24 @@ async fn idle_senders_do_not_throttle_the_partition_of_their_run() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_lone_sender_ends_ten_seconds_after_its_last_message() {
+/// How long a sender stays that has received that many messages of a complete run.
+async fn time_to_end_of_one(received: u64) -> Duration {
     let _hold = hold_clock();
     let drill = Drill::start().await;
     put_tally(&drill.connections.metrics, drill.run, SHARDS, 1).await;
     let start = Instant::now();
-    drill.load(&[TOTAL.into()], Duration::from_secs(60)).await;
-    let took = start.elapsed();
+    drill.load(&[received], Duration::from_secs(60)).await;
+    start.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_sender_ends_ten_seconds_after_its_last_message() {
+    let took = time_to_end_of_one(TOTAL.into()).await;
     assert!((10.0..11.0).contains(&took.as_secs_f64()), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_received_nothing_ends_within_seconds_of_the_others() {
-    let _hold = hold_clock();
-    let drill = Drill::start().await;
-    put_tally(&drill.connections.metrics, drill.run, SHARDS, 1).await;
-    let start = Instant::now();
-    drill.load(&[0], Duration::from_secs(60)).await;
-    let took = start.elapsed();
+    let took = time_to_end_of_one(0).await;
     assert!((10.0..16.0).contains(&took.as_secs_f64()), "{took:?}");
 }
