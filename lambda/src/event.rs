@@ -133,6 +133,8 @@ impl Image<'_> {
             created_at: number(&self.created_at),
             concluded_at: number(&self.concluded_at),
             delivery_ms: number(&self.delivery_ms),
+            parts: None,
+            reason: None,
         })
     }
 }

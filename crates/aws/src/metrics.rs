@@ -2,6 +2,7 @@
 
 mod deployment;
 mod heartbeats;
+mod provider;
 mod run_items;
 mod runs;
 mod shard_tallies;
@@ -15,6 +16,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCa
 use serde::Serialize;
 
 pub use heartbeats::Heartbeat;
+pub use provider::ProviderItem;
 pub use run_items::{RunItems, RunProgress};
 pub use runs::{CreateRunResult, RunRecord};
 

@@ -1,3 +1,5 @@
-//! The rules of SMS providers.
+//! The simulated SMS provider: what it allows, charges and rejects.
 
+pub mod code;
 pub mod parts;
+pub mod profile;

@@ -54,6 +54,8 @@ impl MessageRecord {
             created_at: Some(self.created_at?),
             concluded_at: Some(self.concluded_at?),
             delivery_ms: Some(self.delivery_ms?),
+            parts: None,
+            reason: None,
         })
     }
 }
@@ -88,7 +90,14 @@ mod tests {
         let mut tally = Tally::default();
         for outcome in [Outcome::Sent, Outcome::Failed] {
             let (created_at, concluded_at, delivery_ms) = (Some(1_000), Some(3_000), Some(500));
-            tally.count(&OutcomeEvent { outcome, created_at, concluded_at, delivery_ms });
+            tally.count(&OutcomeEvent {
+                outcome,
+                created_at,
+                concluded_at,
+                delivery_ms,
+                parts: None,
+                reason: None,
+            });
         }
         assert_eq!(table_count, TableCount { tally, pending: 1, missing: 1, ..TableCount::default() });
     }

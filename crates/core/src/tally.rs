@@ -18,6 +18,7 @@ pub use sequence::SequenceNumber;
 pub use timeline::{Bucket, Timeline};
 
 use crate::delivery::Outcome;
+use crate::provider::code::FailureCode;
 
 /// Counts, durations and times of messages that are SENT or FAILED. Merging is associative and commutative; counts
 /// saturate.
@@ -48,8 +49,12 @@ pub struct OutcomeEvent {
     pub created_at: Option<u64>,
     /// Time of the outcome, ms since the epoch.
     pub concluded_at: Option<u64>,
-    /// Duration of the delivery, ms.
+    /// Duration of the delivery, ms; `None` where nothing was delivered.
     pub delivery_ms: Option<u64>,
+    /// Parts of the text; `None` in an item of an older version.
+    pub parts: Option<u32>,
+    /// Why the message is FAILED.
+    pub reason: Option<FailureCode>,
 }
 
 impl Tally {
@@ -143,6 +148,8 @@ mod tests {
                 created_at: Some(created_at),
                 concluded_at,
                 delivery_ms,
+                parts: None,
+                reason: None,
             })
     }
 
@@ -178,6 +185,8 @@ mod tests {
             created_at: Some(0),
             concluded_at: Some(10_000),
             delivery_ms: Some(delivery_ms),
+            parts: None,
+            reason: None,
         };
         let mut tally = Tally::default();
         (0..999).for_each(|_| tally.count(&one(10_000)));
@@ -192,6 +201,8 @@ mod tests {
             created_at: Some(200_000),
             concluded_at: Some(100_000),
             delivery_ms: Some(5),
+            parts: None,
+            reason: None,
         }]);
         assert_eq!(tally.latency.mean_ms(), Some(0.0));
     }
@@ -210,6 +221,8 @@ mod tests {
             created_at: Some(0),
             concluded_at: Some(u64::MAX),
             delivery_ms: Some(u64::MAX),
+            parts: None,
+            reason: None,
         };
         let least = OutcomeEvent { concluded_at: Some(0), ..worst };
         let mut tally = tally_of(&[worst, least, worst]);

@@ -1,5 +1,7 @@
 //! Requests and capacity units that a program used. AWS bills a rehearsal by them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Outcome;
@@ -51,6 +53,17 @@ impl OutcomeCounts {
     pub fn total(&self) -> u64 {
         self.sent.saturating_add(self.failed)
     }
+}
+
+/// What one sender used of a simulated provider for one run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderUsage {
+    /// Name of the provider profile.
+    pub profile: String,
+    /// Parts of all deliveries begun, by carrier: further attempts and duplicates included.
+    pub parts: BTreeMap<String, u64>,
+    /// Messages whose reserved start passed before they could start.
+    pub forfeited: u64,
 }
 
 /// The usage of one program for one run, as the metrics table has it.

@@ -34,6 +34,8 @@ fn run(outcomes: u64) -> RunReading {
             created_at: Some(NOON + i / 2 - 1_000),
             concluded_at: Some(NOON + 10 * i + 3 * (i % 100)),
             delivery_ms: Some(delivery),
+            parts: None,
+            reason: None,
         });
     }
     (run.record.created_at, run.record.finished_at) = (NOON - 2_000, Some(NOON - 500));

@@ -163,6 +163,8 @@ mod tests {
                 created_at: Some(0),
                 concluded_at: Some(*concluded_at),
                 delivery_ms: Some(*delivery_ms),
+                parts: None,
+                reason: None,
             });
         }
         tally

@@ -25,6 +25,8 @@ pub fn reading(total: u32, outcomes: u32) -> RunReading {
             created_at: Some(1_000),
             concluded_at: Some(1_000 + 100 * u64::from(i)),
             delivery_ms: Some(100),
+            parts: None,
+            reason: None,
         });
     }
     RunReading {

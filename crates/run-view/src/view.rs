@@ -221,6 +221,8 @@ mod tests {
                 created_at: Some(900_000),
                 concluded_at: Some(concluded_at),
                 delivery_ms: Some(5),
+                parts: None,
+                reason: None,
             });
         }
         let view = RunView::first(ahead);

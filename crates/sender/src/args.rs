@@ -1,5 +1,6 @@
 //! The command line of the sender.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -11,6 +12,7 @@ use stentor_cli::{
 use stentor_core::delivery::{
     DeliveryModel, DistributionKind, FailureRate, MAX_MEAN_WAIT, MAX_SPREAD, WaitDistribution,
 };
+use stentor_core::provider::profile::ProviderProfile;
 
 use crate::stop::{FailureLimit, IdlePolicy};
 
@@ -30,6 +32,9 @@ pub struct Args {
     /// Maximum number of concurrent deliveries, 1 to 50,000
     #[arg(short, long, value_name = "N", default_value_t = 1, allow_hyphen_values = true, value_parser = count_parser::<u32>(1..=50_000), help_heading = DELIVERY)]
     pub concurrency: u32,
+    /// Simulate a provider: its limits, prices and failures, from a profile
+    #[arg(long, value_name = "FILE", value_parser = parse_provider, help_heading = DELIVERY)]
+    pub provider: Option<Arc<ProviderProfile>>,
     /// Distribution of the wait time
     #[arg(long, value_name = "NAME", default_value_t = DistributionKind::Normal, value_parser = distribution_parser(), help_heading = DELIVERY)]
     pub distribution: DistributionKind,
@@ -100,6 +105,11 @@ impl Args {
             (false, None) => IdlePolicy::UntilRunsComplete,
         }
     }
+}
+
+fn parse_provider(file: &str) -> Result<Arc<ProviderProfile>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read it: {error}"))?;
+    ProviderProfile::from_toml(&text).map(Arc::new)
 }
 
 fn parse_rate(text: &str) -> Result<FailureRate, String> {

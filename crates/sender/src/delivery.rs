@@ -1,10 +1,12 @@
 //! The second stage: simulates the delivery of each message as soon as a slot is free.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stentor_aws::clock::Clock;
 use stentor_core::delivery::{DeliveryModel, Outcome};
+use stentor_core::provider::profile::{OTHER_CARRIER, ProviderProfile};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::spawn_local;
@@ -13,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::in_flight::InFlightMessage;
 use crate::settlement::Settlement;
+use crate::state::SenderState;
 
 /// The longest backoff after a failed attempt, seconds.
 const MAX_BACKOFF: u64 = 60;
@@ -30,6 +33,8 @@ pub(crate) struct Delivered {
 #[derive(Debug)]
 pub(crate) struct DeliveryStage {
     pub model: DeliveryModel,
+    pub state: Rc<SenderState>,
+    pub provider: Option<Arc<ProviderProfile>>,
     /// Attempts before a message counts as failed.
     pub max_attempts: u32,
     /// One permit for each concurrent delivery.
@@ -67,6 +72,9 @@ impl DeliveryStage {
         }
         let attempt = message.attempt().min(self.max_attempts);
         let planned = self.model.plan_delivery(message.id(), attempt);
+        if self.provider.is_some() {
+            self.state.begin_parts(message.id().run(), OTHER_CARRIER, message.parts());
+        }
         let start = Instant::now();
         if !planned.wait.is_zero() {
             sleep(planned.wait).await;

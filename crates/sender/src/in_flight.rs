@@ -56,6 +56,8 @@ pub(crate) struct InFlightMessage {
     id: MessageId,
     serial: u64,
     attempt: u32,
+    /// Parts of its text; 1 without a provider.
+    parts: u32,
     set: Rc<InFlight>,
     is_settled: bool,
 }
@@ -85,6 +87,7 @@ impl InFlight {
         self: &Rc<Self>,
         id: MessageId,
         attempt: u32,
+        parts: u32,
         mut lease: Lease,
         now: BootInstant,
     ) -> Option<InFlightMessage> {
@@ -107,7 +110,7 @@ impl InFlight {
         entries.insert(id, Entry { serial, stage: Stage::Waiting, leases: vec![lease] });
         self.next_serial.set(serial + 1);
         self.undelivered.set(self.undelivered.get() + 1);
-        Some(InFlightMessage { id, serial, attempt, set: Rc::clone(self), is_settled: false })
+        Some(InFlightMessage { id, serial, attempt, parts, set: Rc::clone(self), is_settled: false })
     }
 
     /// Passes one receive to the settlement stage. Returns whether there is anything to do: an expired lease releases
@@ -257,6 +260,11 @@ impl InFlightMessage {
     /// Returns the number of the delivery attempt: how often the message was received, from 1.
     pub(crate) fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Returns the number of parts of the text; 1 without a provider.
+    pub(crate) fn parts(&self) -> u32 {
+        self.parts
     }
 
     /// Marks the delivery as started, once an ending lease is extended. Returns `false` if the lease has expired: then

@@ -32,6 +32,8 @@ pub(crate) struct Intake {
     pub in_flight: Rc<InFlight>,
     pub state: Rc<SenderState>,
     pub prefetch: PrefetchPolicy,
+    /// Whether there is a provider, which counts the parts of a text.
+    pub counts_parts: bool,
     pub stop: CancellationToken,
 }
 
@@ -114,7 +116,8 @@ impl Intake {
         };
         let id = body.message.id;
         self.state.activity.borrow_mut().runs.entry(id.run()).or_default().received += 1;
-        let message = self.in_flight.add(id, receive_count, lease, BootInstant::now())?;
+        let parts = if self.counts_parts { body.message.parts() } else { 1 };
+        let message = self.in_flight.add(id, receive_count, parts, lease, BootInstant::now())?;
         Some((message, receive_count > 1 || body.possibly_repeated))
     }
 

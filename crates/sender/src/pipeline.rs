@@ -57,10 +57,13 @@ impl Pipeline {
             in_flight: Rc::clone(&in_flight),
             state: Rc::clone(&state),
             prefetch: PrefetchPolicy::new(concurrency, model.wait.mean()),
+            counts_parts: args.provider.is_some(),
             stop: stop.clone(),
         };
         let delivery = DeliveryStage {
             model,
+            state: Rc::clone(&state),
+            provider: args.provider.clone(),
             max_attempts: args.max_attempts,
             slots: Semaphore::new(concurrency),
             stop: stop.clone(),

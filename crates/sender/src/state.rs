@@ -33,6 +33,18 @@ impl SenderState {
         Self { counters: RefCell::default(), activity: RefCell::new(activity) }
     }
 
+    /// Counts the parts of a delivery that begins.
+    pub(crate) fn begin_parts(&self, run: RunId, carrier: &str, parts: u32) {
+        let mut activity = self.activity.borrow_mut();
+        let counts = activity.runs.entry(run).or_default();
+        *counts.parts.entry(carrier.to_owned()).or_default() += u64::from(parts);
+    }
+
+    /// Counts a message whose reserved start passed before it could start.
+    pub(crate) fn record_forfeited(&self, run: RunId) {
+        self.activity.borrow_mut().runs.entry(run).or_default().forfeited += 1;
+    }
+
     /// Counts an outcome that this sender recorded for a message of the run.
     pub(crate) fn record_outcome(&self, run: RunId, outcome: Outcome, delivery_ms: u64) {
         self.counters.borrow_mut().record_outcome(outcome, delivery_ms);
@@ -89,12 +101,16 @@ impl SenderCounters {
 }
 
 /// What this sender did for one run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct RunCounts {
     /// Messages received.
     pub received: u64,
     /// Outcomes that this sender recorded.
     pub outcomes: OutcomeCounts,
+    /// With a provider: parts of the deliveries begun, by carrier.
+    pub parts: BTreeMap<String, u64>,
+    /// Messages whose reserved start passed before they could start.
+    pub forfeited: u64,
 }
 
 /// The activity of the runs whose messages this sender receives.

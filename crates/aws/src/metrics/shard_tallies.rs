@@ -125,6 +125,8 @@ mod tests {
                 created_at: Some(1_700_000_000_000),
                 concluded_at: Some(at),
                 delivery_ms: Some(ms),
+                parts: None,
+                reason: None,
             });
         }
         let stored = ShardTallyItem { version, checkpoint: checkpoint.to_owned(), tally };

@@ -147,6 +147,8 @@ fn outcome_event(end: &stream::Conclusion) -> OutcomeEvent {
         created_at: Some(end.created_at),
         concluded_at: end.concluded_at,
         delivery_ms: end.delivery_ms,
+        parts: None,
+        reason: None,
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution as _, Exp, LogNormal, Normal};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ParseError;
@@ -23,7 +24,8 @@ const MAX_WAIT: f64 = 41_400.0;
 pub const MAX_SPREAD: f64 = 10.0;
 
 /// The family of a wait distribution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DistributionKind {
     /// Normal with a standard deviation of spread × mean, truncated at 0 and twice the mean.
     Normal,

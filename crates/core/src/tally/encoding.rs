@@ -130,6 +130,8 @@ mod tests {
                 created_at,
                 concluded_at,
                 delivery_ms,
+                parts: None,
+                reason: None,
             })
     }
 
@@ -157,6 +159,8 @@ mod tests {
                 created_at: Some(created_at),
                 concluded_at: Some(created_at + number * run_ms / messages + delivery_ms),
                 delivery_ms: Some(delivery_ms),
+                parts: None,
+                reason: None,
             }
         }))
     }
@@ -184,6 +188,8 @@ mod tests {
                 created_at: Some(at - duration),
                 concluded_at: Some(at),
                 delivery_ms: Some(*duration),
+                parts: None,
+                reason: None,
             }
         }));
         let thousandth = tally.clone();

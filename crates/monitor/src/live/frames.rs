@@ -51,6 +51,8 @@ fn run(outcomes: u64, one_in: u64) -> RunReading {
             created_at: Some(NOON + i / 2 - 1_000),
             concluded_at: Some(concluded_at),
             delivery_ms: Some(delivery),
+            parts: None,
+            reason: None,
         });
     }
     let mut run = reading(20_000, 0);

@@ -97,6 +97,8 @@ fn a_chart_has_classes_instead_of_colours_and_takes_any_numbers() {
             created_at: Some(created_at),
             concluded_at: Some(concluded_at),
             delivery_ms: Some(delivery_ms),
+            parts: None,
+            reason: None,
         });
     }
     let mut single = run(0);
@@ -105,6 +107,8 @@ fn a_chart_has_classes_instead_of_colours_and_takes_any_numbers() {
         created_at: Some(NOON),
         concluded_at: Some(NOON),
         delivery_ms: Some(0),
+        parts: None,
+        reason: None,
     });
     for report in [finished(), report(worst, RunPhase::Active), report(single, RunPhase::Active)] {
         let html = parsed(&report);

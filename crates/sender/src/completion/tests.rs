@@ -152,6 +152,8 @@ async fn put_tally(metrics: &MetricsTable, run: RunId, shard: u32, outcomes: u32
             created_at: Some(1),
             concluded_at: Some(1_000 + u64::from(i)),
             delivery_ms: Some(u64::from(i % 2_000)),
+            parts: None,
+            reason: None,
         });
     }
     let after = ShardTally { checkpoint: Some("1".parse().unwrap()), tally };

@@ -22,7 +22,7 @@ impl Set {
     fn add(&self, receipt: &str, lifetime: Duration) -> Option<InFlightMessage> {
         let id = MessageId::new(RunId::from_parts(1, 1), 0).unwrap();
         let now = BootInstant::now();
-        self.in_flight.add(id, 1, Lease::new(receipt.to_owned().into(), now, lifetime), now)
+        self.in_flight.add(id, 1, 1, Lease::new(receipt.to_owned().into(), now, lifetime), now)
     }
 
     /// Checks the leases as if this time had passed, and returns the number of those to extend.
