@@ -349,7 +349,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_lost_before_the_first_answer_is_made_again_for_seconds() {
-        let lost = |_| Err(AttemptError::ConnectionLost("connection reset".to_owned()));
+        let lost = |()| Err(AttemptError::ConnectionLost("connection reset".to_owned()));
         let tries = Cell::new(0);
         let once = async || {
             tries.set(tries.get() + 1);
