@@ -3,11 +3,14 @@
 mod config;
 mod source;
 
+use std::io;
+
 #[cfg(feature = "programs")]
 use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_types::error::metadata::ErrorMetadata;
+use aws_smithy_types::retry::ErrorKind;
 use stentor_core::escape::escape_control;
 use stentor_core::run::RunId;
 use thiserror::Error;
@@ -140,6 +143,8 @@ pub(crate) enum AttemptError {
     NoCredentials(String),
     /// No answer came; the call may have been carried out.
     NoResponse(String),
+    /// The connection was made and lost before the answer; the call may have been carried out.
+    ConnectionLost(String),
     /// No answer came through the proxy; the call may have been carried out.
     Proxy(ProxyError),
     /// The table or queue does not exist.
@@ -153,7 +158,7 @@ pub(crate) enum AttemptError {
 impl AttemptError {
     /// Whether the service may have carried out the call.
     pub(crate) fn may_be_carried_out(&self) -> bool {
-        matches!(self, Self::ServerError(_) | Self::NoResponse(_) | Self::Proxy(_))
+        matches!(self, Self::ServerError(_) | Self::NoResponse(_) | Self::ConnectionLost(_) | Self::Proxy(_))
     }
 }
 
@@ -253,9 +258,26 @@ where
         }
         _ => match find_cause::<ProxyError>(error) {
             Some(error) => AttemptError::Proxy(error.clone()),
+            None if is_connection_lost(error) => AttemptError::ConnectionLost(root_cause(error)),
             None => AttemptError::NoResponse(root_cause(error)),
         },
     }
+}
+
+/// Whether a connection was lost, other than one that was refused or whose host is unknown.
+fn is_connection_lost<E, R>(error: &SdkError<E, R>) -> bool
+where
+    SdkError<E, R>: std::error::Error + 'static,
+{
+    const LOST: [io::ErrorKind; 4] = [
+        io::ErrorKind::BrokenPipe,
+        io::ErrorKind::ConnectionAborted,
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::UnexpectedEof,
+    ];
+    // A connection that is closed before the answer is complete is hyper's error, which the SDK calls transient.
+    let is_cut_off = matches!(error, SdkError::DispatchFailure(failure) if failure.as_other() == Some(ErrorKind::TransientError));
+    is_cut_off || find_cause::<io::Error>(error).is_some_and(|error| LOST.contains(&error.kind()))
 }
 
 /// Finds an error of one type in the chain of an error.

@@ -138,9 +138,10 @@ impl Session {
     /// Returns why an attempt failed, for a failure that another attempt may resolve; else the error of the call.
     fn retry_reason(&self, error: AttemptError, call: &'static str, resource: &str) -> Result<String, Error> {
         match error {
-            AttemptError::Throttled(why) | AttemptError::ServerError(why) | AttemptError::NoResponse(why) => {
-                Ok(why)
-            }
+            AttemptError::Throttled(why)
+            | AttemptError::ServerError(why)
+            | AttemptError::ConnectionLost(why)
+            | AttemptError::NoResponse(why) => Ok(why),
             AttemptError::Expired(why) => {
                 #[cfg(feature = "programs")]
                 self.renewal.iter().for_each(crate::session::Renewal::reject);
@@ -168,6 +169,7 @@ impl Session {
         if self.answered.load(Ordering::Relaxed) {
             return send.await;
         }
+        let first_attempt = *self.first_attempt.get_or_init(Instant::now);
         let unreachable = |why| {
             let (endpoint, region) = (self.endpoint().to_owned(), self.region().to_owned());
             AttemptError::Permanent(Error::Unreachable { endpoint, region, why })
@@ -184,6 +186,11 @@ impl Session {
             }
             #[cfg(feature = "programs")]
             Err(AttemptError::NoCredentials(why)) => Err(AttemptError::NoCredentials(why)),
+            // Other than a refused connection, this may succeed at once.
+            Err(AttemptError::ConnectionLost(why)) if first_attempt.elapsed() < self.budget.first_answer => {
+                Err(AttemptError::ConnectionLost(why))
+            }
+            Err(AttemptError::ConnectionLost(why)) => Err(unreachable(why)),
             Err(AttemptError::Permanent(error @ Error::Unreachable { .. })) => {
                 Err(AttemptError::Permanent(error))
             }
@@ -338,6 +345,21 @@ mod tests {
         let expired = async || Err(AttemptError::Expired("the token expired".to_owned()));
         let expired = session().call::<()>("Call", "table", expired).await;
         assert!(matches!(expired, Err(Error::BadCredentials { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_lost_before_the_first_answer_is_made_again_for_seconds() {
+        let lost = |()| Err(AttemptError::ConnectionLost("connection reset".to_owned()));
+        let tries = Cell::new(0);
+        let once = async || {
+            tries.set(tries.get() + 1);
+            if tries.get() == 1 { lost(()) } else { Ok(()) }
+        };
+        session().call("Call", "table", once).await.unwrap();
+        let start = Instant::now();
+        let always = session().call::<()>("Call", "table", async || lost(())).await;
+        assert!(matches!(always, Err(Error::Unreachable { .. })), "{always:?}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

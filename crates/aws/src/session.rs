@@ -21,8 +21,8 @@ mod renewal;
 #[cfg(feature = "programs")]
 mod source;
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::BehaviorVersion;
@@ -77,6 +77,8 @@ pub struct Session {
     pub(crate) shutdown: CancellationToken,
     /// The services have answered at least once.
     pub(crate) answered: AtomicBool,
+    /// When the first attempt of the first call began.
+    pub(crate) first_attempt: OnceLock<Instant>,
     /// When a failure was last reported.
     pub(crate) last_failure: Mutex<Option<Instant>>,
     /// Writes to the messages table.
@@ -114,6 +116,7 @@ impl Session {
             budget,
             shutdown,
             answered: AtomicBool::new(false),
+            first_attempt: OnceLock::new(),
             last_failure: Mutex::default(),
             write_limiter: RateLimiter::new(),
             #[cfg(feature = "programs")]

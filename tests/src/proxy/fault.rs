@@ -176,16 +176,13 @@ impl ProxyFault {
     pub fn can_affect(self, call: &Call) -> bool {
         let is = |operations: &[&str]| operations.contains(&call.operation.as_str());
         match self {
-            F::InternalError | F::Unavailable => true,
-            // A program's first call checks the endpoint without retries.
-            F::ExpiredToken
-            | F::ResetBefore
-            | F::AnswerLost
+            F::InternalError
             | F::InternalErrorAfterwards
-            | F::Silence
-            | F::SlowDrip
-            | F::Latency
-            | F::Refused => !is(&["GetQueueUrl"]),
+            | F::Unavailable
+            | F::ResetBefore
+            | F::AnswerLost => true,
+            // A program's first call checks credentials and endpoint, and waits for a few seconds only.
+            F::ExpiredToken | F::Silence | F::SlowDrip | F::Latency | F::Refused => !is(&["GetQueueUrl"]),
             F::ProvisionedThroughputExceeded | F::DynamoThrottling | F::RequestLimitExceeded => {
                 call.service == DynamoDb
             }
