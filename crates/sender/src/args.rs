@@ -101,7 +101,7 @@ const EXAMPLES: &[(&str, &str)] = &[
 ];
 
 const PROVIDERS: &[(&str, &str)] = &[
-    ("sender providers", "limits, prices, time for a million messages"),
+    ("sender providers", "limits, prices, time for a million"),
     ("sender providers us-short-code > mine.toml", "a profile to edit"),
     ("sender --provider mine.toml", "deliver with it"),
 ];
@@ -111,28 +111,29 @@ const PROFILE: &str = "\
 Profile to print as TOML
 
 A profile has these keys; only name is required:
-  name                        1 to 32 of a-z, 0-9 and -; names the shared limit
-  source, as_of               where the numbers come from
-  [limits]                    of all senders of the stack together
-    parts_per_second          0.001 to 1,000,000
-    burst_parts               may start at once after a pause
-                              [default: those of a second]
-    ttl_seconds               an older message fails: TTL_EXPIRED
-    spend_dollars             a calendar month, UTC: SPEND_LIMIT
-  [delivery]                  defaults of the flags -w, --distribution, --spread
-    mean_seconds, distribution, spread
+  name                1 to 32 of a-z, 0-9, -; names the shared limit
+  source, as_of       where the numbers come from
+  [limits]            of all senders of the stack together
+    parts_per_second  0.001 to 1,000,000
+    burst_parts       may start at once [default: those of a second]
+    ttl_seconds       an older message fails: TTL_EXPIRED
+    spend_dollars     a calendar month, UTC: SPEND_LIMIT
+  [delivery]          overridden by -w, --distribution, --spread
+    mean_seconds      0 to 36,000
+    distribution      as of --distribution
+    spread            0 to 10
   [price]
-    per_part                  dollars
-  [[carriers]]                drawn for each message of a run
-    name                      1 to 32 characters
-    share                     of the messages, 0 to 1; the rest is OTHER
-    fee_per_part              dollars, in addition to the price
-    daily_parts               over all senders: CARRIER_DAILY_CAP
-    utc_offset                of the day, such as -08:00 [default: UTC]
-  [[failures]]                at most 16; they add up to the failure rate
-    code                      1 to 32 of A-Z, 0-9 and _
-    share                     of the deliveries, 0 to 1
-    temporary                 true: another attempt may succeed
+    per_part          dollars
+  [[carriers]]        drawn for each message of a run
+    name              1 to 32 characters
+    share             of the messages, 0 to 1; the rest is OTHER
+    fee_per_part      dollars, in addition to the price
+    daily_parts       over all senders: CARRIER_DAILY_CAP
+    utc_offset        of the day, such as -08:00 [default: UTC]
+  [[failures]]        up to 16; their sum is the failure rate
+    code              1 to 32 of A-Z, 0-9 and _
+    share             of the deliveries, 0 to 1
+    temporary         true: another attempt may succeed
 ";
 
 const EXITS: &[(&str, &str)] = &[("3", "reached --max-failure-rate")];

@@ -78,7 +78,8 @@ fn rows() -> Vec<ProviderRow> {
 impl From<ProviderProfile> for ProviderRow {
     fn from(profile: ProviderProfile) -> Self {
         let names = profile.carriers.iter().map(|carrier| carrier.name.as_str());
-        let prices = || names.clone().chain([OTHER_CARRIER]).map(|name| profile.dollars_per_part(name));
+        let others = Some(OTHER_CARRIER).filter(|_| profile.leaves_other_carriers());
+        let prices = || names.clone().chain(others).map(|name| profile.dollars_per_part(name));
         let has_prices = profile.price.per_part.is_some();
         let caps = profile.carriers.iter().filter_map(|carrier| {
             let (carrier, parts) = (carrier, carrier.daily_parts?);
@@ -137,10 +138,22 @@ mod tests {
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 1 + BUILT_IN.len());
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{table}");
-        assert_eq!(lines[0], "?");
-        assert_eq!(lines[1], "?");
-        assert_eq!(lines[3], "?");
-        assert_eq!(lines[8], "?");
+        assert_eq!(
+            lines[0],
+            "NAME               PARTS/S  $ PER PART        DAILY CAP              A MILLION"
+        );
+        assert_eq!(
+            lines[1],
+            "us-short-code          100  0.0118 to 0.0128  -                     2 h 46 min"
+        );
+        assert_eq!(
+            lines[3],
+            "us-10dlc-high           75  0.0118 to 0.0128  T-Mobile 200,000      3 h 42 min"
+        );
+        assert_eq!(
+            lines[8],
+            "intl-long-code          10  -                 -                    27 h 46 min"
+        );
     }
 
     #[test]

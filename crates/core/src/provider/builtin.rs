@@ -52,6 +52,7 @@ mod tests {
             assert_eq!(profile.name, built_in.name);
             assert!(profile.source.is_some() && profile.as_of.is_some(), "{profile:?}");
             assert!(profile.limits.parts_per_second.is_some(), "{profile:?}");
+            assert!(profile.carriers.is_empty() || !profile.leaves_other_carriers(), "{profile:?}");
             assert_eq!(find(built_in.name).unwrap().profile(), profile);
         }
         assert!(find("us").is_none());

@@ -140,6 +140,11 @@ impl ProviderProfile {
         drawn.map_or(OTHER_CARRIER, |carrier| &carrier.name)
     }
 
+    /// Whether the shares of the carriers leave messages to [`OTHER_CARRIER`].
+    pub fn leaves_other_carriers(&self) -> bool {
+        self.carriers.iter().map(|carrier| carrier.share).sum::<f64>() < 1.0 - rules::ROUNDING
+    }
+
     /// Returns the price of a part to a carrier, in dollars: the provider's and the carrier's fee.
     pub fn dollars_per_part(&self, carrier: &str) -> f64 {
         let fee = self.carrier(carrier).and_then(|carrier| carrier.fee_per_part);
@@ -221,6 +226,7 @@ mod tests {
         .unwrap();
         assert!((profile.dollars_per_part("A") - 0.015).abs() < 1e-12);
         assert!((profile.dollars_per_part(OTHER_CARRIER) - 0.01).abs() < 1e-12);
+        assert!(profile.leaves_other_carriers());
     }
 
     proptest! {

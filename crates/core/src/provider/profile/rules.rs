@@ -20,7 +20,7 @@ const MAX_CODES: usize = 16;
 /// The highest price and fee of a part, dollars.
 const MAX_PRICE: f64 = 1_000.0;
 /// What a sum of shares may exceed 1 by, since decimal fractions are not exact.
-const ROUNDING: f64 = 1e-9;
+pub(super) const ROUNDING: f64 = 1e-9;
 
 /// A value that a provider profile cannot have.
 #[derive(Debug, Error, PartialEq, Eq)]
