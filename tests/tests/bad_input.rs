@@ -30,7 +30,7 @@ pub(crate) fn programs() -> [&'static Path; 3] {
 #[test]
 fn an_invalid_value_is_a_usage_error_that_names_flag_and_value() {
     let built = ProgramPaths::get();
-    let cases: [(&Path, &str, &[&str]); 36] = [
+    let cases: [(&Path, &str, &[&str]); 37] = [
         (&built.producer, "-m 0", &["'0'", "--messages"]),
         (&built.producer, "-m abc", &["'abc'", "--messages"]),
         (&built.producer, "-m -5", &["'-5'", "--messages"]),
@@ -52,6 +52,7 @@ fn an_invalid_value_is_a_usage_error_that_names_flag_and_value() {
         (&built.sender, "-c 100000", &["'100000'", "--concurrency"]),
         (&built.sender, "--max-attempts 10", &["'10'", "--max-attempts"]),
         (&built.sender, "--distribution flat", &["'flat'", "--distribution"]),
+        (&built.sender, "--ttl 0", &["'0'", "--ttl"]),
         (&built.sender, "--unknown", &["'--unknown'"]),
         (&built.monitor, "-t 0", &["'0'", "--interval"]),
         (&built.monitor, "-t x", &["'x'", "--interval"]),

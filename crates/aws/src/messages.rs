@@ -1,5 +1,7 @@
 //! The messages table: one item a message, created once, with one outcome.
 
+mod outcome_update;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,8 +15,10 @@ use super::batch::EntryFailure;
 use super::error::{AttemptError, Error, attempt_error, classify_code};
 use super::item::{Item, number, string, text};
 use super::session::Session;
-use stentor_core::delivery::{Outcome, Status};
+use stentor_core::delivery::Status;
 use stentor_core::message::{Message, MessageId, MessageRecord};
+
+pub use outcome_update::OutcomeUpdate;
 
 /// Statements in a batch, at most (Amazon DynamoDB API Reference, "`BatchExecuteStatement`").
 pub const STATEMENTS: usize = 25;
@@ -40,23 +44,6 @@ pub enum InsertResult {
     Inserted,
     /// The message existed, and is unchanged.
     AlreadyExists,
-}
-
-/// An outcome to record.
-#[derive(Debug, Clone)]
-pub struct OutcomeUpdate {
-    /// The message.
-    pub id: MessageId,
-    /// How its delivery ended.
-    pub outcome: Outcome,
-    /// When it ended, ms since the epoch.
-    pub concluded_at: u64,
-    /// How long the delivery took, ms.
-    pub delivery_ms: u64,
-    /// ID of the sender.
-    pub sender: String,
-    /// Unique ID of this delivery, by which a sender recognises its own earlier update.
-    pub attempt: String,
 }
 
 /// Result of recording an outcome.
@@ -105,7 +92,8 @@ impl MessagesTable {
                     number(created_at / 1_000 + LIFETIME),
                 ]
             };
-            let responses = self.execute(CALL, &template, open.iter().map(parameters), None).await?;
+            let statements = open.iter().map(|message| (template.clone(), parameters(message)));
+            let responses = self.execute(CALL, statements, None).await?;
             let results = responses.into_iter().map(|response| match response.error {
                 None => Ok(Ok(InsertResult::Inserted)),
                 Some(error) if error.code == Some(Code::DuplicateItem) => Ok(Ok(InsertResult::AlreadyExists)),
@@ -120,24 +108,10 @@ impl MessagesTable {
     /// Records up to [`STATEMENTS`] outcomes of different messages, each on the condition that its message is PENDING.
     pub async fn record_outcomes(&self, updates: &[OutcomeUpdate]) -> Result<Vec<UpdateResult>, Error> {
         const CALL: &str = "BatchExecuteStatement (UPDATE)";
-        let template = format!(
-            "UPDATE \"{}\" SET \"status\"=? SET concluded_at=? SET delivery_ms=? SET sender=? SET attempt=? WHERE id=? AND \"status\"=?",
-            self.name
-        );
         let send = async |open: &[&OutcomeUpdate], _| {
-            let parameters = |update: &&OutcomeUpdate| {
-                vec![
-                    text(update.outcome.status().as_str()),
-                    number(update.concluded_at),
-                    number(update.delivery_ms),
-                    text(&update.sender),
-                    text(&update.attempt),
-                    text(&update.id),
-                    text(Status::Pending.as_str()),
-                ]
-            };
+            let statements = open.iter().map(|update| update.statement(&self.name));
             let on_failure = Some(ReturnValuesOnConditionCheckFailure::AllOld);
-            let responses = self.execute(CALL, &template, open.iter().map(parameters), on_failure).await?;
+            let responses = self.execute(CALL, statements, on_failure).await?;
             let mut results = Vec::with_capacity(open.len());
             let mut unreturned = Vec::new();
             for (place, (update, response)) in open.iter().zip(responses).enumerate() {
@@ -162,15 +136,14 @@ impl MessagesTable {
         self.session.call_batch(CALL, &self.name, limiter, updates.iter().collect(), send).await
     }
 
-    /// Executes the statement once with each set of parameters; the responses are in their order.
+    /// Executes the statements, each with its parameters; the responses are in their order.
     async fn execute(
         &self,
         call: &'static str,
-        statement: &str,
-        parameters: impl Iterator<Item = Vec<AttributeValue>>,
+        statements: impl Iterator<Item = (String, Vec<AttributeValue>)>,
         on_condition_failure: Option<ReturnValuesOnConditionCheckFailure>,
     ) -> Result<Vec<BatchStatementResponse>, AttemptError> {
-        let statements = parameters.map(|parameters| {
+        let statements = statements.map(|(statement, parameters)| {
             let request =
                 BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters));
             let request = request.set_return_values_on_condition_check_failure(on_condition_failure.clone());

@@ -28,6 +28,7 @@ pub struct Queue {
     client: Client,
     name: String,
     url: String,
+    requests_sent_at: bool,
 }
 
 /// The right to delete a received message or to change its visibility.
@@ -49,6 +50,8 @@ pub struct ReceivedMessage {
     pub receipt: ReceiptHandle,
     /// How often it was received, this receive included.
     pub receive_count: u32,
+    /// When it was sent to the queue, ms since the epoch; see [`Queue::with_sent_at`].
+    pub sent_at: Option<u64>,
     /// When the request that returned it was sent. SQS starts the visibility timeout later, but a response can wait on
     /// this machine while the process is paused.
     pub requested_at: BootInstant,
@@ -85,7 +88,13 @@ impl Queue {
             })
             .await?
             .ok_or_else(|| session.not_deployed(&name))?;
-        Ok(Self { session: Arc::clone(session), client, name, url })
+        Ok(Self { session: Arc::clone(session), client, name, url, requests_sent_at: false })
+    }
+
+    /// Makes receives return when each message was sent.
+    #[must_use]
+    pub fn with_sent_at(self) -> Self {
+        Self { requests_sent_at: true, ..self }
     }
 
     /// The queue's name.
@@ -124,6 +133,9 @@ impl Queue {
         self.session
             .call(CALL, &self.name, async || {
                 let requested_at = BootInstant::now();
+                let sent_at = self.requests_sent_at.then_some(MessageSystemAttributeName::SentTimestamp);
+                let attributes =
+                    [MessageSystemAttributeName::ApproximateReceiveCount].into_iter().chain(sent_at);
                 let answer = self
                     .client
                     .receive_message()
@@ -131,7 +143,7 @@ impl Queue {
                     .max_number_of_messages(i32::try_from(max.clamp(1, BATCH)).expect("at most ten"))
                     .wait_time_seconds(seconds(wait))
                     .visibility_timeout(seconds(visibility))
-                    .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+                    .set_message_system_attribute_names(Some(attributes.collect()))
                     .send()
                     .await
                     .map_err(|error| attempt_error(CALL, &error))?;
@@ -209,14 +221,15 @@ impl Queue {
 }
 
 fn received(message: aws_sdk_sqs::types::Message, requested_at: BootInstant) -> Option<ReceivedMessage> {
-    let count = MessageSystemAttributeName::ApproximateReceiveCount;
-    let receive_count =
-        message.attributes.as_ref().and_then(|attributes| attributes.get(&count)?.parse().ok());
+    let attribute = |name| message.attributes.as_ref()?.get(&name)?.parse::<u64>().ok();
+    let receive_count = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
+    let sent_at = attribute(MessageSystemAttributeName::SentTimestamp);
     Some(ReceivedMessage {
+        // Without a count, an earlier receive cannot be ruled out.
+        receive_count: receive_count.and_then(|count| count.try_into().ok()).unwrap_or(2),
+        sent_at,
         body: message.body.unwrap_or_default(),
         receipt: message.receipt_handle?.into(),
-        // Without a count, an earlier receive cannot be ruled out.
-        receive_count: receive_count.unwrap_or(2),
         requested_at,
     })
 }

@@ -40,8 +40,8 @@ impl Stream {
             beginning: BEGINNING,
             next: 0,
             per_second,
-            waiting: DeliveryModel { wait: waiting, failure_rate, seed: 1 },
-            delivery: DeliveryModel { wait: delivery, failure_rate, seed: 2 },
+            waiting: DeliveryModel { wait: waiting, failure_rate, causes: vec![], seed: 1 },
+            delivery: DeliveryModel { wait: delivery, failure_rate, causes: vec![], seed: 2 },
         })
     }
 
@@ -105,7 +105,7 @@ impl Stream {
         let created_at = u128::from(self.beginning) + after.as_millis();
         let delivery_ms = delivery.wait.as_millis();
         let concluded_at = created_at + (waiting + delivery.wait).as_millis();
-        let status = if delivery.outcome == Outcome::Sent { "SENT" } else { "FAILED" };
+        let status = if delivery.outcome() == Outcome::Sent { "SENT" } else { "FAILED" };
         let expires_at = created_at / 1_000 + 604_800;
         // The attributes of both images. The average body has half of the producer's default length.
         let fixed = format!(

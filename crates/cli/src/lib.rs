@@ -1,5 +1,6 @@
 //! What the three command lines share: flags, usage errors, logging, signals, output and formatting.
 
+pub mod columns;
 mod command_line;
 mod connection;
 mod flags;
@@ -47,7 +48,8 @@ const USAGE: u8 = 2;
 /// Runs a program: parses its command line, starts logging, and turns the result of `run` into an exit status.
 ///
 /// `policy` returns the policy that a call with these flags needs, for the errors of denied calls. `run` gets the parsed
-/// flags, the destination they name, and a [`Shutdown`] for a first SIGHUP, SIGINT or SIGTERM.
+/// flags, the destination they name, and a [`Shutdown`] for a first SIGHUP, SIGINT or SIGTERM. A [`UsageError`] that it
+/// returns ends the program as one of the command line does.
 pub fn main<A, Run>(shared: fn(&A) -> &SharedArgs, policy: fn(&A) -> Policy, run: Run) -> ExitCode
 where
     A: Parser,
@@ -80,6 +82,10 @@ where
         // Boxed, as the request in `Session::call` is: else the compiler lays out one very deep future.
         match Box::pin(run(args, destination, stop)).await {
             Ok(code) => ExitCode::from(code),
+            Err(error) if error.is::<UsageError>() => {
+                report_error(&format!("error: {error}"));
+                ExitCode::from(USAGE)
+            }
             Err(error) => fail(&hints::describe(&error, policy)),
         }
     });

@@ -9,15 +9,19 @@ use rand::RngExt;
 pub use distribution::{DistributionKind, InvalidWait, MAX_MEAN_WAIT, MAX_SPREAD, WaitDistribution};
 
 use crate::message::MessageId;
+use crate::provider::code::FailureCode;
+use crate::provider::profile::{FailureShare, pick};
 use crate::rng::{self, RngStream};
 
 /// The simulated provider. Everything about a delivery comes from here: its wait and its outcome.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct DeliveryModel {
     /// The distribution of the time a delivery takes.
     pub wait: WaitDistribution,
     /// The fraction of deliveries that fail.
     pub failure_rate: FailureRate,
+    /// The causes of failures, in proportion to their shares. Without any, failures are temporary and have no code.
+    pub causes: Vec<FailureShare>,
     /// The seed of the random generator. Senders with the same seed deliver a message in the same way.
     pub seed: u64,
 }
@@ -27,20 +31,49 @@ pub struct DeliveryModel {
 pub struct PlannedDelivery {
     /// The time that the delivery takes.
     pub wait: Duration,
-    /// The outcome at its end.
-    pub outcome: Outcome,
+    /// The failure at its end; `None` for a success.
+    pub failure: Option<DeliveryFailure>,
+}
+
+/// Why a delivery fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryFailure {
+    /// The failure code of the message, if this is its last attempt.
+    pub code: FailureCode,
+    /// Whether another attempt may succeed.
+    pub is_temporary: bool,
+}
+
+/// A failure without a code.
+const UNKNOWN_FAILURE: DeliveryFailure = DeliveryFailure { code: FailureCode::UNKNOWN, is_temporary: true };
+
+impl PlannedDelivery {
+    /// Returns the outcome of the delivery.
+    pub fn outcome(&self) -> Outcome {
+        if self.failure.is_some() { Outcome::Failed } else { Outcome::Sent }
+    }
 }
 
 impl DeliveryModel {
     /// Plans delivery attempt `attempt` (from 1) of a message. The same arguments always give the same plan.
     pub fn plan_delivery(&self, id: MessageId, attempt: u32) -> PlannedDelivery {
         let mut rng = rng::for_message(RngStream::Delivery, self.seed, id.index(), attempt);
-        // The outcome is drawn first, because the number of draws for a wait varies.
+        // The outcome is drawn first, because the number of draws for a wait varies. The cause is drawn last, so that
+        // causes change neither outcomes nor waits.
         let fails = rng.random_bool(self.failure_rate.as_fraction());
-        PlannedDelivery {
-            wait: self.wait.sample(&mut rng),
-            outcome: if fails { Outcome::Failed } else { Outcome::Sent },
-        }
+        let wait = self.wait.sample(&mut rng);
+        PlannedDelivery { wait, failure: fails.then(|| self.draw_failure(rng.random())) }
+    }
+
+    /// Selects the failure at this point, 0 to 1, of all causes.
+    fn draw_failure(&self, point: f64) -> DeliveryFailure {
+        let shares = || self.causes.iter().map(|cause| cause.share);
+        let total: f64 = shares().sum();
+        let drawn = pick(shares(), point * total).and_then(|place| self.causes.get(place));
+        drawn.map_or(UNKNOWN_FAILURE, |cause| DeliveryFailure {
+            code: cause.code,
+            is_temporary: cause.temporary,
+        })
     }
 }
 
@@ -126,7 +159,8 @@ mod fixtures {
     }
 
     pub(super) fn model(wait: WaitDistribution, failure_rate: f64) -> DeliveryModel {
-        DeliveryModel { wait, failure_rate: FailureRate::new(failure_rate).unwrap(), seed: 7 }
+        let failure_rate = FailureRate::new(failure_rate).unwrap();
+        DeliveryModel { wait, failure_rate, causes: vec![], seed: 7 }
     }
 }
 
@@ -134,6 +168,7 @@ mod fixtures {
 mod tests {
     use super::fixtures::{id, model};
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn deliveries_fail_at_the_failure_rate() {
@@ -141,7 +176,7 @@ mod tests {
         for fraction in [0.1_f64, 0.5, 0.0, 1.0] {
             let model = model(wait, fraction);
             let failed =
-                (0..100_000).filter(|i| model.plan_delivery(id(*i), 1).outcome == Outcome::Failed).count();
+                (0..100_000).filter(|i| model.plan_delivery(id(*i), 1).outcome() == Outcome::Failed).count();
             // Five standard deviations of the binomial distribution.
             let margin = 5.0 * (100_000.0 * fraction * (1.0 - fraction)).sqrt();
             assert!((failed as f64 - 100_000.0 * fraction).abs() <= margin, "{fraction}: {failed}");
@@ -169,9 +204,68 @@ mod tests {
             let model = model(WaitDistribution::new(kind.parse().unwrap(), 0.5, 0.25).unwrap(), 0.5);
             let planned = [1, 2].map(|attempt| {
                 let delivery = model.plan_delivery(id(3), attempt);
-                (delivery.wait.as_nanos(), delivery.outcome)
+                (delivery.wait.as_nanos(), delivery.outcome())
             });
             assert_eq!(planned, attempts, "{kind}");
+        }
+    }
+
+    fn with_causes(model: DeliveryModel, causes: &[(&str, f64, bool)]) -> DeliveryModel {
+        let causes = causes.iter().map(|(code, share, temporary)| FailureShare {
+            code: code.parse().unwrap(),
+            share: *share,
+            temporary: *temporary,
+        });
+        DeliveryModel { causes: causes.collect(), ..model }
+    }
+
+    #[test]
+    fn causes_change_neither_outcomes_nor_waits() {
+        let plain = model(WaitDistribution::new(DistributionKind::Normal, 0.5, 0.25).unwrap(), 0.5);
+        let coded = with_causes(plain.clone(), &[("A", 0.1, false), ("B", 0.2, true)]);
+        for index in 0..1_000 {
+            let [plain, coded] = [&plain, &coded].map(|model| model.plan_delivery(id(index), 1));
+            assert_eq!((plain.wait, plain.outcome()), (coded.wait, coded.outcome()));
+            assert!(plain.failure.is_none_or(|failure| failure == UNKNOWN_FAILURE));
+            assert!(
+                coded.failure.is_none_or(|failure| failure.is_temporary == (failure.code.as_str() == "B"))
+            );
+        }
+    }
+
+    #[test]
+    fn failures_without_a_positive_share_have_no_code() {
+        let wait = WaitDistribution::new(DistributionKind::Constant, 0.0, 0.0).unwrap();
+        for causes in [&[][..], &[("A", 0.0, false)]] {
+            let model = with_causes(model(wait, 1.0), causes);
+            assert_eq!(model.plan_delivery(id(0), 1).failure, Some(UNKNOWN_FAILURE));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn causes_have_their_shares_of_the_failures(weights in prop::collection::vec(0.0..1.0_f64, 1..=16), rate in 0.0..=1.0_f64, seed: u64) {
+            const MESSAGES: u32 = 20_000;
+            let wait = WaitDistribution::new(DistributionKind::Constant, 0.0, 0.0).unwrap();
+            let total: f64 = weights.iter().sum();
+            let names: Vec<String> = (0..weights.len()).map(|place| format!("CODE_{place}")).collect();
+            let causes: Vec<_> = names.iter().zip(&weights).map(|(name, weight)| (&**name, *weight, false)).collect();
+            let model = DeliveryModel { seed, ..with_causes(model(wait, rate), &causes) };
+            let mut counts = std::collections::BTreeMap::<FailureCode, f64>::new();
+            for index in 0..MESSAGES {
+                if let Some(failure) = model.plan_delivery(id(index), 1).failure {
+                    *counts.entry(failure.code).or_default() += 1.0;
+                }
+            }
+            for cause in &model.causes {
+                let share = rate * cause.share / total.max(f64::MIN_POSITIVE);
+                let expected = f64::from(MESSAGES) * share;
+                // Five standard deviations, and one message for shares close to 0.
+                let margin = 5.0 * (expected * (1.0 - share)).max(0.0).sqrt() + 1.0;
+                let count = counts.get(&cause.code).copied().unwrap_or(0.0);
+                prop_assert!((count - expected).abs() <= margin, "{}: {count} instead of {expected}", cause.code);
+            }
         }
     }
 

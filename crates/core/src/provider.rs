@@ -1,5 +1,7 @@
 //! The simulated SMS provider: what it allows, charges and rejects.
 
+#[cfg(feature = "profiles")]
+pub mod builtin;
 pub mod code;
 pub mod parts;
 pub mod profile;

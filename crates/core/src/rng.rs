@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) enum RngStream {
     Message = 1,
     Delivery = 2,
+    Carrier = 3,
 }
 
 /// Creates the random generator of one attempt of message `index`; `attempt` is 0 where there are none.

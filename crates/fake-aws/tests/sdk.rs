@@ -9,7 +9,7 @@ use stentor_aws::metrics::{CreateRunResult, Heartbeat};
 use stentor_aws::session::{Destination, Endpoint};
 use stentor_aws::tally_store::PutResult;
 use stentor_aws::{MessagesTable, MetricsTable, Queue, Session};
-use stentor_core::delivery::{Outcome, Status};
+use stentor_core::delivery::Status;
 use stentor_core::message::{Message, QueueMessage};
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::tally::{ShardTally, Tally};
@@ -44,9 +44,10 @@ async fn session(fake: &FakeAws) -> Arc<Session> {
 fn conclusion(message: &Message, attempt: &str) -> OutcomeUpdate {
     OutcomeUpdate {
         id: message.id,
-        outcome: Outcome::Sent,
+        reason: None,
+        carrier: None,
         concluded_at: 1_700_000_001_000,
-        delivery_ms: 5,
+        delivery_ms: Some(5),
         sender: "s".to_owned(),
         attempt: attempt.to_owned(),
     }

@@ -1,11 +1,10 @@
 //! The figures of two runs as a table for a terminal.
 
+use stentor_cli::columns::{self, Align::Left, Align::Right};
 use stentor_core::escape;
 
 use stentor_report::comparison::Comparison;
 use stentor_run_view::comparison::FigureGroup;
-
-use crate::columns::{self, Align::Left, Align::Right};
 
 /// The runs by ID, and a row for each figure.
 pub(crate) fn render(comparison: &Comparison) -> String {

@@ -6,7 +6,6 @@
 
 mod args;
 mod audit;
-mod columns;
 mod comparison_table;
 mod live;
 mod plain;

@@ -4,13 +4,12 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use stentor_aws::Error;
 use stentor_aws::metrics::{Heartbeat, RunItems, RunRecord};
+use stentor_cli::columns::{self, Align::Left, Align::Right};
 use stentor_cli::format::{self, Zone};
 
 use stentor_core::usage::UsageRecord;
 use stentor_run_view::reading::RunReader;
 use stentor_run_view::senders::had_sender;
-
-use crate::columns::{self, Align::Left, Align::Right};
 
 /// Maximum number of runs that are read concurrently.
 const CONCURRENCY: usize = 16;

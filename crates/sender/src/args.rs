@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand, ValueHint};
 use stentor_cli::VERSION;
-use stentor_cli::{
-    SharedArgs, UsageError, count_parser, examples, fraction_parser, full_ending, seconds_parser,
-};
-use stentor_core::delivery::{
-    DeliveryModel, DistributionKind, FailureRate, MAX_MEAN_WAIT, MAX_SPREAD, WaitDistribution,
-};
-use stentor_core::provider::profile::ProviderProfile;
+use stentor_cli::{SharedArgs, count_parser, examples, fraction_parser, full_ending, seconds_parser};
+use stentor_core::delivery::{DistributionKind, FailureRate, MAX_MEAN_WAIT, MAX_SPREAD};
+use stentor_core::provider::builtin::{BUILT_IN, BuiltIn};
+use stentor_core::provider::profile::{MAX_TTL, ProviderProfile};
 
+use crate::providers::parse_provider;
 use crate::stop::{FailureLimit, IdlePolicy};
 
 /// Receive messages from SQS and simulate their delivery: wait, then succeed or fail
@@ -23,24 +21,30 @@ use crate::stop::{FailureLimit, IdlePolicy};
 #[derive(Debug, Clone, Parser)]
 #[command(version = VERSION, after_help = examples(EXAMPLES), after_long_help = full_ending(EXAMPLES, EXITS))]
 pub struct Args {
-    /// Mean delivery time, 0 to 36,000 seconds
-    #[arg(short, long, value_name = "TIME", default_value_t = 0.5, allow_hyphen_values = true, value_parser = seconds_parser(0.0..=MAX_MEAN_WAIT), help_heading = DELIVERY)]
-    pub wait: f64,
-    /// Share of deliveries that fail: 0 to 1, or 0% to 100%
-    #[arg(short, long, value_name = "RATE", default_value = "0.1", allow_hyphen_values = true, value_parser = parse_rate, help_heading = DELIVERY)]
-    pub failure_rate: FailureRate,
-    /// Maximum number of concurrent deliveries, 1 to 50,000
-    #[arg(short, long, value_name = "N", default_value_t = 1, allow_hyphen_values = true, value_parser = count_parser::<u32>(1..=50_000), help_heading = DELIVERY)]
-    pub concurrency: u32,
-    /// Simulate a provider: its limits, prices and failures, from a profile
-    #[arg(long, value_name = "FILE", value_parser = parse_provider, help_heading = DELIVERY)]
+    /// Mean delivery time, 0 to 36,000 seconds [default: 0.5]
+    #[arg(short, long, value_name = "TIME", allow_hyphen_values = true, value_parser = seconds_parser(0.0..=MAX_MEAN_WAIT), help_heading = DELIVERY)]
+    pub wait: Option<f64>,
+    /// Share of deliveries that fail: 0 to 1, or 0% to 100% [default: 0.1]
+    #[arg(short, long, value_name = "RATE", allow_hyphen_values = true, value_parser = parse_rate, help_heading = DELIVERY)]
+    pub failure_rate: Option<FailureRate>,
+    /// Maximum number of concurrent deliveries, 1 to 50,000 [default: 1]
+    #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = count_parser::<u32>(1..=50_000), help_heading = DELIVERY)]
+    pub concurrency: Option<u32>,
+    /// Simulate a provider: its limits, prices and failures, from a built-in profile or a TOML file
+    ///
+    /// -w, -f, --distribution and --spread override the profile. With a limit, the default of -c is twice what uses the
+    /// limit, 10 to 10,000. `sender providers` lists the built-in profiles.
+    #[arg(long, value_name = "NAME|FILE", value_hint = ValueHint::FilePath, value_parser = parse_provider, help_heading = DELIVERY)]
     pub provider: Option<Arc<ProviderProfile>>,
-    /// Distribution of the wait time
-    #[arg(long, value_name = "NAME", default_value_t = DistributionKind::Normal, value_parser = distribution_parser(), help_heading = DELIVERY)]
-    pub distribution: DistributionKind,
-    /// Standard deviation of normal and lognormal waits, as a share of the mean, 0 to 10
-    #[arg(long, value_name = "SHARE", default_value_t = 0.25, allow_hyphen_values = true, value_parser = fraction_parser(0.0..=MAX_SPREAD), help_heading = DELIVERY)]
-    pub spread: f64,
+    /// Fail messages older than this without a delivery, 0.001 to 31,536,000 seconds [default: the provider's, or none]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = seconds_parser(0.001..=MAX_TTL), help_heading = DELIVERY)]
+    pub ttl: Option<f64>,
+    /// Distribution of the wait time [default: normal]
+    #[arg(long, value_name = "NAME", value_parser = distribution_parser(), help_heading = DELIVERY)]
+    pub distribution: Option<DistributionKind>,
+    /// Standard deviation of normal and lognormal waits, as a share of the mean, 0 to 10 [default: 0.25]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = fraction_parser(0.0..=MAX_SPREAD), help_heading = DELIVERY)]
+    pub spread: Option<f64>,
     /// Maximum delivery attempts per message, 1 to 9; a failed attempt returns the message to the queue
     #[arg(long, value_name = "N", default_value_t = 1, allow_hyphen_values = true, value_parser = count_parser::<u32>(1..=9), help_heading = DELIVERY)]
     pub max_attempts: u32,
@@ -60,9 +64,27 @@ pub struct Args {
     /// Seed for the random generator; the same seed gives the same deliveries [default: random]
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = count_parser::<u64>(0..=u64::MAX), help_heading = DELIVERY)]
     pub seed: Option<u64>,
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "the text would show up in the help")]
+    pub command: Option<Command>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the text would show up in the help")]
     pub shared: SharedArgs,
+}
+
+/// What the sender does instead of delivering messages.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// List the built-in provider profiles, or print one as TOML
+    ///
+    /// A profile describes what an SMS provider allows, charges and rejects. Save one to a file, edit it, and pass the file
+    /// to --provider.
+    #[command(after_help = examples(PROVIDERS), after_long_help = full_ending(PROVIDERS, &[]))]
+    Providers {
+        /// Profile to print as TOML
+        #[arg(value_parser = built_in_parser(), long_help = PROFILE)]
+        name: Option<&'static BuiltIn>,
+    },
 }
 
 const DELIVERY: &str = "Delivery";
@@ -74,8 +96,45 @@ const WEEK: f64 = 604_800.0;
 const EXAMPLES: &[(&str, &str)] = &[
     ("sender -w 0.5 -f 0.1", "0.5 s per delivery, one in ten fails"),
     ("sender -w 2 -f 5% -c 500 --local", "500 concurrent deliveries, local emulator"),
+    ("sender --provider us-short-code", "100 parts per second over all senders"),
     ("sender --max-failure-rate 50%", "exit once half of the deliveries failed"),
 ];
+
+const PROVIDERS: &[(&str, &str)] = &[
+    ("sender providers", "limits, prices, time for a million"),
+    ("sender providers us-short-code > mine.toml", "a profile to edit"),
+    ("sender --provider mine.toml", "deliver with it"),
+];
+
+/// The help of the argument of `providers`, with the format of a profile.
+const PROFILE: &str = "\
+Profile to print as TOML
+
+A profile has these keys; only name is required:
+  name                1 to 32 of a-z, 0-9, -; names the shared limit
+  source, as_of       where the numbers come from
+  [limits]            of all senders of the stack together
+    parts_per_second  0.001 to 1,000,000
+    burst_parts       may start at once [default: those of a second]
+    ttl_seconds       an older message fails: TTL_EXPIRED
+    spend_dollars     a calendar month, UTC: SPEND_LIMIT
+  [delivery]          overridden by -w, --distribution, --spread
+    mean_seconds      0 to 36,000
+    distribution      as of --distribution
+    spread            0 to 10
+  [price]
+    per_part          dollars
+  [[carriers]]        drawn for each message of a run
+    name              1 to 32 characters
+    share             of the messages, 0 to 1; the rest is OTHER
+    fee_per_part      dollars, in addition to the price
+    daily_parts       over all senders: CARRIER_DAILY_CAP
+    utc_offset        of the day, such as -08:00 [default: UTC]
+  [[failures]]        up to 16; their sum is the failure rate
+    code              1 to 32 of A-Z, 0-9 and _
+    share             of the deliveries, 0 to 1
+    temporary         true: another attempt may succeed
+";
 
 const EXITS: &[(&str, &str)] = &[("3", "reached --max-failure-rate")];
 
@@ -85,15 +144,13 @@ fn distribution_parser() -> impl TypedValueParser<Value = DistributionKind> {
     PossibleValuesParser::new(values).try_map(|name| name.parse())
 }
 
-impl Args {
-    /// Returns the delivery model, with a random seed unless the user gave one.
-    pub(crate) fn delivery_model(&self) -> Result<DeliveryModel, UsageError> {
-        let wait = WaitDistribution::new(self.distribution, self.wait, self.spread)
-            .map_err(|error| UsageError(format!("--wait and --spread: {error}")))?;
-        let seed = self.seed.unwrap_or_else(rand::random);
-        Ok(DeliveryModel { wait, failure_rate: self.failure_rate, seed })
-    }
+/// Parses the name of a built-in profile.
+fn built_in_parser() -> impl TypedValueParser<Value = &'static BuiltIn> {
+    PossibleValuesParser::new(BUILT_IN.iter().map(|built_in| built_in.name))
+        .map(|name| BUILT_IN.iter().find(|built_in| built_in.name == name).expect("one of these names"))
+}
 
+impl Args {
     pub(crate) fn failure_limit(&self) -> Option<FailureLimit> {
         self.max_failure_rate.map(|rate| FailureLimit { rate, min_sample: self.min_sample })
     }
@@ -107,11 +164,6 @@ impl Args {
     }
 }
 
-fn parse_provider(file: &str) -> Result<Arc<ProviderProfile>, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read it: {error}"))?;
-    ProviderProfile::from_toml(&text).map(Arc::new)
-}
-
 fn parse_rate(text: &str) -> Result<FailureRate, String> {
     let fraction = fraction_parser(0.0..=1.0)(text)?;
     FailureRate::new(fraction).ok_or_else(|| format!("a rate of {fraction} is not within 0 to 1"))
@@ -120,6 +172,7 @@ fn parse_rate(text: &str) -> Result<FailureRate, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Settings;
     use clap::CommandFactory;
 
     #[test]
@@ -131,8 +184,9 @@ mod tests {
     fn numbers_have_units() {
         let parsed = |line: &str| Args::try_parse_from(format!("sender {line}").split(' ')).unwrap();
         let args = parsed("-w 500ms -f 12.5% -c 10k --spread 50% --max-failure-rate 50% --min-sample 1,000");
-        assert_eq!((args.wait, args.spread, args.concurrency, args.min_sample), (0.5, 0.5, 10_000, 1_000));
-        assert_eq!(Some(args.failure_rate), FailureRate::new(0.125));
+        assert_eq!((args.wait, args.spread), (Some(0.5), Some(0.5)));
+        assert_eq!((args.concurrency, args.min_sample), (Some(10_000), 1_000));
+        assert_eq!(args.failure_rate, FailureRate::new(0.125));
         assert_eq!(args.max_failure_rate, FailureRate::new(0.5));
         assert_eq!(
             parsed("--idle-timeout 2m").idle_policy(),
@@ -168,13 +222,18 @@ mod tests {
             "--min-sample 0",
             "--idle-timeout -1",
             "--distribution flat",
+            "--ttl 0",
+            "--ttl -1",
+            "--ttl 31536001",
+            "providers nobody",
+            "-c 5 providers nobody",
             "--forever --idle-timeout 1",
         ] {
             assert!(Args::try_parse_from(format!("sender {line}").split(' ')).is_err(), "{line}");
         }
         for line in ["-w 0", "-w 36000", "-f 100%", "-c 50000", "--max-attempts 9", "--idle-timeout 0.5"] {
             let args = Args::try_parse_from(format!("sender {line}").split(' ')).unwrap();
-            assert!(args.delivery_model().is_ok(), "{line}");
+            assert!(Settings::of(&args).is_ok(), "{line}");
         }
     }
 }

@@ -4,8 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stentor_aws::Error;
 use stentor_aws::clock::Clock;
 use stentor_core::delivery::{DeliveryModel, Outcome};
+use stentor_core::message::MessageId;
+use stentor_core::provider::code::FailureCode;
 use stentor_core::provider::profile::{OTHER_CARRIER, ProviderProfile};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -14,20 +17,31 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::in_flight::InFlightMessage;
+use crate::run_seeds::RunSeeds;
 use crate::settlement::Settlement;
 use crate::state::SenderState;
 
 /// The longest backoff after a failed attempt, seconds.
 const MAX_BACKOFF: u64 = 60;
 
-/// A message after its last delivery attempt.
+/// A message with its outcome.
 #[derive(Debug)]
 pub(crate) struct Delivered {
     pub in_flight: InFlightMessage,
-    pub outcome: Outcome,
-    pub delivery_ms: u64,
+    /// Why the message failed; `None` for a success.
+    pub reason: Option<FailureCode>,
+    /// Its carrier, if the provider has carriers.
+    pub carrier: Option<String>,
+    /// Duration of the delivery; `None` if the message failed without one.
+    pub delivery_ms: Option<u64>,
     /// Time of the outcome, ms since the epoch.
     pub at: u64,
+}
+
+impl Delivered {
+    pub(crate) fn outcome(&self) -> Outcome {
+        if self.reason.is_some() { Outcome::Failed } else { Outcome::Sent }
+    }
 }
 
 #[derive(Debug)]
@@ -35,12 +49,16 @@ pub(crate) struct DeliveryStage {
     pub model: DeliveryModel,
     pub state: Rc<SenderState>,
     pub provider: Option<Arc<ProviderProfile>>,
+    pub run_seeds: RunSeeds,
+    /// Age from which a message is not delivered.
+    pub ttl: Option<Duration>,
     /// Attempts before a message counts as failed.
     pub max_attempts: u32,
     /// One permit for each concurrent delivery.
     pub slots: Semaphore,
     pub stop: CancellationToken,
     pub clock: Clock,
+    pub errors: UnboundedSender<Error>,
 }
 
 impl DeliveryStage {
@@ -67,13 +85,18 @@ impl DeliveryStage {
     /// message was not started because its lease had expired.
     async fn deliver(&self, message: InFlightMessage) -> Option<Delivered> {
         let slot = self.slots.acquire().await.ok()?;
+        let carrier = self.draw_carrier(message.id()).await?;
+        let attempt = message.attempt().min(self.max_attempts);
+        let planned = self.model.plan_delivery(message.id(), attempt);
+        if self.is_expired(&message) {
+            return Some(self.reject(message, FailureCode::TTL_EXPIRED, carrier));
+        }
         if !message.start_delivery().await {
             return None;
         }
-        let attempt = message.attempt().min(self.max_attempts);
-        let planned = self.model.plan_delivery(message.id(), attempt);
         if self.provider.is_some() {
-            self.state.begin_parts(message.id().run(), OTHER_CARRIER, message.parts());
+            let carrier = carrier.as_deref().unwrap_or(OTHER_CARRIER);
+            self.state.begin_parts(message.id().run(), carrier, message.parts());
         }
         let start = Instant::now();
         if !planned.wait.is_zero() {
@@ -82,13 +105,45 @@ impl DeliveryStage {
         let delivery_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         drop(slot);
         message.end_delivery();
-        if planned.outcome == Outcome::Failed && message.attempt() < self.max_attempts {
+        if planned.failure.is_some_and(|failure| failure.is_temporary)
+            && message.attempt() < self.max_attempts
+        {
             let backoff = backoff(message.attempt());
             message.settle(Settlement::ReleaseAfter(backoff));
             return None;
         }
+        let reason = planned.failure.map(|failure| failure.code);
+        let (delivery_ms, at) = (Some(delivery_ms), self.clock.now_ms());
+        Some(Delivered { in_flight: message, reason, carrier, delivery_ms, at })
+    }
+
+    /// Draws the carrier of a message; `Some(None)` if the provider has no carriers. Returns `None` after an error, which
+    /// ends the sender.
+    async fn draw_carrier(&self, id: MessageId) -> Option<Option<String>> {
+        let Some(provider) = self.provider.as_deref().filter(|provider| !provider.carriers.is_empty()) else {
+            return Some(None);
+        };
+        match self.run_seeds.get(id.run()).await {
+            Ok(seed) => Some(Some(provider.draw_carrier(id, seed).to_owned())),
+            Err(error) => {
+                // Only the first error of the pipeline is received.
+                let _ = self.errors.send(error);
+                None
+            }
+        }
+    }
+
+    /// Whether a message is too old to be delivered. One of unknown age is not.
+    fn is_expired(&self, message: &InFlightMessage) -> bool {
+        let Some((ttl, created_at)) = self.ttl.zip(message.created_at()) else { return false };
+        u128::from(self.clock.now_ms().saturating_sub(created_at)) > ttl.as_millis()
+    }
+
+    /// Gives a message, which stays undelivered, its outcome FAILED.
+    fn reject(&self, message: InFlightMessage, reason: FailureCode, carrier: Option<String>) -> Delivered {
+        message.end_delivery();
         let at = self.clock.now_ms();
-        Some(Delivered { in_flight: message, outcome: planned.outcome, delivery_ms, at })
+        Delivered { in_flight: message, reason: Some(reason), carrier, delivery_ms: None, at }
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct InFlightMessage {
     attempt: u32,
     /// Parts of its text; 1 without a provider.
     parts: u32,
+    /// When the message was created, ms since the epoch, where that is known.
+    created_at: Option<u64>,
     set: Rc<InFlight>,
     is_settled: bool,
 }
@@ -110,7 +112,8 @@ impl InFlight {
         entries.insert(id, Entry { serial, stage: Stage::Waiting, leases: vec![lease] });
         self.next_serial.set(serial + 1);
         self.undelivered.set(self.undelivered.get() + 1);
-        Some(InFlightMessage { id, serial, attempt, parts, set: Rc::clone(self), is_settled: false })
+        let (set, created_at) = (Rc::clone(self), None);
+        Some(InFlightMessage { id, serial, attempt, parts, created_at, set, is_settled: false })
     }
 
     /// Passes one receive to the settlement stage. Returns whether there is anything to do: an expired lease releases
@@ -267,6 +270,16 @@ impl InFlightMessage {
         self.parts
     }
 
+    /// Returns when the message was created, ms since the epoch; `None` if that is unknown.
+    pub(crate) fn created_at(&self) -> Option<u64> {
+        self.created_at
+    }
+
+    /// Sets when the message was created, unless `at` is unknown.
+    pub(crate) fn set_created_at(&mut self, at: Option<u64>) {
+        self.created_at = at.or(self.created_at);
+    }
+
     /// Marks the delivery as started, once an ending lease is extended. Returns `false` if the lease has expired: then
     /// the message must not be delivered, since other senders can receive it.
     pub(crate) async fn start_delivery(&self) -> bool {
@@ -279,11 +292,12 @@ impl InFlightMessage {
         }
     }
 
-    /// Marks the delivery as ended, so that its slot can be filled again. The message stays in flight.
+    /// Marks the delivery as ended, or as one that never starts, so that its slot can be filled again. The message stays in
+    /// flight.
     pub(crate) fn end_delivery(&self) {
         let mut entries = self.set.entries.borrow_mut();
         let entry = entries.get_mut(&self.id).filter(|entry| entry.serial == self.serial);
-        if let Some(entry) = entry.filter(|entry| entry.stage == Stage::Started) {
+        if let Some(entry) = entry.filter(|entry| entry.stage != Stage::Delivered) {
             entry.stage = Stage::Delivered;
             self.set.undelivered.set(self.set.undelivered.get() - 1);
             self.set.changed.notify_one();

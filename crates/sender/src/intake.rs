@@ -103,7 +103,7 @@ impl Intake {
     /// Parses a message and adds it to the set. Returns it with whether it may have an outcome already, or `None`
     /// for an invalid body, an expired lease or a message that is in flight already.
     fn accept(&self, received: ReceivedMessage, visibility: Duration) -> Option<(InFlightMessage, bool)> {
-        let ReceivedMessage { body: text, receipt, receive_count, requested_at } = received;
+        let ReceivedMessage { body: text, receipt, receive_count, sent_at, requested_at } = received;
         let lease = Lease::new(receipt, requested_at, visibility);
         let body = match QueueMessage::from_json(&text) {
             Ok(body) => body,
@@ -117,7 +117,9 @@ impl Intake {
         let id = body.message.id;
         self.state.activity.borrow_mut().runs.entry(id.run()).or_default().received += 1;
         let parts = if self.counts_parts { body.message.parts() } else { 1 };
-        let message = self.in_flight.add(id, receive_count, parts, lease, BootInstant::now())?;
+        let mut message = self.in_flight.add(id, receive_count, parts, lease, BootInstant::now())?;
+        // A message that is sent again later than it was created is looked up, since it may be a repeat.
+        message.set_created_at(sent_at);
         Some((message, receive_count > 1 || body.possibly_repeated))
     }
 
@@ -129,7 +131,8 @@ impl Intake {
         let ids: Vec<_> = messages.iter().map(InFlightMessage::id).collect();
         let records = self.connections.messages.get_messages(&ids).await?;
         let mut pending = Vec::new();
-        for (message, record) in messages.into_iter().zip(records) {
+        for (mut message, record) in messages.into_iter().zip(records) {
+            message.set_created_at(record.and_then(|record| record.created_at));
             match record.and_then(|MessageRecord { status, .. }| status) {
                 Some(Status::Pending) => pending.push(message),
                 Some(Status::Sent | Status::Failed) => {

@@ -16,6 +16,9 @@ mod outcome;
 mod pipeline;
 mod prefetch;
 mod progress;
+mod providers;
+mod run_seeds;
+mod settings;
 mod settlement;
 mod state;
 mod stop;
@@ -28,9 +31,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use args::Args;
+use args::Command;
 use heartbeat::HeartbeatWriter;
 use pipeline::Pipeline;
 use progress::Progress;
+use settings::Settings;
 use stentor_aws::metrics::Heartbeat;
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
@@ -54,9 +59,14 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Runs a sender until the queue is empty, its failure limit is reached or a signal arrives. Prints its result and
 /// returns the exit status.
 pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> anyhow::Result<u8> {
-    let model = args.delivery_model()?;
+    if let Some(Command::Providers { name }) = args.command {
+        providers::print(name, args.shared.json)?;
+        return Ok(0);
+    }
+    let settings = Settings::of(&args)?;
+    settings.print(&args);
     let start = Instant::now();
-    let connecting = Connections::open(destination, shutdown.token(), &args);
+    let connecting = Connections::open(destination, shutdown.token(), &settings);
     let Some(connected) = shutdown.or_shutdown(connecting).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };
@@ -66,7 +76,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         status(&format!("sender {sender} receives from {}", connections.queue.name()));
     }
 
-    let pipeline = Pipeline::start(&args, model, &connections, sender.clone());
+    let pipeline = Pipeline::start(&args, settings, &connections, sender.clone());
     let state = Rc::clone(&pipeline.state);
     let heartbeat = HeartbeatWriter { connections: &connections, state: Rc::clone(&state), initial };
     let reason = wait_for_stop(&args, &connections, &pipeline, &heartbeat, &shutdown, start).await;
@@ -139,16 +149,18 @@ impl Connections {
     async fn open(
         destination: Destination,
         shutdown: CancellationToken,
-        args: &Args,
+        settings: &Settings,
     ) -> Result<(Self, Heartbeat), Error> {
         let session = Arc::new(Session::for_cli(destination, shutdown).await?);
         let queue = Queue::open(&session).await?;
+        // Only a time to live depends on it.
+        let queue = if settings.ttl.is_some() { queue.with_sent_at() } else { queue };
         let metrics = MetricsTable::new(&session);
         let (messages, visibility_timeout) = (MessagesTable::new(&session), Cell::default());
         let connections = Self { session, queue, messages, metrics, visibility_timeout };
         connections.read_visibility_timeout().await?;
         // The clock is right: the queue's service has responded.
-        let initial = first_heartbeat(args, connections.session.clock().now_ms());
+        let initial = first_heartbeat(settings, connections.session.clock().now_ms());
         connections.metrics.put_heartbeat(&initial).await?;
         Ok((connections, initial))
     }
@@ -162,15 +174,15 @@ impl Connections {
 }
 
 /// Builds the heartbeat of a sender that starts at `started_at`, ms since the epoch.
-fn first_heartbeat(args: &Args, started_at: u64) -> Heartbeat {
+fn first_heartbeat(settings: &Settings, started_at: u64) -> Heartbeat {
     Heartbeat {
         // A ULID as of a run: unique, and sorted by the time of the start.
         sender: RunId::from_parts(started_at, rand::random()).to_string(),
         started_at,
         seen_at: started_at,
-        wait: args.wait,
-        failure_rate: args.failure_rate.as_fraction(),
-        concurrency: args.concurrency,
+        wait: settings.model.wait.mean(),
+        failure_rate: settings.model.failure_rate.as_fraction(),
+        concurrency: settings.concurrency,
         ..Heartbeat::default()
     }
 }

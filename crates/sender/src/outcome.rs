@@ -47,7 +47,8 @@ impl OutcomeRecorder {
         let updates: Vec<OutcomeUpdate> = batch.iter().map(|delivered| self.update(delivered)).collect();
         let results = self.connections.messages.record_outcomes(&updates).await?;
         for (delivered, result) in batch.into_iter().zip(results) {
-            let Delivered { in_flight, outcome, delivery_ms, .. } = delivered;
+            let outcome = delivered.outcome();
+            let Delivered { in_flight, delivery_ms, .. } = delivered;
             let settlement = match result {
                 UpdateResult::Recorded => {
                     self.state.record_outcome(in_flight.id().run(), outcome, delivery_ms);
@@ -72,7 +73,8 @@ impl OutcomeRecorder {
         self.updates.set(number);
         OutcomeUpdate {
             id: delivered.in_flight.id(),
-            outcome: delivered.outcome,
+            reason: delivered.reason,
+            carrier: delivered.carrier.clone(),
             concluded_at: delivered.at,
             delivery_ms: delivered.delivery_ms,
             sender: self.sender.clone(),

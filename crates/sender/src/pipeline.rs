@@ -8,7 +8,6 @@ use std::future::poll_fn;
 use std::rc::Rc;
 
 use stentor_aws::Error;
-use stentor_core::delivery::DeliveryModel;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_local};
@@ -21,6 +20,8 @@ use crate::in_flight::InFlight;
 use crate::intake::Intake;
 use crate::outcome::OutcomeRecorder;
 use crate::prefetch::PrefetchPolicy;
+use crate::run_seeds::RunSeeds;
+use crate::settings::Settings;
 use crate::settlement::SettlementStage;
 use crate::state::SenderState;
 use crate::visibility::extend_visibility;
@@ -40,13 +41,9 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     /// Starts all stages of the sender with this ID. The intake begins to receive at once.
-    pub(crate) fn start(
-        args: &Args,
-        model: DeliveryModel,
-        connections: &Rc<Connections>,
-        id: String,
-    ) -> Self {
-        let concurrency = args.concurrency as usize;
+    pub(crate) fn start(args: &Args, settings: Settings, connections: &Rc<Connections>, id: String) -> Self {
+        let Settings { model, concurrency, ttl } = settings;
+        let concurrency = concurrency as usize;
         let (stop, failure_limit_reached) = (CancellationToken::new(), CancellationToken::new());
         let (errors, error_receiver) = unbounded_channel();
         let state = Rc::new(SenderState::new());
@@ -64,10 +61,13 @@ impl Pipeline {
             model,
             state: Rc::clone(&state),
             provider: args.provider.clone(),
+            run_seeds: RunSeeds::new(connections),
+            ttl,
             max_attempts: args.max_attempts,
             slots: Semaphore::new(concurrency),
             stop: stop.clone(),
             clock: connections.session.clock().clone(),
+            errors: errors.clone(),
         };
         let outcome = OutcomeRecorder {
             connections: Rc::clone(connections),

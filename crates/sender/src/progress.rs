@@ -56,7 +56,7 @@ mod tests {
             "0 sent  0 failed  - each  -/s  0 in flight  0.0 s"
         );
         for outcome in [Outcome::Sent, Outcome::Sent, Outcome::Failed] {
-            counters.record_outcome(outcome, 40);
+            counters.record_outcome(outcome, Some(40));
         }
         assert_eq!(
             progress.line(Duration::from_secs(1), &counters, 20),

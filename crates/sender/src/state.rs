@@ -45,8 +45,9 @@ impl SenderState {
         self.activity.borrow_mut().runs.entry(run).or_default().forfeited += 1;
     }
 
-    /// Counts an outcome that this sender recorded for a message of the run.
-    pub(crate) fn record_outcome(&self, run: RunId, outcome: Outcome, delivery_ms: u64) {
+    /// Counts an outcome that this sender recorded for a message of the run, with the duration of its delivery, if it was
+    /// delivered.
+    pub(crate) fn record_outcome(&self, run: RunId, outcome: Outcome, delivery_ms: Option<u64>) {
         self.counters.borrow_mut().record_outcome(outcome, delivery_ms);
         self.activity.borrow_mut().runs.entry(run).or_default().outcomes.add(outcome);
     }
@@ -68,18 +69,24 @@ pub(crate) struct SenderCounters {
     pub invalid: u64,
     /// The beginning of the first invalid body received, escaped.
     pub invalid_example: Option<String>,
+    /// Recorded outcomes of messages that were delivered.
+    #[serde(skip)]
+    deliveries: u64,
     /// Sum of the durations of the recorded deliveries, ms.
     #[serde(skip)]
     delivery_ms: u64,
 }
 
 impl SenderCounters {
-    pub(crate) fn record_outcome(&mut self, outcome: Outcome, delivery_ms: u64) {
+    pub(crate) fn record_outcome(&mut self, outcome: Outcome, delivery_ms: Option<u64>) {
         match outcome {
             Outcome::Sent => self.sent += 1,
             Outcome::Failed => self.failed += 1,
         }
-        self.delivery_ms += delivery_ms;
+        if let Some(delivery_ms) = delivery_ms {
+            self.deliveries += 1;
+            self.delivery_ms += delivery_ms;
+        }
     }
 
     /// Counts a message with an invalid body. The queue returns it up to ten times, to any sender: it counts at its first
@@ -95,8 +102,7 @@ impl SenderCounters {
 
     /// Returns the mean duration of the recorded deliveries, in seconds.
     pub(crate) fn average_seconds(&self) -> Option<f64> {
-        let outcomes = self.outcomes();
-        (outcomes > 0).then(|| self.delivery_ms as f64 / 1_000.0 / outcomes as f64)
+        (self.deliveries > 0).then(|| self.delivery_ms as f64 / 1_000.0 / self.deliveries as f64)
     }
 }
 

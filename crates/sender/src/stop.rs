@@ -122,8 +122,8 @@ mod tests {
 
     fn counters(sent: u64, failed: u64) -> SenderCounters {
         let mut counters = SenderCounters::default();
-        (0..sent).for_each(|_| counters.record_outcome(Outcome::Sent, 1));
-        (0..failed).for_each(|_| counters.record_outcome(Outcome::Failed, 1));
+        (0..sent).for_each(|_| counters.record_outcome(Outcome::Sent, Some(1)));
+        (0..failed).for_each(|_| counters.record_outcome(Outcome::Failed, Some(1)));
         counters
     }
 

@@ -75,7 +75,7 @@ mod tests {
     fn the_line_has_the_reason_the_duration_and_the_counts() {
         let summary = |reason| {
             let mut counters = SenderCounters::default();
-            counters.record_outcome(stentor_core::delivery::Outcome::Sent, 50);
+            counters.record_outcome(stentor_core::delivery::Outcome::Sent, Some(50));
             let (sender, average_seconds) = ("X".to_owned(), counters.average_seconds());
             let usage = Usage::default();
             let clock_offset_seconds = None;

@@ -211,7 +211,11 @@ fn json(name: &str) -> anyhow::Result<String> {
         }
         _ => {
             let fields = fields::of(name).with_context(|| format!("no JSON is described for {name}"))?;
-            let what = if name == "monitor-runs" { "one object per run" } else { "one object" };
+            let what = match name {
+                "monitor-runs" => "one object per run",
+                "sender-providers" => "the profile, or without `NAME` one object per profile",
+                _ => "one object",
+            };
             with(&format!("With `--json`, {what}:"), &fields)
         }
     })

@@ -7,7 +7,6 @@ use stentor_aws::session::{Destination, Endpoint};
 use stentor_aws::{MessagesTable, MetricsTable, Queue, Session};
 use stentor_bench::fill::put_run;
 use stentor_bench::programs::STACK;
-use stentor_core::delivery::Outcome;
 use stentor_core::message::QueueMessage;
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_fake_aws::FakeAws;
@@ -35,9 +34,10 @@ async fn a_filled_run_has_its_record_messages_and_queue() {
     assert_eq!(message, plan.message(message.id));
     let conclusion = OutcomeUpdate {
         id: message.id,
-        outcome: Outcome::Sent,
+        reason: None,
+        carrier: None,
         concluded_at: 1_700_000_001_000,
-        delivery_ms: 5,
+        delivery_ms: Some(5),
         sender: "s".to_owned(),
         attempt: "a".to_owned(),
     };

@@ -1,13 +1,28 @@
 //! Provider profiles: the limits, prices, carriers and failures of a simulated SMS provider.
 
-use serde::{Deserialize, Serialize};
+#[cfg(feature = "profiles")]
+mod file;
+mod rules;
+
+use rand::RngExt;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::code::FailureCode;
-use crate::delivery::DistributionKind;
+use crate::delivery::{DistributionKind, FailureRate};
+use crate::message::MessageId;
+use crate::rng::{self, RngStream};
 
-/// A provider profile. A part that is absent neither limits, charges nor rejects.
+#[cfg(feature = "profiles")]
+pub use file::InvalidProfileFile;
+#[cfg(feature = "profiles")]
+pub(super) use file::parse;
+pub use rules::{InvalidProfile, MAX_TTL};
+
+/// A provider profile. A part that is absent neither limits, charges nor rejects. Deserialising one checks its values,
+/// so a profile from a file or a table is valid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct ProviderProfile {
     /// Name of the profile, and of the rate limit that all senders with the profile share: `[a-z0-9-]{1,32}`.
     pub name: String,
@@ -38,7 +53,7 @@ pub struct ProviderProfile {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Message parts a second, above 0 to 1,000,000.
+    /// Message parts a second, 0.001 to 1,000,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts_per_second: Option<f64>,
     /// Parts that may start at once after a pause; by default those of a second.
@@ -117,15 +132,124 @@ impl ProviderProfile {
         self.carriers.iter().find(|carrier| carrier.name == name)
     }
 
+    /// Draws the carrier of a message of a run with this seed. The same arguments always give the same carrier.
+    pub fn draw_carrier(&self, id: MessageId, run_seed: u64) -> &str {
+        let mut rng = rng::for_message(RngStream::Carrier, run_seed, id.index(), 0);
+        let shares = self.carriers.iter().map(|carrier| carrier.share);
+        let drawn = pick(shares, rng.random()).and_then(|place| self.carriers.get(place));
+        drawn.map_or(OTHER_CARRIER, |carrier| &carrier.name)
+    }
+
+    /// Whether the shares of the carriers leave messages to [`OTHER_CARRIER`].
+    pub fn leaves_other_carriers(&self) -> bool {
+        self.carriers.iter().map(|carrier| carrier.share).sum::<f64>() < 1.0 - rules::ROUNDING
+    }
+
     /// Returns the price of a part to a carrier, in dollars: the provider's and the carrier's fee.
     pub fn dollars_per_part(&self, carrier: &str) -> f64 {
         let fee = self.carrier(carrier).and_then(|carrier| carrier.fee_per_part);
         self.price.per_part.unwrap_or(0.0) + fee.unwrap_or(0.0)
     }
 
-    /// Parses a profile; the error names the line.
-    #[cfg(feature = "profiles")]
-    pub fn from_toml(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error: toml::de::Error| error.to_string())
+    /// Returns the share of deliveries that fail; `None` if the profile has no failures.
+    pub fn failure_rate(&self) -> Option<FailureRate> {
+        let total: f64 = self.failures.iter().map(|failure| failure.share).sum();
+        (!self.failures.is_empty()).then(|| FailureRate::new(total.clamp(0.0, 1.0)))?
+    }
+}
+
+/// Returns the place of the share in which a point from 0 to the sum of the shares lies; `None` beyond the sum.
+pub(crate) fn pick(shares: impl Iterator<Item = f64>, point: f64) -> Option<usize> {
+    let mut end = 0.0;
+    shares.enumerate().find_map(|(place, share)| {
+        end += share;
+        (point < end).then_some(place)
+    })
+}
+
+impl Serialize for ProviderProfile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProviderProfile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let profile = Self::deserialize(deserializer)?;
+        rules::check(&profile).map_err(D::Error::custom)?;
+        Ok(profile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::RunId;
+    use proptest::prelude::*;
+
+    fn profile(shares: &[f64]) -> ProviderProfile {
+        let carriers: Vec<_> = shares
+            .iter()
+            .enumerate()
+            .map(|(place, share)| serde_json::json!({"name": format!("carrier {place}"), "share": share}))
+            .collect();
+        serde_json::from_value(serde_json::json!({"name": "test", "carriers": carriers})).unwrap()
+    }
+
+    fn id(index: u32) -> MessageId {
+        MessageId::new(RunId::from_parts(0, 0), index).unwrap()
+    }
+
+    /// Rehearsals with the same seed must be comparable across versions.
+    #[test]
+    fn carriers_of_a_seed_never_change() {
+        let profile = profile(&[0.4, 0.3, 0.2]);
+        let drawn: Vec<&str> = (0..6).map(|index| profile.draw_carrier(id(index), 7)).collect();
+        assert_eq!(drawn, ["carrier 2", "carrier 0", "carrier 1", "carrier 1", "carrier 1", "carrier 2"]);
+        assert_ne!(drawn, (0..6).map(|index| profile.draw_carrier(id(index), 8)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_invalid_profile_is_not_deserialised() {
+        let invalid = serde_json::json!({"name": "test", "carriers": [{"name": "A", "share": 1.5}]});
+        let error = serde_json::from_value::<ProviderProfile>(invalid).unwrap_err().to_string();
+        assert_eq!(error, "`carriers[0].share`: 1.5 is out of range, expected 0 to 1");
+    }
+
+    #[test]
+    fn a_part_costs_the_price_and_the_fee_of_its_carrier() {
+        let profile: ProviderProfile = serde_json::from_value(serde_json::json!({
+            "name": "test",
+            "price": {"per_part": 0.01},
+            "carriers": [{"name": "A", "share": 0.5, "fee_per_part": 0.005}],
+        }))
+        .unwrap();
+        assert!((profile.dollars_per_part("A") - 0.015).abs() < 1e-12);
+        assert!((profile.dollars_per_part(OTHER_CARRIER) - 0.01).abs() < 1e-12);
+        assert!(profile.leaves_other_carriers());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn carriers_have_their_shares(weights in prop::collection::vec(0.0..1.0_f64, 1..6), rest in 0.0..1.0_f64, seed: u64) {
+            const MESSAGES: u32 = 20_000;
+            let total: f64 = weights.iter().sum::<f64>() + rest + 1e-9;
+            let shares: Vec<f64> = weights.iter().map(|weight| weight / total).collect();
+            let profile = profile(&shares);
+            let mut counts = std::collections::BTreeMap::<&str, f64>::new();
+            for index in 0..MESSAGES {
+                *counts.entry(profile.draw_carrier(id(index), seed)).or_default() += 1.0;
+            }
+            let others = 1.0 - shares.iter().sum::<f64>();
+            let names = profile.carriers.iter().map(|carrier| carrier.name.as_str());
+            for (name, share) in names.zip(shares.iter().copied()).chain([(OTHER_CARRIER, others)]) {
+                let expected = f64::from(MESSAGES) * share;
+                // Five standard deviations, and one message for shares close to 0.
+                let margin = 5.0 * (expected * (1.0 - share)).max(0.0).sqrt() + 1.0;
+                let count = counts.get(name).copied().unwrap_or(0.0);
+                prop_assert!((count - expected).abs() <= margin, "{name}: {count} instead of {expected}");
+            }
+        }
     }
 }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::in_flight::InFlight;
+use crate::settings::Settings;
 use crate::state::{RunActivity, RunCounts, SenderState};
 use crate::stop::{DrainCondition, IdlePolicy};
 use crate::{Args, Connections};
@@ -76,8 +77,9 @@ impl Drill {
         let port = fake.endpoint().rsplit(':').next().unwrap().parse().unwrap();
         let stack = "drill".parse().unwrap();
         let destination = Destination { stack, endpoint: Endpoint::Local(port), region: None, profile: None };
-        let args = Args::parse_from(["sender"]);
-        let (connections, _) = Connections::open(destination, CancellationToken::new(), &args).await.unwrap();
+        let settings = Settings::of(&Args::parse_from(["sender"])).unwrap();
+        let (connections, _) =
+            Connections::open(destination, CancellationToken::new(), &settings).await.unwrap();
         let run = RunId::from_parts(1, 1);
         let plan = Plan::new(run, 7, TOTAL, BodyLength { max: 100, exact: false }).unwrap();
         let metrics = &connections.metrics;

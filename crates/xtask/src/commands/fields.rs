@@ -65,6 +65,24 @@ const SENDER: &[Field] = &[
     ),
 ];
 
+const PROVIDERS: &[Field] = &[
+    ("name", "text", "Name of the profile"),
+    ("parts_per_second", "number or null", "Message parts a second of all senders; null without a limit"),
+    (
+        "min_dollars_per_part",
+        "number or null",
+        "Price of a part with the lowest fee of a carrier, dollars; null if unknown",
+    ),
+    ("max_dollars_per_part", "number or null", "The same with the highest fee"),
+    ("daily_caps[]", "list of objects", "Carriers with a daily cap"),
+    ("daily_caps[].carrier", "text", "Name of the carrier"),
+    ("daily_caps[].parts", "integer", "Parts a day"),
+    ("daily_caps[].utc_offset", "text or null", "Time zone of the day; null for UTC"),
+    ("million_seconds", "number or null", "Time for a million messages of one part; null without a limit"),
+    ("source", "text or null", "Where the numbers come from"),
+    ("as_of", "text or null", "Month of the source"),
+];
+
 const RUN: &[Field] = &[("run", "text", "ID of the run"), ("total", "integer", "Messages of the run's plan")];
 
 /// What a count of messages has, of the table or of the tallies.
@@ -120,6 +138,7 @@ pub(super) fn of(command: &str) -> Option<Vec<[String; 3]>> {
     let groups: &[(&str, &[Field])] = match command {
         "producer" => &[("", PRODUCER), ("", CLOCK), ("", USAGE)],
         "sender" => &[("", SENDER), ("", CLOCK), ("", USAGE)],
+        "sender-providers" => &[("", PROVIDERS)],
         "monitor-audit" => &[
             ("", RUN),
             ("", AUDIT_RESULT),

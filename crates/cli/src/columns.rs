@@ -2,13 +2,15 @@
 
 /// How a column is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Align {
+pub enum Align {
+    /// At the left, as texts are.
     Left,
+    /// At the right, as numbers are.
     Right,
 }
 
 /// Formats rows as lines: each column as wide as its widest cell, two spaces from the next.
-pub(crate) fn lines<const N: usize>(rows: &[[String; N]], align: [Align; N]) -> String {
+pub fn lines<const N: usize>(rows: &[[String; N]], align: [Align; N]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let line = |row: &[String; N]| {
