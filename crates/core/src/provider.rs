@@ -1,5 +1,6 @@
 //! The simulated SMS provider: what it allows, charges and rejects.
 
+pub mod allowance;
 pub mod code;
 pub mod parts;
 pub mod profile;
