@@ -4,8 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stentor_aws::Error;
 use stentor_aws::clock::Clock;
 use stentor_core::delivery::{DeliveryModel, Outcome};
+use stentor_core::provider::code::FailureCode;
 use stentor_core::provider::profile::{OTHER_CARRIER, ProviderProfile};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -13,6 +15,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::allowance::{Allowances, TakenUnits};
 use crate::in_flight::InFlightMessage;
 use crate::settlement::Settlement;
 use crate::state::SenderState;
@@ -25,6 +28,9 @@ const MAX_BACKOFF: u64 = 60;
 pub(crate) struct Delivered {
     pub in_flight: InFlightMessage,
     pub outcome: Outcome,
+    /// Why the provider refused the message.
+    #[expect(dead_code, reason = "outcomes have no reason yet")]
+    pub reason: Option<FailureCode>,
     pub delivery_ms: u64,
     /// Time of the outcome, ms since the epoch.
     pub at: u64,
@@ -35,12 +41,15 @@ pub(crate) struct DeliveryStage {
     pub model: DeliveryModel,
     pub state: Rc<SenderState>,
     pub provider: Option<Arc<ProviderProfile>>,
+    /// The provider's caps and spend limit, if it has any.
+    pub allowances: Option<Rc<Allowances>>,
     /// Attempts before a message counts as failed.
     pub max_attempts: u32,
     /// One permit for each concurrent delivery.
     pub slots: Semaphore,
     pub stop: CancellationToken,
     pub clock: Clock,
+    pub errors: UnboundedSender<Error>,
 }
 
 impl DeliveryStage {
@@ -67,13 +76,18 @@ impl DeliveryStage {
     /// message was not started because its lease had expired.
     async fn deliver(&self, message: InFlightMessage) -> Option<Delivered> {
         let slot = self.slots.acquire().await.ok()?;
+        let attempt = message.attempt().min(self.max_attempts);
+        let planned = self.model.plan_delivery(message.id(), attempt);
+        let taken = match self.take_allowance(&message).await? {
+            Ok(taken) => taken,
+            Err(code) => return self.refuse(message, code).await,
+        };
         if !message.start_delivery().await {
             return None;
         }
-        let attempt = message.attempt().min(self.max_attempts);
-        let planned = self.model.plan_delivery(message.id(), attempt);
+        taken.spend();
         if self.provider.is_some() {
-            self.state.begin_parts(message.id().run(), OTHER_CARRIER, message.parts());
+            self.state.begin_parts(message.id().run(), self.carrier(), message.parts());
         }
         let start = Instant::now();
         if !planned.wait.is_zero() {
@@ -88,7 +102,36 @@ impl DeliveryStage {
             return None;
         }
         let at = self.clock.now_ms();
-        Some(Delivered { in_flight: message, outcome: planned.outcome, delivery_ms, at })
+        Some(Delivered { in_flight: message, outcome: planned.outcome, reason: None, delivery_ms, at })
+    }
+
+    fn carrier(&self) -> &str {
+        let carrier = self.provider.as_ref().and_then(|provider| provider.carriers.first());
+        carrier.map_or(OTHER_CARRIER, |carrier| &carrier.name)
+    }
+
+    /// Takes the message's parts and price from the provider's caps and spend limit, or returns the code of the one that
+    /// refuses. Returns `None` after an error, which ends the pipeline.
+    async fn take_allowance(&self, message: &InFlightMessage) -> Option<Result<TakenUnits, FailureCode>> {
+        let Some(allowances) = &self.allowances else { return Some(Ok(TakenUnits::default())) };
+        match allowances.take(self.carrier(), message.parts()).await {
+            Ok(result) => Some(result),
+            Err(error) => {
+                // Only the first error of the pipeline is received.
+                let _ = self.errors.send(error);
+                None
+            }
+        }
+    }
+
+    /// Fails a message that the provider refuses: its delivery never begins, and no further attempt is made.
+    async fn refuse(&self, message: InFlightMessage, code: FailureCode) -> Option<Delivered> {
+        if !message.start_delivery().await {
+            return None;
+        }
+        message.end_delivery();
+        let (reason, at) = (Some(code), self.clock.now_ms());
+        Some(Delivered { in_flight: message, outcome: Outcome::Failed, reason, delivery_ms: 0, at })
     }
 }
 

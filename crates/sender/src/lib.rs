@@ -4,6 +4,7 @@
 //! `in_flight` owns the messages on that path and `visibility` extends their leases. `prefetch` decides how much
 //! to receive, `stop` when the sender exits, and `completion` reads whether its runs are complete.
 
+mod allowance;
 mod args;
 mod batching;
 mod completion;
