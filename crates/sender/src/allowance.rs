@@ -59,7 +59,7 @@ pub(crate) struct Allowances<T = Connections> {
 struct SenderAllowance {
     local: RefCell<LocalAllowance>,
     /// Locked during a reservation: one block is for all messages that wait.
-    reservation: Mutex<()>,
+    reservation: Arc<Mutex<()>>,
 }
 
 /// What a message has taken. It is returned on drop unless the delivery begins.
@@ -72,7 +72,7 @@ impl<T: CounterTable> Allowances<T> {
         let now_ms = table.now_ms();
         let create = |allowance| {
             let local = RefCell::new(LocalAllowance::new(allowance, now_ms));
-            Rc::new(SenderAllowance { local, reservation: Mutex::default() })
+            Rc::new(SenderAllowance { local, reservation: Arc::default() })
         };
         let caps: BTreeMap<_, _> = profile
             .carriers
@@ -124,18 +124,18 @@ impl<T: CounterTable> Allowances<T> {
                 TakeResult::Refused => return Ok(None),
                 TakeResult::Reserve(request) => request,
             };
-            if lock.is_none() {
-                lock = Some(allowance.reservation.lock().await);
+            let Some(locked) = lock.take() else {
+                lock = Some(Arc::clone(&allowance.reservation).lock_owned().await);
                 // The message before may have reserved enough.
                 continue;
-            }
+            };
             let (table, allowance) = (Rc::clone(&self.table), Rc::clone(allowance));
             let reserving = self.requests.spawn_local(async move {
                 let result = table.reserve(&request).await?;
                 allowance.local.borrow_mut().record(request, units, result, table.now_ms());
-                Ok::<_, Error>(())
+                Ok::<_, Error>(locked)
             });
-            reserving.await.expect("the task neither panics nor is aborted")?;
+            lock = Some(reserving.await.expect("the task neither panics nor is aborted")?);
         }
     }
 

@@ -76,13 +76,17 @@ impl DeliveryStage {
     /// message was not started because its lease had expired.
     async fn deliver(&self, message: InFlightMessage) -> Option<Delivered> {
         let slot = self.slots.acquire().await.ok()?;
+        // A cancelled delivery frees its slot for a message that still waits.
+        if self.stop.is_cancelled() {
+            return None;
+        }
         let attempt = message.attempt().min(self.max_attempts);
         let planned = self.model.plan_delivery(message.id(), attempt);
         let taken = match self.take_allowance(&message).await? {
             Ok(taken) => taken,
             Err(code) => return self.refuse(message, code).await,
         };
-        if !message.start_delivery().await {
+        if !message.start_delivery().await || self.stop.is_cancelled() {
             return None;
         }
         taken.spend();
