@@ -105,7 +105,7 @@ impl LocalAllowance {
         if units > self.counter.limit || self.refusal.is_some_and(is_refused) {
             return TakeResult::Refused;
         }
-        let units = self.block_size(missing);
+        let units = self.block_size(missing, units);
         TakeResult::Reserve(Reservation { counter: Arc::clone(&self.counter), units })
     }
 
@@ -171,17 +171,19 @@ impl LocalAllowance {
         }
     }
 
-    /// Returns how many units to reserve for a message that misses this number. Each sender's blocks are its share of all
-    /// blocks that were reserved meanwhile, so those of all senders together are within the limits of one. A sender that
-    /// starts has not seen others yet, so its blocks at most double.
-    fn block_size(&self, missing: u64) -> u64 {
+    /// Returns how many units to reserve for a message of `message` units that misses this number: what it misses, and as
+    /// many messages like it as the block permits. Each sender's blocks are its share of all blocks that were reserved
+    /// meanwhile, so those of all senders together are within the limits of one. A sender that starts has not seen others
+    /// yet, so its blocks at most double.
+    fn block_size(&self, missing: u64, message: u64) -> u64 {
         let (Some(left), Some(LastBlock { units, senders: Some(senders), .. })) = (self.left, self.last)
         else {
             return missing;
         };
         let share = left / SHARE_OF_REST.saturating_mul(senders);
         let block = self.allowance.per_second.map_or(share, |rate| share.min(seconds_of(rate, senders)));
-        block.min(units.saturating_mul(2)).max(missing)
+        let more = block.min(units.saturating_mul(2)).saturating_sub(missing);
+        missing + more - more % message
     }
 }
 
