@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod browser;
+mod caps;
 mod clocks;
 mod costs;
 mod deaths;

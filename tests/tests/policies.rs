@@ -28,6 +28,14 @@ fn regular(stack: &Stack, policy: &str) -> BTreeSet<Permission> {
     permissions
 }
 
+/// Writes a provider profile with a daily cap, which senders count in the metrics table.
+fn capped_profile(folder: &tempfile::TempDir) -> String {
+    let file = folder.path().join("capped.toml");
+    let profile = "name = \"capped\"\n[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 1000\n";
+    std::fs::write(&file, profile).expect("the folder is writable");
+    file.display().to_string()
+}
+
 /// Uses the programs behind a proxy that refuses what `policy` does not allow, and asserts that every permission was
 /// needed.
 #[track_caller]
@@ -68,6 +76,7 @@ fn the_sender_policy_allows_exactly_its_calls() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 30");
     stack.producer(&format!("requeue {run}")).run().exits(0);
+    let folder = tempfile::tempdir().unwrap();
     assert_exact(&stack, "SenderPolicy", |way, proxy| {
         // The sender reads the item of a failed condition if the response lacks it.
         proxy.inject(FaultPlan::only(ProxyFault::ItemNotReturned, 1.0));
@@ -80,7 +89,8 @@ fn the_sender_policy_allows_exactly_its_calls() {
         first.finish().exits(143);
         proxy.inject(FaultPlan::none());
         stack.produce("-m 10");
-        way.sender("-w 0 -f 0 -c 3").run().exits(0);
+        let provider = capped_profile(&folder);
+        way.sender(&format!("-w 0 -f 0 -c 3 --provider {provider}")).run().exits(0);
     });
 }
 
@@ -222,8 +232,9 @@ fn a_producer_without_a_permission_names_action_and_policy() {
 #[test]
 fn a_sender_without_a_permission_names_action_and_policy() {
     // Its failed deliveries are released, received again and looked up before the next attempt.
-    let call = "-w 0 -f 1 --max-attempts 2 -c 20";
-    assert_denials_are_explained("SenderPolicy", |_| {}, &[call]);
+    let folder = tempfile::tempdir().unwrap();
+    let call = format!("-w 0 -f 1 --max-attempts 2 -c 20 --provider {}", capped_profile(&folder));
+    assert_denials_are_explained("SenderPolicy", |_| {}, &[&call]);
 }
 
 #[test]

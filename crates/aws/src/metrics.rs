@@ -3,6 +3,7 @@
 mod deployment;
 mod heartbeats;
 mod provider;
+mod provider_counters;
 mod run_items;
 mod runs;
 mod shard_tallies;

@@ -1,5 +1,6 @@
 //! The simulated SMS provider: what it allows, charges and rejects.
 
+pub mod allowance;
 #[cfg(feature = "profiles")]
 pub mod builtin;
 pub mod code;

@@ -16,6 +16,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::allowance::{Allowances, TakenUnits};
 use crate::in_flight::InFlightMessage;
 use crate::run_seeds::RunSeeds;
 use crate::settlement::Settlement;
@@ -52,6 +53,8 @@ pub(crate) struct DeliveryStage {
     pub run_seeds: RunSeeds,
     /// Age from which a message is not delivered.
     pub ttl: Option<Duration>,
+    /// The provider's caps and spend limit, if it has any.
+    pub allowances: Option<Rc<Allowances>>,
     /// Attempts before a message counts as failed.
     pub max_attempts: u32,
     /// One permit for each concurrent delivery.
@@ -85,15 +88,24 @@ impl DeliveryStage {
     /// message was not started because its lease had expired.
     async fn deliver(&self, message: InFlightMessage) -> Option<Delivered> {
         let slot = self.slots.acquire().await.ok()?;
+        // A cancelled delivery frees its slot for a message that still waits.
+        if self.stop.is_cancelled() {
+            return None;
+        }
         let carrier = self.draw_carrier(message.id()).await?;
         let attempt = message.attempt().min(self.max_attempts);
         let planned = self.model.plan_delivery(message.id(), attempt);
         if self.is_expired(&message) {
-            return Some(self.reject(message, FailureCode::TTL_EXPIRED, carrier));
+            return self.refuse(message, FailureCode::TTL_EXPIRED, carrier).await;
         }
-        if !message.start_delivery().await {
+        let taken = match self.take_allowance(&message, carrier.as_deref()).await? {
+            Ok(taken) => taken,
+            Err(code) => return self.refuse(message, code, carrier).await,
+        };
+        if !message.start_delivery().await || self.stop.is_cancelled() {
             return None;
         }
+        taken.spend();
         if self.provider.is_some() {
             let carrier = carrier.as_deref().unwrap_or(OTHER_CARRIER);
             self.state.begin_parts(message.id().run(), carrier, message.parts());
@@ -139,11 +151,37 @@ impl DeliveryStage {
         u128::from(self.clock.now_ms().saturating_sub(created_at)) > ttl.as_millis()
     }
 
-    /// Gives a message, which stays undelivered, its outcome FAILED.
-    fn reject(&self, message: InFlightMessage, reason: FailureCode, carrier: Option<String>) -> Delivered {
+    /// Takes the message's parts and price from the provider's caps and spend limit, or returns the code of the one that
+    /// refuses. Returns `None` after an error, which ends the sender.
+    async fn take_allowance(
+        &self,
+        message: &InFlightMessage,
+        carrier: Option<&str>,
+    ) -> Option<Result<TakenUnits, FailureCode>> {
+        let Some(allowances) = &self.allowances else { return Some(Ok(TakenUnits::default())) };
+        match allowances.take(carrier.unwrap_or(OTHER_CARRIER), message.parts()).await {
+            Ok(result) => Some(result),
+            Err(error) => {
+                // Only the first error of the pipeline is received.
+                let _ = self.errors.send(error);
+                None
+            }
+        }
+    }
+
+    /// Fails a message that is not delivered: no further attempt is made.
+    async fn refuse(
+        &self,
+        message: InFlightMessage,
+        reason: FailureCode,
+        carrier: Option<String>,
+    ) -> Option<Delivered> {
+        if !message.start_delivery().await {
+            return None;
+        }
         message.end_delivery();
         let at = self.clock.now_ms();
-        Delivered { in_flight: message, reason: Some(reason), carrier, delivery_ms: None, at }
+        Some(Delivered { in_flight: message, reason: Some(reason), carrier, delivery_ms: None, at })
     }
 }
 

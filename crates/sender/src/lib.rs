@@ -2,8 +2,10 @@
 //!
 //! `pipeline` has the path of a message, one stage a module: `intake → delivery → outcome → settlement`.
 //! `in_flight` owns the messages on that path and `visibility` extends their leases. `prefetch` decides how much
-//! to receive, `stop` when the sender exits, and `completion` reads whether its runs are complete.
+//! to receive, `stop` when the sender exits, and `completion` reads whether its runs are complete. `allowance` has the daily caps
+//! and the spend limit of a provider.
 
+mod allowance;
 mod args;
 mod batching;
 mod completion;

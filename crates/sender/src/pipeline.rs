@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
 use crate::Connections;
+use crate::allowance::Allowances;
 use crate::args::Args;
 use crate::delivery::DeliveryStage;
 use crate::in_flight::InFlight;
@@ -34,6 +35,7 @@ pub(crate) struct Pipeline {
     /// The tasks of intake, delivery and outcome.
     stages: [JoinHandle<()>; 3],
     settlement: JoinHandle<()>,
+    allowances: Option<Rc<Allowances>>,
     stop: CancellationToken,
     failure_limit_reached: CancellationToken,
     errors: RefCell<UnboundedReceiver<Error>>,
@@ -57,12 +59,15 @@ impl Pipeline {
             counts_parts: args.provider.is_some(),
             stop: stop.clone(),
         };
+        let provider = args.provider.as_ref();
+        let allowances = provider.and_then(|profile| Allowances::new(profile, connections)).map(Rc::new);
         let delivery = DeliveryStage {
             model,
             state: Rc::clone(&state),
             provider: args.provider.clone(),
             run_seeds: RunSeeds::new(connections),
             ttl,
+            allowances: allowances.clone(),
             max_attempts: args.max_attempts,
             slots: Semaphore::new(concurrency),
             stop: stop.clone(),
@@ -96,6 +101,7 @@ impl Pipeline {
                 spawn_local(outcome.run(outcome_input)),
             ],
             settlement: spawn_local(settlement.run(settlements)),
+            allowances,
             in_flight,
             state,
             stop,
@@ -113,8 +119,8 @@ impl Pipeline {
         }
     }
 
-    /// Stops the intake, cancels the deliveries, records the outcomes of those that ended, and settles all
-    /// messages. Returns the first error of a stage.
+    /// Stops the intake, cancels the deliveries, records the outcomes of those that ended, returns unused allowances, and
+    /// settles all messages. Returns the first error of a stage.
     pub(crate) async fn shut_down(self) -> Result<(), Error> {
         self.stop.cancel();
         let stages_ended = async {
@@ -124,6 +130,9 @@ impl Pipeline {
             }
             // Closes the input of the settlement stage.
             drop(self.in_flight);
+            if let Some(allowances) = &self.allowances {
+                allowances.close().await;
+            }
             let _ = self.settlement.await;
         };
         let mut errors = self.errors.into_inner();

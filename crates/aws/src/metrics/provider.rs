@@ -6,7 +6,7 @@ use stentor_core::provider::profile::ProviderProfile;
 use super::{Error, MetricsTable, invalid_data};
 
 /// The partition of the rate limits, and of the counters of caps.
-const PROVIDER: &str = "provider";
+pub(super) const PROVIDER: &str = "provider";
 
 /// The shared rate limit of a provider profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
