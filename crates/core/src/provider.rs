@@ -3,3 +3,4 @@
 pub mod code;
 pub mod parts;
 pub mod profile;
+pub mod rate_limit;

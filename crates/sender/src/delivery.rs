@@ -13,7 +13,8 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::in_flight::InFlightMessage;
+use crate::in_flight::{DeliveryStart, InFlightMessage};
+use crate::reservation::StartReservations;
 use crate::settlement::Settlement;
 use crate::state::SenderState;
 
@@ -35,6 +36,8 @@ pub(crate) struct DeliveryStage {
     pub model: DeliveryModel,
     pub state: Rc<SenderState>,
     pub provider: Option<Arc<ProviderProfile>>,
+    /// The provider's rate limit.
+    pub rate_limit: Option<StartReservations>,
     /// Attempts before a message counts as failed.
     pub max_attempts: u32,
     /// One permit for each concurrent delivery.
@@ -67,9 +70,11 @@ impl DeliveryStage {
     /// message was not started because its lease had expired.
     async fn deliver(&self, message: InFlightMessage) -> Option<Delivered> {
         let slot = self.slots.acquire().await.ok()?;
-        if !message.start_delivery().await {
-            return None;
-        }
+        let _admission = match &self.rate_limit {
+            Some(rate_limit) => Some(rate_limit.start(&message).await?),
+            None if message.start_delivery(|| true).await == DeliveryStart::Started => None,
+            None => return None,
+        };
         let attempt = message.attempt().min(self.max_attempts);
         let planned = self.model.plan_delivery(message.id(), attempt);
         if self.provider.is_some() {

@@ -1,6 +1,7 @@
 //! The sender: receives messages from the queue and simulates their delivery.
 //!
 //! `pipeline` has the path of a message, one stage a module: `intake → delivery → outcome → settlement`.
+//! With a provider profile, `reservation` reserves the starts of deliveries in the rate limit of all senders.
 //! `in_flight` owns the messages on that path and `visibility` extends their leases. `prefetch` decides how much
 //! to receive, `stop` when the sender exits, and `completion` reads whether its runs are complete.
 
@@ -16,6 +17,8 @@ mod outcome;
 mod pipeline;
 mod prefetch;
 mod progress;
+mod provider_profile;
+mod reservation;
 mod settlement;
 mod state;
 mod stop;
@@ -31,6 +34,7 @@ pub use args::Args;
 use heartbeat::HeartbeatWriter;
 use pipeline::Pipeline;
 use progress::Progress;
+use provider_profile::check_stored_profile;
 use stentor_aws::metrics::Heartbeat;
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
@@ -61,6 +65,15 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         return Ok(shutdown.code().unwrap_or(0));
     };
     let (connections, initial) = connected?;
+    if let Some(profile) = &args.provider {
+        let stored = check_stored_profile(&connections, profile);
+        let Some(change) = shutdown.or_shutdown(stored).await else {
+            return Ok(shutdown.code().unwrap_or(0));
+        };
+        if let Some(change) = change?.filter(|_| !args.shared.quiet) {
+            status(&change);
+        }
+    }
     let (connections, sender) = (Rc::new(connections), initial.sender.clone());
     if !args.shared.quiet {
         status(&format!("sender {sender} receives from {}", connections.queue.name()));

@@ -21,6 +21,7 @@ use crate::in_flight::InFlight;
 use crate::intake::Intake;
 use crate::outcome::OutcomeRecorder;
 use crate::prefetch::PrefetchPolicy;
+use crate::reservation::ReservationStage;
 use crate::settlement::SettlementStage;
 use crate::state::SenderState;
 use crate::visibility::extend_visibility;
@@ -52,18 +53,25 @@ impl Pipeline {
         let state = Rc::new(SenderState::new());
         let (in_flight, settlements) = InFlight::new(Rc::clone(&state));
 
+        let (rate_limit, admissions) = match &args.provider {
+            Some(profile) => ReservationStage::start(profile, connections, &state, &errors),
+            None => None,
+        }
+        .unzip();
         let intake = Intake {
             connections: Rc::clone(connections),
             in_flight: Rc::clone(&in_flight),
             state: Rc::clone(&state),
             prefetch: PrefetchPolicy::new(concurrency, model.wait.mean()),
             counts_parts: args.provider.is_some(),
+            admissions,
             stop: stop.clone(),
         };
         let delivery = DeliveryStage {
             model,
             state: Rc::clone(&state),
             provider: args.provider.clone(),
+            rate_limit,
             max_attempts: args.max_attempts,
             slots: Semaphore::new(concurrency),
             stop: stop.clone(),
@@ -135,7 +143,7 @@ impl Pipeline {
     }
 }
 
-async fn report_error(task: impl Future<Output = Result<(), Error>>, errors: UnboundedSender<Error>) {
+pub(crate) async fn report_error(task: impl Future<Output = Result<(), Error>>, errors: UnboundedSender<Error>) {
     if let Err(error) = task.await {
         // Only the first error of the pipeline is received.
         let _ = errors.send(error);
