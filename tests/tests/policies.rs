@@ -80,7 +80,9 @@ fn the_sender_policy_allows_exactly_its_calls() {
         first.finish().exits(143);
         proxy.inject(FaultPlan::none());
         stack.produce("-m 10");
-        way.sender("-w 0 -f 0 -c 3").run().exits(0);
+        let profile = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(profile.path(), "name = \"test\"\n[limits]\nparts_per_second = 100.0\n").unwrap();
+        way.sender(&format!("-w 0 -f 0 -c 3 --provider {}", profile.path().display())).run().exits(0);
     });
 }
 

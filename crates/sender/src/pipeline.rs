@@ -143,7 +143,10 @@ impl Pipeline {
     }
 }
 
-pub(crate) async fn report_error(task: impl Future<Output = Result<(), Error>>, errors: UnboundedSender<Error>) {
+pub(crate) async fn report_error(
+    task: impl Future<Output = Result<(), Error>>,
+    errors: UnboundedSender<Error>,
+) {
     if let Err(error) = task.await {
         // Only the first error of the pipeline is received.
         let _ = errors.send(error);

@@ -63,7 +63,9 @@ impl PrefetchPolicy {
         // While all slots are busy, a request waits until it can be a large one.
         let min_batch = match load.admission {
             // The limit does not wait for the slots.
-            Some(limit) => MAX_BATCH.min(limit.allowance.div_ceil(2)).min(capacity.saturating_sub(limit.admitted).max(1)),
+            Some(limit) => {
+                MAX_BATCH.min(limit.allowance.div_ceil(2)).min(capacity.saturating_sub(limit.admitted).max(1))
+            }
             None if expected < self.concurrency => 1,
             None => MAX_BATCH.min(capacity.div_ceil(2)),
         };

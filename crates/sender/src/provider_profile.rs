@@ -28,7 +28,9 @@ pub(crate) async fn check_stored_profile(
         let (update, change) = match check_limits(limits, &own.limits, stored.state(), earliest) {
             LimitsCheck::Conflict => return Err(conflict(own, limits)),
             LimitsCheck::Equal => (connections.metrics.update_prices(own, &stored).await?, ""),
-            LimitsCheck::Replace => (connections.metrics.replace_profile(own, &stored).await?, ", and its limits"),
+            LimitsCheck::Replace => {
+                (connections.metrics.replace_profile(own, &stored).await?, ", and its limits")
+            }
         };
         if let LimitUpdate::Applied(_) = update {
             let name = &own.name;

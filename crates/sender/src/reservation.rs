@@ -67,8 +67,8 @@ struct StartRequest {
 struct ReservedStart {
     window: StartWindow,
     admitted: Admitted,
-    /// Dropped with the last message of the reservation.
-    _unbegun: Rc<DropGuard>,
+    /// Until the window opens or the message is dropped. Once it is dropped by all, nothing of the reservation is left.
+    unbegun: Rc<DropGuard>,
 }
 
 /// The messages that the limit has admitted, and how many more to receive.
@@ -127,8 +127,9 @@ impl StartReservations {
         loop {
             let (reply, reserved) = oneshot::channel();
             self.requests.send(StartRequest { parts: message.parts(), reply }).ok()?;
-            let ReservedStart { window, admitted, .. } = reserved.await.ok()?;
+            let ReservedStart { window, admitted, unbegun } = reserved.await.ok()?;
             sleep_until_open(&window, &self.clock).await;
+            drop(unbegun);
             let is_on_time = || window.is_on_time(self.clock.bounds_us()[1]);
             match message.start_delivery(is_on_time).await {
                 DeliveryStart::Started => return Some(admitted),
@@ -277,7 +278,7 @@ impl ReservationStage {
         for StartRequest { parts, reply } in self.waiting.drain(..messages) {
             let (window, admitted) = (reservation.window(earlier, parts), Admitted::new(&self.gauge));
             // A message that was dropped meanwhile leaves its parts unused.
-            let _ = reply.send(ReservedStart { window, admitted, _unbegun: Rc::clone(&unbegun) });
+            let _ = reply.send(ReservedStart { window, admitted, unbegun: Rc::clone(&unbegun) });
             earlier += u64::from(parts);
         }
         drop(unbegun);
@@ -302,7 +303,8 @@ impl ReservationStage {
     async fn narrow_clock(&mut self) -> Result<(), Error> {
         let clock = self.connections.session.clock();
         let width = || clock.bounds_us()[1] - clock.bounds_us()[0];
-        let is_due = self.narrowed_at.is_none_or(|at| at.elapsed() >= NARROW_INTERVAL && width() > MAX_CLOCK_WIDTH);
+        let is_due =
+            self.narrowed_at.is_none_or(|at| at.elapsed() >= NARROW_INTERVAL && width() > MAX_CLOCK_WIDTH);
         if !is_due {
             return Ok(());
         }

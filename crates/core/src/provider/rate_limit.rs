@@ -295,13 +295,18 @@ impl ShareEstimate {
     /// their number is unknown, they are those that fill the horizon.
     pub fn mean_wait(&self, limit: &RateLimit, request: Request) -> Duration {
         let cost = limit.cost(request.parts);
-        let wait = self.senders.map_or_else(|| limit.horizon(request), |senders| senders.saturating_mul(cost));
+        let wait =
+            self.senders.map_or_else(|| limit.horizon(request), |senders| senders.saturating_mul(cost));
         Duration::from_micros(wait)
     }
 }
 
 /// Converts to whole µs; saturates.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and is never negative"
+)]
 fn micros(time: f64) -> u64 {
     time as u64
 }
@@ -389,7 +394,10 @@ mod tests {
     fn the_number_of_senders_follows_from_the_reservations_between_two() {
         let (limit, mut share) = (limit(100.0, None), ShareEstimate::default());
         let request = |share: &ShareEstimate, parts| share.request(&limit, std::iter::repeat_n(parts, 40));
-        assert_eq!((share.parts_to_hold(&limit), request(&share, 3)), (0.0, (1, Request { parts: 3, longest: 3 })));
+        assert_eq!(
+            (share.parts_to_hold(&limit), request(&share, 3)),
+            (0.0, (1, Request { parts: 3, longest: 3 }))
+        );
         share.observe(10);
         assert_eq!(request(&share, 1), (1, ONE));
         share.observe(14);

@@ -11,13 +11,27 @@ const START: u64 = 1_796_000_000 * SECOND;
 enum Action {
     Elapse(u64),
     /// Requests a reservation of messages, each of 1 to 4 parts.
-    Request { parts: Vec<u32>, late: u64 },
+    Request {
+        parts: Vec<u32>,
+        late: u64,
+    },
     /// Carries out a write that was sent earlier. Its answer may be lost, and it may be sent again.
-    CarryOut { write: usize, is_lost: bool, is_repeated: bool },
+    CarryOut {
+        write: usize,
+        is_lost: bool,
+        is_repeated: bool,
+    },
     /// Starts a reserved message if its window allows it.
-    Start { message: usize, early: u64, late: u64 },
+    Start {
+        message: usize,
+        early: u64,
+        late: u64,
+    },
     /// Starts every reserved message whose window allows it, as after a pause.
-    StartAll { early: u64, late: u64 },
+    StartAll {
+        early: u64,
+        late: u64,
+    },
 }
 
 fn action() -> impl Strategy<Value = Action> {

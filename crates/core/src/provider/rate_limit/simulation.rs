@@ -186,7 +186,10 @@ enum Event {
     CarryOut(Attempt),
     /// The item after the write, and whether its condition held.
     Answer(Attempt, LimitState, bool),
-    Start { window: StartWindow, is_first: bool },
+    Start {
+        window: StartWindow,
+        is_first: bool,
+    },
     Finish,
 }
 

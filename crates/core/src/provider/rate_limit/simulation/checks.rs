@@ -14,7 +14,8 @@ impl Results {
     fn use_of_limit(&self) -> f64 {
         let Some((first, _)) = self.starts.first() else { return 0.0 };
         let (from, to) = (first + 5 * SECOND, START + (self.setting.seconds - 1) * SECOND);
-        let parts: u64 = self.starts.iter().filter(|(at, _)| (from..to).contains(at)).map(|(_, n)| u64::from(*n)).sum();
+        let parts: u64 =
+            self.starts.iter().filter(|(at, _)| (from..to).contains(at)).map(|(_, n)| u64::from(*n)).sum();
         parts as f64 / (self.setting.rate * (to - from) as f64 / SECOND as f64)
     }
 
