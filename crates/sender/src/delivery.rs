@@ -71,7 +71,8 @@ impl DeliveryStage {
     async fn deliver(&self, message: InFlightMessage) -> Option<Delivered> {
         let slot = self.slots.acquire().await.ok()?;
         let _admission = match &self.rate_limit {
-            Some(rate_limit) => Some(rate_limit.start(&message).await?),
+            // Boxed, so that deliveries without a limit need no memory for it.
+            Some(rate_limit) => Some(Box::pin(rate_limit.start(&message)).await?),
             None if message.start_delivery(|| true).await == DeliveryStart::Started => None,
             None => return None,
         };

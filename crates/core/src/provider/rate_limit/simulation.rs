@@ -1,6 +1,7 @@
 //! Up to 1,000 senders share a limit on a simulated clock: the real decisions, without a network.
 
 mod checks;
+mod setting;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::properties::{carry_out, most_within};
 use super::*;
 use crate::clock_offset::{ClockOffset, DatedResponse};
+use setting::{Fault, Setting, slots};
 
 const START: u64 = 1_796_000_000 * SECOND;
 
@@ -18,66 +20,6 @@ const ATTEMPT_TIMEOUT: u64 = SECOND;
 
 /// The width of a clock's interval from which on it is narrowed again, µs.
 const MAX_CLOCK_WIDTH: u64 = 400_000;
-
-/// A limiter that is broken on purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    NoLead,
-    StartsLate,
-    Unconditional,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Setting {
-    rate: f64,
-    senders: usize,
-    parts: u32,
-    /// Free slots of a sender; by default enough for the limit.
-    slots: Option<usize>,
-    /// Duration of a delivery, µs.
-    delivery: u64,
-    seconds: u64,
-    /// Shortest and longest time of a request there and back, µs.
-    latency: (u64, u64),
-    /// How far the clocks of the senders are off, µs.
-    skew: i64,
-    /// Shares of the senders that join, are killed, or are paused for ten seconds, after half of the time.
-    joiners: f64,
-    killed: f64,
-    paused: f64,
-    /// Share of the answers that are lost.
-    lost: f64,
-    fault: Option<Fault>,
-}
-
-impl Setting {
-    fn new(rate: f64, senders: usize, parts: u32) -> Self {
-        Self {
-            rate,
-            senders,
-            parts,
-            slots: None,
-            delivery: SECOND / 2,
-            seconds: 66,
-            latency: (3_000, 20_000),
-            skew: 0,
-            joiners: 0.0,
-            killed: 0.0,
-            paused: 0.0,
-            lost: 0.0,
-            fault: None,
-        }
-    }
-
-    fn half(&self) -> u64 {
-        START + self.seconds * SECOND / 2
-    }
-
-    /// The time in which each sender reserves one message, seconds.
-    fn cycle(&self) -> f64 {
-        self.senders as f64 * f64::from(self.parts) / self.rate
-    }
-}
 
 /// What happened in a simulation.
 #[derive(Debug)]
@@ -161,13 +103,6 @@ impl Sender {
 
 fn signed(at: u64) -> i64 {
     i64::try_from(at).expect("far from the end of time")
-}
-
-/// Twice as many as the limit needs, as for a sender without `--concurrency`.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
-fn slots(setting: &Setting) -> usize {
-    let needed = setting.rate * setting.delivery as f64 / SECOND as f64 / setting.senders as f64;
-    ((2.0 * needed) as usize + 2).max(10)
 }
 
 /// A reservation on its way.
