@@ -26,6 +26,20 @@ impl Results {
         (share(self.by_sender.iter().min()), share(self.by_sender.iter().max()))
     }
 
+    /// Prints the figures of the documents.
+    fn print(&self) -> &Self {
+        let Setting { rate, senders, parts, seconds, .. } = self.setting;
+        let (used, (least, most_of_share)) = (100.0 * self.use_of_limit(), self.shares());
+        let (most, bound) = self.most_in_ten_seconds();
+        let [reservations, writes] =
+            [self.reservations, self.writes].map(|count| count as f64 / seconds as f64);
+        println!(
+            "{rate} parts/s, {senders} senders, {parts} parts, {seconds} s: {used:.1} % used, {most} of {bound} parts in \
+             10 s, shares {least:.2} to {most_of_share:.2}, {reservations:.0} reservations/s, {writes:.0} writes/s"
+        );
+        self
+    }
+
     #[track_caller]
     fn assert_bound(&self) -> &Self {
         let (most, bound) = self.most_in_ten_seconds();
@@ -88,7 +102,7 @@ fn settings() -> Vec<Setting> {
 fn the_limit_is_kept_and_used() {
     for setting in settings() {
         let results = simulate(setting);
-        results.assert_bound().assert_use(0.99).assert_load();
+        results.print().assert_bound().assert_use(0.99).assert_load();
         assert_eq!(results.forfeited, 0, "{setting:?}");
     }
 }
@@ -124,7 +138,7 @@ fn senders_have_equal_shares_and_joiners_start_soon() {
         if cycle > 300.0 || (seconds as f64 * setting.rate > 50_000.0 && !is_full()) {
             continue;
         }
-        simulate(Setting { seconds, ..setting }).assert_bound().assert_fair();
+        simulate(Setting { seconds, ..setting }).print().assert_bound().assert_fair();
         let joined = simulate(Setting { seconds: micros(4.0 * joining), joiners: 0.5, ..setting });
         let slowest = joined.assert_bound().slowest_joiner;
         assert!(slowest <= joining, "{slowest} s to the first start, at most {joining} s: {setting:?}");
