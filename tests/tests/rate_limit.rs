@@ -1,11 +1,9 @@
 //! Senders share the rate limit of a provider profile: it is never exceeded, it is used, and nothing is lost.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stentor_fake_aws::FakeAws;
-use stentor_tests::build::ProgramPaths;
 use stentor_tests::{Process, Program, Stack, now_ms, wait_at_most, wait_until};
 use tempfile::TempDir;
 
@@ -85,7 +83,9 @@ fn assert_use(starts: &[u64], rate: f64, parts: u32, least: f64) {
 
 #[track_caller]
 fn end(senders: Vec<Process>) -> Vec<Value> {
-    senders.iter().for_each(|sender| sender.signal("TERM"));
+    for sender in &senders {
+        sender.signal("TERM");
+    }
     senders.into_iter().map(|sender| sender.finish().exits(143).json()).collect()
 }
 
@@ -136,41 +136,6 @@ fn sixteen_senders_keep_and_use_a_limit() {
         play(100.0, 16, 1);
         play(3.0, 16, 3);
     }
-}
-
-/// Counts outcomes instead of starts: deliveries all take the same time, and the emulator is too slow for these.
-#[test]
-fn sixteen_senders_keep_and_use_a_limit_of_thousands() {
-    if !is_full() {
-        return;
-    }
-    let (rate, profile) = (2_000.0, Profile::new(2_000.0));
-    let fake = FakeAws::start("drill", Duration::from_millis(5)).unwrap();
-    let program = |path: &Path, line: &str| {
-        Program::new(path, &format!("--stack drill {line}")).toward(&fake.endpoint())
-    };
-    program(&ProgramPaths::get().producer, "-m 140k -l 100").run().exits(0);
-    let line = format!("{SENDER} --provider {}", profile.path().display());
-    let senders: Vec<Process> =
-        (0..16).map(|_| program(&ProgramPaths::get().sender, &line).start()).collect();
-    let outcomes = || fake.stats().of("BatchExecuteStatement (UPDATE)").entries;
-    wait_until("deliveries have begun", || outcomes() > 0);
-    let (start, mut samples) = (Instant::now(), Vec::new());
-    while start.elapsed() < Duration::from_secs(65) {
-        samples.push((start.elapsed(), outcomes()));
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    drop(senders);
-    let since = |from: usize, seconds: u64| {
-        let (at, before) = samples[from];
-        let end = samples.iter().rev().find(|(to, _)| *to < at + Duration::from_secs(seconds));
-        end.map_or(0, |(_, after)| after - before) as f64
-    };
-    let most = (0..samples.len()).map(|from| since(from, 10)).fold(0.0, f64::max);
-    let first = samples.iter().position(|(at, _)| *at >= Duration::from_secs(5)).unwrap();
-    let used = since(first, 60) / (60.0 * rate);
-    println!("{most} parts in 10 s, at most {}; {:.1} % of the limit used", 11.0 * rate, 100.0 * used);
-    assert!(most <= 1.01 * 11.0 * rate && used >= 0.95, "{most} parts, {used} used");
 }
 
 #[test]

@@ -91,7 +91,9 @@ impl World {
                 self.start(index, early, late);
             }
             Action::StartAll { early, late } => {
-                (0..self.waiting.len()).rev().for_each(|index| self.start(index, early, late));
+                for index in (0..self.waiting.len()).rev() {
+                    self.start(index, early, late);
+                }
             }
             Action::CarryOut { .. } | Action::Start { .. } => {}
         }
@@ -161,7 +163,9 @@ proptest! {
         let limit = RateLimit::new(&limits).unwrap();
         let (state, writes, waiting, started) = (LimitState::Absent, Vec::new(), Vec::new(), Vec::new());
         let mut world = World { limit, now: START, state, writes, waiting, started };
-        actions.into_iter().for_each(|action| world.act(action));
+        for action in actions {
+            world.act(action);
+        }
         let burst = burst_parts.unwrap_or(rate).max(rate / 2.0);
         for seconds in [1, 3, 10] {
             let most = most_within(&world.started, seconds * SECOND);

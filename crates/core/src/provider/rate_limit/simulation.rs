@@ -192,8 +192,12 @@ impl Simulation {
             self.at(start, sender, Event::Reserve);
         }
         let (half, senders) = (self.setting.half(), self.senders.len());
-        (0..count(senders, self.setting.killed)).for_each(|sender| self.at(half, sender, Event::Kill));
-        (0..count(senders, self.setting.paused)).for_each(|sender| self.at(half, sender, Event::Pause));
+        for sender in 0..count(senders, self.setting.killed) {
+            self.at(half, sender, Event::Kill);
+        }
+        for sender in 0..count(senders, self.setting.paused) {
+            self.at(half, sender, Event::Pause);
+        }
     }
 
     fn latency(&mut self) -> u64 {
