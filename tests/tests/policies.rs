@@ -31,7 +31,7 @@ fn regular(stack: &Stack, policy: &str) -> BTreeSet<Permission> {
 /// Writes a provider profile with a daily cap, which senders count in the metrics table.
 fn capped_profile(folder: &tempfile::TempDir) -> String {
     let file = folder.path().join("capped.toml");
-    let profile = "name = \"capped\"\n[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 1000\n";
+    let profile = "name = \"capped\"\n[limits]\nparts_per_second = 100.0\n[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 1000\n";
     std::fs::write(&file, profile).expect("the folder is writable");
     file.display().to_string()
 }

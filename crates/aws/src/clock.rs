@@ -61,6 +61,22 @@ impl Clock {
         u64::try_from(self.lock().now(BootInstant::now()) / 1_000).unwrap_or(0)
     }
 
+    /// Returns the earliest and the latest time that it may be, µs since the epoch: both are this machine's time while no
+    /// response had a valid `Date`.
+    pub fn bounds_us(&self) -> [u64; 2] {
+        let bounds = self.lock().bounds(BootInstant::now());
+        bounds.map(|bound| u64::try_from(bound).unwrap_or(0))
+    }
+
+    /// Returns how long to wait with a request that halves the interval of [`Self::bounds_us`]. `None` while no response had a
+    /// valid `Date`.
+    pub fn until_rollover(&self) -> Option<Duration> {
+        let clock = self.lock();
+        let now = clock.base.wall_at(BootInstant::now());
+        let wait = clock.offset.next_rollover(now)?.saturating_sub(now);
+        Some(Duration::from_micros(wait.unsigned_abs()))
+    }
+
     /// Returns what is added to this machine's clock, in seconds; `None` where it is not corrected.
     pub fn correction_seconds(&self) -> Option<f64> {
         let milliseconds = self.lock().correction(BootInstant::now())? / 1_000;
@@ -96,6 +112,11 @@ impl ClockState {
 
     fn now(&self, elapsed: BootInstant) -> i64 {
         self.base.wall_at(elapsed).saturating_add(self.correction(elapsed).unwrap_or(0))
+    }
+
+    fn bounds(&self, elapsed: BootInstant) -> [i64; 2] {
+        let wall = self.base.wall_at(elapsed);
+        self.offset.interval(wall).map_or([wall; 2], |interval| interval.map(|by| wall.saturating_add(by)))
     }
 
     fn correction(&self, elapsed: BootInstant) -> Option<i64> {
@@ -250,6 +271,16 @@ mod tests {
             assert!((now - (START + 10 * SECOND)).abs() <= SECOND, "{off}: {now}");
             assert!(correction.is_some() && wrong.clock.has_reported_correction);
         }
+    }
+
+    #[test]
+    fn the_bounds_contain_the_time_and_are_the_wall_clock_before_the_first_response() {
+        let mut wrong = Started::at(START - HOUR);
+        assert_eq!(wrong.clock.bounds(wrong.start), [START - HOUR; 2]);
+        wrong.respond(SECOND, START - HOUR + SECOND, Some(&http_date(START + SECOND)));
+        let [earliest, latest] = wrong.clock.bounds(wrong.start + Duration::from_secs(1));
+        assert!(earliest <= START + SECOND && START + SECOND <= latest, "{earliest} {latest}");
+        assert!((latest - earliest - SECOND).abs() <= 2_000, "{}", latest - earliest);
     }
 
     #[test]

@@ -89,6 +89,16 @@ pub enum Error {
         /// AWS's explanation.
         message: String,
     },
+    /// Other senders of the stack use other limits under the name of the sender's provider profile.
+    #[error("provider profile '{name}' is in use with other limits: {stored}, not {own}")]
+    ProviderConflict {
+        /// Name of the profile.
+        name: String,
+        /// The limits in use.
+        stored: String,
+        /// The limits of this sender.
+        own: String,
+    },
     /// An outage lasted longer than the retry budget.
     #[error("{call} has failed for {seconds} s at {endpoint} ({why}); completed work is kept")]
     RetriesExhausted {

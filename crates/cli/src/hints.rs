@@ -133,6 +133,11 @@ fn hint(error: &Error, policy: Policy) -> Option<String> {
             let or_attach = format!("; if it is deployed, sqs:GetQueueUrl is denied: attach the policy of its output {output}");
             if is_queue { deploy + &or_attach } else { deploy }
         }
+        Error::ProviderConflict { .. } => {
+            "Use the same profile with all senders of the stack, or another name; the limits can change once nothing was \
+             sent under that name for a minute"
+                .to_owned()
+        }
         Error::NoSuchRun { .. } => {
             "The producer prints a run's ID when it starts; check --stack, and list its runs with: monitor runs".to_owned()
         }

@@ -81,6 +81,14 @@ impl ClockOffset {
         })
     }
 
+    /// Returns when to send a request that halves the interval, by this machine's clock: at the next moment from `now` on at
+    /// which the service's second rolls over if the middle of the interval is right. `None` before the first response.
+    pub fn next_rollover(&self, now: i64) -> Option<i64> {
+        let [low, high] = self.interval(now)?;
+        let middle = low + (high - low) / 2;
+        Some(now + (-(now + middle)).rem_euclid(SECOND))
+    }
+
     /// Returns the correction of this machine's time at `now`, µs: the middle of the interval where zero lies outside,
     /// else nothing.
     pub fn correction(&self, now: i64) -> Option<i64> {
@@ -144,6 +152,24 @@ mod tests {
         let [low, high] = after(&responses).interval(now).unwrap();
         assert!((MIN_WIDTH..MIN_WIDTH + 1_000).contains(&(high - low)));
         assert!(low <= true_offset && true_offset <= high);
+    }
+
+    #[test]
+    fn requests_at_the_rollover_of_the_middle_halve_the_interval() {
+        for true_offset in [0, 1, 499_999, -3_600 * SECOND - 432_100, 2 * SECOND + 987_654] {
+            let mut offset = after(&[response(START, 1_000, 1_000, true_offset)]);
+            let mut now = START;
+            for _ in 0..4 {
+                let sent_at = offset.next_rollover(now).unwrap();
+                assert!((now..now + SECOND).contains(&sent_at));
+                let halved = response(sent_at, 1_000, 1_000, true_offset);
+                assert!(offset.observe(&halved));
+                now = halved.received_at;
+            }
+            let [low, high] = offset.interval(now).unwrap();
+            assert!(high - low <= 70_000 && low <= true_offset && true_offset <= high, "{low} {high}");
+        }
+        assert_eq!(ClockOffset::default().next_rollover(START), None);
     }
 
     #[test]

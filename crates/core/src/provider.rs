@@ -6,3 +6,4 @@ pub mod builtin;
 pub mod code;
 pub mod parts;
 pub mod profile;
+pub mod rate_limit;

@@ -16,6 +16,9 @@ pub(crate) type Attributes<'v> = Vec<(Cow<'v, str>, AttributeValue<'v>)>;
 pub(crate) enum Operand {
     Attribute(String),
     Parameter(usize),
+    /// The attribute, or the operand where the item has none.
+    IfNotExists(String, Box<Self>),
+    Sum(Box<Self>, Box<Self>),
 }
 
 /// A condition on an item, which may not exist.
@@ -95,6 +98,8 @@ impl Operand {
         match self {
             Self::Attribute(name) => vec![name],
             Self::Parameter(_) => Vec::new(),
+            Self::IfNotExists(name, other) => other.names().into_iter().chain([name.as_str()]).collect(),
+            Self::Sum(left, right) => left.names().into_iter().chain(right.names()).collect(),
         }
     }
 
@@ -112,6 +117,10 @@ impl Operand {
         match self {
             Self::Attribute(name) => item?.get(name),
             Self::Parameter(position) => parameters.get(*position).map(|value| (*value).clone()),
+            Self::IfNotExists(name, other) => {
+                item.and_then(|item| item.get(name)).or_else(|| other.value(item, parameters))
+            }
+            Self::Sum(left, right) => left.value(item, parameters)?.sum(&right.value(item, parameters)?),
         }
     }
 }

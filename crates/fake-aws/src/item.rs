@@ -59,6 +59,16 @@ impl AttributeValue<'_> {
         }
     }
 
+    /// Returns the sum of two numbers: exactly of integers, of others as `f64`.
+    pub(crate) fn sum(&self, other: &AttributeValue) -> Option<Self> {
+        let (Self::N(one), AttributeValue::N(other)) = (self, other) else { return None };
+        let sum = match (one.parse::<i128>(), other.parse::<i128>()) {
+            (Ok(one), Ok(other)) => one.checked_add(other)?.to_string(),
+            _ => (number(one)? + number(other)?).to_string(),
+        };
+        Some(Self::N(sum.into()))
+    }
+
     /// Why DynamoDB would reject it.
     pub(crate) fn problem(&self) -> Option<String> {
         match self {

@@ -101,11 +101,27 @@ impl<'p> Parser<'p> {
         Ok(Condition::Compare(left, operator, self.operand()?))
     }
 
-    /// Reads `name = operand`.
+    /// Reads `name = operand`, or the sum of two operands.
     pub(crate) fn assignment(&mut self) -> Result<(String, Operand), String> {
         let name = self.name()?;
         self.tokens.expect_symbol("=")?;
-        Ok((name, self.operand()?))
+        let operand = self.assigned_operand()?;
+        if self.placeholders.is_some() && self.tokens.symbol("+") {
+            return Ok((name, Operand::Sum(Box::new(operand), Box::new(self.assigned_operand()?))));
+        }
+        Ok((name, operand))
+    }
+
+    fn assigned_operand(&mut self) -> Result<Operand, String> {
+        if self.placeholders.is_none() || !self.tokens.keyword("if_not_exists") {
+            return self.operand();
+        }
+        self.tokens.expect_symbol("(")?;
+        let name = self.name()?;
+        self.tokens.expect_symbol(",")?;
+        let other = Box::new(self.operand()?);
+        self.tokens.expect_symbol(")")?;
+        Ok(Operand::IfNotExists(name, other))
     }
 
     fn operand(&mut self) -> Result<Operand, String> {
@@ -187,12 +203,12 @@ mod tests {
     fn updates_read_the_item_before_the_update() {
         let before = item(r#"{"n":{"N":"7"},"kept":{"S":""}}"#);
         let after = with(|placeholders, parameters| {
-            let text = "SET m = n, n = :five, k = :ten";
+            let text = "SET m = n, n = n + :five, k = if_not_exists(k, :ten) + :five, kept = if_not_exists(kept, :p)";
             let update = update(text, placeholders).unwrap();
             let after = update.apply(Some(&before), parameters).unwrap();
             Item::of(after.iter().map(|(name, value)| (&**name, value))).unwrap()
         });
-        assert_eq!(after, item(r#"{"n":{"N":"5"},"kept":{"S":""},"m":{"N":"7"},"k":{"N":"10"}}"#));
+        assert_eq!(after, item(r#"{"n":{"N":"12"},"kept":{"S":""},"m":{"N":"7"},"k":{"N":"15"}}"#));
     }
 
     #[test]
@@ -221,7 +237,9 @@ mod tests {
                 "SET n",
                 "SET n = :x",
                 "SET n = :five, n = :ten",
-                "SET n = n + :five",
+                "SET n = n - :five",
+                "SET n = n + :five + :ten",
+                "SET n = if_not_exists(n)",
                 "ADD n :five",
                 "REMOVE n",
             ] {
@@ -229,6 +247,8 @@ mod tests {
             }
             let missing = update("SET n = m", placeholders).unwrap();
             assert!(missing.apply(None, parameters).is_err());
+            let text = update("SET n = :p + :five", placeholders).unwrap();
+            assert!(text.apply(None, parameters).is_err(), "only numbers have a sum");
         });
     }
 }

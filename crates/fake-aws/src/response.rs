@@ -1,6 +1,7 @@
 //! Responses of the services, and what the statistics record of them.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::stats::OutcomeLag;
 
@@ -38,11 +39,13 @@ pub(crate) struct ServiceError {
     pub(crate) message: String,
     /// Write units that the failed call consumed.
     pub(crate) write_units: f64,
+    /// The item on which a condition failed, where it was requested.
+    pub(crate) item: Option<Value>,
 }
 
 impl ServiceError {
     pub(crate) fn new(namespace: &'static str, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status: 400, namespace, code, message: message.into(), write_units: 0.0 }
+        Self { status: 400, namespace, code, message: message.into(), write_units: 0.0, item: None }
     }
 
     pub(crate) fn sqs(code: &'static str, message: impl Into<String>) -> Self {
@@ -93,15 +96,17 @@ impl Response {
     }
 
     pub(crate) fn error(operation: &'static str, error: &ServiceError) -> Self {
-        let message = serde_json::to_string(&error.message).expect("a string is JSON");
-        let ServiceError { namespace, code, .. } = error;
-        let body = format!(r#"{{"__type":"{namespace}#{code}","message":{message}}}"#);
+        let ServiceError { namespace, code, message, item, .. } = error;
+        let mut body = json!({ "__type": format!("{namespace}#{code}"), "message": message });
+        if let Some(item) = item {
+            body["Item"] = item.clone();
+        }
         Self {
             status: error.status,
             failed: 1,
             write_units: error.write_units,
             violation: error.is_violation().then(|| format!("{operation}: {}", error.message)),
-            ..Self::ok(operation, 0, body.into_bytes())
+            ..Self::ok(operation, 0, body.to_string().into_bytes())
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) enum Token<'t> {
 }
 
 /// A longer symbol comes before its prefixes.
-const SYMBOLS: [&str; 13] = ["<>", "<=", ">=", "=", "<", ">", "(", ")", "{", "}", ",", "?", ":"];
+const SYMBOLS: [&str; 14] = ["<>", "<=", ">=", "=", "<", ">", "+", "(", ")", "{", "}", ",", "?", ":"];
 
 /// The tokens of a text, and the position in them.
 #[derive(Debug)]

@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::allowance::{Allowances, TakenUnits};
-use crate::in_flight::InFlightMessage;
+use crate::in_flight::{DeliveryStart, InFlightMessage};
+use crate::reservation::{Admitted, StartReservations};
 use crate::run_seeds::RunSeeds;
 use crate::settlement::Settlement;
 use crate::state::SenderState;
@@ -55,6 +56,8 @@ pub(crate) struct DeliveryStage {
     pub ttl: Option<Duration>,
     /// The provider's caps and spend limit, if it has any.
     pub allowances: Option<Rc<Allowances>>,
+    /// The provider's rate limit.
+    pub rate_limit: Option<StartReservations>,
     /// Attempts before a message counts as failed.
     pub max_attempts: u32,
     /// One permit for each concurrent delivery.
@@ -102,8 +105,13 @@ impl DeliveryStage {
             Ok(taken) => taken,
             Err(code) => return self.refuse(message, code, carrier).await,
         };
-        if !message.start_delivery().await || self.stop.is_cancelled() {
+        let _admitted = self.start(&message).await?;
+        if self.stop.is_cancelled() {
             return None;
+        }
+        // The message may have waited for its reserved start.
+        if self.is_expired(&message) {
+            return self.refuse(message, FailureCode::TTL_EXPIRED, carrier).await;
         }
         taken.spend();
         if self.provider.is_some() {
@@ -127,6 +135,16 @@ impl DeliveryStage {
         let reason = planned.failure.map(|failure| failure.code);
         let (delivery_ms, at) = (Some(delivery_ms), self.clock.now_ms());
         Some(Delivered { in_flight: message, reason, carrier, delivery_ms, at })
+    }
+
+    /// Marks the delivery as started, with a rate limit at a reserved time. Returns `None` if the message must not be
+    /// delivered.
+    async fn start(&self, message: &InFlightMessage) -> Option<Option<Admitted>> {
+        match &self.rate_limit {
+            // Boxed, so that deliveries without a limit need no memory for it.
+            Some(rate_limit) => Some(Some(Box::pin(rate_limit.start(message)).await?)),
+            None => (message.start_delivery(|| true).await == DeliveryStart::Started).then_some(None),
+        }
     }
 
     /// Draws the carrier of a message; `Some(None)` if the provider has no carriers. Returns `None` after an error, which
@@ -176,7 +194,7 @@ impl DeliveryStage {
         reason: FailureCode,
         carrier: Option<String>,
     ) -> Option<Delivered> {
-        if !message.start_delivery().await {
+        if message.start_delivery(|| true).await != DeliveryStart::Started {
             return None;
         }
         message.end_delivery();

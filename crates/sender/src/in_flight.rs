@@ -64,6 +64,16 @@ pub(crate) struct InFlightMessage {
     is_settled: bool,
 }
 
+/// The result of [`InFlightMessage::start_delivery`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeliveryStart {
+    Started,
+    /// The lease has expired: the message must not be delivered, since other senders can receive it.
+    Expired,
+    /// The reserved start has passed. The message can be started later.
+    Late,
+}
+
 impl InFlight {
     /// Creates an empty set, and the input of the settlement stage, which is closed when the set is dropped.
     pub(crate) fn new(state: Rc<SenderState>) -> (Rc<Self>, SettlementQueue) {
@@ -280,13 +290,27 @@ impl InFlightMessage {
         self.created_at = at.or(self.created_at);
     }
 
-    /// Marks the delivery as started, once an ending lease is extended. Returns `false` if the lease has expired: then
-    /// the message must not be delivered, since other senders can receive it.
-    pub(crate) async fn start_delivery(&self) -> bool {
+    /// Marks the delivery as started, once an ending lease is extended and while it is on time.
+    pub(crate) async fn start_delivery(&self, is_on_time: impl Fn() -> bool) -> DeliveryStart {
         loop {
             let leases_changed = self.set.leases_changed.notified();
-            if let Some(is_started) = self.set.try_start(self, BootInstant::now()) {
-                return is_started;
+            if !is_on_time() {
+                return DeliveryStart::Late;
+            }
+            match self.set.try_start(self, BootInstant::now()) {
+                Some(true) => return DeliveryStart::Started,
+                Some(false) => return DeliveryStart::Expired,
+                None => leases_changed.await,
+            }
+        }
+    }
+
+    /// Waits until the message is dropped from the set, since its lease has expired before the start of its delivery.
+    pub(crate) async fn expired(&self) {
+        loop {
+            let leases_changed = self.set.leases_changed.notified();
+            if self.set.entries.borrow().get(&self.id).is_none_or(|entry| entry.serial != self.serial) {
+                return;
             }
             leases_changed.await;
         }

@@ -2,6 +2,7 @@
 //!
 //! A message that may have an outcome already is looked up in the table first.
 
+use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::Connections;
 use crate::in_flight::{InFlight, InFlightMessage};
 use crate::lease::Lease;
 use crate::prefetch::{PipelineLoad, PrefetchPolicy};
+use crate::reservation::AdmissionGauge;
 use crate::settlement::Settlement;
 use crate::state::SenderState;
 
@@ -34,6 +36,8 @@ pub(crate) struct Intake {
     pub prefetch: PrefetchPolicy,
     /// Whether there is a provider, which counts the parts of a text.
     pub counts_parts: bool,
+    /// With a rate limit: how many messages can be received for it.
+    pub admissions: Option<Rc<AdmissionGauge>>,
     pub stop: CancellationToken,
 }
 
@@ -57,6 +61,7 @@ impl Intake {
                 unfinished: self.in_flight.len() + self.in_flight.unsettled(),
                 requested,
                 receives: receives.len(),
+                admission: self.admissions.as_ref().map(|gauge| gauge.admission()),
             };
             if let Some(batch_size) = prefetch.batch_size(load) {
                 requested += batch_size;
@@ -74,6 +79,7 @@ impl Intake {
                     }
                 }
                 () = self.in_flight.changed() => {}
+                () = admission_changed(self.admissions.as_deref()) => {}
                 () = self.stop.cancelled() => {}
             }
         }
@@ -146,5 +152,13 @@ impl Intake {
             }
         }
         Ok(pending)
+    }
+}
+
+/// Waits until the rate limit admits more; for ever without a limit.
+async fn admission_changed(gauge: Option<&AdmissionGauge>) {
+    match gauge {
+        Some(gauge) => gauge.changed().await,
+        None => pending().await,
     }
 }

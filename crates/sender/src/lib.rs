@@ -1,6 +1,7 @@
 //! The sender: receives messages from the queue and simulates their delivery.
 //!
 //! `pipeline` has the path of a message, one stage a module: `intake → delivery → outcome → settlement`.
+//! With a provider profile, `reservation` reserves the starts of deliveries in the rate limit of all senders.
 //! `in_flight` owns the messages on that path and `visibility` extends their leases. `prefetch` decides how much
 //! to receive, `stop` when the sender exits, and `completion` reads whether its runs are complete. `allowance` has the daily caps
 //! and the spend limit of a provider.
@@ -18,7 +19,9 @@ mod outcome;
 mod pipeline;
 mod prefetch;
 mod progress;
+mod provider_profile;
 mod providers;
+mod reservation;
 mod run_seeds;
 mod settings;
 mod settlement;
@@ -37,6 +40,7 @@ use args::Command;
 use heartbeat::HeartbeatWriter;
 use pipeline::Pipeline;
 use progress::Progress;
+use provider_profile::check_stored_profile;
 use settings::Settings;
 use stentor_aws::metrics::Heartbeat;
 use stentor_aws::session::Destination;
@@ -73,6 +77,15 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         return Ok(shutdown.code().unwrap_or(0));
     };
     let (connections, initial) = connected?;
+    if let Some(profile) = &args.provider {
+        let stored = check_stored_profile(&connections, profile);
+        let Some(change) = shutdown.or_shutdown(stored).await else {
+            return Ok(shutdown.code().unwrap_or(0));
+        };
+        if let Some(change) = change?.filter(|_| !args.shared.quiet) {
+            status(&change);
+        }
+    }
     let (connections, sender) = (Rc::new(connections), initial.sender.clone());
     if !args.shared.quiet {
         status(&format!("sender {sender} receives from {}", connections.queue.name()));

@@ -21,6 +21,7 @@ use crate::in_flight::InFlight;
 use crate::intake::Intake;
 use crate::outcome::OutcomeRecorder;
 use crate::prefetch::PrefetchPolicy;
+use crate::reservation::ReservationStage;
 use crate::run_seeds::RunSeeds;
 use crate::settings::Settings;
 use crate::settlement::SettlementStage;
@@ -51,12 +52,18 @@ impl Pipeline {
         let state = Rc::new(SenderState::new());
         let (in_flight, settlements) = InFlight::new(Rc::clone(&state));
 
+        let (rate_limit, admissions) = match &args.provider {
+            Some(profile) => ReservationStage::start(profile, connections, &state, &errors),
+            None => None,
+        }
+        .unzip();
         let intake = Intake {
             connections: Rc::clone(connections),
             in_flight: Rc::clone(&in_flight),
             state: Rc::clone(&state),
             prefetch: PrefetchPolicy::new(concurrency, model.wait.mean()),
             counts_parts: args.provider.is_some(),
+            admissions,
             stop: stop.clone(),
         };
         let provider = args.provider.as_ref();
@@ -68,6 +75,7 @@ impl Pipeline {
             run_seeds: RunSeeds::new(connections),
             ttl,
             allowances: allowances.clone(),
+            rate_limit,
             max_attempts: args.max_attempts,
             slots: Semaphore::new(concurrency),
             stop: stop.clone(),
@@ -144,7 +152,10 @@ impl Pipeline {
     }
 }
 
-async fn report_error(task: impl Future<Output = Result<(), Error>>, errors: UnboundedSender<Error>) {
+pub(crate) async fn report_error(
+    task: impl Future<Output = Result<(), Error>>,
+    errors: UnboundedSender<Error>,
+) {
     if let Err(error) = task.await {
         // Only the first error of the pipeline is received.
         let _ = errors.send(error);

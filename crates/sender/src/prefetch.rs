@@ -21,6 +21,17 @@ pub(crate) struct PipelineLoad {
     /// Messages requested by the open receives.
     pub requested: usize,
     pub receives: usize,
+    /// With a rate limit: what it allows.
+    pub admission: Option<Admission>,
+}
+
+/// What a rate limit allows to hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Admission {
+    /// Messages that have a reserved start or were started, and whose delivery has not ended.
+    pub admitted: usize,
+    /// Messages to hold beyond those, which the sender can reserve within about a second.
+    pub allowance: usize,
 }
 
 /// Decides when to receive and how many messages.
@@ -44,11 +55,20 @@ impl PrefetchPolicy {
         {
             return None;
         }
-        let capacity = self.concurrency + self.prefetch;
+        let slots = self.concurrency + self.prefetch;
+        let capacity =
+            load.admission.map_or(slots, |limit| slots.min(limit.admitted.saturating_add(limit.allowance)));
         let expected = load.undelivered + load.requested;
         let free = capacity.saturating_sub(expected);
         // While all slots are busy, a request waits until it can be a large one.
-        let min_batch = if expected < self.concurrency { 1 } else { MAX_BATCH.min(capacity.div_ceil(2)) };
+        let min_batch = match load.admission {
+            // The limit does not wait for the slots.
+            Some(limit) => {
+                MAX_BATCH.min(limit.allowance.div_ceil(2)).min(capacity.saturating_sub(limit.admitted).max(1))
+            }
+            None if expected < self.concurrency => 1,
+            None => MAX_BATCH.min(capacity.div_ceil(2)),
+        };
         (free >= min_batch).then(|| free.min(MAX_BATCH)).filter(|size| *size > 0)
     }
 
@@ -76,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn load(undelivered: usize) -> PipelineLoad {
-        PipelineLoad { undelivered, unfinished: undelivered, requested: 0, receives: 0 }
+        PipelineLoad { undelivered, unfinished: undelivered, ..PipelineLoad::default() }
     }
 
     #[test]
@@ -117,6 +137,23 @@ mod tests {
         let policy = PrefetchPolicy::new(100, 0.0);
         assert!(policy.batch_size(PipelineLoad { unfinished: 1_599, ..load(0) }).is_some());
         assert_eq!(policy.batch_size(PipelineLoad { unfinished: 1_600, ..load(0) }), None);
+    }
+
+    #[test]
+    fn a_rate_limit_allows_few_messages_beyond_those_that_it_has_admitted() {
+        let policy = PrefetchPolicy::new(10_000, 0.5);
+        let load = |undelivered, admitted, allowance| {
+            let admission = Some(Admission { admitted, allowance });
+            policy.batch_size(PipelineLoad { admission, ..load(undelivered) })
+        };
+        assert_eq!(load(0, 0, 2), Some(2));
+        assert_eq!(load(2, 0, 2), None, "both wait for a reservation");
+        assert_eq!(load(2, 1, 2), Some(1));
+        assert_eq!((load(150, 100, 50), load(145, 100, 50), load(140, 100, 50)), (None, None, Some(10)));
+        let few_slots = PrefetchPolicy::new(1, 5.0);
+        let admission = Some(Admission { admitted: 0, allowance: 50 });
+        assert_eq!(few_slots.batch_size(PipelineLoad { admission, ..self::load(0) }), Some(1));
+        assert_eq!(few_slots.batch_size(PipelineLoad { admission, ..self::load(1) }), None);
     }
 
     #[test]

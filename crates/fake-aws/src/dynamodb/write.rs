@@ -1,6 +1,7 @@
 //! `PutItem` and `UpdateItem`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{ConsumedCapacity, Names, ReturnCapacity, Tables, consumed, updated_item};
 use crate::item::{AttributeMap, Item};
@@ -31,11 +32,27 @@ struct UpdateItemInput<'a> {
     #[serde(default)]
     expression_attribute_values: AttributeMap<'a>,
     return_consumed_capacity: Option<ReturnCapacity>,
+    return_values: Option<ReturnValues>,
+    return_values_on_condition_check_failure: Option<ReturnOldValues>,
+}
+
+#[derive(Deserialize)]
+enum ReturnValues {
+    #[serde(rename = "ALL_NEW")]
+    AllNew,
+}
+
+#[derive(Deserialize)]
+enum ReturnOldValues {
+    #[serde(rename = "ALL_OLD")]
+    AllOld,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct WriteOutput<'t> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     consumed_capacity: Option<ConsumedCapacity<'t>>,
 }
@@ -53,11 +70,11 @@ pub(super) fn put(tables: &mut Tables, body: &[u8]) -> Result<Response, ServiceE
     if !table.consume(&key, units) {
         return Err(ServiceError::throttled_table());
     }
-    let record = is_recorded.then(|| serde_json::to_value(&item).expect("an item is JSON"));
+    let record = is_recorded.then(|| json(&item));
     table.put(&key, item).map_err(ServiceError::validation)?;
     tables.recorded_puts.iter_mut().for_each(|puts| puts.extend(record.clone()));
-    let capacity = consumed(call.return_consumed_capacity, call.table_name, units);
-    Ok(response("PutItem", capacity, units))
+    let consumed_capacity = consumed(call.return_consumed_capacity, call.table_name, units);
+    Ok(response("PutItem", &WriteOutput { attributes: None, consumed_capacity }, units))
 }
 
 pub(super) fn update(tables: &mut Tables, body: &[u8]) -> Result<Response, ServiceError> {
@@ -75,20 +92,28 @@ pub(super) fn update(tables: &mut Tables, body: &[u8]) -> Result<Response, Servi
         return Err(ServiceError::validation("Cannot update a key attribute"));
     }
     let before = table.get(&key);
-    check(call.condition_expression.as_deref(), placeholders, before)?;
+    check(call.condition_expression.as_deref(), placeholders, before).map_err(|error| ServiceError {
+        item: call.return_values_on_condition_check_failure.as_ref().and(before).map(json),
+        ..error
+    })?;
     let after = updated_item(before, &call.key.0, &update, &values.parameters());
     let after = after.map_err(ServiceError::validation)?;
     let units = write_units(before, Some(&after));
     if !table.consume(&key, units) {
         return Err(ServiceError::throttled_table());
     }
+    let attributes = call.return_values.as_ref().map(|ReturnValues::AllNew| json(&after));
     table.put(&key, after).map_err(ServiceError::validation)?;
-    let capacity = consumed(call.return_consumed_capacity, call.table_name, units);
-    Ok(response("UpdateItem", capacity, units))
+    let consumed_capacity = consumed(call.return_consumed_capacity, call.table_name, units);
+    Ok(response("UpdateItem", &WriteOutput { attributes, consumed_capacity }, units))
 }
 
-fn response(operation: &'static str, consumed_capacity: Option<ConsumedCapacity>, units: f64) -> Response {
-    Response { write_units: units, ..Response::json(operation, 1, &WriteOutput { consumed_capacity }) }
+fn json(item: &Item) -> Value {
+    serde_json::to_value(item).expect("an item is JSON")
+}
+
+fn response(operation: &'static str, output: &WriteOutput, units: f64) -> Response {
+    Response { write_units: units, ..Response::json(operation, 1, output) }
 }
 
 /// Fails if there is a condition that does not hold.

@@ -45,7 +45,7 @@ fn a_message_whose_lease_expires_before_its_start_is_dropped_and_not_released() 
     let message = set.add("1", TIMEOUT).unwrap();
     assert_eq!(set.check_after(2 * TIMEOUT), 0);
     assert_eq!((set.in_flight.len(), set.in_flight.undelivered(), set.expired()), (0, 0, 1));
-    assert_eq!(message.start_delivery().now_or_never(), Some(false));
+    assert_eq!(message.start_delivery(|| true).now_or_never(), Some(DeliveryStart::Expired));
     drop(message);
     assert!(set.settlements.releases.try_recv().is_err());
     assert_eq!((set.released(), set.expired()), (0, 1));
@@ -56,7 +56,7 @@ fn an_expired_lease_starts_nothing_before_any_check() {
     let set = Set::new();
     let message = set.add("1", Duration::from_millis(1)).unwrap();
     std::thread::sleep(Duration::from_millis(2));
-    assert_eq!(message.start_delivery().now_or_never(), Some(false));
+    assert_eq!(message.start_delivery(|| true).now_or_never(), Some(DeliveryStart::Expired));
     drop(message);
     assert_eq!((set.in_flight.undelivered(), set.released(), set.expired()), (0, 0, 1));
     assert!(set.add("2", Duration::ZERO).is_none(), "expired on arrival");
@@ -67,7 +67,7 @@ fn an_expired_lease_starts_nothing_before_any_check() {
 fn a_started_delivery_outlasts_its_lease_and_its_message_is_deleted() {
     let mut set = Set::new();
     let message = set.add("1", TIMEOUT).unwrap();
-    assert_eq!(message.start_delivery().now_or_never(), Some(true));
+    assert_eq!(message.start_delivery(|| true).now_or_never(), Some(DeliveryStart::Started));
     assert_eq!(set.check_after(2 * TIMEOUT), 0, "an expired lease is not extended");
     assert_eq!((set.in_flight.undelivered(), set.expired()), (1, 1));
     message.end_delivery();
@@ -79,12 +79,12 @@ fn a_started_delivery_outlasts_its_lease_and_its_message_is_deleted() {
 
 #[test]
 fn a_message_with_an_ending_lease_waits_for_the_extension() {
-    for (lifetime, starts) in [(TIMEOUT, true), (Duration::ZERO, false)] {
+    for (lifetime, starts) in [(TIMEOUT, DeliveryStart::Started), (Duration::ZERO, DeliveryStart::Expired)] {
         let set = Set::new();
         let message = set.add("1", Duration::from_millis(20)).unwrap();
         assert_eq!(set.check_after(Duration::from_millis(15)), 1);
         std::thread::sleep(Duration::from_millis(20));
-        let mut start = Box::pin(message.start_delivery());
+        let mut start = Box::pin(message.start_delivery(|| true));
         assert_eq!((&mut start).now_or_never(), None);
         set.in_flight.record_extended(message.id, &"1".to_owned().into(), BootInstant::now(), lifetime);
         assert_eq!(start.now_or_never(), Some(starts));
@@ -99,7 +99,7 @@ fn a_lease_that_expires_while_it_waits_for_its_extension_is_not_extended() {
     assert_eq!(due.len(), 1);
     std::thread::sleep(Duration::from_millis(21));
     assert!(next_batch(&mut due.into(), &set.in_flight).is_empty());
-    assert_eq!(message.start_delivery().now_or_never(), Some(false));
+    assert_eq!(message.start_delivery(|| true).now_or_never(), Some(DeliveryStart::Expired));
     assert_eq!((set.check_after(TIMEOUT), set.in_flight.len(), set.expired()), (0, 0, 1));
 }
 
@@ -110,8 +110,8 @@ fn a_message_received_again_while_its_extension_has_no_answer_is_looked_up() {
     assert_eq!(set.check_after(Duration::from_millis(15)), 1);
     std::thread::sleep(Duration::from_millis(21));
     let second = set.add("2", TIMEOUT).expect("another sender may have received it in between");
-    assert_eq!(first.start_delivery().now_or_never(), Some(false));
-    assert_eq!(second.start_delivery().now_or_never(), Some(true));
+    assert_eq!(first.start_delivery(|| true).now_or_never(), Some(DeliveryStart::Expired));
+    assert_eq!(second.start_delivery(|| true).now_or_never(), Some(DeliveryStart::Started));
     assert_eq!((set.in_flight.len(), set.in_flight.undelivered(), set.expired()), (1, 1, 1));
 }
 
@@ -122,12 +122,30 @@ fn a_message_received_again_is_another_one_only_after_its_lease_expired_before_i
     std::thread::sleep(Duration::from_millis(2));
     let second = set.add("2", TIMEOUT).expect("the first cannot be started any more");
     assert!(set.add("3", TIMEOUT).is_none(), "the second is in flight");
-    assert_eq!(first.start_delivery().now_or_never(), Some(false));
+    assert_eq!(first.start_delivery(|| true).now_or_never(), Some(DeliveryStart::Expired));
     drop(first);
     assert_eq!((set.in_flight.len(), set.in_flight.undelivered()), (1, 1));
-    assert_eq!(second.start_delivery().now_or_never(), Some(true));
+    assert_eq!(second.start_delivery(|| true).now_or_never(), Some(DeliveryStart::Started));
     drop(second);
     let releases = std::iter::from_fn(|| set.settlements.releases.try_recv().ok());
     assert_eq!(releases.count(), 2, "both leases of the second");
     assert_eq!((set.in_flight.undelivered(), set.released(), set.expired()), (0, 1, 1));
+}
+
+#[test]
+fn a_message_that_is_late_is_not_started_and_can_be_later() {
+    let set = Set::new();
+    let message = set.add("1", TIMEOUT).unwrap();
+    assert_eq!(message.start_delivery(|| false).now_or_never(), Some(DeliveryStart::Late));
+    assert_eq!(message.start_delivery(|| true).now_or_never(), Some(DeliveryStart::Started));
+}
+
+#[test]
+fn a_message_whose_lease_expires_before_its_start_is_noticed() {
+    let set = Set::new();
+    let message = set.add("1", TIMEOUT).unwrap();
+    let mut expired = Box::pin(message.expired());
+    assert_eq!((&mut expired).now_or_never(), None);
+    set.check_after(Duration::from_secs(61));
+    assert_eq!(expired.now_or_never(), Some(()));
 }

@@ -1,0 +1,68 @@
+//! Compares the provider profile of this sender with the one that the senders of the stack share.
+
+use std::fmt::Write;
+
+use stentor_aws::Error;
+use stentor_aws::metrics::LimitUpdate;
+use stentor_core::provider::profile::{Limits, ProviderProfile};
+use stentor_core::provider::rate_limit::{LimitsCheck, check_limits};
+
+use crate::Connections;
+
+/// Reads the profile that is stored under the name of `own`, and replaces it where that is possible: where it has the same
+/// limits, or no part was reserved for a minute. Returns what has changed. Other limits that are in use are an
+/// [`Error::ProviderConflict`]. The first reservation stores a profile that is not stored.
+pub(crate) async fn check_stored_profile(
+    connections: &Connections,
+    own: &ProviderProfile,
+) -> Result<Option<String>, Error> {
+    let Some(_) = own.limits.parts_per_second else { return Ok(None) };
+    loop {
+        let stored = connections.metrics.get_limit(&own.name).await?;
+        let profile = stored.profile();
+        if !stored.exists() || profile.as_ref() == Some(own) {
+            return Ok(None);
+        }
+        let limits = profile.as_ref().map(|profile| &profile.limits);
+        let [earliest, _] = connections.session.clock().bounds_us();
+        let (update, change) = match check_limits(limits, &own.limits, stored.state(), earliest) {
+            LimitsCheck::Conflict => return Err(conflict(own, limits)),
+            LimitsCheck::Equal => (connections.metrics.update_prices(own, &stored).await?, ""),
+            LimitsCheck::Replace => {
+                (connections.metrics.replace_profile(own, &stored).await?, ", and its limits")
+            }
+        };
+        if let LimitUpdate::Applied(_) = update {
+            let name = &own.name;
+            return Ok(Some(format!("replaced the stored provider profile '{name}'{change}")));
+        }
+    }
+}
+
+/// Returns the error of a sender whose limits differ from those in use; `None` where these cannot be read.
+pub(crate) fn conflict(own: &ProviderProfile, stored: Option<&Limits>) -> Error {
+    Error::ProviderConflict {
+        name: own.name.clone(),
+        stored: stored.map_or_else(|| "limits that cannot be read".to_owned(), describe),
+        own: describe(&own.limits),
+    }
+}
+
+/// Describes limits by the keys of a profile.
+fn describe(limits: &Limits) -> String {
+    let Limits { parts_per_second, burst_parts, ttl_seconds, spend_dollars } = limits;
+    let mut text = String::new();
+    for (key, value) in [
+        ("parts_per_second", parts_per_second),
+        ("burst_parts", burst_parts),
+        ("ttl_seconds", ttl_seconds),
+        ("spend_dollars", spend_dollars),
+    ] {
+        if let Some(value) = value {
+            let separator = if text.is_empty() { "" } else { ", " };
+            // Writing to a string never fails.
+            let _ = write!(text, "{separator}{key} = {value}");
+        }
+    }
+    text
+}

@@ -1,0 +1,245 @@
+//! Senders share the rate limit of a provider profile: it is never exceeded, it is used, and nothing is lost.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use stentor_tests::{Process, Program, Stack, now_ms, wait_at_most, wait_until};
+use tempfile::TempDir;
+
+/// Every sender: its slots suffice for the whole limit.
+const SENDER: &str = "-w 0.5 --distribution constant -f 0 -c 120 --forever --json";
+
+fn is_full() -> bool {
+    std::env::var_os("STENTOR_TESTS").is_some_and(|value| value == "full")
+}
+
+/// A provider profile in a file.
+struct Profile {
+    folder: TempDir,
+}
+
+impl Profile {
+    fn new(parts_per_second: f64) -> Self {
+        let profile = Self { folder: tempfile::tempdir().unwrap() };
+        profile.write(parts_per_second, "");
+        profile
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("profile.toml")
+    }
+
+    fn write(&self, parts_per_second: f64, more: &str) {
+        let text = format!("name = \"test\"\n[limits]\nparts_per_second = {parts_per_second:?}\n{more}");
+        std::fs::write(self.path(), text).unwrap();
+    }
+
+    fn sender(&self, stack: &Stack) -> Program {
+        stack.sender(&format!("{SENDER} --provider {}", self.path().display()))
+    }
+}
+
+/// Enqueues messages for this time at the limit, each with this number of parts.
+fn produce(stack: &Stack, rate: f64, parts: u32, seconds: f64) -> String {
+    let messages = (rate * seconds / f64::from(parts)).ceil();
+    let text = "x".repeat(if parts == 1 { 100 } else { 153 * parts as usize });
+    stack.produce(&format!("-m {messages} --text {text}"))
+}
+
+/// Returns the start of every delivery, ms since the epoch, in order.
+fn starts(stack: &Stack, run: &str) -> Vec<u64> {
+    let number = |item: &Value, name: &str| item[name]["N"].as_str()?.parse::<u64>().ok();
+    let items = stack.items(run);
+    let starts = items.iter().map(|item| {
+        let start = number(item, "concluded_at").zip(number(item, "delivery_ms")).map(|(at, ms)| at - ms);
+        start.unwrap_or_else(|| panic!("no start in {item}"))
+    });
+    let mut starts: Vec<u64> = starts.collect();
+    starts.sort_unstable();
+    starts
+}
+
+/// Asserts that no window of ten seconds has more starts than the limit allows, plus a hundredth for the table's times.
+#[track_caller]
+fn assert_bound(starts: &[u64], rate: f64, parts: u32) {
+    let within = |from: u64| starts.iter().filter(|at| (from..from + 10_000).contains(at)).count();
+    let most = starts.iter().map(|from| within(*from)).max().unwrap_or(0) as f64 * f64::from(parts);
+    let bound = (11.0 * rate + f64::from(parts) - 1.0) * 1.01;
+    println!("{most} parts in 10 s, at most {bound}");
+    assert!(most <= bound, "{most} parts in 10 s, at most {bound}");
+}
+
+/// Asserts that this share of the limit was used, from five seconds after the first start until five seconds before the
+/// last, while work was queued. One message more or less does not count.
+#[track_caller]
+fn assert_use(starts: &[u64], rate: f64, parts: u32, least: f64) {
+    let (from, to) = (starts[0] + 5_000, starts[starts.len() - 1] - 5_000);
+    let used = (starts.iter().filter(|at| (from..to).contains(*at)).count() + 1) as f64 * f64::from(parts);
+    let limit = rate * (to - from) as f64 / 1_000.0;
+    println!("{:.1} % of the limit used in {} s", 100.0 * used / limit, (to - from) / 1_000);
+    assert!(used >= least * limit, "{used} parts of {limit}");
+}
+
+#[track_caller]
+fn end(senders: Vec<Process>) -> Vec<Value> {
+    for sender in &senders {
+        sender.signal("TERM");
+    }
+    senders.into_iter().map(|sender| sender.finish().exits(143).json()).collect()
+}
+
+fn complete(stack: &Stack, run: &str) {
+    let limit = Duration::from_secs(300);
+    wait_at_most(limit, "every message has an outcome", || {
+        std::thread::sleep(Duration::from_secs(1));
+        stack.backlog("queue") == (0, 0) && stack.count(run).pending == 0
+    });
+}
+
+/// Plays a run with a limit, and asserts that it is kept and used.
+#[track_caller]
+fn play(rate: f64, senders: usize, parts: u32) {
+    let (stack, profile) = (Stack::deploy(), Profile::new(rate));
+    let run = produce(&stack, rate, parts, if is_full() { 70.0 } else { 30.0 });
+    let senders: Vec<Process> = (0..senders).map(|_| profile.sender(&stack).start()).collect();
+    complete(&stack, &run);
+    end(senders);
+    let starts = starts(&stack, &run);
+    assert_bound(&starts, rate, parts);
+    assert_use(&starts, rate, parts, 0.95);
+}
+
+#[test]
+fn one_sender_keeps_and_uses_a_low_limit() {
+    play(3.0, 1, 1);
+}
+
+#[test]
+fn four_senders_keep_and_use_a_low_limit_with_long_messages() {
+    play(3.0, 4, 3);
+}
+
+#[test]
+fn one_sender_keeps_and_uses_a_limit_with_long_messages() {
+    play(100.0, 1, 3);
+}
+
+#[test]
+fn four_senders_keep_and_use_a_limit() {
+    play(100.0, 4, 1);
+}
+
+#[test]
+fn sixteen_senders_keep_and_use_a_limit() {
+    if is_full() {
+        play(100.0, 16, 1);
+        play(3.0, 16, 3);
+    }
+}
+
+#[test]
+fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
+    let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
+    let (rate, profile) = (100.0, Profile::new(100.0));
+    let run = produce(&stack, rate, 1, 25.0);
+    let mut senders: Vec<Process> = (0..4).map(|_| profile.sender(&stack).start()).collect();
+    wait_until("deliveries have begun", || stack.count(&run).sent > 300);
+    for mut killed in senders.drain(..2) {
+        killed.kill();
+    }
+    senders[0].signal("STOP");
+    std::thread::sleep(Duration::from_secs(10));
+    senders[0].signal("CONT");
+    complete(&stack, &run);
+    end(senders);
+    assert_eq!(stack.counted_once(&run).sent, 2_500);
+    assert_bound(&starts(&stack, &run), rate, 1);
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn senders_with_wrong_clocks_keep_and_use_a_limit() {
+    let (stack, profile) = (Stack::deploy(), Profile::new(100.0));
+    let run = produce(&stack, 100.0, 1, 30.0);
+    let start = |ahead| profile.sender(&stack).with_clock_ahead(ahead).start();
+    let senders: Vec<Process> = [-2, 2, -2, 2].into_iter().map(start).collect();
+    complete(&stack, &run);
+    end(senders);
+    let starts = starts(&stack, &run);
+    assert_bound(&starts, 100.0, 1);
+    assert_use(&starts, 100.0, 1, 0.95);
+}
+
+#[test]
+fn a_sender_that_waits_for_its_reserved_starts_holds_few_messages_and_ends_at_once() {
+    let (stack, profile) = (Stack::deploy(), Profile::new(0.2));
+    let run = stack.produce("-m 40");
+    let sender = profile.sender(&stack).start();
+    wait_until("a message was delivered", || stack.count(&run).sent > 0);
+    let (_, held) = stack.backlog("queue");
+    assert!(held <= 5, "{held} messages are held");
+    let start = Instant::now();
+    let summary = end(vec![sender]);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(summary[0]["released"].as_u64().unwrap() > 0, "{}", summary[0]);
+    assert_eq!(stack.backlog("queue").1, 0, "all are released");
+}
+
+fn limiter(stack: &Stack) -> Value {
+    let items = stack.aws().scan(&format!("{}-metrics", stack.name()));
+    items.into_iter().find(|item| item["run"]["S"] == "provider").unwrap_or(Value::Null)
+}
+
+#[test]
+fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
+    let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
+    let run = stack.produce("-m 20");
+    let sender = profile.sender(&stack).start();
+    wait_until("parts were reserved", || stack.count(&run).sent > 0);
+    let priced = Profile::new(50.0);
+    priced.write(50.0, "[price]\nper_part = 0.0083\n");
+    let other = priced.sender(&stack).start();
+    wait_until("the prices are stored", || {
+        limiter(&stack)["profile"]["M"]["price"]["M"]["per_part"]["N"] == "0.0083"
+    });
+    let conflicting = Profile::new(100.0);
+    let refused = conflicting.sender(&stack).run().exits(1);
+    for words in ["'test'", "parts_per_second = 50, not parts_per_second = 100"] {
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    }
+    end(vec![sender, other]);
+    // As if nothing had been sent for two minutes.
+    let mut item = limiter(&stack);
+    let past = now_ms() - 120_000;
+    item["tat"] = json!({"N": (past * 1_000).to_string()});
+    stack.put("metrics", &item);
+    let run = stack.produce("-m 20");
+    let replaced = conflicting.sender(&stack).start();
+    wait_until("the messages are sent", || stack.count(&run).sent == 20);
+    assert!(replaced.stderr_so_far().contains("replaced the stored provider profile 'test', and its limits"));
+    end(vec![replaced]);
+}
+
+#[test]
+fn a_damaged_limit_is_repaired_with_a_warning() {
+    let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
+    let run = stack.produce("-m 20");
+    end(vec![{
+        let sender = profile.sender(&stack).start();
+        wait_until("the messages are sent", || stack.count(&run).sent == 20);
+        sender
+    }]);
+    let ahead = (now_ms() + 2 * 3_600_000) * 1_000;
+    for damage in [json!({"N": ahead.to_string()}), json!({"S": "soon"})] {
+        let mut item = limiter(&stack);
+        item["tat"] = damage;
+        stack.put("metrics", &item);
+        let run = stack.produce("-m 20");
+        let sender = profile.sender(&stack).start();
+        wait_until("the messages are sent", || stack.count(&run).sent == 20);
+        let warnings = sender.stderr_so_far();
+        assert_eq!(warnings.matches("was damaged").count(), 1, "{warnings}");
+        end(vec![sender]);
+    }
+}
