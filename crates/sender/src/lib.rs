@@ -35,7 +35,9 @@ use stentor_aws::metrics::Heartbeat;
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::{ProgressLine, Shutdown, format, print_line, status};
+use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::run::RunId;
+use stentor_core::usage::ProviderUsage;
 use stop::{DrainCondition, StopReason};
 use summary::Summary;
 use tokio::time::{Instant, timeout};
@@ -63,7 +65,8 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     let (connections, initial) = connected?;
     let (connections, sender) = (Rc::new(connections), initial.sender.clone());
     if !args.shared.quiet {
-        status(&format!("sender {sender} receives from {}", connections.queue.name()));
+        let provider = args.provider.as_deref().map(provider_phrase).unwrap_or_default();
+        status(&format!("sender {sender} receives from {}{provider}", connections.queue.name()));
     }
 
     let pipeline = Pipeline::start(&args, model, &connections, sender.clone());
@@ -90,6 +93,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         reason,
         clock_offset_seconds: connections.session.clock().correction_seconds(),
         usage: connections.session.usage(),
+        provider: args.provider.as_ref().map(|profile| state.provider_usage(&profile.name).into()),
     };
     print_line(&if args.shared.json { format::json_line(&summary) } else { summary.line() })?;
     Ok(match reason {
@@ -150,7 +154,21 @@ impl Connections {
         // The clock is right: the queue's service has responded.
         let initial = first_heartbeat(args, connections.session.clock().now_ms());
         connections.metrics.put_heartbeat(&initial).await?;
+        connections.store_unlimited_profile(args).await?;
         Ok((connections, initial))
+    }
+
+    /// Stores the sender's profile for monitors, where no reservation does so.
+    async fn store_unlimited_profile(&self, args: &Args) -> Result<(), Error> {
+        let unlimited = |profile: &&Arc<ProviderProfile>| profile.limits.parts_per_second.is_none();
+        let Some(profile) = args.provider.as_ref().filter(unlimited) else { return Ok(()) };
+        if !self.metrics.put_unlimited_provider(profile).await? {
+            tracing::warn!(
+                "profile {} is stored with a rate limit by other senders; monitors use its prices",
+                profile.name
+            );
+        }
+        Ok(())
     }
 
     /// Reads the visibility timeout from the queue.
@@ -159,6 +177,15 @@ impl Connections {
         self.visibility_timeout.set(timeout.max(MIN_VISIBILITY));
         Ok(())
     }
+}
+
+/// Returns what the start line says of the provider.
+fn provider_phrase(profile: &ProviderProfile) -> String {
+    let limit = match profile.limits.parts_per_second {
+        Some(limit) => format!("{} parts/s shared by all senders", format::quantity(limit)),
+        None => "no rate limit".to_owned(),
+    };
+    format!(", as {}: {limit}", profile.name)
 }
 
 /// Builds the heartbeat of a sender that starts at `started_at`, ms since the epoch.
@@ -171,6 +198,10 @@ fn first_heartbeat(args: &Args, started_at: u64) -> Heartbeat {
         wait: args.wait,
         failure_rate: args.failure_rate.as_fraction(),
         concurrency: args.concurrency,
+        provider: args
+            .provider
+            .as_ref()
+            .map(|profile| ProviderUsage { profile: profile.name.clone(), ..ProviderUsage::default() }),
         ..Heartbeat::default()
     }
 }
