@@ -9,7 +9,7 @@ use crate::bill::{Bill, CountedUsage, LowerBound};
 use crate::figure::figures;
 pub use crate::figure::{Better, Figure};
 use crate::metric::{Metric, Scope, gauge};
-use crate::provider::{self, ProviderBill};
+use crate::provider::ProviderBill;
 pub use crate::sender_figures::*;
 use crate::senders::SenderRecord;
 use crate::throughput::overall_rate;
@@ -197,18 +197,20 @@ figures! {
     PROVIDER_PARTS_PER_SECOND {
         help: "Parts begun a second, of all runs, between the last two heartbeats of the senders alive; of the run, from the first outcome to the last, once it is complete.",
         path: "snapshot.provider.parts_per_second", label: "parts a second", short: "parts/s", unit: Unit::Rate, better: Better::Higher,
-        metric: gauge("stentor_provider_parts_per_second", Scope::Run), value: provider::parts_per_second,
+        metric: gauge("stentor_provider_parts_per_second", Scope::Run),
+        value: |view| of_provider(view, |bill| bill.parts_per_second),
     }
     PROVIDER_LIMIT {
         help: "Rate limit of the provider in parts a second, for all senders of the stack together; null without one.",
         path: "snapshot.provider.limit_parts_per_second", label: "rate limit", short: "limit", unit: Unit::Rate,
         metric: gauge("stentor_provider_limit_parts_per_second", Scope::Run),
-        value: |view| of_provider(view, |bill| bill.limit().into()),
+        value: |view| of_provider(view, |bill| bill.limit_parts_per_second.into()),
     }
     PROVIDER_LIMIT_USED {
         help: "Parts a second as a share of the rate limit; a burst can exceed 1.",
         path: "snapshot.provider.limit_used", label: "limit used", unit: Unit::Ratio, better: Better::Higher,
-        metric: gauge("stentor_provider_limit_used_ratio", Scope::Run), value: provider::limit_used,
+        metric: gauge("stentor_provider_limit_used_ratio", Scope::Run),
+        value: |view| of_provider(view, |bill| bill.limit_used),
     }
     PROVIDER_FORFEITED {
         help: "Messages whose reserved start passed before they could start, so that they were reserved again; null without a provider.",

@@ -14,7 +14,7 @@ use crate::figures::{
     Figure, PROVIDER_DOLLARS, PROVIDER_FORFEITED, PROVIDER_LIMIT, PROVIDER_LIMIT_USED, PROVIDER_PARTS,
     PROVIDER_PARTS_PER_SECOND,
 };
-use crate::senders::{SenderRecord, SenderState};
+use crate::senders::SenderRecord;
 use crate::throughput::MIN_RATE_MS;
 use crate::unit::to_count;
 use crate::view::{RunView, seconds};
@@ -26,6 +26,12 @@ pub struct ProviderBill {
     pub profiles: Vec<ProfileBill>,
     /// Parts of all deliveries begun, further attempts and duplicates included.
     pub parts: LowerBound<u64>,
+    /// Parts begun a second: of the run once it is complete, before of all senders alive.
+    pub parts_per_second: LowerBound<f64>,
+    /// Sum of the rate limits; null where a profile has none.
+    pub limit_parts_per_second: Option<f64>,
+    /// Parts a second as a share of the limit; a burst can exceed 1.
+    pub limit_used: LowerBound<f64>,
     /// Messages whose reserved start passed before they could start.
     pub forfeited: LowerBound<u64>,
     /// Sum over the profiles.
@@ -89,8 +95,14 @@ impl ProviderBill {
             format!("The prices of {name} are unknown: the table has no valid profile.")
         }));
         let sum = LowerBound::sum(profiles.iter().map(|bill| bill.dollars.amount));
+        let parts = total(is_open, profiles.iter().map(|bill| bill.parts));
+        let parts_per_second = parts_per_second(view, &profiles, parts);
+        let limit: Option<f64> = profiles.iter().map(|bill| bill.limit_parts_per_second).sum();
         Some(Self {
-            parts: total(is_open, profiles.iter().map(|bill| bill.parts)),
+            parts,
+            parts_per_second,
+            limit_parts_per_second: limit,
+            limit_used: parts_per_second.and_then(|rate| Some(rate / limit?)),
             forfeited: total(is_open, profiles.iter().map(|bill| bill.forfeited)),
             dollars: LowerBound { at_least: is_open || sum.at_least, ..sum },
             missing,
@@ -101,11 +113,6 @@ impl ProviderBill {
     /// Whether every sender has reported all its parts, and all prices are known.
     pub fn is_final(&self) -> bool {
         self.missing.is_empty()
-    }
-
-    /// Sum of the rate limits; `None` where a profile has none.
-    pub fn limit(&self) -> Option<f64> {
-        self.profiles.iter().map(|bill| bill.limit_parts_per_second).sum()
     }
 }
 
@@ -189,29 +196,19 @@ fn incomplete_reports(view: &RunView) -> Vec<String> {
 /// Parts a second: those of the whole run, from the first outcome to the last, once it is complete; before, the sum
 /// over the senders alive of the stack, each between its last two heartbeats, which is about the time of the present
 /// throughput. Unknown after a single heartbeat, and while senders of a complete run still have to report.
-pub(crate) fn parts_per_second(view: &RunView) -> LowerBound<f64> {
-    let unknown = LowerBound { amount: None, at_least: false };
-    let Some(bill) = ProviderBill::of(view) else { return unknown };
+fn parts_per_second(view: &RunView, profiles: &[ProfileBill], parts: LowerBound<u64>) -> LowerBound<f64> {
     let has_provider =
-        |sender: &&SenderRecord| bill.profiles.iter().any(|of| sender.provider.as_ref() == Some(&of.profile));
+        |sender: &&SenderRecord| profiles.iter().any(|bill| sender.provider.as_ref() == Some(&bill.profile));
     if view.reading.is_complete() {
-        let will_report = |sender: &SenderRecord| sender.state == Some(SenderState::Alive);
-        let whole = view.outcome_seconds().filter(|time| *time >= seconds(MIN_RATE_MS));
-        let is_reported = !view.run_senders().filter(has_provider).any(will_report);
-        let rate = |parts: u64| whole.filter(|_| is_reported).map(|time| parts as f64 / time);
-        return bill.parts.and_then(rate);
+        let will_report = view.run_senders().filter(has_provider).any(SenderRecord::is_alive);
+        let whole = view.outcome_seconds().filter(|time| *time >= seconds(MIN_RATE_MS) && !will_report);
+        return parts.and_then(|parts| whole.map(|time| parts as f64 / time));
     }
     let mut alive = view.alive_senders().filter(has_provider).peekable();
     if alive.peek().is_none() {
         return LowerBound::exact(0.0);
     }
     LowerBound::sum(alive.map(|sender| sender.parts_per_second))
-}
-
-/// Use of the rate limits as a share of their sum.
-pub(crate) fn limit_used(view: &RunView) -> LowerBound<f64> {
-    let limit = ProviderBill::of(view).and_then(|bill| bill.limit());
-    parts_per_second(view).and_then(|rate| Some(rate / limit?))
 }
 
 /// The names of the profiles, safe to print; `None` where no sender of the run had a provider.
@@ -233,11 +230,11 @@ pub fn provider_line(view: &RunView) -> Option<String> {
     let rate = match (known(&PROVIDER_PARTS_PER_SECOND), known(&PROVIDER_LIMIT)) {
         (true, true) => format!(
             ", {} of {} ({})",
-            text(&PROVIDER_PARTS_PER_SECOND),
+            PROVIDER_PARTS_PER_SECOND.text(view),
             text(&PROVIDER_LIMIT),
             text(&PROVIDER_LIMIT_USED)
         ),
-        (true, false) => format!(", {}", text(&PROVIDER_PARTS_PER_SECOND)),
+        (true, false) => format!(", {}", PROVIDER_PARTS_PER_SECOND.text(view)),
         (false, true) => format!(", limit {}", text(&PROVIDER_LIMIT)),
         (false, false) => String::new(),
     };

@@ -133,9 +133,13 @@ fn finished() -> Model {
 /// With a provider, on a running run: the bill is a lower bound.
 fn charging() -> Model {
     let (mut run, provider) = (run(15_000, 10), with_provider());
-    run.heartbeats.extend(provider.heartbeats);
+    for heartbeat in &mut run.heartbeats {
+        heartbeat.provider.clone_from(&provider.heartbeats[0].provider);
+    }
     (run.usage, run.profiles) = (provider.usage, provider.profiles);
-    showing(read(run, RunPhase::Active))
+    let mut view = RunView { phase: RunPhase::Active, ..RunView::first(run) };
+    view.alive.iter_mut().for_each(|sender| sender.parts_per_second = Some(32.8));
+    showing(ReaderEvent::Read(Ok(Some(Box::new(view)))))
 }
 
 fn failing() -> Model {

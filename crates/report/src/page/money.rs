@@ -2,9 +2,7 @@
 
 use maud::{Markup, html};
 use stentor_core::escape::escape_control;
-use stentor_run_view::figures::{
-    DOLLARS, DOLLARS_PER_MILLION, PROVIDER_LIMIT, PROVIDER_LIMIT_USED, PROVIDER_PARTS_PER_SECOND,
-};
+use stentor_run_view::figures::{DOLLARS, DOLLARS_PER_MILLION};
 use stentor_run_view::provider::ProfileBill;
 use stentor_run_view::unit::Unit;
 
@@ -49,9 +47,9 @@ pub fn provider(page: &Page<'_>) -> Markup {
         }
         (reasons(&bill.missing))
         dl.rows {
-            (row("Parts a second", page.figure(&PROVIDER_PARTS_PER_SECOND)))
-            (row("Rate limit", page.figure(&PROVIDER_LIMIT)))
-            (row("Limit used", page.figure(&PROVIDER_LIMIT_USED)))
+            (row("Parts a second", page.number("provider.parts_per_second", Unit::Rate)))
+            (row("Rate limit", page.number("provider.limit_parts_per_second", Unit::Rate)))
+            (row("Limit used", page.number("provider.limit_used", Unit::Ratio)))
             (row("Forfeited reservations", page.number("provider.forfeited", Unit::Count)))
         }
         @for (place, profile) in bill.profiles.iter().enumerate() { (profile_lines(page, place, profile)) }

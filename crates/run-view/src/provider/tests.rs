@@ -83,13 +83,13 @@ fn several_profiles_are_summed_and_unknown_prices_are_not_made_up() {
     assert_eq!(unknown.profiles[0].dollars, LowerBound { amount: None, at_least: true });
     assert!(unknown.dollars.at_least && unknown.dollars.amount == bill(with_provider()).dollars.amount);
     assert_eq!(unknown.missing, ["The prices of own are unknown: the table has no valid profile."]);
-    assert_eq!(unknown.limit(), None);
+    assert_eq!(unknown.limit_parts_per_second, None);
 
     two.profiles.insert("own".to_owned(), profile("own"));
     let known = bill(two);
     let dollars = bill(with_provider()).dollars.amount.unwrap() + 100.0 * 0.0083;
     assert!((known.dollars.amount.unwrap() - dollars).abs() < 1e-9 && known.is_final());
-    assert_eq!(known.limit(), Some(200.0));
+    assert_eq!(known.limit_parts_per_second, Some(200.0));
 }
 
 #[test]
@@ -149,6 +149,6 @@ fn the_line_has_the_bill_and_the_use_of_the_limit() {
     open.usage[0].has_ended = false;
     assert_eq!(
         provider_line(&RunView::first(open)).unwrap(),
-        "provider us-short-code: unknown cost (6,000 parts), 60/s, 3 forfeited"
+        "provider us-short-code: unknown cost (6,000 parts), at least 60/s, 3 forfeited"
     );
 }
