@@ -195,7 +195,7 @@ figures! {
         value: |view| of_provider(view, |bill| bill.parts.into()),
     }
     PROVIDER_PARTS_PER_SECOND {
-        help: "Parts begun a second, of all runs, between the last two heartbeats of the senders alive; of the run, from the first outcome to the last, once it is complete.",
+        help: "Parts begun a second, of all runs, between the last two heartbeats of the senders alive; of the run, from the first outcome to the last, once it has ended.",
         path: "snapshot.provider.parts_per_second", label: "parts a second", short: "parts/s", unit: Unit::Rate, better: Better::Higher,
         metric: gauge("stentor_provider_parts_per_second", Scope::Run),
         value: |view| of_provider(view, |bill| bill.parts_per_second),
@@ -224,7 +224,7 @@ figures! {
         metric: gauge("stentor_provider_dollars", Scope::Run), value: |view| of_provider(view, |bill| bill.dollars),
     }
     PROVIDER_FINAL {
-        help: "Whether all parts are reported and priced. Until then parts, forfeited, dollars, and the rate of a complete run are lower bounds; null without a provider.",
+        help: "Whether all parts are reported and priced. Until then parts, forfeited, dollars, and the rate of an ended run are lower bounds; null without a provider.",
         path: "snapshot.provider.final", label: "final", unit: Unit::Flag, optional: true,
         metric: gauge("stentor_provider_final", Scope::Run),
         value: |view| of_provider(view, |bill| u64::from(bill.is_final()).into()),

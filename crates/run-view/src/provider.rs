@@ -26,7 +26,7 @@ pub struct ProviderBill {
     pub profiles: Vec<ProfileBill>,
     /// Parts of all deliveries begun, further attempts and duplicates included.
     pub parts: LowerBound<u64>,
-    /// Parts begun a second: of the run once it is complete, before of all senders alive.
+    /// Parts begun a second: of the run once it has ended, before of all senders alive.
     pub parts_per_second: LowerBound<f64>,
     /// Sum of the rate limits; null where a profile has none.
     pub limit_parts_per_second: Option<f64>,
@@ -193,13 +193,13 @@ fn incomplete_reports(view: &RunView) -> Vec<String> {
     goes_on.into_iter().chain(senders).chain(unreadable_records(view)).collect()
 }
 
-/// Parts a second: those of the whole run, from the first outcome to the last, once it is complete; before, the sum
-/// over the senders alive of the stack, each between its last two heartbeats, which is about the time of the present
-/// throughput. Unknown after a single heartbeat, and while senders of a complete run still have to report.
+/// Parts a second: those of the whole run, from the first outcome to the last, once it has ended; before, the sum over
+/// the senders alive of the stack, each between its last two heartbeats, which is about the time of the present
+/// throughput. Unknown after a single heartbeat, and while senders of an ended run still have to report.
 fn parts_per_second(view: &RunView, profiles: &[ProfileBill], parts: LowerBound<u64>) -> LowerBound<f64> {
     let has_provider =
         |sender: &&SenderRecord| profiles.iter().any(|bill| sender.provider.as_ref() == Some(&bill.profile));
-    if view.reading.is_complete() {
+    if view.phase.has_ended() {
         let will_report = view.run_senders().filter(has_provider).any(SenderRecord::is_alive);
         let whole = view.outcome_seconds().filter(|time| *time >= seconds(MIN_RATE_MS) && !will_report);
         return parts.and_then(|parts| whole.map(|time| parts as f64 / time));

@@ -179,7 +179,7 @@ impl Connections {
     }
 }
 
-/// Returns what the start line says of the provider.
+/// Returns the phrase of the start line about the provider.
 fn provider_phrase(profile: &ProviderProfile) -> String {
     let limit = match profile.limits.parts_per_second {
         Some(limit) => format!("{} parts/s shared by all senders", format::quantity(limit)),
