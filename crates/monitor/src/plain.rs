@@ -67,9 +67,11 @@ fn block(view: &RunView) -> String {
 
 /// The use of the provider's limit and its bill, where a sender of the run has a provider.
 fn provider_columns(view: &RunView) -> String {
-    let known =
-        [&PROVIDER_LIMIT_USED, &PROVIDER_DOLLARS].into_iter().filter(|figure| figure.value(view).is_some());
-    known.map(|figure| format!("  {} {}", figure.label, figure.text(view))).collect()
+    let known = [&PROVIDER_LIMIT_USED, &PROVIDER_DOLLARS].map(|figure| match figure.value(view) {
+        Some(_) => format!("  {} {}", figure.label, figure.text(view)),
+        None => String::new(),
+    });
+    known.concat()
 }
 
 fn named(figure: &Figure, view: &RunView) -> String {

@@ -189,7 +189,7 @@ figures! {
         value: |view| view.reading.discarded_batches.map(|batches| batches as f64).into(),
     }
     PROVIDER_PARTS {
-        help: "Parts of all deliveries that were begun with a simulated provider, further attempts and duplicates included; null without a provider.",
+        help: "Parts of all deliveries that were begun with a simulated provider, further attempts and duplicates included; unknown without a provider.",
         path: "snapshot.provider.parts", label: "parts begun", short: "parts", optional: true,
         metric: gauge("stentor_provider_parts", Scope::Run),
         value: |view| of_provider(view, |bill| bill.parts.into()),
@@ -201,7 +201,7 @@ figures! {
         value: |view| of_provider(view, |bill| bill.parts_per_second),
     }
     PROVIDER_LIMIT {
-        help: "Rate limit of the provider in parts a second, for all senders of the stack together; null without one.",
+        help: "Rate limit of the provider in parts a second, for all senders of the stack together; unknown without one.",
         path: "snapshot.provider.limit_parts_per_second", label: "rate limit", short: "limit", unit: Unit::Rate,
         metric: gauge("stentor_provider_limit_parts_per_second", Scope::Run),
         value: |view| of_provider(view, |bill| bill.limit_parts_per_second.into()),
@@ -213,18 +213,18 @@ figures! {
         value: |view| of_provider(view, |bill| bill.limit_used),
     }
     PROVIDER_FORFEITED {
-        help: "Messages whose reserved start passed before they could start, so that they were reserved again; null without a provider.",
+        help: "Messages whose reserved start passed before they could start, so that they were reserved again; unknown without a provider.",
         path: "snapshot.provider.forfeited", label: "forfeited reservations", short: "forfeited", optional: true, better: Better::Lower,
         metric: gauge("stentor_provider_forfeited", Scope::Run),
         value: |view| of_provider(view, |bill| bill.forfeited.into()),
     }
     PROVIDER_DOLLARS {
-        help: "Bill of the simulated provider in US dollars: parts begun, times price and carrier fee; null without a provider or its prices.",
+        help: "Bill of the simulated provider in US dollars: parts begun, times price and carrier fee; unknown without a provider or its prices.",
         path: "snapshot.provider.dollars", label: "provider dollars", short: "dollars", unit: Unit::Dollars, better: Better::Lower,
         metric: gauge("stentor_provider_dollars", Scope::Run), value: |view| of_provider(view, |bill| bill.dollars),
     }
     PROVIDER_FINAL {
-        help: "Whether all parts are reported and priced. Until then parts, forfeited, dollars, and the rate of an ended run are lower bounds; null without a provider.",
+        help: "Whether all parts are reported and priced. Until then parts, forfeited, dollars, and the rate of an ended run are lower bounds; unknown without a provider.",
         path: "snapshot.provider.final", label: "final", unit: Unit::Flag, optional: true,
         metric: gauge("stentor_provider_final", Scope::Run),
         value: |view| of_provider(view, |bill| u64::from(bill.is_final()).into()),

@@ -40,25 +40,26 @@ impl ProfileCache {
             if provider.parts.is_empty() || profiles.contains_key(name) {
                 continue;
             }
-            let profile = match self.cached(name) {
-                Some(profile) => profile,
+            let entry = match self.fresh(name) {
+                Some(entry) => entry,
                 None => self.insert(name, read(name).await?),
             };
-            profiles.insert(name.clone(), profile);
+            profiles.insert(name.clone(), entry.profile);
         }
         Ok(profiles.into_iter().filter_map(|(name, profile)| Some((name, profile?))).collect())
     }
 
-    fn cached(&self, name: &str) -> Option<Option<ProviderProfile>> {
+    /// Returns the entry of that name, if it need not be read again.
+    fn fresh(&self, name: &str) -> Option<Entry> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.get(name).filter(|entry| entry.read_at.elapsed() < READ_INTERVAL)?;
-        Some(entry.profile.clone())
+        entries.get(name).filter(|entry| entry.read_at.elapsed() < READ_INTERVAL).cloned()
     }
 
-    fn insert(&self, name: &str, profile: Option<ProviderProfile>) -> Option<ProviderProfile> {
-        let entry = Entry { profile: profile.clone(), read_at: Instant::now() };
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), entry);
-        profile
+    fn insert(&self, name: &str, profile: Option<ProviderProfile>) -> Entry {
+        let entry = Entry { profile, read_at: Instant::now() };
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.insert(name.to_owned(), entry.clone());
+        entry
     }
 }
 

@@ -19,6 +19,10 @@ use crate::view::RunView;
 pub const CLOCK_OFFSET: &str =
     "Seconds that the program adds to the time of its machine's clock; null if it is not corrected.";
 
+/// Meaning of `provider.profile` in the JSON of the monitor.
+pub const PROFILE: &str =
+    "Name of the provider profile; several are separated by commas. Null without a provider.";
+
 /// A run at a moment, with the figures of the registry.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Snapshot {
@@ -156,7 +160,7 @@ impl JsonSchema for Snapshot {
         let clock_offset = json_schema!({ "description": CLOCK_OFFSET, "type": ["number", "null"] });
         let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });
         let broken = json_schema!({ "description": "Tallies that cannot be read: the counts are too low.", "type": "array", "items": damaged });
-        let profile = json_schema!({ "description": "Name of the provider profile, or of several, joined by commas; null without one.", "type": ["string", "null"] });
+        let profile = json_schema!({ "description": PROFILE, "type": ["string", "null"] });
         object_schema(
             "A run at a moment: one line of `monitor --json`. Unknown values are null.",
             [
