@@ -22,6 +22,7 @@ mod policies;
 mod probe;
 mod profiles;
 mod provider;
+mod provider_bill;
 mod rate_limit;
 mod rehearsal;
 mod repair;

@@ -1,7 +1,7 @@
 //! The monitor's report: its data and its page are correct, and an old file is never lost.
 
 mod compare;
-mod reading;
+pub(crate) mod reading;
 
 use std::fs;
 use std::time::{Duration, Instant};

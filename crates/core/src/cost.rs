@@ -96,21 +96,36 @@ const X86_64: ListPrice =
 /// The highest price override, dollars for [`ListPrice::per`] units.
 pub const MAX_PRICE: f64 = 1e6;
 
-/// A price from the user that replaces a list price.
+/// The name of the price that a simulated provider charges for a part, as in `--price provider_part=0.01`.
+const PROVIDER_PART: &str = "provider_part";
+
+/// A price from the user that replaces a list price, or the price of a provider profile.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PriceOverride {
-    billed: BillingItem,
+    priced: PricedItem,
     dollars: f64,
 }
 
+/// What an override is the price of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PricedItem {
+    /// An item of AWS's bill.
+    Aws(BillingItem),
+    /// A message part, without the carrier's fee.
+    ProviderPart,
+}
+
 impl PriceOverride {
-    /// Overrides the list price of that name, in dollars from 0 to [`MAX_PRICE`]. The error lists the names there are.
+    /// Overrides the price of that name, in dollars from 0 to [`MAX_PRICE`]. The error lists the names there are.
     pub fn new(name: &str, dollars: f64) -> Result<Self, String> {
+        if name == PROVIDER_PART {
+            return Ok(Self { priced: PricedItem::ProviderPart, dollars });
+        }
         let Some(listed) = LIST.iter().find(|listed| listed.name == name) else {
-            let names: Vec<&str> = LIST.iter().map(|listed| listed.name).collect();
+            let names: Vec<&str> = LIST.iter().map(|listed| listed.name).chain([PROVIDER_PART]).collect();
             return Err(format!("expected one of these prices: {}", names.join(", ")));
         };
-        Ok(Self { billed: listed.billed, dollars })
+        Ok(Self { priced: PricedItem::Aws(listed.billed), dollars })
     }
 }
 
@@ -149,10 +164,19 @@ impl Prices {
             let is_on_x86 =
                 listed.billed == BillingItem::GbSeconds && self.architecture == Architecture::X86_64;
             let listed = if is_on_x86 { X86_64 } else { listed };
-            let replaced = self.overrides.iter().rfind(|price| price.billed == listed.billed);
-            let dollars = replaced.map_or(listed.dollars, |price| price.dollars);
+            let replaced = self.override_of(PricedItem::Aws(listed.billed));
+            let dollars = replaced.unwrap_or(listed.dollars);
             Price { listed: ListPrice { dollars, ..listed }, overridden: replaced.is_some() }
         })
+    }
+
+    /// Returns the user's price of a part, which replaces that of every provider profile; `None` without one.
+    pub fn provider_part(&self) -> Option<f64> {
+        self.override_of(PricedItem::ProviderPart)
+    }
+
+    fn override_of(&self, priced: PricedItem) -> Option<f64> {
+        self.overrides.iter().rfind(|price| price.priced == priced).map(|price| price.dollars)
     }
 
     /// Returns the cost of `quantity` units of an item, in dollars.

@@ -66,6 +66,22 @@ pub struct ProviderUsage {
     pub forfeited: u64,
 }
 
+impl ProviderUsage {
+    /// Returns the parts of all carriers.
+    pub fn total_parts(&self) -> u64 {
+        self.parts.values().copied().fold(0, u64::saturating_add)
+    }
+}
+
+/// What a sender adds to its usage record of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SenderUsage {
+    /// The outcomes of the run that it has recorded.
+    pub outcomes: OutcomeCounts,
+    /// What it used of its provider; `None` without one.
+    pub provider: Option<ProviderUsage>,
+}
+
 /// The usage of one program for one run, as the metrics table has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsageRecord {
@@ -78,6 +94,8 @@ pub struct UsageRecord {
     /// The outcomes of the run that a sender has recorded; `None` for a producer, a sender of an older version and an
     /// invalid record.
     pub outcomes: Option<OutcomeCounts>,
+    /// What a sender used of its provider; `None` without a provider and where the record is invalid.
+    pub provider: Option<ProviderUsage>,
     /// Whether the program wrote the record at its end. Otherwise its usage may be higher by now.
     pub has_ended: bool,
 }

@@ -81,7 +81,7 @@ pub struct IntervalArg {
 #[expect(clippy::doc_markdown, reason = "the texts are the help's, where backticks would show")]
 #[derive(Debug, Clone, clap::Args)]
 pub struct PriceArg {
-    /// Override a list price, such as write_units=0.75 (repeatable)
+    /// Override a price, such as write_units=0.75 or provider_part=0.01 (repeatable)
     #[arg(id = "price", long = "price", value_name = "NAME=DOLLARS", value_parser = parse_price, long_help = PRICE, help_heading = REPORT)]
     pub overrides: Vec<PriceOverride>,
 }
@@ -216,12 +216,13 @@ Exit with status 4 if the last snapshot crosses a threshold, such as 'failed_rat
 ";
 
 const PRICE: &str = "\
-Override a list price, such as write_units=0.75 (repeatable).
+Override a price, such as write_units=0.75 or provider_part=0.01 (repeatable).
 
-Prices in dollars; the defaults are those of us-east-1:
+Prices in dollars; the defaults are those of us-east-1, and of the provider's profile:
   queue_requests, write_units, read_units, invocations
                   per million
-  gb_seconds      per second of 1 GB of the function's memory";
+  gb_seconds      per second of 1 GB of the function's memory
+  provider_part   per message part; carrier fees are added as before";
 
 fn parse_price(text: &str) -> Result<PriceOverride, String> {
     let Some((name, dollars)) = text.split_once('=') else {
@@ -242,9 +243,14 @@ mod tests {
 
     #[test]
     fn a_price_is_a_name_and_a_number_of_dollars() {
-        for text in
-            ["write_units=0.75", "write_units=0", "gb_seconds=.5", "write_units=1,000", "write_units=1k"]
-        {
+        for text in [
+            "provider_part=0.01",
+            "write_units=0.75",
+            "write_units=0",
+            "gb_seconds=.5",
+            "write_units=1,000",
+            "write_units=1k",
+        ] {
             assert!(parse_price(text).is_ok(), "{text}");
         }
         for text in [

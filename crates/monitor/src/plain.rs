@@ -4,8 +4,10 @@ use stentor_cli::format::{self, Zone};
 use stentor_core::escape::escape_control;
 use stentor_run_view::figures::{
     AVERAGE, BEHIND, DEAD_LETTERS, DELIVERY_TABLE, DISCARDED_BATCHES, ETA, FAILED, Figure, PENDING,
-    QUEUE_DELAYED, QUEUE_IN_FLIGHT, QUEUE_VISIBLE, SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
+    PROVIDER_DOLLARS, PROVIDER_LIMIT_USED, QUEUE_DELAYED, QUEUE_IN_FLIGHT, QUEUE_VISIBLE, SENDERS_ALIVE,
+    SENT, THROUGHPUT, TOTAL,
 };
+use stentor_run_view::provider::provider_line;
 use stentor_run_view::snapshot::Snapshot;
 use stentor_run_view::view::RunView;
 
@@ -36,7 +38,7 @@ fn line(view: &RunView) -> String {
     let columns =
         [(&SENT, count), (&FAILED, count), (&PENDING, count), (&AVERAGE, 8), (&THROUGHPUT, 9), (&ETA, 0)];
     let columns = columns.map(|(figure, width)| format!("{} {:>width$}", figure.short(), figure.text(view)));
-    format!("{}  {}{}", clock(view), columns.join("  "), warnings(view))
+    format!("{}  {}{}{}", clock(view), columns.join("  "), provider_columns(view), warnings(view))
 }
 
 fn block(view: &RunView) -> String {
@@ -46,7 +48,7 @@ fn block(view: &RunView) -> String {
     let rest =
         [&THROUGHPUT, &ETA, &SENDERS_ALIVE].map(|figure| format!("{} {}", figure.label, figure.text(view)));
     let queue = [&QUEUE_VISIBLE, &QUEUE_IN_FLIGHT, &QUEUE_DELAYED].map(|figure| named(figure, view));
-    [
+    let lines = [
         format!("run {}  {}", view.run(), clock(view)),
         format!(
             "  {}   {}   {}   {}",
@@ -58,8 +60,18 @@ fn block(view: &RunView) -> String {
         format!("  {} {}   ({})", AVERAGE.label, AVERAGE.text(view), percentiles.join("  ")),
         format!("  {}", rest.join("   ")),
         format!("  queue: {}{}", queue.join(", "), warnings(view)),
-    ]
-    .join("\n")
+    ];
+    let provider = provider_line(view).map(|line| format!("  {line}"));
+    lines.into_iter().chain(provider).collect::<Vec<_>>().join("\n")
+}
+
+/// The use of the provider's limit and its bill, where a sender of the run has a provider.
+fn provider_columns(view: &RunView) -> String {
+    let known = [&PROVIDER_LIMIT_USED, &PROVIDER_DOLLARS].map(|figure| match figure.value(view) {
+        Some(_) => format!("  {} {}", figure.label, figure.text(view)),
+        None => String::new(),
+    });
+    known.concat()
 }
 
 fn named(figure: &Figure, view: &RunView) -> String {
@@ -87,12 +99,13 @@ fn warnings(view: &RunView) -> String {
 pub(crate) fn completion_line(view: &RunView) -> String {
     let rate = THROUGHPUT.value(view).map(|rate| format!(", {}", THROUGHPUT.unit.format(rate)));
     format!(
-        "complete: {}, {} sent, {} failed, {} each on average{}",
+        "complete: {}, {} sent, {} failed, {} each on average{}{}",
         format::counted(view.reading.total(), "message"),
         SENT.text(view),
         FAILED.text(view),
         AVERAGE.text(view),
         rate.unwrap_or_default(),
+        provider_line(view).map(|line| format!("; {line}")).unwrap_or_default(),
     )
 }
 
@@ -106,7 +119,7 @@ mod tests {
     use super::*;
     use serde_json::Value;
     use stentor_core::tally::DamagedTally;
-    use stentor_run_view::fixtures::reading;
+    use stentor_run_view::fixtures::{reading, with_provider};
     use stentor_run_view::status::RunPhase;
 
     /// 2,000 messages, 1,350 sent and 150 failed, at 100 a second.
@@ -152,6 +165,45 @@ mod tests {
         ] {
             assert!(block.contains(words), "{block}");
         }
+    }
+
+    #[test]
+    fn a_provider_is_shown_with_its_bill_and_the_use_of_its_limit_and_only_there() {
+        let view = RunView::first(with_provider());
+        let shown = "provider us-short-code: $56.55 (6,000 parts), 60/s of 100/s (60.1%)";
+        let line = OutputFormat::Line.render(&view);
+        assert!(line.ends_with("  limit used 60.1%  provider dollars $56.55"), "{line}");
+        assert!(OutputFormat::Block.render(&view).ends_with(&format!("\n  {shown}")));
+        assert!(completion_line(&view).ends_with(&format!("; {shown}")));
+        let json: Value = serde_json::from_str(&OutputFormat::Json.render(&view)).unwrap();
+        let keys: Vec<&String> = json["provider"].as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "dollars",
+                "final",
+                "forfeited",
+                "limit_parts_per_second",
+                "limit_used",
+                "parts",
+                "parts_per_second",
+                "profile"
+            ]
+        );
+        let mut open = with_provider();
+        open.usage[0].has_ended = false;
+        let line = OutputFormat::Line.render(&RunView::first(open));
+        assert!(line.ends_with("  limit used at least 60.1%  provider dollars at least $56.55"), "{line}");
+        let without = RunView::first(reading(10, 10));
+        for text in [
+            OutputFormat::Line.render(&without),
+            OutputFormat::Block.render(&without),
+            completion_line(&without),
+        ] {
+            assert!(!text.contains("provider"), "{text}");
+        }
+        let json: Value = serde_json::from_str(&OutputFormat::Json.render(&without)).unwrap();
+        assert!(json["provider"].as_object().unwrap().values().all(Value::is_null), "{json}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::format;
 use stentor_cli::{ConnectionFlags, Policy, Shutdown, hints, print_line, status};
 use stentor_core::run::{BodyLength, Plan, RunId};
-use stentor_core::usage::{ProgramKind, Usage};
+use stentor_core::usage::Usage;
 use summary::Summary;
 use tokio_util::sync::CancellationToken;
 
@@ -176,7 +176,7 @@ impl Call<'_> {
     /// Writes the usage record for the run's bill; the run continues if that fails.
     async fn record_usage(&self, usage: &Usage, has_ended: bool) {
         let (metrics, run) = (&self.backends.metrics, self.record.plan.run());
-        let written = metrics.put_usage(run, ProgramKind::Producer, &self.id, usage, None, has_ended).await;
+        let written = metrics.put_usage(run, &self.id, usage, None, has_ended).await;
         if let Err(error) = written {
             status(&format!("cannot write the usage record: {error}"));
         }

@@ -8,6 +8,7 @@ use stentor_core::tally::DurationHistogram;
 use stentor_run_view::bill::{Bill, LowerBound};
 use stentor_run_view::charts::{ChartBin, Histogram, ThroughputChart};
 use stentor_run_view::figures::{self, Figure};
+use stentor_run_view::provider::ProviderBill;
 use stentor_run_view::reading::{RunReading, Target};
 use stentor_run_view::senders::{SenderRecord, SenderState};
 use stentor_run_view::snapshot::{DamagedShard, Snapshot};
@@ -51,6 +52,8 @@ pub struct Report {
     /// What the run cost.
     #[serde(rename = "cost")]
     pub bill: Bill,
+    /// What its simulated providers would charge, apart from the cost; null where no sender of the run had a provider.
+    pub provider: Option<ProviderBill>,
     /// How it was counted, in sentences.
     pub notes: Vec<&'static str>,
 }
@@ -247,6 +250,7 @@ impl Report {
             senders: view.run_senders().map(SenderRow::of).collect(),
             faults: Faults::of(view, target),
             bill: Bill::of(view),
+            provider: ProviderBill::of(view),
             notes: NOTES.to_vec(),
         }
     }

@@ -10,7 +10,14 @@ use crate::comparison::Comparison;
 fn usage(id: &str, program: ProgramKind, requests: u64) -> UsageRecord {
     let queue_requests = requests / 2;
     let usage = Usage { requests, queue_requests, write_units: Some(2_000.0), read_units: Some(0.0) };
-    UsageRecord { id: id.into(), program: Some(program), usage: Some(usage), outcomes: None, has_ended: true }
+    UsageRecord {
+        id: id.into(),
+        program: Some(program),
+        usage: Some(usage),
+        outcomes: None,
+        provider: None,
+        has_ended: true,
+    }
 }
 
 /// Compares a complete run of one slow sender with one of two faster senders, of which one has reported no usage.

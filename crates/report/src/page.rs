@@ -39,6 +39,7 @@ pub fn page(report: &Report) -> String {
             (parts::senders(&page))
             (parts::faults(&page))
             (money::cost(&page))
+            (money::provider(&page))
             (counted(report))
         }
     };
@@ -130,6 +131,15 @@ fn result(page: &Page<'_>) -> Markup {
             (card(named(&AVERAGE_LATENCY), &AVERAGE_LATENCY, more(&LATENCY_P99, "p99 ", "")))
             (card(html! { "First to last outcome" }, &OUTCOME_SECONDS, more(&SECONDS_FROM_CREATION, "", " from the run’s creation")))
             (card(html! { "Cost" }, &DOLLARS, more(&DOLLARS_PER_MILLION, "", " a million messages")))
+            @if page.report.provider.is_some() {
+                div.card {
+                    dt { "Provider" }
+                    dd {
+                        span.big { (page.number("provider.dollars", Unit::Dollars)) }
+                        span.more { (page.number("provider.parts", Unit::Count)) " parts, apart from the cost" }
+                    }
+                }
+            }
         }
     };
     section("result", "Result", body)

@@ -12,7 +12,7 @@ use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
 
 use super::page::page;
 use crate::data::Report;
-use stentor_run_view::fixtures::{heartbeat, reading, target};
+use stentor_run_view::fixtures::{heartbeat, parts_of_sender, reading, target, with_provider};
 use stentor_run_view::reading::RunReading;
 use stentor_run_view::status::RunPhase;
 use stentor_run_view::view::RunView;
@@ -58,7 +58,14 @@ fn usage(id: &str, program: Option<ProgramKind>, queue_requests: u64) -> UsageRe
         write_units: Some(2_000.0),
         read_units: Some(0.5),
     };
-    UsageRecord { id: id.to_owned(), program, usage: Some(usage), outcomes: None, has_ended: true }
+    UsageRecord {
+        id: id.to_owned(),
+        program,
+        usage: Some(usage),
+        outcomes: None,
+        provider: None,
+        has_ended: true,
+    }
 }
 
 fn view(reading: RunReading, phase: RunPhase) -> RunView {
@@ -92,6 +99,15 @@ fn hostile() -> Report {
     let mut report = report(run, RunPhase::Stalled);
     HOSTILE.clone_into(&mut report.target.endpoint);
     report
+}
+
+/// With two profiles, of which one is not in the table.
+fn charged() -> Report {
+    let (mut run, provider) = (run(2_000), with_provider());
+    run.heartbeats.extend(provider.heartbeats);
+    (run.profiles, run.usage) = (provider.profiles, [run.usage, provider.usage].concat());
+    run.usage.push(parts_of_sender("sender-9", HOSTILE, &[(HOSTILE, 70)]));
+    report(run, RunPhase::Complete)
 }
 
 fn parsed(report: &Report) -> Html {
@@ -135,5 +151,6 @@ fn a_report_as_data() {
 fn a_report_as_words() {
     insta::assert_snapshot!("finished", words(&finished()));
     insta::assert_snapshot!("empty", words(&empty()));
+    insta::assert_snapshot!("charged", words(&charged()));
     insta::assert_snapshot!("hostile", words(&hostile()));
 }

@@ -274,18 +274,30 @@ fn sum<T: Copy + std::iter::Sum>(
 /// Explains why the reported usage is not all of it, or will grow.
 fn incomplete_records(view: &RunView) -> Vec<String> {
     let records = &view.reading.usage;
-    let senders = |state: Option<SenderState>| {
-        let is_open = |sender: &&SenderRecord| sender.state == state && !sender.is_accounted;
-        view.run_senders().filter(is_open).count()
-    };
     let producers = records.iter().filter(|record| is_open_producer(record)).count();
-    let unreadable = records.iter().filter(|record| record.usage.is_none()).count();
+    let producers = counted_reason(
+        producers,
+        ["producer goes on, or was", "producers go on, or were"],
+        " killed, or failed: the last usage is unknown.",
+    );
+    let goes_on = (!view.phase.has_ended()).then(|| "The run goes on.".to_owned());
+    let no_producer = (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned());
+    let open = open_senders(view.run_senders());
+    goes_on
+        .into_iter()
+        .chain(no_producer)
+        .chain(producers)
+        .chain(open)
+        .chain(unreadable_records(view))
+        .collect()
+}
+
+/// Explains for which of these senders the reported usage is not all of it.
+pub(crate) fn open_senders<'s>(senders: impl Iterator<Item = &'s SenderRecord>) -> Vec<String> {
+    let open: Vec<Option<SenderState>> =
+        senders.filter(|sender| !sender.is_accounted).map(|sender| sender.state).collect();
+    let senders = |state: Option<SenderState>| open.iter().filter(|of| **of == state).count();
     let counts = [
-        (
-            producers,
-            ["producer goes on, or was", "producers go on, or were"],
-            " killed, or failed: the last usage is unknown.",
-        ),
         (
             senders(Some(SenderState::Alive)),
             ["sender goes on", "senders go on"],
@@ -302,15 +314,20 @@ fn incomplete_records(view: &RunView) -> Vec<String> {
             ["sender", "senders"],
             " had not ended at the last report, and the heartbeat has expired since.",
         ),
-        (unreadable, ["usage record", "usage records"], " cannot be read."),
     ];
-    let counts = counts.into_iter().filter(|(count, ..)| *count > 0).map(|(count, [one, many], rest)| {
-        let subject = if count == 1 { one } else { many };
-        format!("{} {subject}{rest}", format::thousands(count as u64))
-    });
-    let goes_on = (!view.phase.has_ended()).then(|| "The run goes on.".to_owned());
-    let no_producer = (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned());
-    goes_on.into_iter().chain(no_producer).chain(counts).collect()
+    counts.into_iter().filter_map(|(count, subjects, rest)| counted_reason(count, subjects, rest)).collect()
+}
+
+/// Explains how many usage records are missing because they cannot be read.
+pub(crate) fn unreadable_records(view: &RunView) -> Option<String> {
+    let unreadable = view.reading.usage.iter().filter(|record| record.usage.is_none()).count();
+    counted_reason(unreadable, ["usage record", "usage records"], " cannot be read.")
+}
+
+/// A sentence about `count` subjects; `None` about none.
+fn counted_reason(count: usize, [one, many]: [&str; 2], rest: &str) -> Option<String> {
+    let subject = if count == 1 { one } else { many };
+    (count > 0).then(|| format!("{} {subject}{rest}", format::thousands(count as u64)))
 }
 
 /// Returns whether every program that is still there at `now_ms`, ms since the epoch, has reported its usage.

@@ -6,6 +6,7 @@ use stentor_cli::{ConnectionFlags, format};
 
 use crate::bill::LowerBound;
 use crate::figures::{self, Better, Figure, SENDER_CONCURRENCY, SENDER_FAILURE_RATE, SENDER_WAIT};
+use crate::provider::profile_list;
 use crate::senders::SenderRecord;
 use crate::status::RunStatus;
 use crate::unit::{UNKNOWN, Unit};
@@ -25,7 +26,7 @@ pub struct FigureGroup {
 pub struct Pair {
     /// Label of the figure.
     pub name: &'static str,
-    /// Unit of the values: a share goes from 0 to 1, and `per_message` is for each message with an outcome.
+    /// Unit of the values: a share goes from 0 to 1, a ratio can exceed 1, and `per_message` is for each message with an outcome.
     #[serde(serialize_with = "serialize_kind")]
     #[schemars(schema_with = "kind_schema")]
     pub kind: Unit,
@@ -53,12 +54,13 @@ pub enum PairValue {
 }
 
 /// Names of units in the JSON of a comparison, which are older than the registry.
-const KINDS: [(&str, &[Unit]); 7] = [
+const KINDS: [(&str, &[Unit]); 8] = [
     ("text", &[Unit::Text]),
     ("count", &[Unit::Count]),
     ("seconds", &[Unit::Seconds, Unit::Duration]),
     ("per_second", &[Unit::Rate]),
     ("share", &[Unit::Fraction]),
+    ("ratio", &[Unit::Ratio]),
     ("per_message", &[Unit::PerMessage]),
     ("dollars", &[Unit::Dollars]),
 ];
@@ -96,7 +98,24 @@ pub fn compare(views: [&RunView; 2]) -> Vec<FigureGroup> {
         0,
         text("state", &|view| RunStatus::of(view, &ConnectionFlags::default()).word.to_lowercase()),
     );
-    vec![
+    // AWS's bill is separate.
+    let provider = views.iter().any(|view| profile_list(view).is_some()).then(|| {
+        let mut provider = group(
+            "Provider",
+            &[
+                &figures::PROVIDER_LIMIT,
+                &figures::PROVIDER_PARTS,
+                &figures::PROVIDER_PARTS_PER_SECOND,
+                &figures::PROVIDER_LIMIT_USED,
+                &figures::PROVIDER_FORFEITED,
+                &figures::PROVIDER_DOLLARS,
+            ],
+        );
+        let profile = text("profile", &|view| profile_list(view).unwrap_or_else(|| UNKNOWN.to_owned()));
+        provider.figures.insert(0, profile);
+        provider
+    });
+    let groups = [
         FigureGroup { title: "Settings", figures: settings },
         result,
         group("Delivery", &figures::DELIVERY_TABLE),
@@ -112,7 +131,8 @@ pub fn compare(views: [&RunView; 2]) -> Vec<FigureGroup> {
                 &figures::DOLLARS_PER_MILLION,
             ],
         ),
-    ]
+    ];
+    groups.into_iter().chain(provider).collect()
 }
 
 impl Pair {
@@ -155,7 +175,7 @@ impl Pair {
         let [first, second] = self.texts();
         match (self.difference, self.ratio) {
             _ if first == second && first != UNKNOWN && self.at_least == [false; 2] => "=".to_owned(),
-            (Some(difference), _) if self.kind == Unit::Fraction => {
+            (Some(difference), _) if matches!(self.kind, Unit::Fraction | Unit::Ratio) => {
                 format!("{:+.1} points", 100.0 * difference)
             }
             (_, Some(ratio)) if ratio >= 10.0 => format!("x {}", format::rate(ratio)),

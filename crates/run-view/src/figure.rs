@@ -17,7 +17,7 @@ pub struct Figure<S: 'static = RunView> {
     pub short: &'static str,
     /// Unit of its value, which decides how it is formatted.
     pub unit: Unit,
-    /// Whether a count may be unknown.
+    /// Whether a count or a flag may be unknown.
     pub optional: bool,
     /// Which direction is an improvement.
     pub better: Better,
@@ -61,14 +61,24 @@ impl<S> Figure<S> {
         (self.value)(subject).amount
     }
 
-    /// The value as text; `-` where it is unknown.
+    /// The value as text, marked where it is a lower bound; `-` where it is unknown.
     pub fn text(&self, subject: &S) -> String {
-        self.unit.format_or(self.value(subject), UNKNOWN)
+        self.text_with(subject, Unit::format)
     }
 
     /// The value as text without a unit, for a narrow column whose heading names it.
     pub fn compact_text(&self, subject: &S) -> String {
-        self.value(subject).map_or_else(|| UNKNOWN.to_owned(), |value| self.unit.format_compact(value))
+        self.text_with(subject, Unit::format_compact)
+    }
+
+    fn text_with(&self, subject: &S, format: fn(Unit, f64) -> String) -> String {
+        match (self.value)(subject) {
+            LowerBound { amount: None, .. } => UNKNOWN.to_owned(),
+            LowerBound { amount: Some(value), at_least: false } => format(self.unit, value),
+            LowerBound { amount: Some(value), at_least: true } => {
+                format!("at least {}", format(self.unit, value))
+            }
+        }
     }
 
     /// The heading of a column of compact texts; that of a rate names the unit, which they leave out.

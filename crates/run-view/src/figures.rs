@@ -9,6 +9,7 @@ use crate::bill::{Bill, CountedUsage, LowerBound};
 use crate::figure::figures;
 pub use crate::figure::{Better, Figure};
 use crate::metric::{Metric, Scope, gauge};
+use crate::provider::ProviderBill;
 pub use crate::sender_figures::*;
 use crate::senders::SenderRecord;
 use crate::throughput::overall_rate;
@@ -187,6 +188,47 @@ figures! {
         better: Better::Lower, threshold: "discarded_batches", metric: gauge("stentor_discarded_batches", Scope::Stack),
         value: |view| view.reading.discarded_batches.map(|batches| batches as f64).into(),
     }
+    PROVIDER_PARTS {
+        help: "Parts of all deliveries that were begun with a simulated provider, further attempts and duplicates included; unknown without a provider.",
+        path: "snapshot.provider.parts", label: "parts begun", short: "parts", optional: true,
+        metric: gauge("stentor_provider_parts", Scope::Run),
+        value: |view| of_provider(view, |bill| bill.parts.into()),
+    }
+    PROVIDER_PARTS_PER_SECOND {
+        help: "Parts begun a second, of all runs, between the last two heartbeats of the senders alive; of the run, from the first outcome to the last, once it has ended.",
+        path: "snapshot.provider.parts_per_second", label: "parts a second", short: "parts/s", unit: Unit::Rate, better: Better::Higher,
+        metric: gauge("stentor_provider_parts_per_second", Scope::Run),
+        value: |view| of_provider(view, |bill| bill.parts_per_second),
+    }
+    PROVIDER_LIMIT {
+        help: "Rate limit of the provider in parts a second, for all senders of the stack together; unknown without one.",
+        path: "snapshot.provider.limit_parts_per_second", label: "rate limit", short: "limit", unit: Unit::Rate,
+        metric: gauge("stentor_provider_limit_parts_per_second", Scope::Run),
+        value: |view| of_provider(view, |bill| bill.limit_parts_per_second.into()),
+    }
+    PROVIDER_LIMIT_USED {
+        help: "Parts a second as a share of the rate limit; a burst can exceed 1.",
+        path: "snapshot.provider.limit_used", label: "limit used", unit: Unit::Ratio, better: Better::Higher,
+        metric: gauge("stentor_provider_limit_used_ratio", Scope::Run),
+        value: |view| of_provider(view, |bill| bill.limit_used),
+    }
+    PROVIDER_FORFEITED {
+        help: "Messages whose reserved start passed before they could start, so that they were reserved again; unknown without a provider.",
+        path: "snapshot.provider.forfeited", label: "forfeited reservations", short: "forfeited", optional: true, better: Better::Lower,
+        metric: gauge("stentor_provider_forfeited", Scope::Run),
+        value: |view| of_provider(view, |bill| bill.forfeited.into()),
+    }
+    PROVIDER_DOLLARS {
+        help: "Bill of the simulated provider in US dollars: parts begun, times price and carrier fee; unknown without a provider or its prices.",
+        path: "snapshot.provider.dollars", label: "provider dollars", short: "dollars", unit: Unit::Dollars, better: Better::Lower,
+        metric: gauge("stentor_provider_dollars", Scope::Run), value: |view| of_provider(view, |bill| bill.dollars),
+    }
+    PROVIDER_FINAL {
+        help: "Whether all parts are reported and priced. Until then parts, forfeited, dollars, and the rate of an ended run are lower bounds; unknown without a provider.",
+        path: "snapshot.provider.final", label: "final", unit: Unit::Flag, optional: true,
+        metric: gauge("stentor_provider_final", Scope::Run),
+        value: |view| of_provider(view, |bill| u64::from(bill.is_final()).into()),
+    }
     DAMAGED_TALLIES {
         help: "Tallies that cannot be read: where there is one, the counts are too low.",
         label: "damaged tallies", better: Better::Lower,
@@ -282,6 +324,11 @@ fn deliveries(view: &RunView) -> &DurationHistogram {
 
 fn latencies(view: &RunView) -> &DurationHistogram {
     &view.reading.tally.latency
+}
+
+/// A figure of the provider's bill; unknown without a provider.
+fn of_provider(view: &RunView, figure: fn(&ProviderBill) -> LowerBound<f64>) -> LowerBound<f64> {
+    ProviderBill::of(view).as_ref().map_or(None.into(), figure)
 }
 
 /// Sum over the run's senders; a sender without a heartbeat makes it a lower bound.

@@ -1,5 +1,6 @@
 //! Readings for the tests of this crate and of the surfaces (feature `fixtures`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stentor_aws::Error;
@@ -7,10 +8,11 @@ use stentor_aws::metrics::{Heartbeat, RunRecord};
 use stentor_cli::ConnectionFlags;
 use stentor_core::delivery::Outcome;
 use stentor_core::deployment::Deployment;
+use stentor_core::provider::profile::{Carrier, DeliverySettings, Limits, Price, ProviderProfile};
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::tally::{OutcomeEvent, Tally};
-use stentor_core::usage::{OutcomeCounts, ProgramKind, Usage, UsageRecord};
+use stentor_core::usage::{OutcomeCounts, ProgramKind, ProviderUsage, Usage, UsageRecord};
 
 use crate::reading::{RunReading, Target};
 
@@ -41,6 +43,7 @@ pub fn reading(total: u32, outcomes: u32) -> RunReading {
         looked_up: 0,
         heartbeats: Vec::new(),
         usage: Vec::new(),
+        profiles: BTreeMap::new(),
         tally_units: Vec::new(),
         at_ms: 100_000,
         clock_offset_seconds: None,
@@ -64,6 +67,7 @@ pub fn heartbeat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> Hear
         leases_expired: 0,
         invalid: 0,
         invalid_example: None,
+        provider: None,
     }
 }
 
@@ -79,8 +83,56 @@ pub fn outcomes_of_sender(sender: &str, sent: u64) -> UsageRecord {
         program: Some(ProgramKind::Sender),
         usage: Some(Usage::default()),
         outcomes: Some(OutcomeCounts { sent, failed: 0 }),
+        provider: None,
         has_ended: true,
     }
+}
+
+/// A provider profile with a limit of 100 parts a second, at $0.0083 a part, and a carrier with a fee of $0.0045.
+pub fn profile(name: &str) -> ProviderProfile {
+    let fee = Carrier {
+        name: "T-Mobile".to_owned(),
+        share: 0.36,
+        fee_per_part: Some(0.0045),
+        daily_parts: None,
+        utc_offset: None,
+    };
+    ProviderProfile {
+        name: name.to_owned(),
+        source: Some("a price list".to_owned()),
+        as_of: Some("2026-11".to_owned()),
+        limits: Limits { parts_per_second: Some(100.0), ..Limits::default() },
+        delivery: DeliverySettings::default(),
+        price: Price { per_part: Some(0.0083) },
+        carriers: vec![fee],
+        failures: Vec::new(),
+    }
+}
+
+/// What a sender used of a provider.
+pub fn provider_usage(profile: &str, parts: &[(&str, u64)]) -> ProviderUsage {
+    let parts = parts.iter().map(|(carrier, count)| ((*carrier).to_owned(), *count)).collect();
+    ProviderUsage { profile: profile.to_owned(), parts, forfeited: 0 }
+}
+
+/// The usage record of a sender that has ended and began these parts with a provider.
+pub fn parts_of_sender(sender: &str, profile: &str, parts: &[(&str, u64)]) -> UsageRecord {
+    UsageRecord { provider: Some(provider_usage(profile, parts)), ..outcomes_of_sender(sender, 0) }
+}
+
+/// A complete run of 1,000 messages in 99.9 s, of which two senders with the provider `us-short-code` have ended and
+/// began 6,000 parts.
+pub fn with_provider() -> RunReading {
+    let mut run = reading(1_000, 1_000);
+    run.profiles = [("us-short-code".to_owned(), profile("us-short-code"))].into();
+    for (sender, parts) in
+        [("a", [("OTHER", 2_000), ("T-Mobile", 1_000)]), ("b", [("OTHER", 2_500), ("T-Mobile", 500)])]
+    {
+        let provider = Some(provider_usage("us-short-code", &parts));
+        run.heartbeats.push(Heartbeat { provider, ..ended(sender, true) });
+        run.usage.push(parts_of_sender(sender, "us-short-code", &parts));
+    }
+    run
 }
 
 /// A stack on an emulator.

@@ -12,6 +12,8 @@ pub mod figures;
 pub mod fixtures;
 mod lookups;
 pub mod metric;
+mod profiles;
+pub mod provider;
 pub mod reader;
 pub mod reading;
 mod sender_figures;

@@ -1,5 +1,6 @@
-//! Reading a run: everything that is shown of it, in four requests.
+//! Reading a run: everything that is shown of it, in four requests, and one for each provider profile every 30 seconds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,13 @@ use stentor_aws::metrics::{Heartbeat, RunRecord};
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::ConnectionFlags;
 use stentor_core::deployment::Deployment;
+use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::RunId;
 use stentor_core::tally::{DamagedTally, Tally};
 use stentor_core::usage::UsageRecord;
 
+use crate::profiles::ProfileCache;
 use crate::senders::SenderState;
 use crate::view::seconds;
 
@@ -30,6 +33,7 @@ pub struct RunReader {
     dead_letters: Queue,
     /// `None` where the stack has no such queue, or the caller may not read it.
     stream_dead_letters: Option<Queue>,
+    profiles: ProfileCache,
     clock: Clock,
 }
 
@@ -72,6 +76,8 @@ pub struct RunReading {
     pub heartbeats: Vec<Heartbeat>,
     /// Usage that the programs reported for this run.
     pub usage: Vec<UsageRecord>,
+    /// Provider profiles with which senders of the run began parts, by name, as far as the table has them.
+    pub profiles: BTreeMap<String, ProviderProfile>,
     /// Write units of putting each shard's tally at its present size.
     pub tally_units: Vec<u64>,
     /// Time of the reading, ms since the epoch.
@@ -91,7 +97,8 @@ impl RunReader {
             metrics.deployment(),
         )?;
         let (messages, clock) = (MessagesTable::new(session), session.clock().clone());
-        Ok(Self { metrics, messages, deployment, queue, dead_letters, stream_dead_letters, clock })
+        let profiles = ProfileCache::default();
+        Ok(Self { metrics, messages, deployment, queue, dead_letters, stream_dead_letters, profiles, clock })
     }
 
     /// Returns the current time by the services' clock, ms since the epoch.
@@ -117,7 +124,9 @@ impl RunReader {
             self.queue.attributes(),
             self.dead_letters.attributes(),
         )?;
-        Ok(items.record.map(|record| RunReading {
+        let Some(record) = items.record else { return Ok(None) };
+        let profiles = self.profiles.profiles(&items.accounts, async |name| self.profile(name).await).await?;
+        Ok(Some(RunReading {
             record,
             tally: items.tally,
             damaged: items.broken,
@@ -129,10 +138,23 @@ impl RunReader {
             looked_up: 0,
             heartbeats,
             usage: items.accounts,
+            profiles,
             tally_units: items.tally_units,
             at_ms: self.clock.now_ms(),
             clock_offset_seconds: self.clock.correction_seconds(),
         }))
+    }
+
+    /// Reads a provider profile; `None` where the table has none, or an invalid one.
+    async fn profile(&self, name: &str) -> Result<Option<ProviderProfile>, Error> {
+        match self.metrics.get_provider(name).await {
+            Ok(item) => Ok(item.map(|item| item.profile)),
+            Err(error @ Error::InvalidData { .. }) => {
+                tracing::debug!("{error}");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

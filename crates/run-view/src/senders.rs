@@ -24,6 +24,10 @@ pub struct SenderRecord {
     pub seen_seconds_ago: f64,
     /// Messages a second between its last two heartbeats, or since its start where only one was read.
     pub messages_per_second: Option<f64>,
+    /// Parts a second that it began with its provider between its last two heartbeats; `None` where only one was read.
+    pub parts_per_second: Option<f64>,
+    /// Name of its provider profile; `None` without a provider.
+    pub provider: Option<String>,
     /// Whether it worked on this run.
     pub took_part: bool,
     /// Whether it ended and reported its whole usage on this run.
@@ -62,6 +66,11 @@ pub fn sender_records(reading: &RunReading, throughput: &Throughput) -> Vec<Send
             state: heartbeat.map(|heartbeat| SenderState::of(heartbeat, reading.at_ms)),
             seen_seconds_ago: seen.map_or(0.0, seconds),
             messages_per_second: throughput.of_sender(name).or_else(|| lifetime_rate(heartbeat?)),
+            provider: usage
+                .and_then(|usage| usage.provider.as_ref())
+                .or_else(|| heartbeat?.provider.as_ref())
+                .map(|provider| provider.profile.clone()),
+            parts_per_second: throughput.parts_of_sender(name),
             took_part: usage.is_some()
                 || heartbeat.is_some_and(|heartbeat| worked_during(heartbeat, reading)),
             is_accounted: usage.is_some_and(is_final),

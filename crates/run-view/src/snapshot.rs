@@ -10,6 +10,7 @@ use stentor_core::escape::escape_control;
 use stentor_core::tally::DamagedTally;
 
 use crate::figures::{FIGURES, Figure, SENDER_FIGURES};
+use crate::provider::profile_list;
 use crate::senders::SenderRecord;
 use crate::status::RunCondition;
 use crate::view::RunView;
@@ -17,6 +18,10 @@ use crate::view::RunView;
 /// Meaning of `clock_offset_seconds` in the JSON of every program.
 pub const CLOCK_OFFSET: &str =
     "Seconds that the program adds to the time of its machine's clock; null if it is not corrected.";
+
+/// Meaning of `provider.profile` in the JSON of the monitor.
+pub const PROFILE: &str =
+    "Name of the provider profile; several are separated by commas. Null without a provider.";
 
 /// A run at a moment, with the figures of the registry.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -89,7 +94,8 @@ impl Snapshot {
             at: rfc3339(view.reading.at_ms),
             state: RunCondition::of(view),
             clock_offset_seconds: view.reading.clock_offset_seconds,
-            figures: Members::of("snapshot", FIGURES, |figure| figure.unit.json(figure.value(view))),
+            figures: Members::of("snapshot", FIGURES, |figure| figure.unit.json(figure.value(view)))
+                .with_first("provider", "profile", profile_list(view).map_or(Value::Null, Value::from)),
             senders: view.alive_senders().map(sender).collect(),
             broken: view.reading.damaged.iter().map(damaged).collect(),
         }
@@ -112,6 +118,19 @@ impl<T> Members<T> {
             }
         }
         Self(members)
+    }
+
+    /// Adds a member to an object in front of its figures.
+    fn with_first(mut self, object: &str, key: &'static str, value: T) -> Self {
+        for (name, member) in &mut self.0 {
+            if let Member::Object(members) = member
+                && *name == object
+            {
+                members.0.insert(0, (key, Member::Value(value)));
+                break;
+            }
+        }
+        self
     }
 }
 
@@ -141,6 +160,7 @@ impl JsonSchema for Snapshot {
         let clock_offset = json_schema!({ "description": CLOCK_OFFSET, "type": ["number", "null"] });
         let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });
         let broken = json_schema!({ "description": "Tallies that cannot be read: the counts are too low.", "type": "array", "items": damaged });
+        let profile = json_schema!({ "description": PROFILE, "type": ["string", "null"] });
         object_schema(
             "A run at a moment: one line of `monitor --json`. Unknown values are null.",
             [
@@ -151,7 +171,8 @@ impl JsonSchema for Snapshot {
                 ("senders", senders),
                 ("broken", broken),
             ],
-            Members::of("snapshot", FIGURES, |figure| figure.unit.schema(figure.help, figure.optional)),
+            Members::of("snapshot", FIGURES, |figure| figure.unit.schema(figure.help, figure.optional))
+                .with_first("provider", "profile", profile),
         )
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use stentor_aws::metrics::Heartbeat;
+use stentor_core::usage::ProviderUsage;
 
 use crate::reading::RunReading;
 
@@ -10,7 +11,7 @@ use crate::reading::RunReading;
 const WINDOW_MS: u64 = 5_000;
 
 /// Minimum time of a measured rate, ms: outcomes come in bursts.
-const MIN_RATE_MS: u64 = 1_000;
+pub(crate) const MIN_RATE_MS: u64 = 1_000;
 
 /// The earlier readings of one run, as far as rates need them.
 #[derive(Debug, Default)]
@@ -32,8 +33,12 @@ struct PreviousReading {
 struct SenderThroughput {
     seen_at: u64,
     outcomes: u64,
+    /// Parts begun with its provider.
+    parts: Option<u64>,
     /// Messages a second; `None` after a single heartbeat.
     rate: Option<f64>,
+    /// Parts a second; `None` after a single heartbeat, and without a provider.
+    parts_rate: Option<f64>,
 }
 
 impl Throughput {
@@ -65,6 +70,11 @@ impl Throughput {
     pub fn of_sender(&self, name: &str) -> Option<f64> {
         self.senders.get(name)?.rate
     }
+
+    /// Parts a second that a sender began with its provider between its last two heartbeats.
+    pub fn parts_of_sender(&self, name: &str) -> Option<f64> {
+        self.senders.get(name)?.parts_rate
+    }
 }
 
 /// Messages a second from the first outcome to the last.
@@ -88,12 +98,23 @@ fn per_second(messages: u64, ms: u64) -> Option<f64> {
 
 impl SenderThroughput {
     fn next(before: Option<&Self>, heartbeat: &Heartbeat) -> Self {
-        let new = Self { seen_at: heartbeat.seen_at, outcomes: outcomes(heartbeat), rate: None };
+        let new = Self {
+            seen_at: heartbeat.seen_at,
+            outcomes: outcomes(heartbeat),
+            parts: heartbeat.provider.as_ref().map(ProviderUsage::total_parts),
+            rate: None,
+            parts_rate: None,
+        };
         match before {
             Some(before) if before.seen_at == new.seen_at => *before,
             Some(before) if before.seen_at < new.seen_at => {
-                let messages = new.outcomes.saturating_sub(before.outcomes);
-                Self { rate: per_second(messages, new.seen_at - before.seen_at), ..new }
+                let ms = new.seen_at - before.seen_at;
+                let parts = new.parts.zip(before.parts);
+                Self {
+                    rate: per_second(new.outcomes.saturating_sub(before.outcomes), ms),
+                    parts_rate: parts.and_then(|(new, before)| per_second(new.saturating_sub(before), ms)),
+                    ..new
+                }
             }
             _ => new,
         }

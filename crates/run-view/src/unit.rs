@@ -28,6 +28,8 @@ pub enum Unit {
     Rate,
     /// A fraction from 0 to 1, formatted in percent.
     Fraction,
+    /// A fraction that can exceed 1, formatted in percent.
+    Ratio,
     /// Units for each message.
     PerMessage,
     /// US dollars, in as many digits as matter.
@@ -53,7 +55,7 @@ impl Unit {
             Self::Duration => format::duration(value),
             Self::Age => format!("{value:.0} s ago"),
             Self::Rate => format!("{}/s", format::rate(value)),
-            Self::Fraction => format::percent(value),
+            Self::Fraction | Self::Ratio => format::percent(value),
             Self::PerMessage => format!("{value:.3}"),
             Self::Dollars => format::dollars(value),
             Self::BillDollars => format!("${value:.6}"),
@@ -96,9 +98,10 @@ impl Unit {
         }
     }
 
-    /// The JSON schema of a value of this unit; a count is null only if it is `optional`, and a flag never.
+    /// The JSON schema of a value of this unit; a count or a flag is null only if it is `optional`.
     pub fn schema(self, help: &str, optional: bool) -> Schema {
         match self {
+            Self::Flag if optional => json_schema!({ "description": help, "type": ["boolean", "null"] }),
             Self::Flag => json_schema!({ "description": help, "type": "boolean" }),
             Self::Count if optional => {
                 json_schema!({ "description": help, "type": ["integer", "null"], "minimum": 0 })

@@ -69,6 +69,7 @@ impl RunView {
     pub fn with_usage(mut self, later: RunReading) -> Self {
         let at_ms = std::mem::replace(&mut self.reading.at_ms, later.at_ms);
         (self.reading.usage, self.reading.heartbeats) = (later.usage, later.heartbeats);
+        self.reading.profiles = later.profiles;
         self.senders = sender_records(&self.reading, &Throughput::default());
         self.reading.at_ms = at_ms;
         self

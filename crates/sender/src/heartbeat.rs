@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use stentor_aws::metrics::Heartbeat;
-use stentor_core::usage::ProgramKind;
+use stentor_core::usage::SenderUsage;
 use tokio::time::sleep;
 
 use crate::Connections;
@@ -48,8 +48,8 @@ impl HeartbeatWriter<'_> {
         self.write_usage(true).await;
     }
 
-    /// Divides the usage among the runs by the messages received, and records it with the outcomes of each run. Returns the
-    /// number of runs.
+    /// Divides the usage among the runs by the messages received, and records it with the outcomes and the provider's parts
+    /// of each run. Returns the number of runs.
     async fn write_usage(&self, has_ended: bool) -> usize {
         let Connections { session, metrics, .. } = self.connections;
         let usage = session.usage();
@@ -57,9 +57,13 @@ impl HeartbeatWriter<'_> {
         let total = runs.values().map(|counts| counts.received).sum();
         for (run, counts) in &runs {
             let usage = usage.prorate(counts.received, total);
-            let (sender, outcomes) = (&self.initial.sender, Some(counts.outcomes));
-            let kind = ProgramKind::Sender;
-            let written = metrics.put_usage(*run, kind, sender, &usage, outcomes, has_ended).await;
+            let provider = self.initial.provider.as_ref();
+            let of_sender = SenderUsage {
+                outcomes: counts.outcomes,
+                provider: provider.map(|provider| counts.provider_usage(&provider.profile)),
+            };
+            let written =
+                metrics.put_usage(*run, &self.initial.sender, &usage, Some(of_sender), has_ended).await;
             if let Err(error) = written {
                 tracing::warn!("cannot write the usage record of run {run}: {error}");
             }
@@ -75,6 +79,7 @@ impl HeartbeatWriter<'_> {
 
     fn current(&self) -> Heartbeat {
         let counters = self.state.counters.borrow();
+        let provider = self.initial.provider.as_ref();
         Heartbeat {
             seen_at: self.connections.session.clock().now_ms(),
             sent: counters.sent,
@@ -84,6 +89,7 @@ impl HeartbeatWriter<'_> {
             leases_expired: counters.leases_expired,
             invalid: counters.invalid,
             invalid_example: counters.invalid_example.clone(),
+            provider: provider.map(|provider| self.state.provider_usage(&provider.profile)),
             ..self.initial.clone()
         }
     }

@@ -46,7 +46,9 @@ use stentor_aws::metrics::Heartbeat;
 use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::{ProgressLine, Shutdown, format, print_line, status};
+use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::run::RunId;
+use stentor_core::usage::ProviderUsage;
 use stop::{DrainCondition, StopReason};
 use summary::Summary;
 use tokio::time::{Instant, timeout};
@@ -72,7 +74,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     let settings = Settings::of(&args)?;
     settings.print(&args);
     let start = Instant::now();
-    let connecting = Connections::open(destination, shutdown.token(), &settings);
+    let connecting = Connections::open(destination, shutdown.token(), &args, &settings);
     let Some(connected) = shutdown.or_shutdown(connecting).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };
@@ -88,7 +90,8 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     }
     let (connections, sender) = (Rc::new(connections), initial.sender.clone());
     if !args.shared.quiet {
-        status(&format!("sender {sender} receives from {}", connections.queue.name()));
+        let provider = args.provider.as_deref().map(provider_phrase).unwrap_or_default();
+        status(&format!("sender {sender} receives from {}{provider}", connections.queue.name()));
     }
 
     let pipeline = Pipeline::start(&args, settings, &connections, sender.clone());
@@ -115,6 +118,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         reason,
         clock_offset_seconds: connections.session.clock().correction_seconds(),
         usage: connections.session.usage(),
+        provider: args.provider.as_ref().map(|profile| state.provider_usage(&profile.name).into()),
     };
     print_line(&if args.shared.json { format::json_line(&summary) } else { summary.line() })?;
     Ok(match reason {
@@ -164,6 +168,7 @@ impl Connections {
     async fn open(
         destination: Destination,
         shutdown: CancellationToken,
+        args: &Args,
         settings: &Settings,
     ) -> Result<(Self, Heartbeat), Error> {
         let session = Arc::new(Session::for_cli(destination, shutdown).await?);
@@ -175,7 +180,7 @@ impl Connections {
         let connections = Self { session, queue, messages, metrics, visibility_timeout };
         connections.read_visibility_timeout().await?;
         // The clock is right: the queue's service has responded.
-        let initial = first_heartbeat(settings, connections.session.clock().now_ms());
+        let initial = first_heartbeat(args, settings, connections.session.clock().now_ms());
         connections.metrics.put_heartbeat(&initial).await?;
         Ok((connections, initial))
     }
@@ -188,8 +193,17 @@ impl Connections {
     }
 }
 
+/// Returns the phrase of the start line about the provider.
+fn provider_phrase(profile: &ProviderProfile) -> String {
+    let limit = match profile.limits.parts_per_second {
+        Some(limit) => format!("{} parts/s shared by all senders", format::quantity(limit)),
+        None => "no rate limit".to_owned(),
+    };
+    format!(", as {}: {limit}", profile.name)
+}
+
 /// Builds the heartbeat of a sender that starts at `started_at`, ms since the epoch.
-fn first_heartbeat(settings: &Settings, started_at: u64) -> Heartbeat {
+fn first_heartbeat(args: &Args, settings: &Settings, started_at: u64) -> Heartbeat {
     Heartbeat {
         // A ULID as of a run: unique, and sorted by the time of the start.
         sender: RunId::from_parts(started_at, rand::random()).to_string(),
@@ -198,6 +212,10 @@ fn first_heartbeat(settings: &Settings, started_at: u64) -> Heartbeat {
         wait: settings.model.wait.mean(),
         failure_rate: settings.model.failure_rate.as_fraction(),
         concurrency: settings.concurrency,
+        provider: args
+            .provider
+            .as_ref()
+            .map(|profile| ProviderUsage { profile: profile.name.clone(), ..ProviderUsage::default() }),
         ..Heartbeat::default()
     }
 }

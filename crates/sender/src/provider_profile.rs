@@ -16,7 +16,10 @@ pub(crate) async fn check_stored_profile(
     connections: &Connections,
     own: &ProviderProfile,
 ) -> Result<Option<String>, Error> {
-    let Some(_) = own.limits.parts_per_second else { return Ok(None) };
+    if own.limits.parts_per_second.is_none() {
+        store_unlimited(connections, own).await?;
+        return Ok(None);
+    }
     loop {
         let stored = connections.metrics.get_limit(&own.name).await?;
         let profile = stored.profile();
@@ -37,6 +40,17 @@ pub(crate) async fn check_stored_profile(
             return Ok(Some(format!("replaced the stored provider profile '{name}'{change}")));
         }
     }
+}
+
+/// Stores a profile without a rate limit for monitors, since no reservation does so.
+async fn store_unlimited(connections: &Connections, own: &ProviderProfile) -> Result<(), Error> {
+    if !connections.metrics.put_unlimited_provider(own).await? {
+        tracing::warn!(
+            "profile {} is stored with a rate limit by other senders; monitors use its prices",
+            own.name
+        );
+    }
+    Ok(())
 }
 
 /// Returns the error of a sender whose limits differ from those in use; `None` where these cannot be read.

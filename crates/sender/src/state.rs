@@ -8,7 +8,7 @@ use stentor_core::delivery::Outcome;
 use stentor_core::escape::excerpt;
 use stentor_core::message::{MessageId, ParseQueueMessageError};
 use stentor_core::run::RunId;
-use stentor_core::usage::OutcomeCounts;
+use stentor_core::usage::{OutcomeCounts, ProviderUsage};
 use tokio::time::Instant;
 
 /// The longest example of an invalid body, in characters.
@@ -43,6 +43,18 @@ impl SenderState {
     /// Counts a message whose reserved start passed before it could start.
     pub(crate) fn record_forfeited(&self, run: RunId) {
         self.activity.borrow_mut().runs.entry(run).or_default().forfeited += 1;
+    }
+
+    /// Returns what this sender used of its provider, all runs together.
+    pub(crate) fn provider_usage(&self, profile: &str) -> ProviderUsage {
+        let mut total = ProviderUsage { profile: profile.to_owned(), ..ProviderUsage::default() };
+        for counts in self.activity.borrow().runs.values() {
+            for (carrier, parts) in &counts.parts {
+                *total.parts.entry(carrier.clone()).or_default() += parts;
+            }
+            total.forfeited += counts.forfeited;
+        }
+        total
     }
 
     /// Counts an outcome that this sender recorded for a message of the run, with the duration of its delivery, if it was
@@ -117,6 +129,13 @@ pub(crate) struct RunCounts {
     pub parts: BTreeMap<String, u64>,
     /// Messages whose reserved start passed before they could start.
     pub forfeited: u64,
+}
+
+impl RunCounts {
+    /// Returns what this sender used of its provider for the run.
+    pub(crate) fn provider_usage(&self, profile: &str) -> ProviderUsage {
+        ProviderUsage { profile: profile.to_owned(), parts: self.parts.clone(), forfeited: self.forfeited }
+    }
 }
 
 /// The activity of the runs whose messages this sender receives.

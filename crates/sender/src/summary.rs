@@ -1,10 +1,11 @@
 //! The result of a sender, printed at its end.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
 use stentor_cli::format;
-use stentor_core::usage::Usage;
+use stentor_core::usage::{ProviderUsage, Usage};
 
 use crate::state::SenderCounters;
 use crate::stop::StopReason;
@@ -22,6 +23,30 @@ pub(crate) struct Summary {
     pub clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
     pub usage: Usage,
+    /// What was used of the provider, if there is one.
+    pub provider: Option<ProviderSummary>,
+}
+
+/// What a sender used of its provider, all runs together.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProviderSummary {
+    profile: String,
+    /// Parts of all deliveries begun.
+    parts: u64,
+    parts_by_carrier: BTreeMap<String, u64>,
+    /// Messages whose reserved start passed before they could start.
+    forfeited: u64,
+}
+
+impl From<ProviderUsage> for ProviderSummary {
+    fn from(usage: ProviderUsage) -> Self {
+        Self {
+            parts: usage.total_parts(),
+            profile: usage.profile,
+            parts_by_carrier: usage.parts,
+            forfeited: usage.forfeited,
+        }
+    }
 }
 
 impl Summary {
@@ -35,7 +60,7 @@ impl Summary {
         let average = format::seconds(self.average_seconds);
         let counters = &self.counters;
         format!(
-            "sender {} {ended} {} ({reason}): {} sent, {} failed, average delivery {average}, {}, {} released{}",
+            "sender {} {ended} {} ({reason}): {} sent, {} failed, average delivery {average}, {}, {} released{}{}",
             self.sender,
             format::duration(self.seconds),
             format::thousands(counters.sent),
@@ -43,7 +68,18 @@ impl Summary {
             format::counted(counters.duplicates, "duplicate"),
             format::thousands(counters.released),
             exceptions(counters),
+            self.provider.as_ref().map(ProviderSummary::phrase).unwrap_or_default(),
         )
+    }
+}
+
+impl ProviderSummary {
+    fn phrase(&self) -> String {
+        let forfeited = match self.forfeited {
+            0 => String::new(),
+            count => format!(", {} forfeited", format::counted(count, "reservation")),
+        };
+        format!(", {} begun with {}{forfeited}", format::counted(self.parts, "part"), self.profile)
     }
 }
 
@@ -79,13 +115,28 @@ mod tests {
             let (sender, average_seconds) = ("X".to_owned(), counters.average_seconds());
             let usage = Usage::default();
             let clock_offset_seconds = None;
-            Summary { sender, counters, average_seconds, seconds: 15.0, reason, clock_offset_seconds, usage }
-                .line()
+            let seconds = 15.0;
+            Summary {
+                sender,
+                counters,
+                average_seconds,
+                seconds,
+                reason,
+                clock_offset_seconds,
+                usage,
+                provider: None,
+            }
+            .line()
         };
         assert_eq!(
             summary(StopReason::Drained),
             "sender X finished in 15 s (queue empty): 1 sent, 0 failed, average delivery 0.050 s, 0 duplicates, 0 released"
         );
+        let mut usage = ProviderUsage { profile: "us-short-code".to_owned(), ..ProviderUsage::default() };
+        usage.parts = [("T-Mobile".to_owned(), 2_997), ("OTHER".to_owned(), 3)].into();
+        assert_eq!(ProviderSummary::from(usage.clone()).phrase(), ", 3,000 parts begun with us-short-code");
+        usage.forfeited = 1;
+        assert!(ProviderSummary::from(usage).phrase().ends_with(", 1 reservation forfeited"));
         let mut counters = SenderCounters::default();
         counters.leases_expired += 1;
         counters.record_invalid("{}\u{1b}", 1);

@@ -95,7 +95,7 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_run_view::fixtures::{heartbeat, reading, target};
+    use stentor_run_view::fixtures::{heartbeat, reading, target, with_provider};
     use stentor_run_view::reading::RunReading;
     use stentor_run_view::view::RunView;
 
@@ -111,6 +111,23 @@ mod tests {
         for line in lines {
             assert_eq!(text.lines().filter(|other| other == line).count(), 1, "{line} in {text}");
         }
+    }
+
+    #[test]
+    fn a_provider_has_metrics_and_a_run_without_one_has_none() {
+        let (text, run) = (text_of(Some(with_provider())), reading(1_000, 0).record.plan.run());
+        assert_has(
+            &text,
+            &[
+                &format!("stentor_provider_parts{{run=\"{run}\"}} 6000"),
+                &format!("stentor_provider_limit_parts_per_second{{run=\"{run}\"}} 100"),
+                &format!("stentor_provider_final{{run=\"{run}\"}} 1"),
+            ],
+        );
+        assert!(
+            text.contains("stentor_provider_dollars{") && text.contains("stentor_provider_limit_used_ratio{")
+        );
+        assert!(!text_of(Some(reading(1_000, 500))).contains("provider"));
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn rounded(number: f64) -> f64 {
 mod tests {
     use super::*;
     use stentor_core::tally::DamagedTally;
-    use stentor_run_view::fixtures::{heartbeat, outcomes_of_sender, reading, target};
+    use stentor_run_view::fixtures::{heartbeat, outcomes_of_sender, reading, target, with_provider};
     use stentor_run_view::reading::RunReading;
 
     fn update(reading: Option<RunReading>) -> Value {
@@ -170,6 +170,22 @@ mod tests {
         let word_and_why = (&none["state"]["word"], none["state"]["why"].as_str().unwrap());
         assert_eq!(word_and_why, (&"WAITING".into(), "no sender yet: start one with `sender -w 0.5 -f 0.1`"));
         assert!(none["run"]["spread"].is_null());
+    }
+
+    #[test]
+    fn the_bill_of_a_provider_is_marked_until_it_is_final() {
+        let text_of = |reading| {
+            let update = update(Some(reading));
+            (
+                update["run"]["texts"]["provider.dollars"].clone(),
+                update["run"]["snapshot"]["provider"]["profile"].clone(),
+            )
+        };
+        assert_eq!(text_of(with_provider()), ("$56.55".into(), "us-short-code".into()));
+        let mut open = with_provider();
+        open.usage[0].has_ended = false;
+        assert_eq!(text_of(open).0, "at least $56.55");
+        assert_eq!(text_of(reading(2_000, 1_500)), ("–".into(), Value::Null));
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn expected_text(value: &Value, unit: &str) -> String {
         ("seconds", _) => format!("{number:.3} s"),
         ("duration", _) => format::duration(number),
         ("rate", _) => format!("{}/s", format::rate(number)),
-        ("fraction", _) => format!("{:.1}%", number * 100.0),
+        ("fraction" | "ratio", _) => format!("{:.1}%", number * 100.0),
         ("dollars", _) => format::dollars(number),
         ("bill_dollars", _) => format!("${number:.6}"),
         ("price", _) if (number * 100.0).fract() == 0.0 => format!("${number:.2}"),

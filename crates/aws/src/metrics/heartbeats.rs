@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use stentor_core::usage::ProviderUsage;
+
 use super::{Error, Item, MetricsTable, item_of, number};
 
 const SENDERS: &str = "senders";
@@ -44,6 +46,9 @@ pub struct Heartbeat {
     /// The beginning of such a body, escaped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid_example: Option<String>,
+    /// What it used of its provider, all runs together; `None` without a provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderUsage>,
 }
 
 impl MetricsTable {
@@ -89,13 +94,24 @@ mod tests {
             leases_expired: 7,
             invalid: 8,
             invalid_example: Some("{}".into()),
+            provider: Some(ProviderUsage {
+                profile: "us-short-code".into(),
+                parts: [("OTHER".into(), 9)].into(),
+                forfeited: 1,
+            }),
         };
         let item: Item = serde_dynamo::to_item(&beat).unwrap();
         let mut older = item.clone();
-        for name in ["leases_expired", "invalid", "invalid_example"] {
+        for name in ["leases_expired", "invalid", "invalid_example", "provider"] {
             older.remove(name);
         }
-        let without = Heartbeat { leases_expired: 0, invalid: 0, invalid_example: None, ..beat.clone() };
+        let without = Heartbeat {
+            leases_expired: 0,
+            invalid: 0,
+            invalid_example: None,
+            provider: None,
+            ..beat.clone()
+        };
         assert_eq!(sender_beat(older), Some(without));
         assert_eq!(sender_beat(item.clone()), Some(beat));
         let n = |digits: &str| AttributeValue::N(digits.to_owned());

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::provider::rate_limit::{LimitState, LimitWrite};
 
-use super::{Error, Item, MetricsTable, invalid_data, key, number};
+use super::{Condition, Error, Item, MetricsTable, invalid_data, item_of, key, number};
 use crate::error::{AttemptError, attempt_error};
 
 /// The partition of the rate limits, and of the counters of caps.
@@ -88,6 +88,19 @@ impl MetricsTable {
         let item = self.get(PROVIDER, name).await?;
         item.map(|item| serde_dynamo::from_item(item).map_err(|error| invalid_data(PROVIDER, name, &error)))
             .transpose()
+    }
+
+    /// Stores a profile without a rate limit, since no reservation stores it, so that monitors can read its prices.
+    /// Returns `false` where a profile of the same name with a rate limit is stored, which stays.
+    pub async fn put_unlimited_provider(&self, profile: &ProviderProfile) -> Result<bool, Error> {
+        const CALL: &str = "PutItem (provider)";
+        let stored = ProviderItem { tat: 0, seq: 0, profile: profile.clone() };
+        let unlimited = Condition {
+            expression: "attribute_not_exists(#run) OR attribute_not_exists(#profile.#limits.#parts_per_second)",
+            names: &["run", "profile", "limits", "parts_per_second"],
+            value: None,
+        };
+        self.put(CALL, &item_of(PROVIDER, &profile.name, &stored)?, Some(&unlimited)).await
     }
 
     /// Reads the item of the profile with this name, consistently, even if it is damaged.

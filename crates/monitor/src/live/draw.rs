@@ -13,8 +13,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph, Widget, Wrap};
 use stentor_cli::format;
 use stentor_run_view::figures::{
-    AVERAGE, DEAD_LETTERS, ETA, FAILED, Figure, PENDING, SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
+    AVERAGE, DEAD_LETTERS, ETA, FAILED, Figure, PENDING, PROVIDER_DOLLARS, PROVIDER_LIMIT_USED,
+    SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
 };
+use stentor_run_view::provider::provider_line;
 use stentor_run_view::status::{RunStatus, StatusLevel};
 use stentor_run_view::unit::UNKNOWN;
 use stentor_run_view::view::RunView;
@@ -125,13 +127,14 @@ impl Frame<'_> {
         split(area, &line, badge, buf);
     }
 
-    /// What the status is based on, and a warning of discarded batches.
+    /// What the status is based on, a warning of discarded batches, and the provider.
     fn sentences(&self, status: &RunStatus) -> Vec<Line<'static>> {
         let style = if status.level == StatusLevel::Bad { STRONG } else { FAINT };
         let line =
             |text: &str, style: Style| Line::from(Span::styled(format!(" {}", self.theme.text(text)), style));
         let warning = self.warning().map(|warning| line(&warning, STRONG));
-        std::iter::once(line(&status.sentence, style)).chain(warning).collect()
+        let provider = self.view().and_then(provider_line).map(|text| line(&text, Style::default()));
+        std::iter::once(line(&status.sentence, style)).chain(warning).chain(provider).collect()
     }
 
     fn warning(&self) -> Option<String> {
@@ -214,6 +217,9 @@ impl Frame<'_> {
             lines.extend([&SENT, &FAILED, &PENDING].map(line));
             lines.push(Line::raw(left));
             lines.extend([&AVERAGE, &THROUGHPUT, &SENDERS_ALIVE].map(line));
+            let provider = [&PROVIDER_LIMIT_USED, &PROVIDER_DOLLARS].into_iter();
+            let known = provider.filter(|figure| figure.value(view).is_some());
+            lines.extend(known.map(|figure| Line::raw(format!("{} {}", figure.label, figure.text(view)))));
             lines.push(Line::raw(format!("{} {}", DEAD_LETTERS.label, DEAD_LETTERS.text(view))));
             lines.push(Line::raw(self.age()));
         }

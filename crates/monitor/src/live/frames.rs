@@ -17,7 +17,7 @@ use super::draw::Frame;
 use super::model::Model;
 use crate::live::theme::Theme;
 use stentor_cli::format::Zone;
-use stentor_run_view::fixtures::{failure, heartbeat, reading, target};
+use stentor_run_view::fixtures::{failure, heartbeat, reading, target, with_provider};
 use stentor_run_view::reader::{ReaderCommand, ReaderEvent, RunSelection};
 use stentor_run_view::reading::RunReading;
 use stentor_run_view::status::RunPhase;
@@ -130,6 +130,18 @@ fn finished() -> Model {
     showing(read(run, RunPhase::Complete))
 }
 
+/// With a provider, on a running run: the bill is a lower bound.
+fn charging() -> Model {
+    let (mut run, provider) = (run(15_000, 10), with_provider());
+    for heartbeat in &mut run.heartbeats {
+        heartbeat.provider.clone_from(&provider.heartbeats[0].provider);
+    }
+    (run.usage, run.profiles) = (provider.usage, provider.profiles);
+    let mut view = RunView { phase: RunPhase::Active, ..RunView::first(run) };
+    view.alive.iter_mut().for_each(|sender| sender.parts_per_second = Some(32.8));
+    showing(ReaderEvent::Read(Ok(Some(Box::new(view)))))
+}
+
 fn failing() -> Model {
     let mut run = run(9_000, 2);
     run.dead_letters = 12;
@@ -159,6 +171,8 @@ fn without_unicode_and_in_little_room() {
     insta::assert_snapshot!("running_80x16", draw(&running(), 3, PLAIN, 80, 16));
     insta::assert_snapshot!("running_40x12", draw(&running(), 3, PLAIN, 40, 12));
     insta::assert_snapshot!("running_20x5", draw(&running(), 3, PLAIN, 20, 5));
+    insta::assert_snapshot!("charging_80x24", draw(&charging(), 3, PLAIN, 80, 24));
+    insta::assert_snapshot!("charging_40x12", draw(&charging(), 3, PLAIN, 40, 12));
     insta::assert_snapshot!("stalled_20x5", draw(&stalled(), 3, PLAIN, 20, 5));
 }
 
@@ -172,7 +186,7 @@ fn nothing_beyond_ascii_is_drawn_where_only_that_is_wanted() {
 
 #[test]
 fn no_size_breaks_it() {
-    for model in [empty(), waiting(), failing(), helped(), choosing()] {
+    for model in [empty(), waiting(), charging(), failing(), helped(), choosing()] {
         for width in [0, 1, 2, 20, 59, 60, 61, 100, 500] {
             for height in (0..13).chain([18, 24, 50]) {
                 draw(&model, 3, PLAIN, width, height);

@@ -1,7 +1,9 @@
 //! The bill in the page.
 
 use maud::{Markup, html};
+use stentor_core::escape::escape_control;
 use stentor_run_view::figures::{DOLLARS, DOLLARS_PER_MILLION};
+use stentor_run_view::provider::ProfileBill;
 use stentor_run_view::unit::Unit;
 
 use super::parts::{heads, section, table};
@@ -20,12 +22,7 @@ pub fn cost(page: &Page<'_>) -> Markup {
             }
             ". Dollars are list prices times counted or estimated usage."
         }
-        @if !missing.is_empty() {
-            div.missing role="note" {
-                p { "The sum is not final, because:" }
-                ul { @for reason in missing { li { (reason) } } }
-            }
-        }
+        (reasons(missing))
         (lines(page))
         (programs(page))
         (prices(page))
@@ -37,6 +34,75 @@ pub fn cost(page: &Page<'_>) -> Markup {
         ul.notes { @for cost in &bill.left_out { li { (cost) } } }
     };
     section("cost", "Cost", body)
+}
+
+/// The bill of the simulated providers, and the use of their limits; nothing without a provider.
+pub fn provider(page: &Page<'_>) -> Markup {
+    let Some(bill) = &page.report.provider else { return html! {} };
+    let body = html! {
+        p.lead {
+            "The simulated provider would charge " (page.number("provider.dollars", Unit::Dollars)) " for "
+            (page.number("provider.parts", Unit::Count))
+            " message parts: those of every delivery begun, further attempts and duplicates included. The cost above is AWS’s alone."
+        }
+        (reasons(&bill.missing))
+        dl.rows {
+            (row("Parts a second", page.number("provider.parts_per_second", Unit::Rate)))
+            (row("Rate limit", page.number("provider.limit_parts_per_second", Unit::Rate)))
+            (row("Limit used", page.number("provider.limit_used", Unit::Ratio)))
+            (row("Forfeited reservations", page.number("provider.forfeited", Unit::Count)))
+        }
+        @for (place, profile) in bill.profiles.iter().enumerate() { (profile_lines(page, place, profile)) }
+    };
+    section("provider", "Provider", body)
+}
+
+fn profile_lines(page: &Page<'_>, place: usize, profile: &ProfileBill) -> Markup {
+    let at = |field: &str| format!("provider.profiles.{place}.{field}");
+    let source = if profile.overridden { "price overridden" } else { "prices of the profile" };
+    html! {
+        (table(
+            &format!("The bill of {}, {source}", escape_control(&profile.profile)),
+            html! {
+                (heads("carrier", &[], &["parts", "price", "carrier fee", "dollars"]))
+                tbody {
+                    @for line in 0..profile.carriers.len() {
+                        tr {
+                            th scope="row" { (page.text(&at(&format!("carriers.{line}.carrier")))) }
+                            td { (page.number(&at(&format!("carriers.{line}.parts")), Unit::Count)) }
+                            td { (page.number(&at(&format!("carriers.{line}.price_per_part")), Unit::Price)) }
+                            td { (page.number(&at(&format!("carriers.{line}.fee_per_part")), Unit::Price)) }
+                            td { (page.number(&at(&format!("carriers.{line}.dollars")), Unit::BillDollars)) }
+                        }
+                    }
+                }
+                tfoot {
+                    tr {
+                        th scope="row" { "total" }
+                        td { (page.number(&at("parts"), Unit::Count)) }
+                        td {}
+                        td {}
+                        td { (page.number(&at("dollars"), Unit::BillDollars)) }
+                    }
+                }
+            },
+        ))
+        @if page.has(&at("source")) {
+            p.more { "Numbers from: " (page.text(&at("source"))) @if page.has(&at("as_of")) { ", " (page.text(&at("as_of"))) } }
+        }
+    }
+}
+
+/// Why a sum is not final; nothing where it is.
+fn reasons(missing: &[String]) -> Markup {
+    html! {
+        @if !missing.is_empty() {
+            div.missing role="note" {
+                p { "The sum is not final, because:" }
+                ul { @for reason in missing { li { (reason) } } }
+            }
+        }
+    }
 }
 
 fn lines(page: &Page<'_>) -> Markup {

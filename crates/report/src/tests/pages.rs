@@ -5,7 +5,7 @@ use stentor_core::delivery::Outcome;
 use stentor_core::escape;
 use stentor_core::tally::OutcomeEvent;
 
-use super::{NOON, all, at, empty, finished, hostile, parsed, report, run};
+use super::{NOON, all, at, charged, empty, finished, hostile, parsed, report, run};
 use crate::page::page;
 use crate::page::values::number_text;
 use stentor_run_view::status::RunPhase;
@@ -18,7 +18,7 @@ fn text_of(element: ElementRef<'_>) -> String {
 
 #[test]
 fn every_figure_of_the_page_is_that_of_the_data() {
-    for report in [finished(), empty(), hostile()] {
+    for report in [finished(), empty(), charged(), hostile()] {
         let (html, data) = (parsed(&report), serde_json::to_value(&report).unwrap());
         let figures = all(&html, "[data-figure]");
         assert!(figures.len() > 60, "{}", figures.len());
@@ -42,7 +42,7 @@ fn every_figure_of_the_page_is_that_of_the_data() {
 
 #[test]
 fn a_number_in_a_list_or_table_is_always_a_figure_of_the_data() {
-    for report in [finished(), empty(), hostile()] {
+    for report in [finished(), empty(), charged(), hostile()] {
         let html = parsed(&report);
         for cell in all(&html, "td, dd") {
             for node in cell.descendants().filter(|node| node.value().is_text()) {
@@ -63,7 +63,7 @@ fn a_number_in_a_list_or_table_is_always_a_figure_of_the_data() {
 
 #[test]
 fn the_page_is_sound_and_stands_alone_whatever_is_in_it() {
-    for report in [finished(), empty(), hostile()] {
+    for report in [finished(), empty(), charged(), hostile()] {
         let page = page(&report);
         let html = Html::parse_document(&page);
         assert_eq!(html.errors, Vec::<std::borrow::Cow<'_, str>>::new());

@@ -12,7 +12,7 @@ use stentor_aws::session::{Destination, Endpoint};
 use stentor_core::delivery::Outcome;
 use stentor_core::run::{BodyLength, Plan};
 use stentor_core::tally::{OutcomeEvent, ShardTally, Tally};
-use stentor_core::usage::{ProgramKind, Usage};
+use stentor_core::usage::{SenderUsage, Usage};
 use stentor_fake_aws::FakeAws;
 use tokio::task::spawn_blocking;
 use tokio::time::advance;
@@ -181,7 +181,7 @@ async fn idle_senders_do_not_throttle_the_partition_of_their_run() {
         for sender in 0..senders {
             let id = RunId::from_parts(2, sender.into()).to_string();
             let metrics = &drill.connections.metrics;
-            metrics.put_usage(drill.run, ProgramKind::Sender, &id, &usage, None, false).await.unwrap();
+            metrics.put_usage(drill.run, &id, &usage, Some(SenderUsage::default()), false).await.unwrap();
         }
         let received = vec![u64::from(TOTAL) / senders; usize::try_from(senders).unwrap()];
         let load = drill.load(&received, Duration::from_secs(60)).await;

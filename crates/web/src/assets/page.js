@@ -126,6 +126,9 @@ function showFigures({ snapshot, texts, done }) {
   at("bar").setAttribute("aria-valuenow", Math.floor((100 * (sent + failed)) / total));
   at("bar").setAttribute("aria-valuetext", `${texts.sent} sent and ${texts.failed} failed of ${texts.total}`);
   for (const name of ["sent", "failed", "pending"]) at(name).classList.toggle("long", snapshot[name] >= 1e7);
+  const { profile } = snapshot.provider;
+  at("provider").hidden = profile === null;
+  say("provider-title", `Provider ${profile ?? ""}`);
   at("dead-row").classList.toggle("alarm", snapshot.dead_letters > 0);
 }
 

@@ -63,6 +63,12 @@ const SENDER: &[Field] = &[
         "`drained`, `failure-rate`, `signal`",
         "Why it stopped: the queue is empty, `--max-failure-rate`, a signal",
     ),
+    (
+        "provider",
+        "object or null",
+        "Its use of the provider in all runs: `profile`, `parts` begun, `parts_by_carrier` and `forfeited` reservations; null \
+         without a provider",
+    ),
 ];
 
 const PROVIDERS: &[Field] = &[

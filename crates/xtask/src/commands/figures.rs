@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use stentor_run_view::figures::{FIGURES, Figure, SENDER_FIGURES};
 use stentor_run_view::metric::{DATA_AGE, Metric, RUN_INFO, Scope, UP};
-use stentor_run_view::snapshot::CLOCK_OFFSET;
+use stentor_run_view::snapshot::{CLOCK_OFFSET, PROFILE};
 
 use super::markdown::code;
 use super::schema::kind;
@@ -28,6 +28,8 @@ pub(super) fn fields() -> Vec<[String; 3]> {
         row("clock_offset_seconds", "number or null", CLOCK_OFFSET),
     ];
     rows.extend(below("snapshot", "", FIGURES));
+    let provider = rows.iter().position(|[name, ..]| name.starts_with("provider.")).unwrap_or(rows.len());
+    rows.insert(provider, row("provider.profile", "text or null", PROFILE));
     rows.push(row(
         "senders[]",
         "list of objects",

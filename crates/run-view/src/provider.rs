@@ -1,0 +1,247 @@
+//! The bill of the simulated providers of a run, and the use of their rate limits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use stentor_cli::format;
+use stentor_core::escape::escape_control;
+use stentor_core::provider::profile::{Price, ProviderProfile};
+use stentor_core::usage::ProviderUsage;
+
+use crate::bill::{LowerBound, open_senders, unreadable_records};
+use crate::figures::{
+    Figure, PROVIDER_DOLLARS, PROVIDER_FORFEITED, PROVIDER_LIMIT, PROVIDER_LIMIT_USED, PROVIDER_PARTS,
+    PROVIDER_PARTS_PER_SECOND,
+};
+use crate::senders::SenderRecord;
+use crate::throughput::MIN_RATE_MS;
+use crate::unit::to_count;
+use crate::view::{RunView, seconds};
+
+/// The bill of the simulated providers of a run, in US dollars; AWS's bill is separate.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ProviderBill {
+    /// Each profile that a sender of the run had, by name.
+    pub profiles: Vec<ProfileBill>,
+    /// Parts of all deliveries begun, further attempts and duplicates included.
+    pub parts: LowerBound<u64>,
+    /// Parts begun a second: of the run once it has ended, before of all senders alive.
+    pub parts_per_second: LowerBound<f64>,
+    /// Sum of the rate limits; null where a profile has none.
+    pub limit_parts_per_second: Option<f64>,
+    /// Parts a second as a share of the limit; a burst can exceed 1.
+    pub limit_used: LowerBound<f64>,
+    /// Messages whose reserved start passed before they could start.
+    pub forfeited: LowerBound<u64>,
+    /// Sum over the profiles.
+    pub dollars: LowerBound<f64>,
+    /// Why the sums are too low, in sentences; empty where they are final.
+    pub missing: Vec<String>,
+}
+
+/// The bill of a profile.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ProfileBill {
+    /// Name of the profile.
+    pub profile: String,
+    /// Where its numbers come from; null where it does not say.
+    pub source: Option<String>,
+    /// Month of the source.
+    pub as_of: Option<String>,
+    /// Its rate limit, for all senders of the stack together; null without one.
+    pub limit_parts_per_second: Option<f64>,
+    /// Whether the user replaced its price of a part.
+    pub overridden: bool,
+    /// One line for each carrier.
+    pub carriers: Vec<CarrierLine>,
+    /// Parts of all carriers.
+    pub parts: LowerBound<u64>,
+    /// Messages whose reserved start passed before they could start.
+    pub forfeited: LowerBound<u64>,
+    /// Sum of the lines.
+    pub dollars: LowerBound<f64>,
+}
+
+/// A line of a profile's bill.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct CarrierLine {
+    /// Name of the carrier; `OTHER` for all that have none.
+    pub carrier: String,
+    /// Parts of the deliveries begun.
+    pub parts: LowerBound<u64>,
+    /// The provider's price of a part; null where the profile is unknown.
+    pub price_per_part: Option<f64>,
+    /// The carrier's fee for a part; null where the profile is unknown.
+    pub fee_per_part: Option<f64>,
+    /// Parts times the sum of price and fee.
+    pub dollars: LowerBound<f64>,
+}
+
+impl ProviderBill {
+    /// The bill as far as the senders have reported their parts; `None` where no sender of the run had a provider.
+    pub fn of(view: &RunView) -> Option<Self> {
+        let names = profile_names(view);
+        if names.is_empty() {
+            return None;
+        }
+        let mut missing = incomplete_reports(view);
+        let is_open = !missing.is_empty();
+        let profiles: Vec<ProfileBill> =
+            names.into_iter().map(|name| ProfileBill::of(view, name, is_open)).collect();
+        let unpriced = profiles.iter().filter(|bill| bill.dollars.amount.is_none());
+        missing.extend(unpriced.map(|bill| {
+            let name = escape_control(&bill.profile);
+            format!("The prices of {name} are unknown: the table has no valid profile.")
+        }));
+        let sum = LowerBound::sum(profiles.iter().map(|bill| bill.dollars.amount));
+        let parts = total(is_open, profiles.iter().map(|bill| bill.parts));
+        let parts_per_second = parts_per_second(view, &profiles, parts);
+        let limit: Option<f64> = profiles.iter().map(|bill| bill.limit_parts_per_second).sum();
+        Some(Self {
+            parts,
+            parts_per_second,
+            limit_parts_per_second: limit,
+            limit_used: parts_per_second.and_then(|rate| Some(rate / limit?)),
+            forfeited: total(is_open, profiles.iter().map(|bill| bill.forfeited)),
+            dollars: LowerBound { at_least: is_open || sum.at_least, ..sum },
+            missing,
+            profiles,
+        })
+    }
+
+    /// Whether every sender has reported all its parts, and all prices are known.
+    pub fn is_final(&self) -> bool {
+        self.missing.is_empty()
+    }
+}
+
+impl ProfileBill {
+    fn of(view: &RunView, name: &str, is_open: bool) -> Self {
+        let (mut parts, mut forfeited) = (BTreeMap::<&str, u64>::new(), 0_u64);
+        for usage in reported(view).filter(|usage| usage.profile == name) {
+            for (carrier, count) in &usage.parts {
+                let sum = parts.entry(carrier).or_default();
+                *sum = sum.saturating_add(*count);
+            }
+            forfeited = forfeited.saturating_add(usage.forfeited);
+        }
+        let bound = |amount| LowerBound { amount: Some(amount), at_least: is_open };
+        let price = view.prices.provider_part();
+        // The carriers' fees stay.
+        let profile = view.reading.profiles.get(name).map(|profile| match price {
+            None => profile.clone(),
+            Some(_) => ProviderProfile { price: Price { per_part: price }, ..profile.clone() },
+        });
+        let line =
+            |(carrier, count): (&&str, &u64)| CarrierLine::of(carrier, bound(*count), profile.as_ref());
+        let carriers: Vec<CarrierLine> = parts.iter().map(line).collect();
+        // Without a part there is nothing to pay, whatever the prices.
+        let dollars = LowerBound::sum(carriers.iter().map(|line| line.dollars.amount).chain([Some(0.0)]));
+        let is_priced = !dollars.at_least;
+        Self {
+            profile: name.to_owned(),
+            source: profile.as_ref().and_then(|profile| profile.source.clone()),
+            as_of: profile.as_ref().and_then(|profile| profile.as_of.clone()),
+            limit_parts_per_second: profile.as_ref().and_then(|profile| profile.limits.parts_per_second),
+            overridden: price.is_some(),
+            parts: bound(parts.values().copied().fold(0, u64::saturating_add)),
+            forfeited: bound(forfeited),
+            dollars: LowerBound {
+                amount: dollars.amount.filter(|_| is_priced),
+                at_least: is_open || !is_priced,
+            },
+            carriers,
+        }
+    }
+}
+
+impl CarrierLine {
+    fn of(carrier: &str, parts: LowerBound<u64>, profile: Option<&ProviderProfile>) -> Self {
+        let per_part = profile.map(|profile| profile.dollars_per_part(carrier));
+        let fee = |profile: &ProviderProfile| profile.carrier(carrier)?.fee_per_part;
+        Self {
+            carrier: carrier.to_owned(),
+            parts,
+            price_per_part: profile.map(|profile| profile.price.per_part.unwrap_or(0.0)),
+            fee_per_part: profile.map(|profile| fee(profile).unwrap_or(0.0)),
+            dollars: parts.and_then(|parts| Some(parts as f64 * per_part?)),
+        }
+    }
+}
+
+/// Adds up sums of which all are known, as far as they go.
+fn total(is_open: bool, sums: impl Iterator<Item = LowerBound<u64>>) -> LowerBound<u64> {
+    let amount = sums.filter_map(|sum| sum.amount).fold(0, u64::saturating_add);
+    LowerBound { amount: Some(amount), at_least: is_open }
+}
+
+/// What the senders of the run have reported of their providers.
+fn reported(view: &RunView) -> impl Iterator<Item = &ProviderUsage> {
+    view.reading.usage.iter().filter_map(|record| record.provider.as_ref())
+}
+
+/// The profiles of the run's senders.
+fn profile_names(view: &RunView) -> BTreeSet<&str> {
+    view.run_senders().filter_map(|sender| sender.provider.as_deref()).collect()
+}
+
+/// Explains why the reported parts are not all, or will grow. Senders without a provider have none.
+fn incomplete_reports(view: &RunView) -> Vec<String> {
+    let goes_on = (!view.phase.has_ended()).then(|| "The run goes on.".to_owned());
+    let senders = open_senders(view.run_senders().filter(|sender| sender.provider.is_some()));
+    goes_on.into_iter().chain(senders).chain(unreadable_records(view)).collect()
+}
+
+/// Parts a second: those of the whole run, from the first outcome to the last, once it has ended; before, the sum over
+/// the senders alive of the stack, each between its last two heartbeats, which is about the time of the present
+/// throughput. Unknown after a single heartbeat, and while senders of an ended run still have to report.
+fn parts_per_second(view: &RunView, profiles: &[ProfileBill], parts: LowerBound<u64>) -> LowerBound<f64> {
+    let has_provider =
+        |sender: &&SenderRecord| profiles.iter().any(|bill| sender.provider.as_ref() == Some(&bill.profile));
+    if view.phase.has_ended() {
+        let will_report = view.run_senders().filter(has_provider).any(SenderRecord::is_alive);
+        let whole = view.outcome_seconds().filter(|time| *time >= seconds(MIN_RATE_MS) && !will_report);
+        return parts.and_then(|parts| whole.map(|time| parts as f64 / time));
+    }
+    let mut alive = view.alive_senders().filter(has_provider).peekable();
+    if alive.peek().is_none() {
+        return LowerBound::exact(0.0);
+    }
+    LowerBound::sum(alive.map(|sender| sender.parts_per_second))
+}
+
+/// The names of the profiles, safe to print; `None` where no sender of the run had a provider.
+pub fn profile_list(view: &RunView) -> Option<String> {
+    let names: Vec<String> = profile_names(view).into_iter().map(escape_control).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// The provider's bill and the use of its limit in one line; `None` where no sender of the run had a provider.
+pub fn provider_line(view: &RunView) -> Option<String> {
+    let names = profile_list(view)?;
+    let text = |figure: &Figure| figure.unit.format_or(figure.value(view), "");
+    let parts = format::counted(PROVIDER_PARTS.value(view).map_or(0, to_count), "part");
+    let dollars = match PROVIDER_DOLLARS.value(view) {
+        Some(_) => PROVIDER_DOLLARS.text(view),
+        None => "unknown cost".to_owned(),
+    };
+    let known = |figure: &Figure| figure.value(view).is_some();
+    let rate = match (known(&PROVIDER_PARTS_PER_SECOND), known(&PROVIDER_LIMIT)) {
+        (true, true) => format!(
+            ", {} of {} ({})",
+            PROVIDER_PARTS_PER_SECOND.text(view),
+            text(&PROVIDER_LIMIT),
+            text(&PROVIDER_LIMIT_USED)
+        ),
+        (true, false) => format!(", {}", PROVIDER_PARTS_PER_SECOND.text(view)),
+        (false, true) => format!(", limit {}", text(&PROVIDER_LIMIT)),
+        (false, false) => String::new(),
+    };
+    let forfeited = PROVIDER_FORFEITED.value(view).filter(|count| *count > 0.0);
+    let forfeited = forfeited.map(|_| format!(", {} forfeited", text(&PROVIDER_FORFEITED)));
+    Some(format!("provider {names}: {dollars} ({parts}){rate}{}", forfeited.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests;

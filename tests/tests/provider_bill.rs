@@ -1,0 +1,108 @@
+//! The bill of the simulated provider: exact and final once its senders have ended, and a lower bound before.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use stentor_tests::{Stack, wait_until};
+use tempfile::TempDir;
+
+use crate::report::reading::{assert_tells, both, follows, path, text_of};
+
+/// Three parts of GSM 03.38 text.
+fn three_parts() -> String {
+    "a".repeat(400)
+}
+
+/// Writes a provider profile, and returns its path.
+fn profile(folder: &TempDir, name: &str, tables: &str) -> String {
+    let file = path(folder, &format!("{name}.toml"));
+    fs::write(&file, format!("name = \"{name}\"\n{tables}")).expect("the folder is writable");
+    file
+}
+
+#[test]
+fn a_run_is_billed_for_every_part_begun_on_every_surface() {
+    let (stack, folder) = (Stack::deploy(), tempfile::tempdir().expect("a folder"));
+    let provider = profile(&folder, "own", "[price]\nper_part = 0.0083\n");
+    let run = stack.produce(&format!("-m 100 --text {}", three_parts()));
+    let sender = format!("-w 0 -f 1 -c 50 --max-attempts 2 --idle-timeout 4 --provider {provider}");
+    let ended = stack.sender(&format!("{sender} --json")).run().exits(0);
+    assert!(ended.stderr.contains(", as own: no rate limit"), "{}", ended.stderr);
+    // Two attempts of each message.
+    let used = json!({"profile": "own", "parts": 600, "parts_by_carrier": {"OTHER": 600}, "forfeited": 0});
+    assert_eq!(ended.json()["provider"], used);
+
+    let snapshot = stack.completed(&run);
+    let shown = &snapshot["provider"];
+    assert_eq!(
+        (&shown["profile"], &shown["parts"], &shown["final"]),
+        (&json!("own"), &json!(600), &json!(true))
+    );
+    assert_eq!(shown["dollars"].as_f64(), Some(600.0 * 0.0083), "{shown}");
+    follows(&snapshot, "snapshot.schema.json");
+
+    let text = stack.monitor(&format!("--once --plain --run {run}")).run().exits(0).stdout;
+    assert!(text.contains("  provider dollars $4.98"), "{text}");
+    let (report, page) = both(&stack, &folder, "");
+    assert_tells(&page, &report);
+    assert_eq!(report["provider"]["dollars"], json!({"amount": 600.0 * 0.0083, "at_least": false}));
+    assert!(
+        text_of(page.root_element())
+            .contains("The simulated provider would charge $4.98 for 600 message parts")
+    );
+    let (overridden, page) = both(&stack, &folder, "--price provider_part=0.01");
+    assert_tells(&page, &overridden);
+    assert_eq!(overridden["provider"]["dollars"]["amount"].as_f64(), Some(6.0));
+    assert_eq!(overridden["cost"], report["cost"], "AWS's bill is separate");
+    let compared = stack.monitor(&format!("compare {run} {run}")).run().exits(0).stdout;
+    assert!(compared.contains("provider dollars") && compared.contains("$4.98"), "{compared}");
+}
+
+#[test]
+fn a_killed_sender_leaves_a_lower_bound_and_the_use_of_the_limit_is_shown_while_it_works() {
+    let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let provider =
+        profile(&folder, "limited", "[limits]\nparts_per_second = 1000\n[price]\nper_part = 0.01\n");
+    // As senders store it with their first reservation.
+    let profile = json!({"name": {"S": "limited"}, "limits": {"M": {"parts_per_second": {"N": "1000"}}}, "price": {"M": {"per_part": {"N": "0.01"}}}});
+    stack.put(
+        "metrics",
+        &json!({"run": {"S": "provider"}, "part": {"S": "limited"}, "tat": {"N": "0"}, "seq": {"N": "0"}, "profile": {"M": profile}}),
+    );
+    let run = stack.produce(&format!("-m 100 --text {}", three_parts()));
+    let lines = path(&folder, "lines.json");
+    let file = fs::File::create(&lines).expect("the folder is writable");
+    let monitor = stack.monitor(&format!("-t 0.5 --json --run {run}")).stdout_to(file.into()).start();
+    let settings = format!("-f 0 --provider {provider}");
+    let mut killed = stack.sender(&format!("-w 0.5 -c 2 --forever {settings}")).start();
+    let shown = |name: &str| -> Vec<Value> {
+        let text = fs::read_to_string(&lines).expect("it was created");
+        let read = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        read.map(|line| line["provider"][name].clone()).filter(|value| !value.is_null()).collect()
+    };
+    wait_until("the use of the limit is shown", || {
+        shown("limit_used").iter().any(|used| used.as_f64() > Some(0.0))
+    });
+    killed.kill();
+    assert!(killed.stderr_so_far().contains(", as limited: 1,000 parts/s shared by all senders"));
+    stack.sender(&format!("-w 0 -c 10 --idle-timeout 12 {settings}")).run().exits(0);
+    monitor.finish().exits(0);
+    let rates = shown("parts_per_second");
+    assert!(rates.iter().filter_map(Value::as_f64).all(|rate| (0.0..=300.0).contains(&rate)), "{rates:?}");
+    assert!(shown("final").iter().all(|is_final| *is_final == false), "the run went on");
+
+    let (report, page) = both(&stack, &folder, "");
+    assert_tells(&page, &report);
+    let bill = &report["provider"];
+    assert_eq!(
+        (&bill["parts"]["at_least"], &bill["dollars"]["at_least"]),
+        (&json!(true), &json!(true)),
+        "{bill}"
+    );
+    let parts = bill["parts"]["amount"].as_f64().expect("a number");
+    assert_eq!(bill["dollars"]["amount"].as_f64(), Some(parts * 0.01));
+    assert!((250.0..=306.0).contains(&parts), "{parts}");
+    let text = stack.monitor(&format!("--once --plain --run {run}")).run().exits(0).stdout;
+    assert!(text.contains("provider dollars at least $"), "{text}");
+}
