@@ -210,19 +210,19 @@ mod tests {
         }
     }
 
-    fn with_causes(model: DeliveryModel, causes: &[(&str, f64, bool)]) -> DeliveryModel {
+    fn with_causes(model: &DeliveryModel, causes: &[(&str, f64, bool)]) -> DeliveryModel {
         let causes = causes.iter().map(|(code, share, temporary)| FailureShare {
             code: code.parse().unwrap(),
             share: *share,
             temporary: *temporary,
         });
-        DeliveryModel { causes: causes.collect(), ..model }
+        DeliveryModel { causes: causes.collect(), ..model.clone() }
     }
 
     #[test]
     fn causes_change_neither_outcomes_nor_waits() {
         let plain = model(WaitDistribution::new(DistributionKind::Normal, 0.5, 0.25).unwrap(), 0.5);
-        let coded = with_causes(plain.clone(), &[("A", 0.1, false), ("B", 0.2, true)]);
+        let coded = with_causes(&plain, &[("A", 0.1, false), ("B", 0.2, true)]);
         for index in 0..1_000 {
             let [plain, coded] = [&plain, &coded].map(|model| model.plan_delivery(id(index), 1));
             assert_eq!((plain.wait, plain.outcome()), (coded.wait, coded.outcome()));
@@ -237,7 +237,7 @@ mod tests {
     fn failures_without_a_positive_share_have_no_code() {
         let wait = WaitDistribution::new(DistributionKind::Constant, 0.0, 0.0).unwrap();
         for causes in [&[][..], &[("A", 0.0, false)]] {
-            let model = with_causes(model(wait, 1.0), causes);
+            let model = with_causes(&model(wait, 1.0), causes);
             assert_eq!(model.plan_delivery(id(0), 1).failure, Some(UNKNOWN_FAILURE));
         }
     }
@@ -251,7 +251,7 @@ mod tests {
             let total: f64 = weights.iter().sum();
             let names: Vec<String> = (0..weights.len()).map(|place| format!("CODE_{place}")).collect();
             let causes: Vec<_> = names.iter().zip(&weights).map(|(name, weight)| (&**name, *weight, false)).collect();
-            let model = DeliveryModel { seed, ..with_causes(model(wait, rate), &causes) };
+            let model = DeliveryModel { seed, ..with_causes(&model(wait, rate), &causes) };
             let mut counts = std::collections::BTreeMap::<FailureCode, f64>::new();
             for index in 0..MESSAGES {
                 if let Some(failure) = model.plan_delivery(id(index), 1).failure {

@@ -50,7 +50,7 @@ fn error_with(line: usize, replacement: &str) -> String {
 fn a_whole_profile_is_read_and_only_the_name_is_required() {
     let profile = ProviderProfile::from_toml(WHOLE).unwrap();
     assert_eq!(profile.carriers.len(), 2);
-    assert_eq!(profile.failure_rate().map(|rate| rate.as_fraction()), Some(0.04));
+    assert_eq!(profile.failure_rate().map(crate::delivery::FailureRate::as_fraction), Some(0.04));
     let least = ProviderProfile::from_toml("name = \"x\"").unwrap();
     assert_eq!((least.limits, least.failures.len()), (super::super::Limits::default(), 0));
     let text = serde_json::to_string(&profile).unwrap();
@@ -146,15 +146,16 @@ fn invalid_toml_and_unknown_keys_are_named_with_their_line() {
 
 #[test]
 fn a_list_that_is_too_long_is_refused() {
-    let failures: String =
-        (0..17).map(|place| format!("[[failures]]\ncode = \"C{place}\"\nshare = 0.01\n")).collect();
-    let text = format!("name = \"x\"\n{failures}");
+    let list = |length, entry: &str| {
+        let entries: Vec<String> = (0..length).map(|place| entry.replace('?', &format!("{place}"))).collect();
+        format!("name = \"x\"\n{}", entries.concat())
+    };
+    let text = list(17, "[[failures]]\ncode = \"C?\"\nshare = 0.01\n");
     assert_eq!(error_of(&text), "line 51, `failures[16].code`: more failure codes than 16");
     let text = text.replace("[[failures]]\ncode = \"C16\"\nshare = 0.01\n", "");
     assert_eq!(ProviderProfile::from_toml(&text).unwrap().failures.len(), 16);
-    let carriers: String =
-        (0..65).map(|place| format!("[[carriers]]\nname = \"C{place}\"\nshare = 0.01\n")).collect();
-    assert!(error_of(&format!("name = \"x\"\n{carriers}")).contains("more carriers than 64"));
+    let carriers = list(65, "[[carriers]]\nname = \"C?\"\nshare = 0.01\n");
+    assert!(error_of(&carriers).contains("more carriers than 64"));
 }
 
 #[test]
