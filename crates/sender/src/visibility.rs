@@ -221,9 +221,10 @@ mod tests {
         let port = fake.endpoint().rsplit(':').next().unwrap().parse().unwrap();
         let stack = "drill".parse().unwrap();
         let destination = Destination { stack, endpoint: Endpoint::Local(port), region: None, profile: None };
-        let settings = crate::settings::Settings::of(&Args::parse_from(["sender"])).unwrap();
+        let args = Args::parse_from(["sender"]);
+        let settings = crate::settings::Settings::of(&args).unwrap();
         let (connections, _) =
-            Connections::open(destination, CancellationToken::new(), &settings).await.unwrap();
+            Connections::open(destination, CancellationToken::new(), &args, &settings).await.unwrap();
         assert_eq!(connections.visibility_timeout.get(), Duration::from_secs(90));
         fake.set_visibility_timeout(Duration::from_secs(1));
         let is_changed = async {

@@ -77,9 +77,10 @@ impl Drill {
         let port = fake.endpoint().rsplit(':').next().unwrap().parse().unwrap();
         let stack = "drill".parse().unwrap();
         let destination = Destination { stack, endpoint: Endpoint::Local(port), region: None, profile: None };
-        let settings = Settings::of(&Args::parse_from(["sender"])).unwrap();
+        let args = Args::parse_from(["sender"]);
+        let settings = Settings::of(&args).unwrap();
         let (connections, _) =
-            Connections::open(destination, CancellationToken::new(), &settings).await.unwrap();
+            Connections::open(destination, CancellationToken::new(), &args, &settings).await.unwrap();
         let run = RunId::from_parts(1, 1);
         let plan = Plan::new(run, 7, TOTAL, BodyLength { max: 100, exact: false }).unwrap();
         let metrics = &connections.metrics;
