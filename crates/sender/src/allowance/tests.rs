@@ -78,7 +78,7 @@ fn limited(dollars: f64, carriers: &str) -> Arc<ProviderProfile> {
 }
 
 /// Runs a test with the allowances of a profile at noon.
-fn run(profile: &Arc<ProviderProfile>, test: impl AsyncFn(&Rc<TestTable>, &Rc<Allowances<TestTable>>)) {
+fn run(profile: &Arc<ProviderProfile>, test: impl AsyncFnOnce(&Rc<TestTable>, &Rc<Allowances<TestTable>>)) {
     let table = Rc::new(TestTable::default());
     table.now_ms.set(NOON);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
