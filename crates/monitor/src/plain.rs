@@ -46,7 +46,7 @@ fn block(view: &RunView) -> String {
     let rest =
         [&THROUGHPUT, &ETA, &SENDERS_ALIVE].map(|figure| format!("{} {}", figure.label, figure.text(view)));
     let queue = [&QUEUE_VISIBLE, &QUEUE_IN_FLIGHT, &QUEUE_DELAYED].map(|figure| named(figure, view));
-    [
+    let lines = [
         format!("run {}  {}", view.run(), clock(view)),
         format!(
             "  {}   {}   {}   {}",
@@ -58,8 +58,15 @@ fn block(view: &RunView) -> String {
         format!("  {} {}   ({})", AVERAGE.label, AVERAGE.text(view), percentiles.join("  ")),
         format!("  {}", rest.join("   ")),
         format!("  queue: {}{}", queue.join(", "), warnings(view)),
-    ]
-    .join("\n")
+    ];
+    let details = details(view).into_iter().map(|line| format!("  {line}"));
+    lines.into_iter().chain(details).collect::<Vec<_>>().join("\n")
+}
+
+/// Lines about the failures by code, and when which share of the messages was SENT; none before there is anything.
+pub(crate) fn details(view: &RunView) -> Vec<String> {
+    let failures = view.failures_text().map(|text| format!("failures: {text}"));
+    failures.into_iter().chain(view.reached_text()).collect()
 }
 
 fn named(figure: &Figure, view: &RunView) -> String {
@@ -106,7 +113,7 @@ mod tests {
     use super::*;
     use serde_json::Value;
     use stentor_core::tally::DamagedTally;
-    use stentor_run_view::fixtures::reading;
+    use stentor_run_view::fixtures::{fail_with, reading};
     use stentor_run_view::status::RunPhase;
 
     /// 2,000 messages, 1,350 sent and 150 failed, at 100 a second.
@@ -152,6 +159,20 @@ mod tests {
         ] {
             assert!(block.contains(words), "{block}");
         }
+    }
+
+    #[test]
+    fn a_block_has_the_failures_by_code_and_when_shares_were_reached() {
+        let mut run = reading(2_000, 1_500);
+        fail_with(&mut run, &[("CARRIER_UNREACHABLE", 200)]);
+        let block = OutputFormat::Block.render(&RunView::first(run));
+        assert!(
+            block.ends_with(
+                "\n  failures: CARRIER_UNREACHABLE 200 (57.1%), UNKNOWN 150 (42.9%)\n  reached 50 % after 111 s"
+            ),
+            "{block}"
+        );
+        assert!(details(&RunView::first(reading(2_000, 0))).is_empty());
     }
 
     #[test]

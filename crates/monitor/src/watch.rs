@@ -16,7 +16,7 @@ use stentor_run_view::view::RunView;
 use crate::Monitor;
 use crate::args::WatchArgs;
 use crate::live::{self, ExitReason, Theme, Watched};
-use crate::plain::{OutputFormat, completion_line};
+use crate::plain::{OutputFormat, completion_line, details};
 
 /// Exit status if a threshold is crossed.
 const CROSSED: u8 = 4;
@@ -165,8 +165,10 @@ impl Monitor<'_> {
         report: Option<&ReportFile<'_>>,
     ) -> anyhow::Result<u8> {
         let mut printed = Ok(());
-        if view.phase == RunPhase::Complete && !self.shared.json {
-            printed = print_line(&completion_line(&view)).map(drop);
+        if !self.shared.json {
+            let completion = (view.phase == RunPhase::Complete).then(|| completion_line(&view));
+            let mut lines = details(&view).into_iter().chain(completion);
+            printed = lines.try_for_each(|line| print_line(&line).map(drop));
         }
         let mut reported = Ok(());
         if report.is_some() {

@@ -40,6 +40,8 @@ pub struct Report {
     pub snapshot: Snapshot,
     /// Messages a second over time.
     pub progress: Progress,
+    /// The share of the messages that was SENT over time.
+    pub reached: Reached,
     /// How long deliveries took.
     pub delivery: Distribution,
     /// Time from a message's creation to its outcome.
@@ -127,6 +129,26 @@ pub struct ColumnRate {
     pub sent_per_second: f64,
     /// Messages failed a second.
     pub failed_per_second: f64,
+}
+
+/// The share of the messages that was SENT over time, from the run's creation on.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Reached {
+    /// The least share that was never reached, in words; null while the run is active, and where all were reached.
+    pub never: Option<String>,
+    /// Seconds until 50 % were SENT.
+    pub p50: Option<f64>,
+    /// Seconds until 90 % were SENT.
+    pub p90: Option<f64>,
+    /// Seconds until 99 % were SENT.
+    pub p99: Option<f64>,
+    /// Length of all columns.
+    pub seconds: f64,
+    /// Length of each column.
+    pub column_seconds: Option<f64>,
+    /// Share SENT at the end of each column.
+    #[schemars(length(max = 60), inner(range(min = 0.0, max = 1.0)))]
+    pub columns: Vec<f64>,
 }
 
 /// Durations of many messages in seconds. The mean is exact, the rest within 2 %.
@@ -242,6 +264,7 @@ impl Report {
             result: RunResult::of(view, target),
             snapshot: Snapshot::of(view),
             progress: Progress::of(&view.throughput, reading.tally.first_concluded_at),
+            reached: Reached::of(view),
             delivery: Distribution::of(&reading.tally.delivery),
             latency: Distribution::of(&reading.tally.latency),
             senders: view.run_senders().map(SenderRow::of).collect(),
@@ -304,6 +327,24 @@ impl Progress {
                     failed_per_second: rounded(bin.failed),
                 })
                 .collect(),
+        }
+    }
+}
+
+impl Reached {
+    fn of(view: &RunView) -> Self {
+        let seconds = view.reached.seconds();
+        // As in the progress, a column is a second wide at least.
+        let columns = view.reached.columns(columns_for(seconds));
+        let [p50, p90, p99] = figures::REACHED_TABLE.map(|figure| figure.value(view));
+        Self {
+            never: view.unreached_text(),
+            p50,
+            p90,
+            p99,
+            seconds,
+            column_seconds: width(seconds, columns.len()),
+            columns: columns.into_iter().map(|share| (share * 100_000.0).round() / 100_000.0).collect(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::data::{Distribution, Progress};
+use crate::data::{Distribution, Progress, Reached};
 use stentor_cli::format;
 
 /// A bar chart with stacked bars over an axis of time.
@@ -66,6 +66,12 @@ impl ChartScale {
         Self { from: 0.0, to: if to > 0.0 { to } else { 1.0 }, highest: Some(highest) }
     }
 
+    /// Covers the time of all `runs`, and the shares up to 100 %.
+    pub fn of_reached(runs: &[&Reached]) -> Self {
+        let to = runs.iter().map(|run| run.seconds).fold(0.0, f64::max);
+        Self { from: 0.0, to: if to > 0.0 { to } else { 1.0 }, highest: Some(100.0) }
+    }
+
     /// Covers the durations of all `runs`. Counts depend on the bin width, so each chart keeps its own height.
     pub fn of_times(runs: &[&Distribution]) -> Self {
         let ranges = runs.iter().filter_map(|run| {
@@ -105,6 +111,20 @@ impl SvgChart {
             bars_from: times.from.unwrap_or(0.0),
             bar_width: times.column_seconds.unwrap_or(1.0),
             bars: times.columns.iter().map(|count| vec![(*count, "both")]).collect(),
+            marks: marks.into_iter().filter_map(|(at, name)| Some((at?, name))).collect(),
+            scale,
+        }
+    }
+
+    /// Shows which share of the messages was SENT after how long, with marks at 50, 90 and 99 %.
+    pub fn reached(reached: &Reached, scale: ChartScale) -> Self {
+        let marks = [(reached.p50, "50 %"), (reached.p90, "90 %"), (reached.p99, "99 %")];
+        Self {
+            x_label: "since the run’s creation",
+            y_label: "% of the messages sent",
+            bars_from: 0.0,
+            bar_width: reached.column_seconds.unwrap_or(1.0),
+            bars: reached.columns.iter().map(|share| vec![(100.0 * share, "sent")]).collect(),
             marks: marks.into_iter().filter_map(|(at, name)| Some((at?, name))).collect(),
             scale,
         }

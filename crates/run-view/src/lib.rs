@@ -6,12 +6,14 @@
 pub mod bill;
 pub mod charts;
 pub mod comparison;
+pub mod failures;
 mod figure;
 pub mod figures;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 mod lookups;
 pub mod metric;
+pub mod reached;
 pub mod reader;
 pub mod reading;
 mod sender_figures;

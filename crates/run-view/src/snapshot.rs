@@ -9,6 +9,7 @@ use stentor_cli::format::rfc3339;
 use stentor_core::escape::escape_control;
 use stentor_core::tally::DamagedTally;
 
+use crate::failures::FailuresOfCode;
 use crate::figures::{FIGURES, Figure, SENDER_FIGURES};
 use crate::senders::SenderRecord;
 use crate::status::RunCondition;
@@ -17,6 +18,9 @@ use crate::view::RunView;
 /// Meaning of `clock_offset_seconds` in the JSON of every program.
 pub const CLOCK_OFFSET: &str =
     "Seconds that the program adds to the time of its machine's clock; null if it is not corrected.";
+
+/// Meaning of `failures` in the JSON of a run.
+pub const FAILURES: &str = "Failed messages by failure code, most frequent first.";
 
 /// A run at a moment, with the figures of the registry.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +31,8 @@ pub struct Snapshot {
     clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
     figures: Members<Value>,
+    /// Failed messages by code, most frequent first.
+    pub failures: Vec<FailuresOfCode>,
     senders: Vec<SenderSnapshot>,
     broken: Vec<DamagedShard>,
 }
@@ -90,6 +96,7 @@ impl Snapshot {
             state: RunCondition::of(view),
             clock_offset_seconds: view.reading.clock_offset_seconds,
             figures: Members::of("snapshot", FIGURES, |figure| figure.unit.json(figure.value(view))),
+            failures: view.failures(),
             senders: view.alive_senders().map(sender).collect(),
             broken: view.reading.damaged.iter().map(damaged).collect(),
         }
@@ -139,6 +146,8 @@ impl JsonSchema for Snapshot {
         let at = json_schema!({ "description": "Time of the reading, RFC 3339 in UTC.", "type": "string", "format": "date-time" });
         let state = generator.subschema_for::<RunCondition>();
         let clock_offset = json_schema!({ "description": CLOCK_OFFSET, "type": ["number", "null"] });
+        let failures = generator.subschema_for::<FailuresOfCode>();
+        let failures = json_schema!({ "description": FAILURES, "type": "array", "items": failures });
         let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });
         let broken = json_schema!({ "description": "Tallies that cannot be read: the counts are too low.", "type": "array", "items": damaged });
         object_schema(
@@ -148,6 +157,7 @@ impl JsonSchema for Snapshot {
                 ("at", at),
                 ("state", state),
                 ("clock_offset_seconds", clock_offset),
+                ("failures", failures),
                 ("senders", senders),
                 ("broken", broken),
             ],

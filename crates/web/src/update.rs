@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use stentor_core::escape::escape_control;
 use stentor_run_view::charts::ChartBin;
 use stentor_run_view::figures::{
-    DELIVERY_P50, DELIVERY_P99, FAILED, FAILED_RATE, FIGURES, Figure, PENDING, SENDER_CONCURRENCY,
-    SENDER_DUPLICATES, SENDER_FAILED, SENDER_FAILED_RATE, SENDER_SEEN, SENDER_SENT, SENDER_THROUGHPUT, SENT,
-    THROUGHPUT,
+    DELIVERY_P50, DELIVERY_P99, FAILED, FAILED_RATE, FIGURES, Figure, PENDING, REACHED_TABLE,
+    SENDER_CONCURRENCY, SENDER_DUPLICATES, SENDER_FAILED, SENDER_FAILED_RATE, SENDER_SEEN, SENDER_SENT,
+    SENDER_THROUGHPUT, SENT, THROUGHPUT,
 };
 use stentor_run_view::reading::Target;
 use stentor_run_view::senders::SenderRecord;
@@ -62,7 +62,9 @@ fn run(view: &RunView, read_at: Duration, target: &Target) -> Value {
         "texts": figures.chain(shares).collect::<BTreeMap<_, _>>(),
         "done": view.percentage_done(),
         "senders": senders(view),
+        "failures": view.failures_text(),
         "course": throughput(view),
+        "reached": reached(view),
         "spread": histogram(view),
     })
 }
@@ -99,6 +101,23 @@ fn throughput(view: &RunView) -> Value {
         "failed": heights(|bin| bin.failed),
         "peak": peak,
         "label": label,
+    })
+}
+
+/// Share of the messages sent, from the run's creation on.
+fn reached(view: &RunView) -> Value {
+    let seconds = view.reached.seconds();
+    let shares = view.reached.columns(THROUGHPUT_COLUMNS).into_iter().map(rounded);
+    let marks = REACHED_TABLE.iter().filter_map(|figure| Some((figure.short(), figure.value(view)?)));
+    let text = view.reached_text();
+    let duration = Unit::Duration.format(seconds);
+    let words = text.as_deref().unwrap_or("less than 50 % yet");
+    json!({
+        "seconds": seconds,
+        "shares": shares.collect::<Vec<f64>>(),
+        "marks": marks.collect::<Vec<_>>(),
+        "label": format!("Share of the messages sent over {duration}: {words}"),
+        "text": text,
     })
 }
 
@@ -149,6 +168,13 @@ mod tests {
         let run = &update["run"];
         assert_eq!((&run["came_at"], &run["snapshot"]["sent"]), (&3.0.into(), &1_350.into()));
         assert_eq!(run["course"]["sent"].as_array().map(Vec::len), Some(THROUGHPUT_COLUMNS));
+        let shares = run["reached"]["shares"].as_array().unwrap();
+        assert_eq!((shares.len(), shares.last()), (THROUGHPUT_COLUMNS, Some(&0.675.into())));
+        assert_eq!(
+            (&run["reached"]["marks"][0][0], run["reached"]["marks"].as_array().map(Vec::len)),
+            (&"50 %".into(), Some(1))
+        );
+        assert!(run["failures"].is_null(), "failures without a code");
         let counts = run["spread"]["counts"].as_array().unwrap();
         let all: f64 = counts.iter().filter_map(Value::as_f64).sum();
         assert!((all - 1_500.0).abs() < 1.0, "{all}");
