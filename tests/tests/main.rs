@@ -20,6 +20,7 @@ mod pauses;
 mod policies;
 mod probe;
 mod profiles;
+mod reached;
 mod rehearsal;
 mod repair;
 mod report;

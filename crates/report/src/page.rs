@@ -124,7 +124,7 @@ fn result(page: &Page<'_>) -> Markup {
     let body = html! {
         (bar(page))
         dl.cards {
-            (card(outcome(&SENT), &SENT, more(&PARTS, "", " SMS parts with the failed ones")))
+            (card(outcome(&SENT), &SENT, html! {}))
             (card(outcome(&FAILED), &FAILED, more(&FAILED_RATE, "", " of all outcomes")))
             (card(outcome(&PENDING), &PENDING, html! {}))
             (card(named(&THROUGHPUT), &THROUGHPUT, html! { (rate_of) }))
@@ -205,6 +205,7 @@ fn progress(page: &Page<'_>) -> Markup {
         dl.rows {
             (row("First outcome", page.timestamp("result.first_concluded_at")))
             (row("Last outcome", page.timestamp("result.last_concluded_at")))
+            (row("Parts delivered", page.figure(&PARTS)))
         }
     };
     section("progress", "Progress", body)
@@ -216,7 +217,7 @@ fn reached(page: &Page<'_>) -> Markup {
     let label = "Share of the messages sent over time, in columns, with lines at 50, 90 and 99 %";
     let body = html! {
         @if reached.columns.is_empty() {
-            p.none { "No message has an outcome yet." }
+            p.none { "No message was sent yet." }
         } @else {
             (parts::chart(label, &chart, html! {
                 "Share of all messages that was sent, by the time since the run’s creation. Each column is "

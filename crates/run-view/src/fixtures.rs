@@ -54,7 +54,7 @@ pub fn fail_with(reading: &mut RunReading, failures: &[(&str, u32)]) {
         for _ in 0..*count {
             reading.tally.count(&OutcomeEvent {
                 outcome: Outcome::Failed,
-                created_at: Some(1_000),
+                created_at: Some(at),
                 concluded_at: Some(at),
                 delivery_ms: Some(100),
                 parts: Some(1),

@@ -33,8 +33,11 @@ impl ReachedCurve {
             return Self::default();
         };
         let since = |ms: u64| seconds(ms.saturating_sub(record.created_at));
-        let end = since(idle_until(last, *at_ms, has_ended));
-        Self { total: reading.total(), points: points(tally, first, last, since), length: end }
+        let points = points(tally, first, last, since);
+        // The last bucket may end a millisecond after the only outcome.
+        let length = points.last().map_or(0.0, |last| last.seconds);
+        let length = length.max(since(idle_until(last, *at_ms, has_ended)));
+        Self { total: reading.total(), points, length }
     }
 
     /// Length of the curve in seconds.
@@ -51,7 +54,7 @@ impl ReachedCurve {
         Some(before.seconds + part * (after.seconds - before.seconds))
     }
 
-    /// Returns the share SENT at the end of each of `count` columns of equal width; none without an outcome.
+    /// Returns the share SENT at the end of each of `count` columns of equal width; none without a message SENT.
     pub fn columns(&self, count: usize) -> Vec<f64> {
         if self.points.is_empty() {
             return Vec::new();
@@ -71,7 +74,7 @@ impl ReachedCurve {
             (Some(last), None) => last.sent as f64,
             (None, _) => 0.0,
         };
-        sent / self.total.max(1) as f64
+        (sent / self.total.max(1) as f64).min(1.0)
     }
 }
 

@@ -180,7 +180,7 @@ impl Frame<'_> {
             let known = REACHED_TABLE.iter().filter(|figure| figure.value(view).is_some());
             known.map(|figure| format!("{} in {}", figure.short(), figure.text(view))).collect()
         });
-        let text = Span::styled(format!(" {} sent ", reached.join(", ")), self.theme.title());
+        let text = Span::styled(format!(" sent: {} ", reached.join(", ")), self.theme.title());
         let [_, border, _] =
             Layout::horizontal([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)])
                 .areas(Rect { height: 1, ..area });
