@@ -100,6 +100,10 @@ impl Monitor<'_> {
                 OutputState::Open => {}
             }
             if view.phase.has_ended() && !watching.follow {
+                // A block and the live view have them already.
+                if format == OutputFormat::Line {
+                    details(view).iter().try_for_each(|line| print_line(line).map(drop))?;
+                }
                 return Ok(ExitReason::RunEnded);
             }
         }
@@ -165,10 +169,8 @@ impl Monitor<'_> {
         report: Option<&ReportFile<'_>>,
     ) -> anyhow::Result<u8> {
         let mut printed = Ok(());
-        if !self.shared.json {
-            let completion = (view.phase == RunPhase::Complete).then(|| completion_line(&view));
-            let mut lines = details(&view).into_iter().chain(completion);
-            printed = lines.try_for_each(|line| print_line(&line).map(drop));
+        if view.phase == RunPhase::Complete && !self.shared.json {
+            printed = print_line(&completion_line(&view)).map(drop);
         }
         let mut reported = Ok(());
         if report.is_some() {

@@ -62,7 +62,7 @@ fn run(view: &RunView, read_at: Duration, target: &Target) -> Value {
         "texts": figures.chain(shares).collect::<BTreeMap<_, _>>(),
         "done": view.percentage_done(),
         "senders": senders(view),
-        "failures": view.failures_text(),
+        "failures": failures(view),
         "course": throughput(view),
         "reached": reached(view),
         "spread": histogram(view),
@@ -102,6 +102,13 @@ fn throughput(view: &RunView) -> Value {
         "peak": peak,
         "label": label,
     })
+}
+
+/// The failures by code as a text that breaks only between the codes; null where no failure has one.
+fn failures(view: &RunView) -> Option<String> {
+    let failures = view.coded_failures();
+    let texts: Vec<String> = failures.iter().map(|failures| failures.text().replace(' ', "\u{a0}")).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 /// Share of the messages sent, from the run's creation on.
@@ -144,7 +151,7 @@ fn rounded(number: f64) -> f64 {
 mod tests {
     use super::*;
     use stentor_core::tally::DamagedTally;
-    use stentor_run_view::fixtures::{heartbeat, outcomes_of_sender, reading, target};
+    use stentor_run_view::fixtures::{fail_with, heartbeat, outcomes_of_sender, reading, target};
     use stentor_run_view::reading::RunReading;
 
     fn update(reading: Option<RunReading>) -> Value {
@@ -212,6 +219,14 @@ mod tests {
         let warning = late["run"]["warning"].as_str().unwrap();
         assert!(warning.starts_with("1 batch of the stream was discarded; "), "{warning}");
         assert!(update(Some(reading(2_000, 1_500)))["run"]["warning"].is_null());
+    }
+
+    #[test]
+    fn failures_by_code_come_as_a_text() {
+        let mut coded = reading(2_000, 0);
+        fail_with(&mut coded, &[("UNREACHABLE", 1), ("BLOCKED", 3)]);
+        let text = "BLOCKED\u{a0}3\u{a0}(75.0%), UNREACHABLE\u{a0}1\u{a0}(25.0%)";
+        assert_eq!(update(Some(coded))["run"]["failures"], text);
     }
 
     #[test]
