@@ -17,6 +17,8 @@ pub struct SvgChart {
     bars: Vec<Vec<Part>>,
     /// Named vertical lines; the position is in seconds.
     marks: Vec<(f64, &'static str)>,
+    /// Rows for the names of marks: as many as charts that are to be compared can have.
+    mark_rows: f64,
     scale: ChartScale,
 }
 
@@ -98,6 +100,7 @@ impl SvgChart {
             bar_width: progress.column_seconds.unwrap_or(1.0),
             bars: bars.collect(),
             marks: Vec::new(),
+            mark_rows: 0.0,
             scale,
         }
     }
@@ -111,6 +114,7 @@ impl SvgChart {
             bars_from: times.from.unwrap_or(0.0),
             bar_width: times.column_seconds.unwrap_or(1.0),
             bars: times.columns.iter().map(|count| vec![(*count, "both")]).collect(),
+            mark_rows: marks.len() as f64,
             marks: marks.into_iter().filter_map(|(at, name)| Some((at?, name))).collect(),
             scale,
         }
@@ -125,6 +129,7 @@ impl SvgChart {
             bars_from: 0.0,
             bar_width: reached.column_seconds.unwrap_or(1.0),
             bars: reached.columns.iter().map(|share| vec![(100.0 * share, "sent")]).collect(),
+            mark_rows: marks.len() as f64,
             marks: marks.into_iter().filter_map(|(at, name)| Some((at?, name))).collect(),
             scale,
         }
@@ -158,7 +163,7 @@ impl<'c> Plot<'c> {
             left: 64.0,
             // Leaves space for the name of a mark at the right edge.
             right: layout.width - 34.0,
-            top: 8.0 + MARK_ROW * chart.marks.len() as f64,
+            top: 8.0 + MARK_ROW * chart.mark_rows,
             bottom: layout.height - if chart.x_label.is_empty() { 26.0 } else { 44.0 },
             y_max: if highest > 0.0 { highest * 1.08 } else { 1.0 },
         }
@@ -305,6 +310,7 @@ mod tests {
                 bar_width: 1.0,
                 bars: Vec::new(),
                 marks: Vec::new(),
+                mark_rows: 0.0,
                 scale,
             };
             let svg = chart.render("").into_string();

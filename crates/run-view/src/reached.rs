@@ -45,7 +45,7 @@ impl ReachedCurve {
         self.length
     }
 
-    /// Seconds from the run's creation until so many percent of its messages were SENT; `None` if fewer are.
+    /// Seconds from the run's creation until this percentage of its messages was SENT; `None` if fewer are.
     pub fn seconds_to(&self, percent: u64) -> Option<f64> {
         let rank = (u128::from(self.total) * u128::from(percent)).div_ceil(100).max(1);
         let reached = self.points.iter().position(|point| u128::from(point.sent) >= rank)?;

@@ -82,7 +82,9 @@ mod tests {
 
     fn counts(codes: &[FailureCode]) -> FailureCounts {
         let mut counts = FailureCounts::default();
-        codes.iter().for_each(|code| counts.add(*code, 1));
+        for code in codes {
+            counts.add(*code, 1);
+        }
         counts
     }
 

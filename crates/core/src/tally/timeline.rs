@@ -147,7 +147,7 @@ struct RawTimeline {
 /// The parts of each bucket.
 #[derive(Serialize, Deserialize)]
 enum RawParts {
-    /// So many for each message with an outcome.
+    /// The same number for each message with an outcome.
     PerMessage(u64),
     /// Messages differ in parts, or some were not delivered.
     PerBucket(Vec<u64>),

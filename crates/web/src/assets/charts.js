@@ -138,7 +138,7 @@ function drawReached(svg, reached) {
   reached.marks.forEach(([name, seconds], i) => {
     const share = Math.min(seconds / reached.seconds, 1);
     const x = room.x(share);
-    // Each name in a row of its own, beside its line.
+    // Each name in a separate row, beside its line.
     const place = { x: share < 0.2 ? x + 4 : x - 4, y: room.y(1) + 12 + 15 * i, "text-anchor": share < 0.2 ? "start" : "end" };
     svg.append(shape("line", { x1: x, x2: x, y1: room.y(1), y2: room.y(0), class: "mark" }), shape("text", place, name));
   });
