@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use stentor_core::delivery::Status;
+use stentor_core::delivery::{Outcome, Status};
 use stentor_core::message::MessageId;
 use stentor_core::run::RunId;
 use stentor_core::tally::{OutcomeEvent, StreamRecord};
@@ -63,6 +64,8 @@ struct Image<'e> {
     created_at: Option<Attribute<'e>>,
     concluded_at: Option<Attribute<'e>>,
     delivery_ms: Option<Attribute<'e>>,
+    parts: Option<Attribute<'e>>,
+    reason: Option<Attribute<'e>>,
 }
 
 /// An attribute of type S or N; of any other type both are absent.
@@ -127,16 +130,21 @@ impl Image<'_> {
     }
 
     fn conclusion(&self) -> Option<OutcomeEvent> {
-        let number = |attribute: &Option<Attribute>| attribute.as_ref()?.n.as_ref()?.0.parse().ok();
+        let outcome = self.status()?.outcome()?;
+        let reason = || self.reason.as_ref()?.s.as_ref()?.0.parse().ok();
         Some(OutcomeEvent {
-            outcome: self.status()?.outcome()?,
-            created_at: number(&self.created_at),
-            concluded_at: number(&self.concluded_at),
-            delivery_ms: number(&self.delivery_ms),
-            parts: None,
-            reason: None,
+            outcome,
+            created_at: number(self.created_at.as_ref()),
+            concluded_at: number(self.concluded_at.as_ref()),
+            delivery_ms: number(self.delivery_ms.as_ref()),
+            parts: number(self.parts.as_ref()),
+            reason: if outcome == Outcome::Failed { reason() } else { None },
         })
     }
+}
+
+fn number<N: FromStr>(attribute: Option<&Attribute<'_>>) -> Option<N> {
+    attribute?.n.as_ref()?.0.parse().ok()
 }
 
 #[cfg(test)]
@@ -178,6 +186,31 @@ mod tests {
         assert_eq!(conclusions(&record("MODIFY", "PENDING", "CANCELLED")), 0);
         assert_eq!(conclusions(&record("INSERT", "PENDING", "SENT")), 0);
         assert_eq!(conclusions(&record("REMOVE", "PENDING", "SENT")), 0);
+    }
+
+    #[test]
+    fn parts_and_the_reason_of_a_failure_are_counted_where_they_are_valid() {
+        let read = |status: &str, parts: serde_json::Value, reason: serde_json::Value| {
+            let mut record = record("MODIFY", "PENDING", status);
+            let image = &mut record["dynamodb"]["NewImage"];
+            (image["parts"], image["reason"]) = (parts, reason);
+            let event =
+                records(&json!({"Records": [record]})).into_values().flatten().next().unwrap().event.unwrap();
+            (event.parts, event.reason.map(|code| code.to_string()))
+        };
+        let code = || json!({"S": "CARRIER_UNREACHABLE"});
+        assert_eq!(
+            read("FAILED", json!({"N": "3"}), code()),
+            (Some(3), Some("CARRIER_UNREACHABLE".to_owned()))
+        );
+        assert_eq!(read("SENT", json!({"N": "3"}), code()), (Some(3), None));
+        for (parts, reason) in [
+            (json!({"N": "-1"}), json!({"S": "lower case"})),
+            (json!({"S": "3"}), json!({"N": "7"})),
+            (json!(null), json!(null)),
+        ] {
+            assert_eq!(read("FAILED", parts, reason), (None, None));
+        }
     }
 
     #[test]

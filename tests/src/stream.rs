@@ -17,4 +17,4 @@ pub use event::{empty_answer, empty_event, event, run_name};
 pub use progress::Progress;
 pub use script::{Emptiness, From, INSTANCES, Script, Step, Window};
 pub use stentor_fake_aws::Fault;
-pub use truth::{Change, Conclusion, Counts, Noise, Shard, Truth, What};
+pub use truth::{CODES, Change, Conclusion, Counts, Noise, Shard, Truth, What};

@@ -24,6 +24,7 @@ mod profiles;
 mod provider;
 mod provider_bill;
 mod rate_limit;
+mod reached;
 mod rehearsal;
 mod repair;
 mod report;

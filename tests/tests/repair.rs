@@ -121,12 +121,12 @@ fn only_a_final_tally_of_an_older_version_is_replaced() {
     // The monitor still sums the shards, and reports the final tally that it cannot read.
     let snapshot = stack.snapshot(&run);
     assert_eq!((&snapshot["sent"], &snapshot["broken"][0]["shard"]), (&json!(3), &json!("final")));
-    let older = json!({"run": {"S": run}, "part": {"S": "final"}, "version": {"N": "2"}});
+    let older = json!({"run": {"S": run}, "part": {"S": "final"}, "version": {"N": "3"}});
     put(&stack, &metrics(&stack), &older);
     let why = &stack.snapshot(&run)["broken"][0]["why"];
-    assert_eq!(why, "tally version 2 is not supported (expected 3)");
+    assert_eq!(why, "tally version 3 is not supported (expected 4)");
     stack.monitor("repair").run().exits(0);
-    assert_eq!(part(&stack, &run, "final").expect("it is repaired")["version"]["N"], "3");
+    assert_eq!(part(&stack, &run, "final").expect("it is repaired")["version"]["N"], "4");
     assert_eq!(stack.snapshot(&run)["broken"], json!([]));
 }
 

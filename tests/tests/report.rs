@@ -75,17 +75,26 @@ fn the_report_of_a_finished_run_has_its_counts_as_data_and_page() {
 
     let (again, page) = both(&stack, &folder, "");
     assert_tells(&page, &again);
-    for stays in ["plan", "result", "progress", "delivery", "latency", "senders", "cost"] {
+    for stays in ["plan", "result", "progress", "reached", "delivery", "latency", "senders", "cost"] {
         assert_eq!(again[stays], report[stays], "{stays}");
     }
     let charts = select(&page, "svg.chart");
-    assert_eq!(charts.len(), 6, "progress, delivery and latency, each for a wide and a narrow page");
+    assert_eq!(charts.len(), 8, "progress, reached, delivery and latency, each for a wide and a narrow page");
     assert!(
         charts.iter().all(|chart| chart.attr("role") == Some("img") && chart.attr("aria-label").is_some())
     );
     let names: Vec<String> = select(&page, "h2").into_iter().map(text_of).collect();
-    let order =
-        ["Result", "Plan", "Progress", "Times", "Senders", "Faults met", "Cost", "How it was counted"];
+    let order = [
+        "Result",
+        "Plan",
+        "Progress",
+        "Reached",
+        "Times",
+        "Senders",
+        "Faults met",
+        "Cost",
+        "How it was counted",
+    ];
     assert_eq!(names, order);
 }
 

@@ -185,7 +185,8 @@ impl MessagesTable {
     /// Reads up to [`KEYS`] different messages consistently; `None` for a missing one.
     pub async fn get_messages(&self, ids: &[MessageId]) -> Result<Vec<Option<MessageRecord>>, Error> {
         let send = async |open: &[MessageId], _| {
-            let found = self.read(open, "id, #status, created_at, concluded_at, delivery_ms").await?;
+            let attributes = "id, #status, created_at, concluded_at, delivery_ms, parts, reason";
+            let found = self.read(open, attributes).await?;
             Ok(found
                 .into_iter()
                 .map(|found| match found {
@@ -280,18 +281,22 @@ fn transient_or_error(call: &'static str, error: &BatchStatementError) -> Result
 }
 
 fn message_record(item: &Item) -> MessageRecord {
-    let number = |attribute| item.get(attribute).and_then(|value| value.as_n().ok()?.parse().ok());
+    let text = |attribute| item.get(attribute).and_then(|value| value.as_n().ok());
+    let number = |attribute| text(attribute)?.parse().ok();
     MessageRecord {
         status: string(item, "status").and_then(Status::from_table),
         created_at: number("created_at"),
         concluded_at: number("concluded_at"),
         delivery_ms: number("delivery_ms"),
+        parts: text("parts").and_then(|parts| parts.parse().ok()),
+        reason: string(item, "reason").and_then(|code| code.parse().ok()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stentor_core::provider::code::FailureCode;
 
     #[test]
     fn only_what_cannot_pass_is_final() {
@@ -315,12 +320,16 @@ mod tests {
             ("created_at".to_owned(), number(1_000)),
             ("concluded_at".to_owned(), number(3_000)),
             ("delivery_ms".to_owned(), number(500)),
+            ("parts".to_owned(), number(2)),
+            ("reason".to_owned(), text("TTL_EXPIRED")),
         ]);
         let whole = MessageRecord {
             status: Some(Status::Sent),
             created_at: Some(1_000),
             concluded_at: Some(3_000),
             delivery_ms: Some(500),
+            parts: Some(2),
+            reason: Some(FailureCode::TTL_EXPIRED),
         };
         assert_eq!(message_record(&item), whole);
         let n = |digits: &str| AttributeValue::N(digits.to_owned());
@@ -334,7 +343,19 @@ mod tests {
             item.insert("status".to_owned(), odd.clone());
             assert_eq!(message_record(&item), MessageRecord { status: None, ..whole }, "{odd:?}");
         }
-        let nothing = MessageRecord { status: None, created_at: None, concluded_at: None, delivery_ms: None };
+        for odd in [text("no code"), text(""), number(1)] {
+            let mut item = item.clone();
+            item.insert("reason".to_owned(), odd.clone());
+            assert_eq!(message_record(&item), MessageRecord { reason: None, ..whole }, "{odd:?}");
+        }
+        let nothing = MessageRecord {
+            status: None,
+            created_at: None,
+            concluded_at: None,
+            delivery_ms: None,
+            parts: None,
+            reason: None,
+        };
         assert_eq!(message_record(&Item::new()), nothing);
     }
 }

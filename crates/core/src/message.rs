@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::ParseError;
 use crate::delivery::Status;
 use crate::escape::excerpt;
+use crate::provider::code::FailureCode;
 use crate::provider::parts::parts;
 use crate::run::RunId;
 
@@ -91,6 +92,10 @@ pub struct MessageRecord {
     pub concluded_at: Option<u64>,
     /// Duration of the last delivery attempt, ms.
     pub delivery_ms: Option<u64>,
+    /// Parts of the text.
+    pub parts: Option<u32>,
+    /// Why the message is FAILED; `None` if the item has no valid failure code.
+    pub reason: Option<FailureCode>,
 }
 
 /// The body of a queue message.

@@ -1,6 +1,6 @@
 //! A run counted from the messages table, message by message. The run's tallies must be equal to it.
 
-use crate::delivery::Status;
+use crate::delivery::{Outcome, Status};
 use crate::message::{MessageId, MessageRecord};
 use crate::tally::{OutcomeEvent, Tally};
 
@@ -47,15 +47,21 @@ impl TableCount {
 }
 
 impl MessageRecord {
-    /// Returns the outcome, if the message has one and its item is complete.
+    /// Returns the outcome, if the message has one and its item is complete: only a message that failed for a reason may
+    /// lack the duration of a delivery.
     fn outcome(&self) -> Option<OutcomeEvent> {
+        let outcome = self.status?.outcome()?;
+        let reason = self.reason.filter(|_| outcome == Outcome::Failed);
+        if self.delivery_ms.is_none() && reason.is_none() {
+            return None;
+        }
         Some(OutcomeEvent {
-            outcome: self.status?.outcome()?,
+            outcome,
             created_at: Some(self.created_at?),
             concluded_at: Some(self.concluded_at?),
-            delivery_ms: Some(self.delivery_ms?),
-            parts: None,
-            reason: None,
+            delivery_ms: self.delivery_ms,
+            parts: self.parts,
+            reason,
         })
     }
 }
@@ -63,7 +69,7 @@ impl MessageRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::Outcome;
+    use crate::provider::code::FailureCode;
     use crate::run::RunId;
 
     fn id(index: u32) -> MessageId {
@@ -76,6 +82,8 @@ mod tests {
             created_at: Some(1_000),
             concluded_at: Some(3_000),
             delivery_ms: Some(500),
+            parts: Some(2),
+            reason: None,
         }
     }
 
@@ -83,20 +91,23 @@ mod tests {
     fn every_message_is_counted_once() {
         let mut table_count = TableCount::default();
         let pending = MessageRecord { concluded_at: None, delivery_ms: None, ..record(Status::Pending) };
-        let (sent, failed) = (record(Status::Sent), record(Status::Failed));
+        let sent = record(Status::Sent);
+        let expired = Some(FailureCode::TTL_EXPIRED);
+        let failed = MessageRecord { reason: expired, delivery_ms: None, ..record(Status::Failed) };
         for (index, record) in (0..).zip([None, Some(&pending), Some(&sent), Some(&failed)]) {
             table_count.add(id(index), record);
         }
         let mut tally = Tally::default();
-        for outcome in [Outcome::Sent, Outcome::Failed] {
-            let (created_at, concluded_at, delivery_ms) = (Some(1_000), Some(3_000), Some(500));
+        for (outcome, delivery_ms, reason) in
+            [(Outcome::Sent, Some(500), None), (Outcome::Failed, None, expired)]
+        {
             tally.count(&OutcomeEvent {
                 outcome,
-                created_at,
-                concluded_at,
+                created_at: Some(1_000),
+                concluded_at: Some(3_000),
                 delivery_ms,
-                parts: None,
-                reason: None,
+                parts: Some(2),
+                reason,
             });
         }
         assert_eq!(table_count, TableCount { tally, pending: 1, missing: 1, ..TableCount::default() });
@@ -112,11 +123,12 @@ mod tests {
             (6, MessageRecord { concluded_at: None, ..sent }),
             (8, MessageRecord { delivery_ms: None, ..sent }),
             (9, MessageRecord { created_at: None, ..record(Status::Pending) }),
+            (10, MessageRecord { delivery_ms: None, ..record(Status::Failed) }),
         ] {
             table_count.add(id(index), Some(&odd));
         }
         let unreadable =
-            TableCount { unreadable: 5, unreadable_example: Some(id(5)), ..TableCount::default() };
+            TableCount { unreadable: 6, unreadable_example: Some(id(5)), ..TableCount::default() };
         assert_eq!(table_count, unreadable);
     }
 

@@ -6,12 +6,14 @@
 //! shards of a run.
 
 mod encoding;
+mod failures;
 mod histogram;
 mod run_total;
 mod sequence;
 mod timeline;
 
 pub use encoding::VERSION;
+pub use failures::FailureCounts;
 pub use histogram::{Bin, DurationHistogram};
 pub use run_total::{DamagedTally, RunTally};
 pub use sequence::SequenceNumber;
@@ -28,6 +30,10 @@ pub struct Tally {
     pub sent: u64,
     /// Messages that became FAILED.
     pub failed: u64,
+    /// Messages that became FAILED, by code; a failure without a code counts as `UNKNOWN`.
+    pub failures: FailureCounts,
+    /// Parts of the messages that were delivered, successfully or not.
+    pub parts: u64,
     /// Durations of the deliveries.
     pub delivery: DurationHistogram,
     /// End-to-end latencies: from the creation of a message to its outcome.
@@ -57,6 +63,13 @@ pub struct OutcomeEvent {
     pub reason: Option<FailureCode>,
 }
 
+impl OutcomeEvent {
+    /// The parts that were delivered: none where nothing was, and 1 where the item has no number of parts.
+    fn delivered_parts(&self) -> u64 {
+        self.delivery_ms.map_or(0, |_| self.parts.unwrap_or(1).into())
+    }
+}
+
 impl Tally {
     /// The number of messages with an outcome, SENT or FAILED.
     pub fn total(&self) -> u64 {
@@ -67,15 +80,20 @@ impl Tally {
     pub fn count(&mut self, event: &OutcomeEvent) {
         match event.outcome {
             Outcome::Sent => self.sent = self.sent.saturating_add(1),
-            Outcome::Failed => self.failed = self.failed.saturating_add(1),
+            Outcome::Failed => {
+                self.failed = self.failed.saturating_add(1);
+                self.failures.add(event.reason.unwrap_or(FailureCode::UNKNOWN), 1);
+            }
         }
+        let parts = event.delivered_parts();
+        self.parts = self.parts.saturating_add(parts);
         if let Some(delivery) = event.delivery_ms {
             self.delivery.record(delivery);
         }
         if let Some(at) = event.concluded_at {
             self.first_concluded_at = Some(self.first_concluded_at.map_or(at, |first| first.min(at)));
             self.last_concluded_at = self.last_concluded_at.max(Some(at));
-            self.timeline.count(at, event.outcome);
+            self.timeline.count(at, event.outcome, parts);
             if let Some(created_at) = event.created_at {
                 // The clocks of two machines differ; a latency is never negative.
                 self.latency.record(at.saturating_sub(created_at));
@@ -87,6 +105,8 @@ impl Tally {
     pub fn merge(&mut self, other: &Self) {
         self.sent = self.sent.saturating_add(other.sent);
         self.failed = self.failed.saturating_add(other.failed);
+        self.failures.merge(&other.failures);
+        self.parts = self.parts.saturating_add(other.parts);
         self.delivery.merge(&other.delivery);
         self.latency.merge(&other.latency);
         self.first_concluded_at =
@@ -142,14 +162,16 @@ mod tests {
             time.clone(),
             proptest::option::weighted(0.95, time),
             proptest::option::weighted(0.95, 0..90_000_u64),
+            proptest::option::of(1..4_u32),
+            proptest::option::of("[A-C]{2,3}"),
         )
-            .prop_map(|(sent, created_at, concluded_at, delivery_ms)| OutcomeEvent {
+            .prop_map(|(sent, created_at, concluded_at, delivery_ms, parts, reason)| OutcomeEvent {
                 outcome: if sent { Outcome::Sent } else { Outcome::Failed },
                 created_at: Some(created_at),
                 concluded_at,
                 delivery_ms,
-                parts: None,
-                reason: None,
+                parts,
+                reason: reason.filter(|_| !sent).map(|code| code.parse().unwrap()),
             })
     }
 
@@ -208,6 +230,31 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_counts_by_its_code_and_parts_count_where_something_was_delivered() {
+        let sent = OutcomeEvent {
+            outcome: Outcome::Sent,
+            created_at: Some(0),
+            concluded_at: Some(10_000),
+            delivery_ms: Some(5),
+            parts: Some(3),
+            reason: None,
+        };
+        let older = OutcomeEvent { parts: None, outcome: Outcome::Failed, ..sent };
+        let expired = OutcomeEvent {
+            delivery_ms: None,
+            reason: Some(FailureCode::TTL_EXPIRED),
+            parts: Some(3),
+            ..older
+        };
+        let tally = tally_of(&[sent, older, expired]);
+        assert_eq!(
+            tally.failures.iter().collect::<Vec<_>>(),
+            [(FailureCode::TTL_EXPIRED, 1), (FailureCode::UNKNOWN, 1)]
+        );
+        assert_eq!((tally.parts, tally.timeline.buckets().next().unwrap().parts), (4, 4));
+    }
+
+    #[test]
     fn a_record_without_an_outcome_only_moves_the_checkpoint() {
         let records = [StreamRecord { sequence: "5".parse().unwrap(), event: None }];
         let shard = ShardTally::default().fold(&records).unwrap();
@@ -221,7 +268,7 @@ mod tests {
             created_at: Some(0),
             concluded_at: Some(u64::MAX),
             delivery_ms: Some(u64::MAX),
-            parts: None,
+            parts: Some(u32::MAX),
             reason: None,
         };
         let least = OutcomeEvent { concluded_at: Some(0), ..worst };

@@ -183,7 +183,7 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
     };
     let time = |at: Option<u64>| at.map_or_else(|| "never".to_owned(), rfc3339);
     let distribution = |what: &str, same_sums: bool, same: bool| {
-        (same_sums && !same).then(|| format!("{what} has the same sum on both sides, spread differently"))
+        (same_sums && !same).then(|| format!("{what} the same sum on both sides, spread differently"))
     };
     let unreadable = table_count.unreadable_example.map(|id| {
         let count = format::thousands(table_count.unreadable);
@@ -197,16 +197,29 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
         differ("first outcome", &|side| time(side.first_concluded_at)),
         differ("last outcome", &|side| time(side.last_concluded_at)),
         distribution(
-            "delivery",
+            "delivery has",
             table_sums.delivery_ms == tally_sums.delivery_ms,
             table.delivery == tallies.delivery,
         ),
         distribution(
-            "latency",
+            "latency has",
             table_sums.latency_ms == tally_sums.latency_ms,
             table.latency == tallies.latency,
         ),
-        distribution("the timeline", table.total() == tallies.total(), table.timeline == tallies.timeline),
+        distribution(
+            "the failure codes have",
+            table.failed == tallies.failed,
+            table.failures == tallies.failures,
+        ),
+        (table.parts != tallies.parts).then(|| {
+            let [table, tallies] = [table.parts, tallies.parts].map(format::thousands);
+            format!("parts {table} in the table, {tallies} in the tallies")
+        }),
+        distribution(
+            "the timeline has",
+            table.total() == tallies.total(),
+            table.timeline == tallies.timeline,
+        ),
         unreadable,
     ]
     .into_iter()
@@ -217,6 +230,7 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stentor_core::tally::FailureCounts;
     use stentor_run_view::fixtures::reading;
 
     /// The audit of a run of 2,000 messages, of which 1,500 have an outcome.
@@ -262,7 +276,15 @@ mod tests {
         let named: Vec<&str> = all.iter().filter_map(|text| text.split(char::is_numeric).next()).collect();
         assert_eq!(
             named,
-            ["failed ", "milliseconds of delivery ", "milliseconds of latency ", "last outcome "]
+            ["failed ", "milliseconds of delivery ", "milliseconds of latency ", "last outcome ", "parts "]
+        );
+        assert_eq!(
+            differs(|tally| tally.parts += 1),
+            message("parts 1,500 in the table, 1,501 in the tallies")
+        );
+        assert_eq!(
+            differs(|tally| tally.failures = FailureCounts::default()),
+            message("the failure codes have the same sum on both sides, spread differently")
         );
         assert_eq!(
             differs(|tally| tally.timeline = reading(2_000, 10).tally.timeline),

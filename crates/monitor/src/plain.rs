@@ -61,8 +61,15 @@ fn block(view: &RunView) -> String {
         format!("  {}", rest.join("   ")),
         format!("  queue: {}{}", queue.join(", "), warnings(view)),
     ];
-    let provider = provider_line(view).map(|line| format!("  {line}"));
-    lines.into_iter().chain(provider).collect::<Vec<_>>().join("\n")
+    let provider = provider_line(view);
+    let details = details(view).into_iter().chain(provider).map(|line| format!("  {line}"));
+    lines.into_iter().chain(details).collect::<Vec<_>>().join("\n")
+}
+
+/// Lines about the failures by code, and when which share of the messages was SENT; none before there is anything.
+pub(crate) fn details(view: &RunView) -> Vec<String> {
+    let failures = view.failures_text().map(|text| format!("failures: {text}"));
+    failures.into_iter().chain(view.reached_text()).collect()
 }
 
 /// The use of the provider's limit and its bill, where a sender of the run has a provider.
@@ -119,7 +126,7 @@ mod tests {
     use super::*;
     use serde_json::Value;
     use stentor_core::tally::DamagedTally;
-    use stentor_run_view::fixtures::{reading, with_provider};
+    use stentor_run_view::fixtures::{fail_with, reading, with_provider};
     use stentor_run_view::status::RunPhase;
 
     /// 2,000 messages, 1,350 sent and 150 failed, at 100 a second.
@@ -204,6 +211,20 @@ mod tests {
         }
         let json: Value = serde_json::from_str(&OutputFormat::Json.render(&without)).unwrap();
         assert!(json["provider"].as_object().unwrap().values().all(Value::is_null), "{json}");
+    }
+
+    #[test]
+    fn a_block_has_the_failures_by_code_and_when_shares_were_reached() {
+        let mut run = reading(2_000, 1_500);
+        fail_with(&mut run, &[("CARRIER_UNREACHABLE", 200)]);
+        let block = OutputFormat::Block.render(&RunView::first(run));
+        assert!(
+            block.ends_with(
+                "\n  failures: CARRIER_UNREACHABLE 200 (57.1%), UNKNOWN 150 (42.9%)\n  reached 50 % after 111 s"
+            ),
+            "{block}"
+        );
+        assert!(details(&RunView::first(reading(2_000, 0))).is_empty());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use stentor_run_view::view::RunView;
 use crate::Monitor;
 use crate::args::WatchArgs;
 use crate::live::{self, ExitReason, Theme, Watched};
-use crate::plain::{OutputFormat, completion_line};
+use crate::plain::{OutputFormat, completion_line, details};
 
 /// Exit status if a threshold is crossed.
 const CROSSED: u8 = 4;
@@ -100,6 +100,10 @@ impl Monitor<'_> {
                 OutputState::Open => {}
             }
             if view.phase.has_ended() && !watching.follow {
+                // A block and the live view have them already.
+                if format == OutputFormat::Line {
+                    details(view).iter().try_for_each(|line| print_line(line).map(drop))?;
+                }
                 return Ok(ExitReason::RunEnded);
             }
         }

@@ -1,5 +1,8 @@
 //! What a report holds. Its JSON is the report's data, and the page shows nothing else.
 
+mod reached;
+
+pub use reached::Reached;
 use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_cli::format::{rfc3339, try_rfc3339};
@@ -41,6 +44,8 @@ pub struct Report {
     pub snapshot: Snapshot,
     /// Messages a second over time.
     pub progress: Progress,
+    /// The share of the messages that was SENT over time.
+    pub reached: Reached,
     /// How long deliveries took.
     pub delivery: Distribution,
     /// Time from a message's creation to its outcome.
@@ -245,6 +250,7 @@ impl Report {
             result: RunResult::of(view, target),
             snapshot: Snapshot::of(view),
             progress: Progress::of(&view.throughput, reading.tally.first_concluded_at),
+            reached: Reached::of(view),
             delivery: Distribution::of(&reading.tally.delivery),
             latency: Distribution::of(&reading.tally.latency),
             senders: view.run_senders().map(SenderRow::of).collect(),

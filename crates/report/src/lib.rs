@@ -12,7 +12,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use data::{Distribution, Report};
+pub use data::{Distribution, Reached, Report};
 pub use file::{ReportFormat, ReportPath};
 use serde::Serialize;
 use stentor_cli::{format, status};

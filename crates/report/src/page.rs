@@ -10,7 +10,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use parts::section;
 use stentor_run_view::figures::{
     AVERAGE, AVERAGE_LATENCY, DELIVERY_P99, DOLLARS, DOLLARS_PER_MILLION, FAILED, FAILED_RATE, Figure,
-    LATENCY_P99, OUTCOME_SECONDS, PENDING, SECONDS_FROM_CREATION, SENT, THROUGHPUT,
+    LATENCY_P99, OUTCOME_SECONDS, PARTS, PENDING, REACHED_TABLE, SECONDS_FROM_CREATION, SENT, THROUGHPUT,
 };
 use stentor_run_view::unit::Unit;
 use values::{Page, timestamp};
@@ -35,6 +35,8 @@ pub fn page(report: &Report) -> String {
             (result(&page))
             (plan(&page))
             (progress(&page))
+            (reached(&page))
+            (parts::failures(&page))
             (times(&page))
             (parts::senders(&page))
             (parts::faults(&page))
@@ -213,9 +215,33 @@ fn progress(page: &Page<'_>) -> Markup {
         dl.rows {
             (row("First outcome", page.timestamp("result.first_concluded_at")))
             (row("Last outcome", page.timestamp("result.last_concluded_at")))
+            (row("Parts delivered", page.figure(&PARTS)))
         }
     };
     section("progress", "Progress", body)
+}
+
+fn reached(page: &Page<'_>) -> Markup {
+    let reached = &page.report.reached;
+    let chart = SvgChart::reached(reached, ChartScale::of_reached(&[reached]));
+    let label = "Share of the messages sent over time, in columns, with lines at 50, 90 and 99 %";
+    let body = html! {
+        @if reached.columns.is_empty() {
+            p.none { "No message was sent yet." }
+        } @else {
+            (parts::chart(label, &chart, html! {
+                "Share of all messages that was sent, by the time since the run’s creation. Each column is "
+                (page.number("reached.column_seconds", Unit::Seconds)) "."
+            }))
+            dl.rows {
+                @for figure in REACHED_TABLE {
+                    (row(figure.label, html! { @if page.has(figure.path) { "after " } (page.figure(figure)) }))
+                }
+            }
+        }
+        @if page.has("reached.never") { p { (page.text("reached.never")) "." } }
+    };
+    section("reached", "Reached", body)
 }
 
 fn times(page: &Page<'_>) -> Markup {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::data::{Distribution, Progress};
+use crate::data::{Distribution, Progress, Reached};
 use stentor_cli::format;
 
 /// A bar chart with stacked bars over an axis of time.
@@ -17,6 +17,8 @@ pub struct SvgChart {
     bars: Vec<Vec<Part>>,
     /// Named vertical lines; the position is in seconds.
     marks: Vec<(f64, &'static str)>,
+    /// Rows for the names of marks: as many as charts that are to be compared can have.
+    mark_rows: f64,
     scale: ChartScale,
 }
 
@@ -66,6 +68,12 @@ impl ChartScale {
         Self { from: 0.0, to: if to > 0.0 { to } else { 1.0 }, highest: Some(highest) }
     }
 
+    /// Covers the time of all `runs`, and the shares up to 100 %.
+    pub fn of_reached(runs: &[&Reached]) -> Self {
+        let to = runs.iter().map(|run| run.seconds).fold(0.0, f64::max);
+        Self { from: 0.0, to: if to > 0.0 { to } else { 1.0 }, highest: Some(100.0) }
+    }
+
     /// Covers the durations of all `runs`. Counts depend on the bin width, so each chart keeps its own height.
     pub fn of_times(runs: &[&Distribution]) -> Self {
         let ranges = runs.iter().filter_map(|run| {
@@ -92,6 +100,7 @@ impl SvgChart {
             bar_width: progress.column_seconds.unwrap_or(1.0),
             bars: bars.collect(),
             marks: Vec::new(),
+            mark_rows: 0.0,
             scale,
         }
     }
@@ -105,6 +114,22 @@ impl SvgChart {
             bars_from: times.from.unwrap_or(0.0),
             bar_width: times.column_seconds.unwrap_or(1.0),
             bars: times.columns.iter().map(|count| vec![(*count, "both")]).collect(),
+            mark_rows: marks.len() as f64,
+            marks: marks.into_iter().filter_map(|(at, name)| Some((at?, name))).collect(),
+            scale,
+        }
+    }
+
+    /// Shows which share of the messages was SENT after how long, with marks at 50, 90 and 99 %.
+    pub fn reached(reached: &Reached, scale: ChartScale) -> Self {
+        let marks = [(reached.p50, "50 %"), (reached.p90, "90 %"), (reached.p99, "99 %")];
+        Self {
+            x_label: "since the run’s creation",
+            y_label: "% of the messages sent",
+            bars_from: 0.0,
+            bar_width: reached.column_seconds.unwrap_or(1.0),
+            bars: reached.columns.iter().map(|share| vec![(100.0 * share, "sent")]).collect(),
+            mark_rows: marks.len() as f64,
             marks: marks.into_iter().filter_map(|(at, name)| Some((at?, name))).collect(),
             scale,
         }
@@ -138,7 +163,7 @@ impl<'c> Plot<'c> {
             left: 64.0,
             // Leaves space for the name of a mark at the right edge.
             right: layout.width - 34.0,
-            top: 8.0 + MARK_ROW * chart.marks.len() as f64,
+            top: 8.0 + MARK_ROW * chart.mark_rows,
             bottom: layout.height - if chart.x_label.is_empty() { 26.0 } else { 44.0 },
             y_max: if highest > 0.0 { highest * 1.08 } else { 1.0 },
         }
@@ -285,6 +310,7 @@ mod tests {
                 bar_width: 1.0,
                 bars: Vec::new(),
                 marks: Vec::new(),
+                mark_rows: 0.0,
                 scale,
             };
             let svg = chart.render("").into_string();

@@ -55,6 +55,7 @@ impl ThroughputChart {
                     before.width_ms = end_ms(&segment).saturating_sub(before.starts_at);
                     before.sent = before.sent.saturating_add(segment.sent);
                     before.failed = before.failed.saturating_add(segment.failed);
+                    before.parts = before.parts.saturating_add(segment.parts);
                 }
                 _ => segments.push(segment),
             }
@@ -65,12 +66,14 @@ impl ThroughputChart {
             segment.width_ms = segment.width_ms.saturating_add(MIN_MS.saturating_sub(length));
         }
         let end = segments.last().map_or(last, end_ms);
-        if !has_ended && now_ms.saturating_sub(last) > IDLE_MS {
+        let idle_until = idle_until(last, now_ms, has_ended);
+        if idle_until > last {
             segments.push(Bucket {
                 starts_at: end,
-                width_ms: now_ms.saturating_sub(end),
+                width_ms: idle_until.saturating_sub(end),
                 sent: 0,
                 failed: 0,
+                parts: 0,
             });
         }
         Self { segments }
@@ -98,12 +101,18 @@ impl ThroughputChart {
     }
 }
 
-fn end_ms(bucket: &Bucket) -> u64 {
+/// The end of a chart, ms since the epoch: the last outcome, or `now_ms` where the run is idle and has not ended.
+pub(crate) fn idle_until(last: u64, now_ms: u64, has_ended: bool) -> u64 {
+    if !has_ended && now_ms.saturating_sub(last) > IDLE_MS { now_ms } else { last }
+}
+
+/// The end of a bucket, ms since the epoch.
+pub(crate) fn end_ms(bucket: &Bucket) -> u64 {
     bucket.starts_at.saturating_add(bucket.width_ms)
 }
 
 /// The part of the bucket between the first and the last outcome, 1 ms at least.
-fn clip(bucket: &Bucket, first: u64, last: u64) -> Bucket {
+pub(crate) fn clip(bucket: &Bucket, first: u64, last: u64) -> Bucket {
     let end = end_ms(bucket);
     let starts_at = bucket.starts_at.max(first.min(end - 1));
     Bucket { starts_at, width_ms: end.min(last.max(starts_at + 1)) - starts_at, ..*bucket }

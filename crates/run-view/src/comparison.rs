@@ -1,10 +1,14 @@
 //! The figures of two runs side by side.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use stentor_cli::{ConnectionFlags, format};
 
 use crate::bill::LowerBound;
+use crate::failures::FailuresOfCode;
 use crate::figures::{self, Better, Figure, SENDER_CONCURRENCY, SENDER_FAILURE_RATE, SENDER_WAIT};
 use crate::provider::profile_list;
 use crate::senders::SenderRecord;
@@ -25,7 +29,7 @@ pub struct FigureGroup {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Pair {
     /// Label of the figure.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Unit of the values: a share goes from 0 to 1, a ratio can exceed 1, and `per_message` is for each message with an outcome.
     #[serde(serialize_with = "serialize_kind")]
     #[schemars(schema_with = "kind_schema")]
@@ -115,9 +119,12 @@ pub fn compare(views: [&RunView; 2]) -> Vec<FigureGroup> {
         provider.figures.insert(0, profile);
         provider
     });
-    let groups = [
+    let failures = FigureGroup { title: "Failures by code", figures: failures(views) };
+    let groups = vec![
         FigureGroup { title: "Settings", figures: settings },
         result,
+        failures,
+        group("Creation to share of messages sent", &figures::REACHED_TABLE),
         group("Delivery", &figures::DELIVERY_TABLE),
         group("Creation to end", &figures::LATENCY_TABLE),
         group("Faults", &[&figures::DUPLICATES, &figures::RELEASED, &figures::DAMAGED_TALLIES]),
@@ -132,30 +139,51 @@ pub fn compare(views: [&RunView; 2]) -> Vec<FigureGroup> {
             ],
         ),
     ];
-    groups.into_iter().chain(provider).collect()
+    groups.into_iter().chain(provider).filter(|group| !group.figures.is_empty()).collect()
+}
+
+/// The failed messages of each code, in the order in which the runs list them.
+fn failures(views: [&RunView; 2]) -> Vec<Pair> {
+    let runs = views.map(RunView::failures);
+    let mut seen = BTreeSet::new();
+    let coded = views.map(RunView::coded_failures);
+    let codes = coded.iter().flatten().map(|failures| failures.code.clone());
+    let pair = |code: String| {
+        let count = |run: &Vec<FailuresOfCode>| {
+            run.iter().find(|failures| failures.code == code).map_or(0, |failures| failures.count)
+        };
+        let counts = [&runs[0], &runs[1]].map(count).map(LowerBound::from);
+        Pair::of_values(Cow::Owned(code), Unit::Count, Better::Lower, counts)
+    };
+    codes.filter(|code| seen.insert(code.clone())).map(pair).collect()
 }
 
 impl Pair {
     fn text(name: &'static str, texts: [String; 2]) -> Self {
         let values = texts.map(PairValue::Text);
-        let (kind, better) = (Unit::Text, Better::Neither);
+        let (name, kind, better) = (Cow::Borrowed(name), Unit::Text, Better::Neither);
         Self { name, kind, values, at_least: [false; 2], difference: None, ratio: None, better }
     }
 
     fn number(figure: &'static Figure, views: [&RunView; 2]) -> Self {
-        let sums: [LowerBound<f64>; 2] = views.map(figure.value);
+        // The groups name the distribution.
+        let name = if figure.unit == Unit::Seconds { figure.short() } else { figure.label };
+        // A duration as a person reads it would hide changes below a second.
+        let kind = if figure.unit == Unit::Duration { Unit::Seconds } else { figure.unit };
+        Self::of_values(Cow::Borrowed(name), kind, figure.better, views.map(figure.value))
+    }
+
+    fn of_values(name: Cow<'static, str>, kind: Unit, better: Better, sums: [LowerBound<f64>; 2]) -> Self {
         let [first, second] = sums.map(|sum| sum.amount.filter(|_| !sum.at_least));
         let both = first.zip(second);
         Self {
-            // The groups name the distribution.
-            name: if figure.unit == Unit::Seconds { figure.short() } else { figure.label },
-            // A duration as a person reads it would hide changes below a second.
-            kind: if figure.unit == Unit::Duration { Unit::Seconds } else { figure.unit },
+            name,
+            kind,
             values: sums.map(|sum| PairValue::Number(sum.amount)),
             at_least: sums.map(|sum| sum.amount.is_some() && sum.at_least),
             difference: both.map(|(first, second)| second - first),
             ratio: both.filter(|(first, _)| *first > 0.0).map(|(first, second)| second / first),
-            better: figure.better,
+            better,
         }
     }
 
@@ -228,7 +256,7 @@ fn kind_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::reading;
+    use crate::fixtures::{fail_with, reading};
 
     fn pair(views: [&RunView; 2], name: &str) -> Pair {
         let mut pairs = compare(views).into_iter().flat_map(|group| group.figures);
@@ -244,6 +272,23 @@ mod tests {
         assert_eq!((failed.change().as_str(), failed.is_better()), ("+100.0%", Some(false)));
         let rate = pair([&small, &large], "failed of outcomes");
         assert_eq!((rate.change().as_str(), rate.is_better()), ("=", None));
+    }
+
+    #[test]
+    fn failures_of_both_runs_are_compared_by_code_where_one_has_codes() {
+        let plain = RunView::first(reading(1_000, 1_000));
+        let mut coded = reading(1_000, 0);
+        fail_with(&mut coded, &[("BLOCKED", 2), ("UNREACHABLE", 5)]);
+        let coded = RunView::first(coded);
+        let names = |views| -> Vec<String> {
+            let groups: Vec<FigureGroup> = compare(views);
+            let group = groups.into_iter().find(|group| group.title == "Failures by code");
+            group.into_iter().flat_map(|group| group.figures).map(|pair| pair.name.into_owned()).collect()
+        };
+        assert_eq!(names([&plain, &plain]), Vec::<String>::new());
+        assert_eq!(names([&plain, &coded]), ["UNREACHABLE", "BLOCKED"]);
+        let mixed = pair([&coded, &plain], "UNREACHABLE");
+        assert_eq!((mixed.texts(), mixed.is_better()), (["5".into(), "0".into()], Some(true)));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Figure<S: 'static = RunView> {
     pub help: &'static str,
     /// Computes it.
     pub value: fn(&S) -> LowerBound<f64>,
+    /// Where it is unknown, a lower bound that a threshold compares instead: infinite where there will never be a value.
+    pub lower_bound: fn(&S) -> Option<f64>,
 }
 
 /// Which direction of a figure is an improvement.
@@ -54,6 +56,7 @@ impl<S> Figure<S> {
         metric: None,
         help: "",
         value: |_| LowerBound { amount: None, at_least: false },
+        lower_bound: |_| None,
     };
 
     /// The value as far as it is known.

@@ -25,6 +25,11 @@ const QUEUE: Metric = Metric::gauge(
 const DELIVERY: Metric = Metric::summary("stentor_delivery_seconds", "Duration of a delivery.");
 const LATENCY: Metric =
     Metric::summary("stentor_latency_seconds", "Time from a message's creation to its outcome.");
+const REACHED: Metric = Metric::gauge(
+    "stentor_reached_seconds",
+    "Time from the run's creation until this share of its messages was SENT.",
+    Scope::Run,
+);
 
 figures! {
     /// All figures of a run. Those of the snapshot's JSON stand in its order.
@@ -132,6 +137,29 @@ figures! {
     LATENCY_COUNT {
         help: "Outcomes with a known latency.",
         label: "latencies", metric: LATENCY.suffixed("_count"), value: |view| latencies(view).count().into(),
+    }
+    REACHED_P50 {
+        help: "Time from the run's creation until 50 % of its messages were SENT, interpolated; null while fewer are.",
+        path: "snapshot.reached_seconds.p50", label: "50 % reached", short: "50 %", unit: Unit::Duration,
+        better: Better::Lower, threshold: "reached_p50", metric: REACHED.labelled("share", "0.5"),
+        value: |view| view.reached.seconds_to(50).into(), lower_bound: |view| Some(view.unreached_seconds()),
+    }
+    REACHED_P90 {
+        help: "Time from the run's creation until 90 % of its messages were SENT, interpolated; null while fewer are.",
+        path: "snapshot.reached_seconds.p90", label: "90 % reached", short: "90 %", unit: Unit::Duration,
+        better: Better::Lower, threshold: "reached_p90", metric: REACHED.labelled("share", "0.9"),
+        value: |view| view.reached.seconds_to(90).into(), lower_bound: |view| Some(view.unreached_seconds()),
+    }
+    REACHED_P99 {
+        help: "Time from the run's creation until 99 % of its messages were SENT, interpolated; null while fewer are.",
+        path: "snapshot.reached_seconds.p99", label: "99 % reached", short: "99 %", unit: Unit::Duration,
+        better: Better::Lower, threshold: "reached_p99", metric: REACHED.labelled("share", "0.99"),
+        value: |view| view.reached.seconds_to(99).into(), lower_bound: |view| Some(view.unreached_seconds()),
+    }
+    PARTS {
+        help: "Parts of the messages that were delivered, sent or failed; a message counts once, whatever its attempts.",
+        path: "snapshot.parts", label: "parts", metric: gauge("stentor_parts", Scope::Run),
+        value: |view| view.reading.tally.parts.into(),
     }
     THROUGHPUT {
         help: "Outcomes a second over the last seconds; over the whole run once it is complete.",
@@ -317,6 +345,9 @@ pub static DELIVERY_TABLE: [&Figure; 5] =
 /// Times from creation to outcome, as tables show them.
 pub static LATENCY_TABLE: [&Figure; 5] =
     [&AVERAGE_LATENCY, &LATENCY_P50, &LATENCY_P90, &LATENCY_P99, &LATENCY_MAX];
+
+/// Times from the run's creation until a share of its messages was SENT, as tables show them.
+pub static REACHED_TABLE: [&Figure; 3] = [&REACHED_P50, &REACHED_P90, &REACHED_P99];
 
 fn deliveries(view: &RunView) -> &DurationHistogram {
     &view.reading.tally.delivery

@@ -50,6 +50,23 @@ pub fn reading(total: u32, outcomes: u32) -> RunReading {
     }
 }
 
+/// Adds failed messages with these codes, at the time of the run's last outcome.
+pub fn fail_with(reading: &mut RunReading, failures: &[(&str, u32)]) {
+    let at = reading.tally.last_concluded_at.unwrap_or(1_000);
+    for (code, count) in failures {
+        for _ in 0..*count {
+            reading.tally.count(&OutcomeEvent {
+                outcome: Outcome::Failed,
+                created_at: Some(at),
+                concluded_at: Some(at),
+                delivery_ms: Some(100),
+                parts: Some(1),
+                reason: code.parse().ok(),
+            });
+        }
+    }
+}
+
 /// The heartbeat of a sender that has sent `sent` messages.
 pub fn heartbeat(sender: &str, started_at: u64, seen_at: u64, sent: u64) -> Heartbeat {
     Heartbeat {

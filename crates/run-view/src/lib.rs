@@ -6,6 +6,7 @@
 pub mod bill;
 pub mod charts;
 pub mod comparison;
+pub mod failures;
 mod figure;
 pub mod figures;
 #[cfg(any(test, feature = "fixtures"))]
@@ -14,6 +15,7 @@ mod lookups;
 pub mod metric;
 mod profiles;
 pub mod provider;
+pub mod reached;
 pub mod reader;
 pub mod reading;
 mod sender_figures;

@@ -69,7 +69,14 @@ mod tests {
     }
 
     fn record(status: Status) -> MessageRecord {
-        MessageRecord { status: Some(status), created_at: None, concluded_at: None, delivery_ms: None }
+        MessageRecord {
+            status: Some(status),
+            created_at: None,
+            concluded_at: None,
+            delivery_ms: None,
+            parts: None,
+            reason: None,
+        }
     }
 
     /// The result of look-ups of a table where each message has the status of its index, and the batches that were read,

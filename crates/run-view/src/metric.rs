@@ -43,6 +43,10 @@ pub const RUN_INFO: Metric = Metric::gauge("stentor_run_info", "The run that is 
 pub const DATA_AGE: Metric =
     Metric::gauge("stentor_data_age_seconds", "Time since these figures were read.", Scope::Run);
 
+/// Failed messages by code, by its label `code`.
+pub const FAILURES: Metric =
+    Metric::gauge("stentor_failures", "Failed messages by failure code.", Scope::Run);
+
 impl Metric {
     /// A family of gauges.
     pub const fn gauge(name: &'static str, help: &'static str, scope: Scope) -> Self {

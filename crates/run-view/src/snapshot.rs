@@ -9,6 +9,7 @@ use stentor_cli::format::rfc3339;
 use stentor_core::escape::escape_control;
 use stentor_core::tally::DamagedTally;
 
+use crate::failures::FailuresOfCode;
 use crate::figures::{FIGURES, Figure, SENDER_FIGURES};
 use crate::provider::profile_list;
 use crate::senders::SenderRecord;
@@ -22,6 +23,8 @@ pub const CLOCK_OFFSET: &str =
 /// Meaning of `provider.profile` in the JSON of the monitor.
 pub const PROFILE: &str =
     "Name of the provider profile; several are separated by commas. Null without a provider.";
+/// Meaning of `failures` in the JSON of a run.
+pub const FAILURES: &str = "Failed messages by failure code, most frequent first.";
 
 /// A run at a moment, with the figures of the registry.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +35,8 @@ pub struct Snapshot {
     clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
     figures: Members<Value>,
+    /// Failed messages by code, most frequent first.
+    pub failures: Vec<FailuresOfCode>,
     senders: Vec<SenderSnapshot>,
     broken: Vec<DamagedShard>,
 }
@@ -96,6 +101,7 @@ impl Snapshot {
             clock_offset_seconds: view.reading.clock_offset_seconds,
             figures: Members::of("snapshot", FIGURES, |figure| figure.unit.json(figure.value(view)))
                 .with_first("provider", "profile", profile_list(view).map_or(Value::Null, Value::from)),
+            failures: view.failures(),
             senders: view.alive_senders().map(sender).collect(),
             broken: view.reading.damaged.iter().map(damaged).collect(),
         }
@@ -158,6 +164,8 @@ impl JsonSchema for Snapshot {
         let at = json_schema!({ "description": "Time of the reading, RFC 3339 in UTC.", "type": "string", "format": "date-time" });
         let state = generator.subschema_for::<RunCondition>();
         let clock_offset = json_schema!({ "description": CLOCK_OFFSET, "type": ["number", "null"] });
+        let failures = generator.subschema_for::<FailuresOfCode>();
+        let failures = json_schema!({ "description": FAILURES, "type": "array", "items": failures });
         let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });
         let broken = json_schema!({ "description": "Tallies that cannot be read: the counts are too low.", "type": "array", "items": damaged });
         let profile = json_schema!({ "description": PROFILE, "type": ["string", "null"] });
@@ -168,6 +176,7 @@ impl JsonSchema for Snapshot {
                 ("at", at),
                 ("state", state),
                 ("clock_offset_seconds", clock_offset),
+                ("failures", failures),
                 ("senders", senders),
                 ("broken", broken),
             ],

@@ -30,32 +30,51 @@ fn figures() -> impl Iterator<Item = &'static Figure> {
     FIGURES.iter().copied().filter(|figure| !figure.threshold.is_empty())
 }
 
-/// Returns a line for each threshold that the view crosses; an unknown value never crosses one.
+/// Returns a line for each threshold that the view crosses; an unknown value never crosses one, unless a lower bound of
+/// it does.
 pub fn crossed(thresholds: &[Threshold], view: &RunView) -> Vec<String> {
-    let check = |Threshold { figure, is_crossed, limit, text }: &Threshold| {
-        let value = figure.value(view).filter(|value| is_crossed(value, limit))?;
-        let value = if text.ends_with('%') {
-            format!("{:.2}%", 100.0 * value)
-        } else {
-            figure.unit.format_exact(value)
+    thresholds.iter().filter_map(|threshold| threshold.check(view)).collect()
+}
+
+impl Threshold {
+    /// Returns the line that reports the threshold if the view crosses it.
+    fn check(&self, view: &RunView) -> Option<String> {
+        let Self { figure, is_crossed, limit, text } = self;
+        let is = match figure.value(view) {
+            Some(value) if !is_crossed(&value, limit) => return None,
+            Some(value) if text.ends_with('%') => format!("is {:.2}%", 100.0 * value),
+            Some(value) => format!("is {}", figure.unit.format_exact(value)),
+            None => {
+                let least = (figure.lower_bound)(view)?;
+                // A lower bound only decides where every greater value is across the limit too.
+                if !is_crossed(&least, limit) || !is_crossed(&f64::INFINITY, limit) {
+                    return None;
+                }
+                if least.is_infinite() {
+                    "was never reached".to_owned()
+                } else {
+                    format!("is {} at least", figure.unit.format(least))
+                }
+            }
         };
-        Some(format!("threshold crossed: {text}: it is {value}"))
-    };
-    thresholds.iter().filter_map(check).collect()
+        Some(format!("threshold crossed: {text}: it {is}"))
+    }
 }
 
 /// The long help of `--fail-if`: comparators, and every figure with its unit.
 pub fn help() -> String {
     let figures = figures().map(|figure| {
         let unit = match figure.unit {
-            Unit::Seconds => "time",
+            Unit::Seconds | Unit::Duration => "time",
             Unit::Fraction => "rate",
             _ => "number",
         };
         format!("  {:<20} {unit:<7} {}\n", figure.threshold, figure.label)
     });
     format!(
-        "Compare by >, >=, < or <=; times need a unit (ms, s, m or h):\n{}Unknown values never cross a threshold.",
+        "Compare by >, >=, < or <=; times need a unit (ms, s, m or h):\n{}\
+         Unknown values never cross a threshold, but a share that is not\n\
+         reached counts as the time so far, at the end as infinite.",
         figures.collect::<String>()
     )
 }
@@ -65,8 +84,8 @@ fn parse_limit(unit: Unit, text: &str) -> Result<f64, String> {
     const TIME: &str = "expected a time with its unit, such as 250ms, 30s, 2m or 1h";
     let from_zero = 0.0..=f64::MAX;
     match unit {
-        Unit::Seconds if !text.ends_with(char::is_alphabetic) => Err(TIME.to_owned()),
-        Unit::Seconds => parse_seconds(text, &from_zero, TIME),
+        Unit::Seconds | Unit::Duration if !text.ends_with(char::is_alphabetic) => Err(TIME.to_owned()),
+        Unit::Seconds | Unit::Duration => parse_seconds(text, &from_zero, TIME),
         Unit::Fraction => {
             parse_fraction(text, &(0.0..=1.0), "expected a rate from 0 to 1, such as 0.2 or 20%")
         }
@@ -97,6 +116,7 @@ impl FromStr for Threshold {
 mod tests {
     use super::*;
     use crate::fixtures::reading;
+    use crate::status::RunPhase;
 
     fn lines(expressions: &[&str], view: &RunView) -> Vec<String> {
         let thresholds: Vec<Threshold> = expressions.iter().map(|text| text.parse().unwrap()).collect();
@@ -162,6 +182,32 @@ mod tests {
     }
 
     #[test]
+    fn a_share_that_is_not_reached_counts_as_the_time_so_far_and_at_the_end_as_infinite() {
+        // 1,350 of 2,000 are SENT: 50 % after 111 s, 90 % not yet, 99 s after the run's creation.
+        let mut view = view();
+        let limits =
+            ["reached_p50>1m", "reached_p90>98s", "reached_p90>=99s", "reached_p99>2m", "reached_p90<1h"];
+        assert_eq!(
+            lines(&limits, &view),
+            [
+                "threshold crossed: reached_p50>1m: it is 111 s",
+                "threshold crossed: reached_p90>98s: it is 99 s at least",
+                "threshold crossed: reached_p90>=99s: it is 99 s at least",
+            ]
+        );
+        for phase in [RunPhase::Complete, RunPhase::Stalled] {
+            view.phase = phase;
+            assert_eq!(
+                lines(&["reached_p50<1h", "reached_p90>1000h", "reached_p99<1h"], &view),
+                [
+                    "threshold crossed: reached_p50<1h: it is 111 s",
+                    "threshold crossed: reached_p90>1000h: it was never reached",
+                ]
+            );
+        }
+    }
+
+    #[test]
     fn an_invalid_expression_is_refused_with_what_is_allowed() {
         for (text, words) in [
             ("", "compare a figure by >"),
@@ -191,9 +237,10 @@ mod tests {
 
     #[test]
     fn every_figure_of_the_help_can_be_named() {
-        assert_eq!(figures().count(), 18);
+        assert_eq!(figures().count(), 21);
         for figure in figures() {
-            let limit = if figure.unit == Unit::Seconds { "1s" } else { "1" };
+            let is_time = matches!(figure.unit, Unit::Seconds | Unit::Duration);
+            let limit = if is_time { "1s" } else { "1" };
             assert!(
                 format!("{}>{limit}", figure.threshold).parse::<Threshold>().is_ok(),
                 "{}",

@@ -8,6 +8,7 @@ use stentor_core::escape::escape_control;
 use stentor_core::tally::DurationHistogram;
 
 use crate::charts::{Histogram, ThroughputChart};
+use crate::reached::ReachedCurve;
 use crate::reading::RunReading;
 use crate::senders::{SenderRecord, had_sender, sender_records};
 use crate::stall::StallDetector;
@@ -37,6 +38,8 @@ pub struct RunView {
     pub throughput: ThroughputChart,
     /// Distribution of delivery durations.
     pub deliveries: Histogram,
+    /// The share of the messages that was SENT over time.
+    pub reached: ReachedCurve,
     /// Prices of its bill.
     pub prices: Prices,
 }
@@ -60,6 +63,7 @@ impl RunView {
             senders,
             throughput: chart,
             deliveries: Histogram::new(&reading.tally.delivery),
+            reached: ReachedCurve::new(&reading, phase == RunPhase::Complete),
             prices: Prices::default(),
             reading,
         }

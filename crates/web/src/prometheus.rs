@@ -9,11 +9,13 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use stentor_core::escape::escape_control;
+use stentor_run_view::failures::FailuresOfCode;
 use stentor_run_view::figures::{FIGURES, Figure, SENDER_FIGURES};
-use stentor_run_view::metric::{DATA_AGE, Metric, RUN_INFO, Scope, UP};
+use stentor_run_view::metric::{DATA_AGE, FAILURES, Metric, RUN_INFO, Scope, UP};
 use stentor_run_view::reading::Target;
 use stentor_run_view::senders::SenderRecord;
 use stentor_run_view::state::RunState;
+use stentor_run_view::view::RunView;
 
 /// Labels of a sample; the values are escaped when they are written.
 type Labels<'a> = Vec<(&'static str, &'a str)>;
@@ -30,6 +32,7 @@ pub(crate) fn render(state: &RunState, target: &Target, now: Duration, interval:
     let age = state.data_age(now).unwrap_or_default().as_secs_f64();
     one(&mut text, &DATA_AGE, &vec![("run", &run)], age);
     families(&mut text, FIGURES, &[(run.clone(), view)]);
+    failures(&mut text, view);
     // A collector refuses a sample that comes twice, and a malformed item may repeat a name.
     let mut names = HashSet::new();
     let senders: Vec<(String, &SenderRecord)> = view
@@ -68,6 +71,17 @@ fn families<S>(text: &mut String, figures: &[&Figure<S>], subjects: &[(String, &
     }
 }
 
+/// Writes the failed messages by code.
+fn failures(text: &mut String, view: &RunView) {
+    let (run, failures) = (view.run(), view.failures());
+    if !failures.is_empty() {
+        head(text, &FAILURES, "");
+    }
+    for FailuresOfCode { code, count, .. } in &failures {
+        sample(text, &FAILURES, &vec![("run", &run), ("code", code)], *count as f64);
+    }
+}
+
 /// Writes a family of a single sample.
 fn one(text: &mut String, metric: &Metric, labels: &Labels<'_>, value: f64) {
     head(text, metric, "");
@@ -97,7 +111,6 @@ mod tests {
     use super::*;
     use stentor_run_view::fixtures::{heartbeat, reading, target, with_provider};
     use stentor_run_view::reading::RunReading;
-    use stentor_run_view::view::RunView;
 
     fn text_of(reading: Option<RunReading>) -> String {
         let mut state = RunState::default();
@@ -148,6 +161,9 @@ mod tests {
                 &format!("stentor_delivery_seconds_count{{run=\"{run}\"}} 1500"),
                 &format!("stentor_complete{{run=\"{run}\"}} 0"),
                 &format!("stentor_waiting{{run=\"{run}\"}} 0"),
+                "# TYPE stentor_failures gauge",
+                &format!("stentor_failures{{run=\"{run}\",code=\"UNKNOWN\"}} 150"),
+                &format!("stentor_parts{{run=\"{run}\"}} 1500"),
                 "stentor_dead_letters 0",
                 "stentor_discarded_batches 0",
                 &format!("stentor_lagging{{run=\"{run}\"}} 0"),
@@ -162,7 +178,14 @@ mod tests {
             text.lines().any(|line| line.starts_with("stentor_waiting{") && line.ends_with(" 1")),
             "{text}"
         );
-        for name in ["quantile", "stentor_messages_per_second", "stentor_eta_seconds", "stentor_sender_"] {
+        for name in [
+            "quantile",
+            "stentor_reached_seconds",
+            "stentor_failures",
+            "stentor_messages_per_second",
+            "stentor_eta_seconds",
+            "stentor_sender_",
+        ] {
             assert!(!text.contains(name), "{text}");
         }
         let none = text_of(None);

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use stentor_core::escape::escape_control;
 use stentor_run_view::charts::ChartBin;
 use stentor_run_view::figures::{
-    DELIVERY_P50, DELIVERY_P99, FAILED, FAILED_RATE, FIGURES, Figure, PENDING, SENDER_CONCURRENCY,
-    SENDER_DUPLICATES, SENDER_FAILED, SENDER_FAILED_RATE, SENDER_SEEN, SENDER_SENT, SENDER_THROUGHPUT, SENT,
-    THROUGHPUT,
+    DELIVERY_P50, DELIVERY_P99, FAILED, FAILED_RATE, FIGURES, Figure, PENDING, REACHED_TABLE,
+    SENDER_CONCURRENCY, SENDER_DUPLICATES, SENDER_FAILED, SENDER_FAILED_RATE, SENDER_SEEN, SENDER_SENT,
+    SENDER_THROUGHPUT, SENT, THROUGHPUT,
 };
 use stentor_run_view::reading::Target;
 use stentor_run_view::senders::SenderRecord;
@@ -62,7 +62,9 @@ fn run(view: &RunView, read_at: Duration, target: &Target) -> Value {
         "texts": figures.chain(shares).collect::<BTreeMap<_, _>>(),
         "done": view.percentage_done(),
         "senders": senders(view),
+        "failures": failures(view),
         "course": throughput(view),
+        "reached": reached(view),
         "spread": histogram(view),
     })
 }
@@ -102,6 +104,30 @@ fn throughput(view: &RunView) -> Value {
     })
 }
 
+/// The failures by code as a text that breaks only between the codes; null where no failure has one.
+fn failures(view: &RunView) -> Option<String> {
+    let failures = view.coded_failures();
+    let texts: Vec<String> = failures.iter().map(|failures| failures.text().replace(' ', "\u{a0}")).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+/// Share of the messages sent, from the run's creation on.
+fn reached(view: &RunView) -> Value {
+    let seconds = view.reached.seconds();
+    let shares = view.reached.columns(THROUGHPUT_COLUMNS).into_iter().map(rounded);
+    let marks = REACHED_TABLE.iter().filter_map(|figure| Some((figure.short(), figure.value(view)?)));
+    let text = view.reached_text();
+    let duration = Unit::Duration.format(seconds);
+    let words = text.as_deref().unwrap_or("less than 50 % yet");
+    json!({
+        "seconds": seconds,
+        "shares": shares.collect::<Vec<f64>>(),
+        "marks": marks.collect::<Vec<_>>(),
+        "label": format!("Share of the messages sent over {duration}: {words}"),
+        "text": text,
+    })
+}
+
 /// Number of deliveries by duration, seconds.
 fn histogram(view: &RunView) -> Option<Value> {
     let (shortest, longest) = view.deliveries.range()?;
@@ -125,7 +151,9 @@ fn rounded(number: f64) -> f64 {
 mod tests {
     use super::*;
     use stentor_core::tally::DamagedTally;
-    use stentor_run_view::fixtures::{heartbeat, outcomes_of_sender, reading, target, with_provider};
+    use stentor_run_view::fixtures::{
+        fail_with, heartbeat, outcomes_of_sender, reading, target, with_provider,
+    };
     use stentor_run_view::reading::RunReading;
 
     fn update(reading: Option<RunReading>) -> Value {
@@ -149,6 +177,13 @@ mod tests {
         let run = &update["run"];
         assert_eq!((&run["came_at"], &run["snapshot"]["sent"]), (&3.0.into(), &1_350.into()));
         assert_eq!(run["course"]["sent"].as_array().map(Vec::len), Some(THROUGHPUT_COLUMNS));
+        let shares = run["reached"]["shares"].as_array().unwrap();
+        assert_eq!((shares.len(), shares.last()), (THROUGHPUT_COLUMNS, Some(&0.675.into())));
+        assert_eq!(
+            (&run["reached"]["marks"][0][0], run["reached"]["marks"].as_array().map(Vec::len)),
+            (&"50 %".into(), Some(1))
+        );
+        assert!(run["failures"].is_null(), "failures without a code");
         let counts = run["spread"]["counts"].as_array().unwrap();
         let all: f64 = counts.iter().filter_map(Value::as_f64).sum();
         assert!((all - 1_500.0).abs() < 1.0, "{all}");
@@ -202,6 +237,14 @@ mod tests {
         let warning = late["run"]["warning"].as_str().unwrap();
         assert!(warning.starts_with("1 batch of the stream was discarded; "), "{warning}");
         assert!(update(Some(reading(2_000, 1_500)))["run"]["warning"].is_null());
+    }
+
+    #[test]
+    fn failures_by_code_come_as_a_text() {
+        let mut coded = reading(2_000, 0);
+        fail_with(&mut coded, &[("UNREACHABLE", 1), ("BLOCKED", 3)]);
+        let text = "BLOCKED\u{a0}3\u{a0}(75.0%), UNREACHABLE\u{a0}1\u{a0}(25.0%)";
+        assert_eq!(update(Some(coded))["run"]["failures"], text);
     }
 
     #[test]

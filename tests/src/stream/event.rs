@@ -64,6 +64,12 @@ fn concluded(sequence: &str, id: &str, conclusion: &Conclusion) -> Value {
     if let Some(delivery_ms) = conclusion.delivery_ms {
         new["delivery_ms"] = json!({"N": delivery_ms.to_string()});
     }
+    if let Some(parts) = conclusion.parts {
+        new["parts"] = json!({"N": parts.to_string()});
+    }
+    if let Some(reason) = conclusion.reason {
+        new["reason"] = json!({"S": reason});
+    }
     record
 }
 

@@ -64,7 +64,14 @@ pub struct Conclusion {
     pub concluded_at: Option<u64>,
     /// Duration of the delivery, ms; missing in a few items.
     pub delivery_ms: Option<u64>,
+    /// Parts of the text; missing in items of older versions.
+    pub parts: Option<u32>,
+    /// Why the message is FAILED, one of [`CODES`]; missing where no code was given.
+    pub reason: Option<&'static str>,
 }
+
+/// Failure codes of messages. A message without one counts under the first.
+pub const CODES: [&str; 3] = ["UNKNOWN", "TTL_EXPIRED", "CARRIER_UNREACHABLE"];
 
 /// A record that does not count.
 #[derive(Debug, Clone, Copy)]
@@ -142,6 +149,10 @@ pub struct Counts {
     pub sent: u64,
     /// Messages with the status FAILED.
     pub failed: u64,
+    /// FAILED messages by code, in the order of [`CODES`].
+    pub failures: [u64; CODES.len()],
+    /// Parts of the messages that were delivered.
+    pub parts: u64,
     /// Messages with a known delivery duration.
     pub deliveries: u64,
     /// Sum of the delivery durations, ms.
@@ -169,6 +180,11 @@ impl<'a> FromIterator<&'a Conclusion> for Counts {
         for conclusion in conclusions {
             counts.sent += u64::from(conclusion.sent);
             counts.failed += u64::from(!conclusion.sent);
+            if !conclusion.sent {
+                let code = CODES.iter().position(|code| Some(*code) == conclusion.reason);
+                counts.failures[code.unwrap_or(0)] += 1;
+            }
+            counts.parts += conclusion.delivery_ms.map_or(0, |_| conclusion.parts.unwrap_or(1).into());
             counts.deliveries += u64::from(conclusion.delivery_ms.is_some());
             counts.delivery_ms += conclusion.delivery_ms.unwrap_or(0);
             counts.latencies += u64::from(conclusion.concluded_at.is_some());
@@ -234,12 +250,17 @@ fn what() -> impl Strategy<Value = What> {
 
 fn conclusion() -> impl Strategy<Value = Conclusion> {
     let concluded_at = weighted(0.95, BEGINNING - 1_000..BEGINNING + 3_600_000);
-    (any::<bool>(), BEGINNING..BEGINNING + 60_000, concluded_at, weighted(0.95, 0..90_000_u64)).prop_map(
-        |(sent, created_at, concluded_at, delivery_ms)| Conclusion {
+    let reason = proptest::option::of(prop::sample::select(&CODES[..]));
+    let created_at = BEGINNING..BEGINNING + 60_000;
+    let text = (weighted(0.9, 1..12_u32), reason);
+    (any::<bool>(), created_at, concluded_at, weighted(0.95, 0..90_000_u64), text).prop_map(
+        |(sent, created_at, concluded_at, delivery_ms, (parts, reason))| Conclusion {
             sent,
             created_at,
             concluded_at,
             delivery_ms,
+            parts,
+            reason: reason.filter(|_| !sent),
         },
     )
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use stentor_core::tally::{DurationHistogram, Tally};
-use stentor_tests::stream::{Conclusion, Counts};
+use stentor_tests::stream::{CODES, Conclusion, Counts};
 
 /// What a tally must hold: exact counts and sums, and all durations, ms, in ascending order.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ impl Expected {
         let counts = Counts {
             sent: tally.sent,
             failed: tally.failed,
+            failures: failures(tally),
+            parts: tally.parts,
             deliveries: tally.delivery.count(),
             delivery_ms: tally.delivery.sum_ms(),
             latencies: tally.latency.count(),
@@ -42,6 +44,12 @@ impl Expected {
         check_durations(&tally.delivery, &self.deliveries).map_err(|error| format!("deliveries: {error}"))?;
         check_durations(&tally.latency, &self.latencies).map_err(|error| format!("latencies: {error}"))
     }
+}
+
+/// The failures of a tally in the order of [`CODES`].
+fn failures(tally: &Tally) -> [u64; CODES.len()] {
+    let of = |code| tally.failures.iter().find(|(found, _)| found.as_str() == code);
+    CODES.map(|code| of(code).map_or(0, |(_, count)| count))
 }
 
 /// Decodes the attribute `tally` of an item, in DynamoDB's JSON.

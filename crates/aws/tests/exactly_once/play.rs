@@ -6,7 +6,7 @@ use stentor_core::delivery::Outcome;
 use stentor_core::run::RunId;
 use stentor_core::tally::{OutcomeEvent, ShardTally, StreamRecord, Tally};
 use stentor_tests::stream::{
-    self, Change, Counts, From, INSTANCES, Progress, Script, Shard, Step, Truth, What,
+    self, CODES, Change, Counts, From, INSTANCES, Progress, Script, Shard, Step, Truth, What,
 };
 
 use crate::instance::{Delivery, Instance, Runs};
@@ -147,8 +147,8 @@ fn outcome_event(end: &stream::Conclusion) -> OutcomeEvent {
         created_at: Some(end.created_at),
         concluded_at: end.concluded_at,
         delivery_ms: end.delivery_ms,
-        parts: None,
-        reason: None,
+        parts: end.parts,
+        reason: end.reason.map(|code| code.parse().expect("a failure code")),
     }
 }
 
@@ -157,6 +157,8 @@ fn counts(shard: &ShardTally) -> Counts {
     Counts {
         sent: tally.sent,
         failed: tally.failed,
+        failures: CODES.map(|code| failures(tally, code)),
+        parts: tally.parts,
         deliveries: tally.delivery.count(),
         delivery_ms: tally.delivery.sum_ms(),
         latencies: tally.latency.count(),
@@ -164,4 +166,8 @@ fn counts(shard: &ShardTally) -> Counts {
         first_concluded_at: tally.first_concluded_at,
         last_concluded_at: tally.last_concluded_at,
     }
+}
+
+fn failures(tally: &Tally, code: &str) -> u64 {
+    tally.failures.iter().find(|(found, _)| found.as_str() == code).map_or(0, |(_, count)| count)
 }

@@ -10,11 +10,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_bytes::ByteBuf;
 use thiserror::Error;
 
-use super::{DurationHistogram, Tally, Timeline};
+use super::{DurationHistogram, FailureCounts, Tally, Timeline};
 
 /// The version of a stored tally that this code reads and writes. Version 1 stored `HdrHistogram`'s V2 format, version
-/// 2 an arithmetic code.
-pub const VERSION: u32 = 3;
+/// 2 an arithmetic code, version 3 neither failure codes nor parts.
+pub const VERSION: u32 = 4;
 
 /// CRC-32 as in Ethernet and zip.
 static CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -32,6 +32,8 @@ struct TallyItem {
 /// The content of the attribute `times`.
 #[derive(Serialize, Deserialize)]
 struct Details<'a> {
+    failures: Cow<'a, FailureCounts>,
+    parts: u64,
     delivery: Cow<'a, DurationHistogram>,
     latency: Cow<'a, DurationHistogram>,
     first_concluded_at: Option<u64>,
@@ -53,6 +55,8 @@ enum DecodeError {
 impl Tally {
     fn encode_times(&self) -> Vec<u8> {
         let details = Details {
+            failures: Cow::Borrowed(&self.failures),
+            parts: self.parts,
             delivery: Cow::Borrowed(&self.delivery),
             latency: Cow::Borrowed(&self.latency),
             first_concluded_at: self.first_concluded_at,
@@ -74,6 +78,8 @@ impl Tally {
         Ok(Self {
             sent: item.sent,
             failed: item.failed,
+            failures: details.failures.into_owned(),
+            parts: details.parts,
             delivery: details.delivery.into_owned(),
             latency: details.latency.into_owned(),
             first_concluded_at: details.first_concluded_at,
@@ -101,6 +107,7 @@ impl<'de> Deserialize<'de> for Tally {
 mod tests {
     use super::*;
     use crate::delivery::Outcome;
+    use crate::provider::code::FailureCode;
     use crate::tally::OutcomeEvent;
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
@@ -124,14 +131,16 @@ mod tests {
             proptest::option::of(time.clone()),
             proptest::option::of(time),
             proptest::option::of(duration),
+            prop_oneof![9 => Just(None), 1 => any::<Option<u32>>()],
+            proptest::option::of("[A-Z0-9_]{1,32}"),
         )
-            .prop_map(|(sent, created_at, concluded_at, delivery_ms)| OutcomeEvent {
+            .prop_map(|(sent, created_at, concluded_at, delivery_ms, parts, reason)| OutcomeEvent {
                 outcome: if sent { Outcome::Sent } else { Outcome::Failed },
                 created_at,
                 concluded_at,
                 delivery_ms,
-                parts: None,
-                reason: None,
+                parts,
+                reason: reason.filter(|_| !sent).map(|code| code.parse().unwrap()),
             })
     }
 
@@ -141,26 +150,32 @@ mod tests {
         tally
     }
 
-    /// The other attributes and the key of a tally item take less than 250 bytes (see the metrics table in stentor-aws); 100
-    /// bytes are reserved for further content.
-    const REST_OF_ITEM: usize = 250 + 100;
+    /// The other attributes and the key of a tally item take less than 250 bytes (see the metrics table in stentor-aws).
+    const REST_OF_ITEM: usize = 250;
 
-    /// A run with the default settings: deliveries of 0.5 s on average, 1 in 10 fails. The producer creates all
+    /// Failure codes of the greatest length.
+    fn codes(count: u64) -> Vec<FailureCode> {
+        (0..count).map(|number| format!("CARRIER_UNREACHABLE_{number:012}").parse().unwrap()).collect()
+    }
+
+    /// A run with the default settings: deliveries of 0.5 s on average, 1 in 10 fails, with one of 4 codes. The producer creates all
     /// messages in the first 100 s; the senders need `run_ms` for them.
     fn default_run(messages: u64, run_ms: u64) -> Tally {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let wait_s = Normal::new(0.5_f64, 0.125).unwrap();
-        tally_of((0..messages).map(|number| {
+        let codes = codes(4);
+        tally_of((0..messages).zip(codes.iter().cycle()).map(|(number, code)| {
             let wait = Duration::from_secs_f64(wait_s.sample(&mut random).clamp(0.0, 1.0));
             let delivery_ms = u64::try_from(wait.as_millis()).unwrap();
             let created_at = 1_700_000_000_000 + number * 100_000 / messages;
+            let is_failed = random.random_bool(0.1);
             OutcomeEvent {
-                outcome: if random.random_bool(0.1) { Outcome::Failed } else { Outcome::Sent },
+                outcome: if is_failed { Outcome::Failed } else { Outcome::Sent },
                 created_at: Some(created_at),
                 concluded_at: Some(created_at + number * run_ms / messages + delivery_ms),
                 delivery_ms: Some(delivery_ms),
-                parts: None,
-                reason: None,
+                parts: Some(1),
+                reason: is_failed.then_some(*code),
             }
         }))
     }
@@ -176,27 +191,31 @@ mod tests {
     }
 
     #[test]
-    fn hundred_million_messages_in_all_bins_and_buckets_fit_in_6_kb() {
+    fn hundred_million_messages_in_all_bins_and_buckets_with_codes_and_parts_fit_in_6_kb() {
         // Steps of 2 % up to 8 days reach every bin.
         let next = |ms: &u64| Some(ms + ms / 50 + 1).filter(|ms| *ms <= 8 * 24 * 3_600_000);
         let durations: Vec<u64> = std::iter::successors(Some(0), next).collect();
         let width_ms = 2_048_000;
-        let mut tally = tally_of((0..100_000_u64).zip(durations.iter().cycle()).map(|(number, duration)| {
-            let at = (830_079 + number % 240) * width_ms;
-            OutcomeEvent {
-                outcome: if number / 240 % 3 == 0 { Outcome::Failed } else { Outcome::Sent },
-                created_at: Some(at - duration),
-                concluded_at: Some(at),
-                delivery_ms: Some(*duration),
-                parts: None,
-                reason: None,
-            }
-        }));
+        let (codes, places) = (codes(16), durations.iter().cycle());
+        let mut tally = tally_of((0..100_000_u64).zip(places).zip(codes.iter().cycle()).map(
+            |((number, duration), code)| {
+                let at = (830_079 + number % 240) * width_ms;
+                let is_failed = number / 240 % 3 == 0;
+                OutcomeEvent {
+                    outcome: if is_failed { Outcome::Failed } else { Outcome::Sent },
+                    created_at: Some(at - duration),
+                    concluded_at: Some(at),
+                    delivery_ms: Some(*duration),
+                    parts: Some(if number % 7 == 0 { 10 } else { 9 }),
+                    reason: is_failed.then_some(*code),
+                }
+            },
+        ));
         let thousandth = tally.clone();
         (1..1_000).for_each(|_| tally.merge(&thousandth));
         assert_eq!(tally.total(), 100_000_000);
         let (bins, buckets) = (tally.latency.bins().count(), tally.timeline.buckets().count());
-        assert_eq!((bins, buckets), (468, 240));
+        assert_eq!((bins, buckets, tally.failures.iter().count()), (468, 240, 16));
         let bytes = tally.encode_times().len();
         assert!(bytes <= 6_144 - REST_OF_ITEM, "{bytes} bytes");
         assert!(read(stored(&tally)).unwrap() == tally);

@@ -17,7 +17,7 @@ const MAX_DOUBLINGS: u32 = 47;
 /// Outcomes per time bucket. Buckets start at multiples of their width since the epoch, and all have the smallest
 /// width with which they fit. The order of counting and merging therefore does not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "RawTimeline")]
+#[serde(try_from = "RawTimeline", into = "RawTimeline")]
 pub struct Timeline {
     /// How often the initial width was doubled.
     doublings: u32,
@@ -26,10 +26,19 @@ pub struct Timeline {
     counts: Vec<BucketCounts>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct BucketCounts {
     sent: u64,
     failed: u64,
+    parts: u64,
+}
+
+impl BucketCounts {
+    fn add(&mut self, more: &Self) {
+        self.sent = self.sent.saturating_add(more.sent);
+        self.failed = self.failed.saturating_add(more.failed);
+        self.parts = self.parts.saturating_add(more.parts);
+    }
 }
 
 /// The outcomes in one time bucket.
@@ -43,6 +52,8 @@ pub struct Bucket {
     pub sent: u64,
     /// Messages that became FAILED in the bucket.
     pub failed: u64,
+    /// Parts of the messages that were delivered, successfully or not.
+    pub parts: u64,
 }
 
 impl Timeline {
@@ -59,15 +70,16 @@ impl Timeline {
             width_ms,
             sent: counts.sent,
             failed: counts.failed,
+            parts: counts.parts,
         })
     }
 
-    pub(super) fn count(&mut self, at: u64, outcome: Outcome) {
-        let counts = self.bucket_for(at / NARROWEST_MS, 0);
-        match outcome {
-            Outcome::Sent => counts.sent = counts.sent.saturating_add(1),
-            Outcome::Failed => counts.failed = counts.failed.saturating_add(1),
-        }
+    pub(super) fn count(&mut self, at: u64, outcome: Outcome, parts: u64) {
+        let (sent, failed) = match outcome {
+            Outcome::Sent => (1, 0),
+            Outcome::Failed => (0, 1),
+        };
+        self.bucket_for(at / NARROWEST_MS, 0).add(&BucketCounts { sent, failed, parts });
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -75,9 +87,7 @@ impl Timeline {
             self.double();
         }
         for (number, more) in (other.first..).zip(&other.counts) {
-            let counts = self.bucket_for(number, other.doublings);
-            counts.sent = counts.sent.saturating_add(more.sent);
-            counts.failed = counts.failed.saturating_add(more.failed);
+            self.bucket_for(number, other.doublings).add(more);
         }
     }
 
@@ -116,8 +126,7 @@ impl Timeline {
             if place == wider.len() {
                 wider.push(BucketCounts::default());
             }
-            wider[place].sent = wider[place].sent.saturating_add(counts.sent);
-            wider[place].failed = wider[place].failed.saturating_add(counts.failed);
+            wider[place].add(counts);
         }
         self.doublings += 1;
         self.first = first;
@@ -125,12 +134,23 @@ impl Timeline {
     }
 }
 
-/// A deserialised timeline before its bounds are checked.
-#[derive(Deserialize)]
+/// A timeline as it is serialised. Its bounds are checked afterwards.
+#[derive(Serialize, Deserialize)]
 struct RawTimeline {
     doublings: u32,
     first: u64,
-    counts: Vec<BucketCounts>,
+    /// SENT and FAILED of each bucket.
+    counts: Vec<(u64, u64)>,
+    parts: RawParts,
+}
+
+/// The parts of each bucket.
+#[derive(Serialize, Deserialize)]
+enum RawParts {
+    /// The same number for each message with an outcome.
+    PerMessage(u64),
+    /// Messages differ in parts, or some were not delivered.
+    PerBucket(Vec<u64>),
 }
 
 /// A serialised timeline with too many buckets or with buckets after the last possible time.
@@ -138,17 +158,50 @@ struct RawTimeline {
 #[error("timeline out of range")]
 struct TimelineOutOfRange;
 
+impl From<Timeline> for RawTimeline {
+    fn from(timeline: Timeline) -> Self {
+        let Timeline { doublings, first, counts } = timeline;
+        // The first bucket has an outcome, unless there is none at all.
+        let per_message =
+            counts.first().map_or(1, |counts| counts.parts / total(counts.sent, counts.failed).max(1));
+        let is_uniform = |counts: &BucketCounts| {
+            let messages = counts.sent.checked_add(counts.failed);
+            messages.and_then(|messages| messages.checked_mul(per_message)) == Some(counts.parts)
+        };
+        let parts = if counts.iter().all(is_uniform) {
+            RawParts::PerMessage(per_message)
+        } else {
+            RawParts::PerBucket(counts.iter().map(|counts| counts.parts).collect())
+        };
+        let counts = counts.iter().map(|counts| (counts.sent, counts.failed)).collect();
+        Self { doublings, first, counts, parts }
+    }
+}
+
 impl TryFrom<RawTimeline> for Timeline {
     type Error = TimelineOutOfRange;
 
     fn try_from(raw: RawTimeline) -> Result<Self, TimelineOutOfRange> {
-        let RawTimeline { doublings, first, counts } = raw;
+        let RawTimeline { doublings, first, counts, parts } = raw;
         let latest = (u64::MAX / NARROWEST_MS) >> doublings.min(MAX_DOUBLINGS);
         if counts.len() > MAX_BUCKETS || doublings > MAX_DOUBLINGS || first > latest {
             return Err(TimelineOutOfRange);
         }
+        let parts = match parts {
+            RawParts::PerMessage(parts) => {
+                counts.iter().map(|(sent, failed)| total(*sent, *failed).saturating_mul(parts)).collect()
+            }
+            RawParts::PerBucket(parts) if parts.len() == counts.len() => parts,
+            RawParts::PerBucket(_) => return Err(TimelineOutOfRange),
+        };
+        let counts = counts.into_iter().zip(parts);
+        let counts = counts.map(|((sent, failed), parts)| BucketCounts { sent, failed, parts }).collect();
         Ok(Self { doublings, first, counts })
     }
+}
+
+fn total(sent: u64, failed: u64) -> u64 {
+    sent.saturating_add(failed)
 }
 
 #[cfg(test)]
@@ -159,7 +212,7 @@ mod tests {
     fn timeline(times: &[u64]) -> Timeline {
         let mut timeline = Timeline::default();
         for at in times {
-            timeline.count(*at, Outcome::Sent);
+            timeline.count(*at, Outcome::Sent, 2);
         }
         timeline
     }
@@ -185,17 +238,32 @@ mod tests {
 
     #[test]
     fn a_serialised_timeline_out_of_range_is_an_error() {
-        let read = |doublings: u32, first: u64, buckets: usize| {
-            Timeline::try_from(RawTimeline {
-                doublings,
-                first,
-                counts: vec![BucketCounts::default(); buckets],
-            })
+        let raw = |doublings: u32, first: u64, buckets: usize, parts: RawParts| {
+            Timeline::try_from(RawTimeline { doublings, first, counts: vec![(1, 0); buckets], parts })
         };
+        let read = |doublings, first, buckets| raw(doublings, first, buckets, RawParts::PerMessage(1));
         assert!(read(0, 7, 240).is_ok());
         for (doublings, first, buckets) in [(0, 7, 241), (48, 7, 1), (u32::MAX, 7, 1), (0, u64::MAX, 1)] {
             assert_eq!(read(doublings, first, buckets), Err(TimelineOutOfRange));
         }
+        assert!(raw(0, 7, 2, RawParts::PerBucket(vec![3; 2])).is_ok());
+        assert_eq!(raw(0, 7, 2, RawParts::PerBucket(vec![3; 3])), Err(TimelineOutOfRange));
+        assert!(raw(0, 7, 2, RawParts::PerMessage(u64::MAX)).is_ok());
+    }
+
+    #[test]
+    fn parts_are_stored_by_bucket_only_where_messages_differ() {
+        let mut timeline = timeline(&[0, 0, 5_000]);
+        let parts = |timeline: &Timeline| RawTimeline::from(timeline.clone()).parts;
+        assert!(matches!(parts(&timeline), RawParts::PerMessage(2)));
+        for (at, more) in [(5_000, 0), (9_000, 3)] {
+            timeline.count(at, Outcome::Failed, more);
+            assert!(matches!(parts(&timeline), RawParts::PerBucket(_)));
+            assert_eq!(Timeline::try_from(RawTimeline::from(timeline.clone())).as_ref(), Ok(&timeline));
+        }
+        let stored: Vec<u64> =
+            timeline.buckets().map(|bucket| bucket.parts).filter(|parts| *parts > 0).collect();
+        assert_eq!(stored, [4, 2, 3]);
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use ratatui::widgets::{Block, Paragraph, Widget, Wrap};
 use stentor_cli::format;
 use stentor_run_view::figures::{
     AVERAGE, DEAD_LETTERS, ETA, FAILED, Figure, PENDING, PROVIDER_DOLLARS, PROVIDER_LIMIT_USED,
-    SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
+    REACHED_TABLE, SENDERS_ALIVE, SENT, THROUGHPUT, TOTAL,
 };
 use stentor_run_view::provider::provider_line;
 use stentor_run_view::status::{RunStatus, StatusLevel};
@@ -23,6 +23,7 @@ use stentor_run_view::view::RunView;
 
 use super::model::Model;
 use crate::live::theme::{FAINT, STRONG, Theme};
+use crate::plain::details;
 
 /// Width of the left one of two panels, percent.
 const LEFT: u16 = 60;
@@ -33,6 +34,7 @@ const MIN_WIDTH: u16 = 60;
 /// Heights of the panels that do not stretch, and minimum heights of those that do.
 const PROGRESS: u16 = 4;
 const FIGURES: u16 = 5;
+const FAILURES: u16 = 3;
 const MIN_CHARTS: u16 = 5;
 const MIN_SENDERS: u16 = 4;
 
@@ -85,24 +87,30 @@ impl Frame<'_> {
         let rows: u16 = sentences.iter().map(|sentence| wrapped_rows(sentence, area.width)).sum();
         let sentence_rows = rows.min(MAX_SENTENCES).min(area.height.saturating_sub(1 + PROGRESS)).max(1);
         let mut free = area.height.saturating_sub(1 + sentence_rows + PROGRESS);
-        let mut take = |height: u16| {
-            let taken = if free >= height { height } else { 0 };
-            free -= taken;
+        let take = |free: &mut u16, height: u16| {
+            let taken = if *free >= height { height } else { 0 };
+            *free -= taken;
             taken
         };
-        let (figures, charts, least) = (take(FIGURES), take(MIN_CHARTS), take(MIN_SENDERS));
+        let failure_rows = self.failure_rows(area.width);
+        let figures = take(&mut free, FIGURES);
+        let failures = take(&mut free, if failure_rows == 0 { 0 } else { FAILURES });
+        let (charts, least) = (take(&mut free, MIN_CHARTS), take(&mut free, MIN_SENDERS));
+        let more_failures = failure_rows.saturating_sub(1).min(free / 4);
+        let failures = if failures == 0 { 0 } else { failures + take(&mut free, more_failures) };
         // A heading, a row each, and the border; the charts get most of the rest.
         let wanted = u16::try_from(senders).unwrap_or(u16::MAX).saturating_add(3);
         let more = wanted.saturating_sub(least).min((free / 3).max(free.min(2)));
         let senders = if least == 0 { 0 } else { least + more };
         let charts = if charts == 0 { 0 } else { charts + free - (senders - least) };
-        let [head, reason, progress, figures, charts, senders] =
-            Layout::vertical([1, sentence_rows, PROGRESS, figures, charts, senders]).areas(area);
+        let [head, reason, progress, figures, failures, charts, senders] =
+            Layout::vertical([1, sentence_rows, PROGRESS, figures, failures, charts, senders]).areas(area);
         self.head(&status, head, buf);
         // Wrapped, since a command that is cut off cannot be used.
         Paragraph::new(sentences).wrap(Wrap { trim: false }).render(reason, buf);
         self.progress(progress, buf);
         self.times_and_queue(figures, buf);
+        self.failures(failures, buf);
         self.charts(charts, buf);
         self.senders(senders, buf);
     }
@@ -127,14 +135,15 @@ impl Frame<'_> {
         split(area, &line, badge, buf);
     }
 
-    /// What the status is based on, a warning of discarded batches, and the provider.
+    /// What the status is based on, what was never reached, a warning of discarded batches, and the provider.
     fn sentences(&self, status: &RunStatus) -> Vec<Line<'static>> {
         let style = if status.level == StatusLevel::Bad { STRONG } else { FAINT };
         let line =
             |text: &str, style: Style| Line::from(Span::styled(format!(" {}", self.theme.text(text)), style));
-        let warning = self.warning().map(|warning| line(&warning, STRONG));
+        let more = [self.view().and_then(RunView::unreached_text), self.warning()].into_iter().flatten();
         let provider = self.view().and_then(provider_line).map(|text| line(&text, Style::default()));
-        std::iter::once(line(&status.sentence, style)).chain(warning).chain(provider).collect()
+        let more = more.map(|text| line(&text, STRONG)).chain(provider);
+        std::iter::once(line(&status.sentence, style)).chain(more).collect()
     }
 
     fn warning(&self) -> Option<String> {
@@ -157,6 +166,7 @@ impl Frame<'_> {
             |left| format!(" Progress: {} left ", format::duration(left)),
         );
         let inner = self.block(&title, area, buf);
+        self.reached(&title, area, buf);
         let [bar, legend] = Layout::vertical([Constraint::Length(1); 2]).areas(inner);
         let [bar, percentage] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(8)]).areas(bar);
         let Some(view) = self.view() else {
@@ -165,6 +175,21 @@ impl Frame<'_> {
         self.bar(view, bar, buf);
         Line::from(Span::styled(view.percentage_done(), STRONG)).right_aligned().render(percentage, buf);
         self.legend(view, legend.width).render(legend, buf);
+    }
+
+    /// When which share was sent, at the right end of the upper border as far as it fits.
+    fn reached(&self, title: &str, area: Rect, buf: &mut Buffer) {
+        let reached = self.view().map_or_else(Vec::new, |view| {
+            let known = REACHED_TABLE.iter().filter(|figure| figure.value(view).is_some());
+            known.map(|figure| format!("{} in {}", figure.short(), figure.text(view))).collect()
+        });
+        let text = Span::styled(format!(" sent: {} ", reached.join(", ")), self.theme.title());
+        let [_, border, _] =
+            Layout::horizontal([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)])
+                .areas(Rect { height: 1, ..area });
+        if !reached.is_empty() && title.len() + text.width() < usize::from(border.width) {
+            Line::from(text).right_aligned().render(border, buf);
+        }
     }
 
     fn bar(&self, view: &RunView, area: Rect, buf: &mut Buffer) {
@@ -228,7 +253,8 @@ impl Frame<'_> {
             line.render(row, buf);
         }
         let below = Rect { y: area.y + above, height: area.height - above, ..area };
-        let sentences = std::iter::once(status.sentence).chain(self.warning());
+        let details = self.view().map_or_else(Vec::new, details);
+        let sentences = std::iter::once(status.sentence).chain(self.warning()).chain(details);
         let sentences: Vec<Line> = sentences.map(|text| Line::raw(self.theme.text(&text))).collect();
         Paragraph::new(sentences).wrap(Wrap { trim: false }).render(below, buf);
     }

@@ -17,7 +17,7 @@ use super::draw::Frame;
 use super::model::Model;
 use crate::live::theme::Theme;
 use stentor_cli::format::Zone;
-use stentor_run_view::fixtures::{failure, heartbeat, reading, target, with_provider};
+use stentor_run_view::fixtures::{fail_with, failure, heartbeat, reading, target, with_provider};
 use stentor_run_view::reader::{ReaderCommand, ReaderEvent, RunSelection};
 use stentor_run_view::reading::RunReading;
 use stentor_run_view::status::RunPhase;
@@ -144,6 +144,7 @@ fn charging() -> Model {
 
 fn failing() -> Model {
     let mut run = run(9_000, 2);
+    fail_with(&mut run, &[("CARRIER_UNREACHABLE", 900), ("UNREACHABLE", 300), ("TTL_EXPIRED", 40)]);
     run.dead_letters = 12;
     run.heartbeats.extend((0..30).map(|i| heartbeat(&format!("failing-{i:02}"), NOON, run.at_ms, 10)));
     showing(read(run, RunPhase::Active))

@@ -98,10 +98,12 @@ fn cell(pair: &Pair, run: usize, path: &str) -> Markup {
 fn charts(comparison: &Comparison) -> Markup {
     let runs = comparison.runs.each_ref();
     let progress = ChartScale::of_progress(&runs.map(|run| &run.progress));
+    let reached = ChartScale::of_reached(&runs.map(|run| &run.reached));
     let delivery = ChartScale::of_times(&runs.map(|run| &run.delivery));
     let latency = ChartScale::of_times(&runs.map(|run| &run.latency));
     html! {
         (beside("progress", "Progress", "messages a second over time, sent below, failed above", &runs.map(|run| SvgChart::progress(&run.progress, progress))))
+        (beside("reached", "Reached", "share of the messages sent by the time since the run’s creation", &runs.map(|run| SvgChart::reached(&run.reached, reached))))
         (beside("delivery", "Delivery", "number of deliveries by duration", &runs.map(|run| SvgChart::distribution(&run.delivery, delivery))))
         (beside("latency", "Creation to end", "number of messages by time from creation to outcome", &runs.map(|run| SvgChart::distribution(&run.latency, latency))))
     }
@@ -163,7 +165,7 @@ mod tests {
             let html = Html::parse_document(&page(&comparison));
             assert_eq!(html.errors, Vec::<std::borrow::Cow<'_, str>>::new());
             assert!(all(&html, "script, link, img, a, form").is_empty());
-            assert_eq!(all(&html, "svg.chart.narrow").len(), 6);
+            assert_eq!(all(&html, "svg.chart.narrow").len(), 8);
         }
         let html = Html::parse_document(&page(&compared()));
         let numbers_of = |chart: &ElementRef<'_>| -> Vec<String> {

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::row;
 use super::values::Page;
 use crate::svg::SvgChart;
+use stentor_run_view::failures::has_codes;
 use stentor_run_view::figures::{
     DEAD_LETTERS, DISCARDED_BATCHES, DUPLICATES, Figure, INVALID, LEASES_EXPIRED, NOT_ENQUEUED, RELEASED,
     SENDER_FIGURES,
@@ -58,6 +59,27 @@ pub fn percentiles(page: &Page<'_>, kinds: &[(&str, &str)]) -> Markup {
             }
         },
     )
+}
+
+/// The failed messages by code, where a failure has one.
+pub fn failures(page: &Page<'_>) -> Markup {
+    let failures = &page.report.snapshot.failures;
+    let body = html! {
+        (table("Failed messages by code, most frequent first", html! {
+            (heads("code", &[], &["messages", "of the failures"]))
+            tbody {
+                @for place in 0..failures.len() {
+                    @let field = |field: &str| format!("snapshot.failures.{place}.{field}");
+                    tr {
+                        th scope="row" { code { (page.text(&field("code"))) } }
+                        td { (page.number(&field("count"), Unit::Count)) }
+                        td { (page.number(&field("share"), Unit::Fraction)) }
+                    }
+                }
+            }
+        }))
+    };
+    html! { @if has_codes(failures) { (section("failures", "Failures by code", body)) } }
 }
 
 /// The senders that worked on the run.

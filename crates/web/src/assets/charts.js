@@ -125,3 +125,22 @@ function drawSpread(svg, spread) {
   });
   along(svg, room, spread.shortest, spread.longest);
 }
+
+// Share of the messages sent over the run, in percent, with a mark at each share that was reached.
+function drawReached(svg, reached) {
+  if (reached.shares.length === 0) return nothingYet(svg);
+  const room = sheet(svg);
+  upright(svg, room, 100);
+  const last = reached.shares.length;
+  const line = reached.shares.map((share, i) => `L${room.x((i + 1) / last)} ${room.y(share)}`).join("");
+  const d = `M${room.x(0)} ${room.y(0)}${line}L${room.x(1)} ${room.y(0)}Z`;
+  svg.append(shape("path", { d, class: "sent-area" }));
+  reached.marks.forEach(([name, seconds], i) => {
+    const share = Math.min(seconds / reached.seconds, 1);
+    const x = room.x(share);
+    // Each name in a separate row, beside its line.
+    const place = { x: share < 0.2 ? x + 4 : x - 4, y: room.y(1) + 12 + 15 * i, "text-anchor": share < 0.2 ? "start" : "end" };
+    svg.append(shape("line", { x1: x, x2: x, y1: room.y(1), y2: room.y(0), class: "mark" }), shape("text", place, name));
+  });
+  along(svg, room, 0, reached.seconds);
+}

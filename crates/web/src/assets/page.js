@@ -62,6 +62,8 @@ function show() {
   say("read", run ? `Read at ${timeOfDay(run.snapshot.at)}.` : "");
   if (run) {
     showFigures(run);
+    say("codes", run.failures || "");
+    say("reached-text", run.reached.text || "");
     showSenders(run.senders);
   }
   showCharts();
@@ -167,9 +169,11 @@ function senderRow([name, ...texts]) {
 function showCharts() {
   const run = view && view.run;
   drawCourse(at("course"), run ? run.course : { sent: [] });
+  drawReached(at("reached"), run ? run.reached : { shares: [] });
   drawSpread(at("spread"), run ? run.spread : null);
   if (!run) return;
-  const { course, spread } = run;
+  const { course, reached, spread } = run;
+  if (reached.shares.length > 0) at("reached").setAttribute("aria-label", reached.label);
   const hasPeak = course.sent.some((sent, i) => sent + course.failed[i] > 0);
   say("peak", hasPeak ? `peak ${course.peak}` : "");
   if (hasPeak) at("course").setAttribute("aria-label", course.label);

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use stentor_run_view::figures::{FIGURES, Figure, SENDER_FIGURES};
-use stentor_run_view::metric::{DATA_AGE, Metric, RUN_INFO, Scope, UP};
-use stentor_run_view::snapshot::{CLOCK_OFFSET, PROFILE};
+use stentor_run_view::metric::{DATA_AGE, FAILURES, Metric, RUN_INFO, Scope, UP};
+use stentor_run_view::snapshot::{self, CLOCK_OFFSET, PROFILE};
 
 use super::markdown::code;
 use super::schema::kind;
 
 /// The metrics of the page itself with their labels. A test compares all metrics with what the page serves.
-const OF_THE_PAGE: [(Metric, &str); 3] =
-    [(UP, ""), (RUN_INFO, "`run`, `stack`, `region`"), (DATA_AGE, "`run`")];
+const OF_THE_PAGE: [(Metric, &str); 4] =
+    [(UP, ""), (RUN_INFO, "`run`, `stack`, `region`"), (DATA_AGE, "`run`"), (FAILURES, "`run`, `code`")];
 
 /// Returns the fields that the monitor prints with `--json`, in its order.
 pub(super) fn fields() -> Vec<[String; 3]> {
@@ -30,6 +30,10 @@ pub(super) fn fields() -> Vec<[String; 3]> {
     rows.extend(below("snapshot", "", FIGURES));
     let provider = rows.iter().position(|[name, ..]| name.starts_with("provider.")).unwrap_or(rows.len());
     rows.insert(provider, row("provider.profile", "text or null", PROFILE));
+    rows.push(row("failures[]", "list of objects", snapshot::FAILURES));
+    rows.push(row("failures[].code", "text", "The failure code; `UNKNOWN` for failures without one."));
+    rows.push(row("failures[].count", "number", "Failed messages with this code."));
+    rows.push(row("failures[].share", "number", "The fraction of all failed messages, from 0 to 1."));
     rows.push(row(
         "senders[]",
         "list of objects",

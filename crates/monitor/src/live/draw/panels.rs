@@ -5,6 +5,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row, Table, Widget};
 use stentor_cli::format;
+use stentor_run_view::failures::FailuresOfCode;
 use stentor_run_view::figures::{
     DEAD_LETTERS, DELIVERY_TABLE, ENQUEUED, Figure, LATENCY_TABLE, QUEUE_DELAYED, QUEUE_IN_FLIGHT,
     QUEUE_VISIBLE, SENDER_CONCURRENCY, SENDER_FAILED, SENDER_FAILED_RATE, SENDER_SEEN, SENDER_SENT,
@@ -73,6 +74,28 @@ impl Frame<'_> {
         figures([short(&ENQUEUED), short(&TOTAL), (&DEAD_LETTERS, dead_letters)], run, buf);
     }
 
+    /// Rows that the failures by code take at this width of the view; none where no failure has a code.
+    pub(super) fn failure_rows(&self, width: u16) -> u16 {
+        let rows = flow(&self.failures_by_code(), usize::from(width.saturating_sub(2)), usize::MAX).len();
+        u16::try_from(rows).unwrap_or(u16::MAX)
+    }
+
+    fn failures_by_code(&self) -> Vec<String> {
+        let failures = self.view().map(RunView::coded_failures).unwrap_or_default();
+        failures.iter().map(FailuresOfCode::text).collect()
+    }
+
+    pub(super) fn failures(&self, area: Rect, buf: &mut Buffer) {
+        if area.is_empty() {
+            return;
+        }
+        let inner = self.block(" Failures by code ", area, buf);
+        let lines = flow(&self.failures_by_code(), inner.width.into(), inner.height.into());
+        for (line, row) in lines.into_iter().zip(inner.rows()) {
+            Line::from(line).render(row, buf);
+        }
+    }
+
     pub(super) fn senders(&self, area: Rect, buf: &mut Buffer) {
         if area.height < 4 {
             return;
@@ -110,6 +133,30 @@ impl Frame<'_> {
     }
 }
 
+/// Fills rows with the texts; where they do not all fit, the last row ends with the number of the others.
+fn flow(texts: &[String], width: usize, rows: usize) -> Vec<String> {
+    const GAP: &str = "   ";
+    let mut lines: Vec<String> = Vec::new();
+    for (place, text) in texts.iter().enumerate() {
+        let rest = |from: usize| format!("{GAP}and {} more", texts.len() - from);
+        let must_end = lines.len() == rows && place + 1 < texts.len();
+        let reserved = if must_end { rest(place + 1).len() } else { 0 };
+        let is_full = lines.len() == rows;
+        match lines.last_mut() {
+            Some(line) if line.len() + GAP.len() + text.len() + reserved <= width => {
+                line.push_str(GAP);
+                line.push_str(text);
+            }
+            Some(line) if is_full => {
+                line.push_str(&rest(place));
+                break;
+            }
+            _ => lines.push(text.clone()),
+        }
+    }
+    lines
+}
+
 /// The senders without a row, in one.
 fn rest(senders: &[&SenderRecord]) -> Row<'static> {
     let sum = |figure: &Figure<SenderRecord>| {
@@ -127,6 +174,15 @@ fn right(text: String) -> Cell<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_flow_into_rows_and_the_others_are_counted() {
+        let texts: Vec<String> = (0..5).map(|i| format!("CODE_{i} 10")).collect();
+        assert_eq!(flow(&texts, 24, 9), ["CODE_0 10   CODE_1 10", "CODE_2 10   CODE_3 10", "CODE_4 10"]);
+        assert_eq!(flow(&texts, 24, 2), ["CODE_0 10   CODE_1 10", "CODE_2 10   and 2 more"]);
+        assert_eq!(flow(&texts, 60, 1), ["CODE_0 10   CODE_1 10   CODE_2 10   CODE_3 10   CODE_4 10"]);
+        assert_eq!(flow(&[], 60, 1), Vec::<String>::new());
+    }
 
     #[test]
     fn a_rate_of_millions_fits_its_column() {
