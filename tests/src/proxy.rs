@@ -263,7 +263,7 @@ impl Shared {
             ProxyFault::SqsThrottling => refuse(400, "ThrottlingException"),
             ProxyFault::OverLimit => refuse(403, "com.amazonaws.sqs#OverLimit"),
             ProxyFault::ExpiredToken => refuse(400, "ExpiredTokenException"),
-            ProxyFault::ResetBefore => Reply::Reset,
+            ProxyFault::ResetBefore | ProxyFault::ResetAtStart => Reply::Reset,
             ProxyFault::AnswerLost => {
                 done();
                 Reply::Reset

@@ -219,9 +219,9 @@ const WATCHED: Duration = Duration::from_secs(10);
 fn a_program_survives_a_connection_that_is_lost_before_its_first_answer() {
     let stack = Stack::deploy();
     let proxy = Proxy::start(7);
-    proxy.inject(FaultPlan::only(ProxyFault::ResetBefore, 1.0));
+    proxy.inject(FaultPlan::only(ProxyFault::ResetAtStart, 1.0));
     let runs = stack.at_port(proxy.port()).monitor("runs").start();
-    wait_until("a connection was reset", || proxy.count(ProxyFault::ResetBefore) > 0);
+    wait_until("a connection was reset", || proxy.count(ProxyFault::ResetAtStart) > 0);
     proxy.inject(FaultPlan::none());
     runs.finish().exits(0);
 }

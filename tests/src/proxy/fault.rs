@@ -77,6 +77,8 @@ pub enum ProxyFault {
     ExpiredToken,
     /// The connection is reset; the request is not forwarded.
     ResetBefore,
+    /// As the one before, of a program's first call; not in a mix.
+    ResetAtStart,
     /// The connection is reset after the service carried out the call.
     AnswerLost,
     /// HTTP 500 after the service carried out the call.
@@ -176,13 +178,17 @@ impl ProxyFault {
     pub fn can_affect(self, call: &Call) -> bool {
         let is = |operations: &[&str]| operations.contains(&call.operation.as_str());
         match self {
-            F::InternalError
-            | F::InternalErrorAfterwards
-            | F::Unavailable
+            F::InternalError | F::Unavailable => true,
+            F::ResetAtStart => is(&["GetQueueUrl"]),
+            // A program's first call checks credentials and endpoint, and is repeated for a few seconds only.
+            F::ExpiredToken
             | F::ResetBefore
-            | F::AnswerLost => true,
-            // A program's first call checks credentials and endpoint, and waits for a few seconds only.
-            F::ExpiredToken | F::Silence | F::SlowDrip | F::Latency | F::Refused => !is(&["GetQueueUrl"]),
+            | F::AnswerLost
+            | F::InternalErrorAfterwards
+            | F::Silence
+            | F::SlowDrip
+            | F::Latency
+            | F::Refused => !is(&["GetQueueUrl"]),
             F::ProvisionedThroughputExceeded | F::DynamoThrottling | F::RequestLimitExceeded => {
                 call.service == DynamoDb
             }
