@@ -135,10 +135,11 @@ impl ProfileBill {
         let line =
             |(carrier, count): (&&str, &u64)| CarrierLine::of(carrier, bound(*count), profile.as_ref());
         let carriers: Vec<CarrierLine> = parts.iter().map(line).collect();
-        let dollars = match carriers.is_empty() {
-            // Without a part there is nothing to pay, whatever the prices.
-            true => LowerBound::exact(0.0),
-            false => LowerBound::sum(carriers.iter().map(|line| line.dollars.amount)),
+        // Without a part there is nothing to pay, whatever the prices.
+        let dollars = if carriers.is_empty() {
+            LowerBound::exact(0.0)
+        } else {
+            LowerBound::sum(carriers.iter().map(|line| line.dollars.amount))
         };
         Self {
             profile: name.to_owned(),
