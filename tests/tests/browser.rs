@@ -94,7 +94,8 @@ fn the_page_is_accessible_on_every_screen_size_in_light_and_dark() {
         browser.shows("badge", |word| word == "WAITING");
         assert_usable(&mut browser);
     }
-    stack.produce("-m 3000");
+    let run = stack.produce("-m 3000");
+    put_provider(&stack, &run);
     // This run takes five minutes.
     let _sender = stack.sender("-w 0.4 -f 0.2 -c 4 --forever").start();
     page.listen().wait_for("some progress", |update| update["run"]["snapshot"]["sent"].as_u64() > Some(0));
@@ -104,6 +105,7 @@ fn the_page_is_accessible_on_every_screen_size_in_light_and_dark() {
         browser.open(&page.url(), screen);
         browser.shows("badge", |word| word == "RUNNING");
         browser.shows("senders", |rows| rows.contains(HOSTILE));
+        browser.shows("provider-title", |title| title.contains(HOSTILE));
         assert_usable(&mut browser);
         assert!(browser.text("senders").contains(HOSTILE), "the sender's row disappeared during the checks");
     }
@@ -112,6 +114,20 @@ fn the_page_is_accessible_on_every_screen_size_in_light_and_dark() {
     browser.shows("badge", |word| word == "NO CONNECTION");
     assert!(browser.text("senders").contains(HOSTILE));
     assert_usable(&mut browser);
+}
+
+/// Writes the usage record of a sender that has begun many parts with a provider of a hostile name.
+fn put_provider(stack: &Stack, run: &str) {
+    let number = |number: u64| json!({"N": number.to_string()});
+    let parts = json!({"M": {HOSTILE: number(123_456_789)}});
+    stack.put(
+        "metrics",
+        &json!({
+            "run": {"S": run}, "part": {"S": "usage#with a provider"}, "program": {"S": "sender"},
+            "requests": number(7), "queue_requests": number(3), "ended": {"BOOL": false},
+            "provider": {"M": {"profile": {"S": HOSTILE}, "parts": parts, "forfeited": number(12_345)}},
+        }),
+    );
 }
 
 /// Returns each screen in light and dark mode.
@@ -134,6 +150,12 @@ fn assert_usable(browser: &mut Browser) {
     );
     assert_eq!(beyond, Value::Array(Vec::new()), "these reach beyond the right edge");
     assert_eq!(browser.evaluate("document.documentElement.scrollWidth - innerWidth"), 0);
+    let overfull = browser.evaluate(
+        "[...document.querySelectorAll('.panel')]
+            .filter((panel) => panel.scrollWidth > panel.clientWidth)
+            .map((panel) => panel.className)",
+    );
+    assert_eq!(overfull, Value::Array(Vec::new()), "the content of these panels exceeds them");
     let wrapped = browser.evaluate(
         "[...document.querySelectorAll('dl div')]
             .filter((row) => row.lastElementChild.offsetTop > row.firstElementChild.offsetTop + 4)
@@ -174,6 +196,7 @@ fn a_chart_of_zeros_is_drawn() {
     for drawn in [
         "drawCourse(at('course'), { seconds: 90000, sent: [0, 0], failed: [0, 0] })",
         "drawSpread(at('course'), { shortest: 1, longest: 2, counts: [0, 0] })",
+        "drawReached(at('course'), { seconds: 1, shares: [0, 0], marks: [['50 %', 0]] })",
     ] {
         let shapes = browser.evaluate(&format!("{drawn}, at('course').innerHTML"));
         let shapes = shapes.as_str().expect("a text");

@@ -43,6 +43,8 @@ fn a_run_is_billed_for_every_part_begun_on_every_surface() {
 
     let text = stack.monitor(&format!("--once --plain --run {run}")).run().exits(0).stdout;
     assert!(text.contains("  provider dollars $4.98"), "{text}");
+    let watched = stack.monitor(&format!("--plain --run {run}")).run().exits(0).stdout;
+    assert!(watched.lines().any(|line| line.starts_with("provider own: $4.98 (600 parts)")), "{watched}");
     let (report, page) = both(&stack, &folder, "");
     assert_tells(&page, &report);
     assert_eq!(report["provider"]["dollars"], json!({"amount": 600.0 * 0.0083, "at_least": false}));

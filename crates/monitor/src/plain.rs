@@ -61,9 +61,30 @@ fn block(view: &RunView) -> String {
         format!("  {}", rest.join("   ")),
         format!("  queue: {}{}", queue.join(", "), warnings(view)),
     ];
-    let provider = provider_line(view);
-    let details = details(view).into_iter().chain(provider).map(|line| format!("  {line}"));
+    let others = view.reached_text().into_iter().chain(provider_line(view));
+    let details = failure_lines(view).into_iter().chain(others).map(|line| format!("  {line}"));
     lines.into_iter().chain(details).collect::<Vec<_>>().join("\n")
+}
+
+/// The failures by code in lines that fit into 80 columns with their indentation; none where no failure has a code.
+fn failure_lines(view: &RunView) -> Vec<String> {
+    const WIDTH: usize = 78;
+    let mut lines: Vec<String> = Vec::new();
+    for failures in view.coded_failures() {
+        let text = failures.text();
+        match lines.last_mut() {
+            None => lines.push(format!("failures: {text}")),
+            Some(line) if line.len() + text.len() + ", ,".len() <= WIDTH => {
+                line.push_str(", ");
+                line.push_str(&text);
+            }
+            Some(line) => {
+                line.push(',');
+                lines.push(format!("  {text}"));
+            }
+        }
+    }
+    lines
 }
 
 /// Lines about the failures by code, and when which share of the messages was SENT; none before there is anything.
@@ -106,13 +127,12 @@ fn warnings(view: &RunView) -> String {
 pub(crate) fn completion_line(view: &RunView) -> String {
     let rate = THROUGHPUT.value(view).map(|rate| format!(", {}", THROUGHPUT.unit.format(rate)));
     format!(
-        "complete: {}, {} sent, {} failed, {} each on average{}{}",
+        "complete: {}, {} sent, {} failed, {} each on average{}",
         format::counted(view.reading.total(), "message"),
         SENT.text(view),
         FAILED.text(view),
         AVERAGE.text(view),
         rate.unwrap_or_default(),
-        provider_line(view).map(|line| format!("; {line}")).unwrap_or_default(),
     )
 }
 
@@ -181,7 +201,6 @@ mod tests {
         let line = OutputFormat::Line.render(&view);
         assert!(line.ends_with("  limit used 60.1%  provider dollars $56.55"), "{line}");
         assert!(OutputFormat::Block.render(&view).ends_with(&format!("\n  {shown}")));
-        assert!(completion_line(&view).ends_with(&format!("; {shown}")));
         let json: Value = serde_json::from_str(&OutputFormat::Json.render(&view)).unwrap();
         let keys: Vec<&String> = json["provider"].as_object().unwrap().keys().collect();
         assert_eq!(
@@ -211,6 +230,21 @@ mod tests {
         }
         let json: Value = serde_json::from_str(&OutputFormat::Json.render(&without)).unwrap();
         assert!(json["provider"].as_object().unwrap().values().all(Value::is_null), "{json}");
+    }
+
+    #[test]
+    fn no_line_of_many_failure_codes_exceeds_80_columns() {
+        let codes: Vec<String> =
+            (0..16).map(|number| format!("CODE_{}{number:02}", "X".repeat(number))).collect();
+        let failures: Vec<(&str, u32)> = codes.iter().map(|code| (code.as_str(), 7)).collect();
+        let mut run = reading(2_000, 0);
+        fail_with(&mut run, &failures);
+        let view = RunView::first(run);
+        let block = OutputFormat::Block.render(&view);
+        let lines: Vec<&str> = block.lines().skip_while(|line| !line.starts_with("  failures: ")).collect();
+        assert!(lines.len() > 3 && lines.iter().all(|line| line.len() <= 80), "{block}");
+        let joined = lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+        assert!(joined.contains(&view.failures_text().unwrap()), "{joined}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use stentor_cli::{
 };
 use stentor_core::cost::Prices;
 use stentor_report::ReportPath;
+use stentor_run_view::provider::provider_line;
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
 use stentor_run_view::status::{RunCondition, RunPhase, RunStatus, stall_error};
 use stentor_run_view::thresholds::{Threshold, crossed};
@@ -102,7 +103,8 @@ impl Monitor<'_> {
             if view.phase.has_ended() && !watching.follow {
                 // A block and the live view have them already.
                 if format == OutputFormat::Line {
-                    details(view).iter().try_for_each(|line| print_line(line).map(drop))?;
+                    let mut lines = details(view).into_iter().chain(provider_line(view));
+                    lines.try_for_each(|line| print_line(&line).map(drop))?;
                 }
                 return Ok(ExitReason::RunEnded);
             }

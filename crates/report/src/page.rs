@@ -224,7 +224,8 @@ fn progress(page: &Page<'_>) -> Markup {
 fn reached(page: &Page<'_>) -> Markup {
     let reached = &page.report.reached;
     let chart = SvgChart::reached(reached, ChartScale::of_reached(&[reached]));
-    let label = "Share of the messages sent over time, in columns, with lines at 50, 90 and 99 %";
+    let label =
+        "Share of the messages sent over time, in columns, with a line where 50, 90 and 99 % were reached";
     let body = html! {
         @if reached.columns.is_empty() {
             p.none { "No message was sent yet." }

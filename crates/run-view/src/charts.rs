@@ -8,7 +8,7 @@ use crate::view::seconds;
 const IDLE_MS: u64 = 5_000;
 
 /// Minimum length of a chart, ms: a burst would show a rate that never was.
-const MIN_MS: u64 = 1_000;
+pub(crate) const MIN_MS: u64 = 1_000;
 
 /// One column of a chart, in the unit of the chart.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -139,22 +139,22 @@ figures! {
         label: "latencies", metric: LATENCY.suffixed("_count"), value: |view| latencies(view).count().into(),
     }
     REACHED_P50 {
-        help: "Time from the run's creation until 50 % of its messages were SENT, interpolated; null while fewer are.",
+        help: "Time from the run's creation until 50 % of its messages were SENT, interpolated; null while fewer are, and with a damaged tally.",
         path: "snapshot.reached_seconds.p50", label: "50 % reached", short: "50 %", unit: Unit::Duration,
         better: Better::Lower, threshold: "reached_p50", metric: REACHED.labelled("share", "0.5"),
-        value: |view| view.reached.seconds_to(50).into(), lower_bound: |view| Some(view.unreached_seconds()),
+        value: |view| view.seconds_to(50).into(), lower_bound: RunView::unreached_seconds,
     }
     REACHED_P90 {
-        help: "Time from the run's creation until 90 % of its messages were SENT, interpolated; null while fewer are.",
+        help: "Time from the run's creation until 90 % of its messages were SENT, interpolated; null while fewer are, and with a damaged tally.",
         path: "snapshot.reached_seconds.p90", label: "90 % reached", short: "90 %", unit: Unit::Duration,
         better: Better::Lower, threshold: "reached_p90", metric: REACHED.labelled("share", "0.9"),
-        value: |view| view.reached.seconds_to(90).into(), lower_bound: |view| Some(view.unreached_seconds()),
+        value: |view| view.seconds_to(90).into(), lower_bound: RunView::unreached_seconds,
     }
     REACHED_P99 {
-        help: "Time from the run's creation until 99 % of its messages were SENT, interpolated; null while fewer are.",
+        help: "Time from the run's creation until 99 % of its messages were SENT, interpolated; null while fewer are, and with a damaged tally.",
         path: "snapshot.reached_seconds.p99", label: "99 % reached", short: "99 %", unit: Unit::Duration,
         better: Better::Lower, threshold: "reached_p99", metric: REACHED.labelled("share", "0.99"),
-        value: |view| view.reached.seconds_to(99).into(), lower_bound: |view| Some(view.unreached_seconds()),
+        value: |view| view.seconds_to(99).into(), lower_bound: RunView::unreached_seconds,
     }
     PARTS {
         help: "Parts of the messages that were delivered, sent or failed; a message counts once, whatever its attempts.",

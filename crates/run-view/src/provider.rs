@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_cli::format;
 use stentor_core::escape::escape_control;
-use stentor_core::provider::profile::{Price, ProviderProfile};
+use stentor_core::provider::profile::{OTHER_CARRIER, Price, ProviderProfile};
 use stentor_core::usage::ProviderUsage;
 
 use crate::bill::{LowerBound, open_senders, unreadable_records};
@@ -18,6 +18,9 @@ use crate::senders::SenderRecord;
 use crate::throughput::MIN_RATE_MS;
 use crate::unit::to_count;
 use crate::view::{RunView, seconds};
+
+/// Age from which a heartbeat is overdue, seconds: a sender writes one every 5 s, and clocks agree within 1.5 s.
+const OVERDUE_SECONDS: f64 = 7.5;
 
 /// The bill of the simulated providers of a run, in US dollars; AWS's bill is separate.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -72,7 +75,7 @@ pub struct CarrierLine {
     pub parts: LowerBound<u64>,
     /// The provider's price of a part; null where the profile is unknown.
     pub price_per_part: Option<f64>,
-    /// The carrier's fee for a part; null where the profile is unknown.
+    /// The carrier's fee for a part; null where the profile is unknown, or lacks the carrier.
     pub fee_per_part: Option<f64>,
     /// Parts times the sum of price and fee.
     pub dollars: LowerBound<f64>,
@@ -89,11 +92,7 @@ impl ProviderBill {
         let is_open = !missing.is_empty();
         let profiles: Vec<ProfileBill> =
             names.into_iter().map(|name| ProfileBill::of(view, name, is_open)).collect();
-        let unpriced = profiles.iter().filter(|bill| bill.dollars.amount.is_none());
-        missing.extend(unpriced.map(|bill| {
-            let name = escape_control(&bill.profile);
-            format!("The prices of {name} are unknown: the table has no valid profile.")
-        }));
+        missing.extend(profiles.iter().filter_map(ProfileBill::unpriced));
         let sum = LowerBound::sum(profiles.iter().map(|bill| bill.dollars.amount));
         let parts = total(is_open, profiles.iter().map(|bill| bill.parts));
         let parts_per_second = parts_per_second(view, &profiles, parts);
@@ -104,7 +103,7 @@ impl ProviderBill {
             limit_parts_per_second: limit,
             limit_used: parts_per_second.and_then(|rate| Some(rate / limit?)),
             forfeited: total(is_open, profiles.iter().map(|bill| bill.forfeited)),
-            dollars: LowerBound { at_least: is_open || sum.at_least, ..sum },
+            dollars: LowerBound { at_least: !missing.is_empty(), ..sum },
             missing,
             profiles,
         })
@@ -137,8 +136,11 @@ impl ProfileBill {
             |(carrier, count): (&&str, &u64)| CarrierLine::of(carrier, bound(*count), profile.as_ref());
         let carriers: Vec<CarrierLine> = parts.iter().map(line).collect();
         // Without a part there is nothing to pay, whatever the prices.
-        let dollars = LowerBound::sum(carriers.iter().map(|line| line.dollars.amount).chain([Some(0.0)]));
-        let is_priced = !dollars.at_least;
+        let dollars = if carriers.is_empty() {
+            LowerBound::exact(0.0)
+        } else {
+            LowerBound::sum(carriers.iter().map(|line| line.dollars.amount))
+        };
         Self {
             profile: name.to_owned(),
             source: profile.as_ref().and_then(|profile| profile.source.clone()),
@@ -147,25 +149,38 @@ impl ProfileBill {
             overridden: price.is_some(),
             parts: bound(parts.values().copied().fold(0, u64::saturating_add)),
             forfeited: bound(forfeited),
-            dollars: LowerBound {
-                amount: dollars.amount.filter(|_| is_priced),
-                at_least: is_open || !is_priced,
-            },
+            dollars: LowerBound { at_least: is_open || dollars.at_least, ..dollars },
             carriers,
         }
+    }
+
+    /// Explains which prices are unknown; `None` where none is.
+    fn unpriced(&self) -> Option<String> {
+        let name = escape_control(&self.profile);
+        let mut carriers = self.carriers.iter().filter(|line| line.dollars.amount.is_none()).peekable();
+        if carriers.peek()?.price_per_part.is_none() {
+            return Some(format!("The prices of {name} are unknown: the table has no valid profile."));
+        }
+        let carriers: Vec<String> = carriers.map(|line| escape_control(&line.carrier)).collect();
+        let carriers = carriers.join(", ");
+        Some(format!("The fees of {carriers} are unknown: the stored profile {name} has other carriers."))
     }
 }
 
 impl CarrierLine {
     fn of(carrier: &str, parts: LowerBound<u64>, profile: Option<&ProviderProfile>) -> Self {
-        let per_part = profile.map(|profile| profile.dollars_per_part(carrier));
-        let fee = |profile: &ProviderProfile| profile.carrier(carrier)?.fee_per_part;
+        let price = profile.map(|profile| profile.price.per_part.unwrap_or(0.0));
+        let fee = profile.and_then(|profile| match profile.carrier(carrier) {
+            Some(carrier) => Some(carrier.fee_per_part.unwrap_or(0.0)),
+            // Another sender has replaced the profile since.
+            None => (carrier == OTHER_CARRIER).then_some(0.0),
+        });
         Self {
             carrier: carrier.to_owned(),
             parts,
-            price_per_part: profile.map(|profile| profile.price.per_part.unwrap_or(0.0)),
-            fee_per_part: profile.map(|profile| fee(profile).unwrap_or(0.0)),
-            dollars: parts.and_then(|parts| Some(parts as f64 * per_part?)),
+            price_per_part: price,
+            fee_per_part: fee,
+            dollars: parts.and_then(|parts| Some(parts as f64 * (price? + fee?))),
         }
     }
 }
@@ -195,7 +210,8 @@ fn incomplete_reports(view: &RunView) -> Vec<String> {
 
 /// Parts a second: those of the whole run, from the first outcome to the last, once it has ended; before, the sum over
 /// the senders alive of the stack, each between its last two heartbeats, which is about the time of the present
-/// throughput. Unknown after a single heartbeat, and while senders of an ended run still have to report.
+/// throughput. That of a sender is unknown after a single heartbeat, and where the next is overdue: others may have taken
+/// over its share since. The whole is unknown while senders of an ended run still have to report.
 fn parts_per_second(view: &RunView, profiles: &[ProfileBill], parts: LowerBound<u64>) -> LowerBound<f64> {
     let has_provider =
         |sender: &&SenderRecord| profiles.iter().any(|bill| sender.provider.as_ref() == Some(&bill.profile));
@@ -208,7 +224,8 @@ fn parts_per_second(view: &RunView, profiles: &[ProfileBill], parts: LowerBound<
     if alive.peek().is_none() {
         return LowerBound::exact(0.0);
     }
-    LowerBound::sum(alive.map(|sender| sender.parts_per_second))
+    let is_current = |sender: &&SenderRecord| sender.seen_seconds_ago <= OVERDUE_SECONDS;
+    LowerBound::sum(alive.map(|sender| Some(sender).filter(is_current)?.parts_per_second))
 }
 
 /// The names of the profiles, safe to print; `None` where no sender of the run had a provider.
@@ -222,9 +239,11 @@ pub fn provider_line(view: &RunView) -> Option<String> {
     let names = profile_list(view)?;
     let text = |figure: &Figure| figure.unit.format_or(figure.value(view), "");
     let parts = format::counted(PROVIDER_PARTS.value(view).map_or(0, to_count), "part");
-    let dollars = match PROVIDER_DOLLARS.value(view) {
-        Some(_) => PROVIDER_DOLLARS.text(view),
-        None => "unknown cost".to_owned(),
+    let is_open = (PROVIDER_PARTS.value)(view).at_least;
+    let bill = match PROVIDER_DOLLARS.value(view) {
+        Some(_) => format!("{} ({parts})", PROVIDER_DOLLARS.text(view)),
+        None if is_open => format!("unknown cost (at least {parts})"),
+        None => format!("unknown cost ({parts})"),
     };
     let known = |figure: &Figure| figure.value(view).is_some();
     let rate = match (known(&PROVIDER_PARTS_PER_SECOND), known(&PROVIDER_LIMIT)) {
@@ -240,7 +259,7 @@ pub fn provider_line(view: &RunView) -> Option<String> {
     };
     let forfeited = PROVIDER_FORFEITED.value(view).filter(|count| *count > 0.0);
     let forfeited = forfeited.map(|_| format!(", {} forfeited", text(&PROVIDER_FORFEITED)));
-    Some(format!("provider {names}: {dollars} ({parts}){rate}{}", forfeited.unwrap_or_default()))
+    Some(format!("provider {names}: {bill}{rate}{}", forfeited.unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use stentor_core::tally::Tally;
 
-use crate::charts::{clip, end_ms, idle_until};
+use crate::charts::{MIN_MS, clip, end_ms, idle_until};
 use crate::figures::{Figure, REACHED_TABLE};
 use crate::reading::RunReading;
 use crate::view::{RunView, seconds};
@@ -26,7 +26,8 @@ struct CurvePoint {
 }
 
 impl ReachedCurve {
-    /// Covers the run from its creation to its last outcome, or to the reading where it is idle and has not ended.
+    /// Covers the run from its creation to its last outcome, or to the reading where it is idle and has not ended; a
+    /// second at least.
     pub fn new(reading: &RunReading, has_ended: bool) -> Self {
         let RunReading { record, tally, at_ms, .. } = reading;
         let (Some(first), Some(last)) = (tally.first_concluded_at, tally.last_concluded_at) else {
@@ -36,7 +37,7 @@ impl ReachedCurve {
         let points = points(tally, first, last, since);
         // The last bucket may end a millisecond after the only outcome.
         let length = points.last().map_or(0.0, |last| last.seconds);
-        let length = length.max(since(idle_until(last, *at_ms, has_ended)));
+        let length = length.max(since(idle_until(last, *at_ms, has_ended))).max(seconds(MIN_MS));
         Self { total: reading.total(), points, length }
     }
 
@@ -106,18 +107,25 @@ impl RunView {
 
     /// The least share that was never reached, once the run has ended: `90 % were never reached (88.1 % SENT)`.
     pub fn unreached_text(&self) -> Option<String> {
-        let is_never = |figure: &&&Figure| figure.value(self).is_none();
-        let never = REACHED_TABLE.iter().find(is_never).filter(|_| self.phase.has_ended())?;
+        let is_never = |figure: &&&Figure| (figure.lower_bound)(self).is_some_and(f64::is_infinite);
+        let never = REACHED_TABLE.iter().filter(|figure| figure.value(self).is_none()).find(is_never)?;
         // Rounded down, as 90.0 % would be reached.
         let (sent, total) = (self.reading.tally.sent, self.reading.total().max(1));
         let tenths = u128::from(sent) * 1_000 / u128::from(total);
         Some(format!("{} were never reached ({}.{} % SENT)", never.short(), tenths / 10, tenths % 10))
     }
 
+    /// Seconds from the run's creation until this percentage of its messages was SENT; unknown with a damaged tally, since
+    /// messages are missing from the counts.
+    pub(crate) fn seconds_to(&self, percent: u64) -> Option<f64> {
+        self.reached.seconds_to(percent).filter(|_| self.reading.damaged.is_empty())
+    }
+
     /// A lower bound of the time until a share is reached that is not reached yet: infinite once the run has ended.
-    pub(crate) fn unreached_seconds(&self) -> f64 {
-        let RunReading { record, at_ms, .. } = &self.reading;
-        if self.phase.has_ended() { f64::INFINITY } else { seconds(at_ms.saturating_sub(record.created_at)) }
+    pub(crate) fn unreached_seconds(&self) -> Option<f64> {
+        let RunReading { record, at_ms, damaged, .. } = &self.reading;
+        let least = || seconds(at_ms.saturating_sub(record.created_at));
+        damaged.is_empty().then(|| if self.phase.has_ended() { f64::INFINITY } else { least() })
     }
 }
 
@@ -126,9 +134,10 @@ mod tests {
     use super::*;
     use crate::fixtures::reading;
     use crate::status::RunPhase;
+    use crate::thresholds::crossed;
     use proptest::prelude::*;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::OutcomeEvent;
+    use stentor_core::tally::{DamagedTally, OutcomeEvent};
 
     /// A run of `total` messages, created at 0, with outcomes at these times.
     fn run(total: u32, outcomes: impl IntoIterator<Item = (u64, Outcome)>) -> RunReading {
@@ -176,7 +185,12 @@ mod tests {
     fn an_outcome_before_the_creation_was_at_once() {
         let mut early = run(2, [(1_000, Outcome::Sent), (2_000, Outcome::Sent)]);
         early.record.created_at = 50_000;
-        assert_eq!(ReachedCurve::new(&early, true).seconds_to(99), Some(0.0));
+        let curve = ReachedCurve::new(&early, true);
+        assert_eq!(
+            (curve.seconds_to(99), curve.seconds()),
+            (Some(0.0), 1.0),
+            "marks are at shares of its length"
+        );
     }
 
     #[test]
@@ -195,6 +209,17 @@ mod tests {
         assert_eq!(none.reached_text(), None);
         none.phase = RunPhase::Stalled;
         assert_eq!(none.reached_text().as_deref(), Some("50 % were never reached (0.0 % SENT)"));
+    }
+
+    #[test]
+    fn with_a_damaged_tally_nothing_is_said_of_what_was_reached() {
+        let mut run = reading(1_000, 900);
+        run.damaged = vec![DamagedTally { shard: "1".into(), why: "odd".into() }];
+        let view = RunView { phase: RunPhase::Stalled, ..RunView::first(run) };
+        assert_eq!(REACHED_TABLE.map(|figure| figure.value(&view)), [None; 3]);
+        assert_eq!(view.reached_text(), None);
+        let limit = "reached_p99>1s".parse().unwrap();
+        assert_eq!(crossed(&[limit], &view), Vec::<String>::new());
     }
 
     proptest! {

@@ -59,10 +59,11 @@ pub fn provider(page: &Page<'_>) -> Markup {
 
 fn profile_lines(page: &Page<'_>, place: usize, profile: &ProfileBill) -> Markup {
     let at = |field: &str| format!("provider.profiles.{place}.{field}");
-    let source = if profile.overridden { "price overridden" } else { "prices of the profile" };
+    let source =
+        if profile.overridden { "with the price overridden" } else { "at the prices of the profile" };
     html! {
         (table(
-            &format!("The bill of {}, {source}", escape_control(&profile.profile)),
+            &format!("Bill of {} {source}", escape_control(&profile.profile)),
             html! {
                 (heads("carrier", &[], &["parts", "price", "carrier fee", "dollars"]))
                 tbody {
@@ -72,7 +73,7 @@ fn profile_lines(page: &Page<'_>, place: usize, profile: &ProfileBill) -> Markup
                             td { (page.number(&at(&format!("carriers.{line}.parts")), Unit::Count)) }
                             td { (page.number(&at(&format!("carriers.{line}.price_per_part")), Unit::Price)) }
                             td { (page.number(&at(&format!("carriers.{line}.fee_per_part")), Unit::Price)) }
-                            td { (page.number(&at(&format!("carriers.{line}.dollars")), Unit::BillDollars)) }
+                            td { (page.number(&at(&format!("carriers.{line}.dollars")), Unit::Dollars)) }
                         }
                     }
                 }
@@ -82,7 +83,7 @@ fn profile_lines(page: &Page<'_>, place: usize, profile: &ProfileBill) -> Markup
                         td { (page.number(&at("parts"), Unit::Count)) }
                         td {}
                         td {}
-                        td { (page.number(&at("dollars"), Unit::BillDollars)) }
+                        td { (page.number(&at("dollars"), Unit::Dollars)) }
                     }
                 }
             },

@@ -33,10 +33,10 @@ function sheet(svg) {
   };
 }
 
-function nothingYet(svg) {
+function nothingYet(svg, text = "no message has an outcome yet") {
   const { width, height } = sheet(svg);
   const attributes = { x: width / 2, y: height / 2, "text-anchor": "middle" };
-  svg.append(shape("text", attributes, "no message has an outcome yet"));
+  svg.append(shape("text", attributes, text));
 }
 
 // Grid lines and numbers of the vertical axis; returns the value at its top.
@@ -128,7 +128,7 @@ function drawSpread(svg, spread) {
 
 // Share of the messages sent over the run, in percent, with a mark at each share that was reached.
 function drawReached(svg, reached) {
-  if (reached.shares.length === 0) return nothingYet(svg);
+  if (reached.shares.length === 0) return nothingYet(svg, "no message was sent yet");
   const room = sheet(svg);
   upright(svg, room, 100);
   const last = reached.shares.length;
