@@ -127,9 +127,9 @@ impl Session {
             }
             let lasted = since.elapsed();
             self.check_budget(call, &why, lasted)?;
-            let delay = sleep(delays.next().unwrap_or(MAX_DELAY));
+            let delay = delays.next().unwrap_or(MAX_DELAY).min(self.max_delay());
             tokio::select! {
-                () = delay => {}
+                () = sleep(delay) => {}
                 () = self.shutdown.cancelled(), if !self.shutdown.is_cancelled() => {}
             }
         }
@@ -230,6 +230,11 @@ impl Session {
             );
         }
         Ok(())
+    }
+
+    /// The longest delay before the next attempt: before the first answer, a person waits.
+    fn max_delay(&self) -> Duration {
+        if self.answered.load(Ordering::Relaxed) { MAX_DELAY } else { Duration::from_secs(1) }
     }
 
     /// Whether the last warning is old enough: many calls fail in one outage.
