@@ -87,7 +87,7 @@ fn messages_have_the_codes_and_carriers_of_the_profile() {
         assert!(number(item, "delivery_ms").is_some(), "{item}");
     }
     // Within five standard deviations. INVALID: 30 % of the first attempts and of the second ones, which 20 % need.
-    // CARRIER_UNREACHABLE: 20 % of the second attempts, 4 % of the messages; without a second attempt it were 20 %.
+    // CARRIER_UNREACHABLE: 20 % of the second attempts, 4 % of the messages; without a second attempt it would be 20 %.
     let reasons = counts(&items, "reason");
     assert_eq!(reasons.keys().collect::<Vec<_>>(), ["CARRIER_UNREACHABLE", "INVALID", "none"]);
     assert!((126..=234).contains(&reasons["INVALID"]), "{reasons:?}");

@@ -27,7 +27,7 @@ fn a_run_is_billed_for_every_part_begun_on_every_surface() {
     let run = stack.produce(&format!("-m 100 --text {}", three_parts()));
     let sender = format!("-w 0 -f 1 -c 50 --max-attempts 2 --idle-timeout 4 --provider {provider}");
     let ended = stack.sender(&format!("{sender} --json")).run().exits(0);
-    assert!(ended.stderr.contains(", as own: no rate limit"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(", with provider own: no rate limit"), "{}", ended.stderr);
     // Two attempts of each message.
     let used = json!({"profile": "own", "parts": 600, "parts_by_carrier": {"OTHER": 600}, "forfeited": 0});
     assert_eq!(ended.json()["provider"], used);
@@ -87,7 +87,7 @@ fn a_killed_sender_leaves_a_lower_bound_and_the_use_of_the_limit_is_shown_while_
         shown("limit_used").iter().any(|used| used.as_f64() > Some(0.0))
     });
     killed.kill();
-    assert!(killed.stderr_so_far().contains(", as limited: 1,000 parts/s shared by all senders"));
+    assert!(killed.stderr_so_far().contains(", with provider limited: 1,000 parts/s shared by all senders"));
     stack.sender(&format!("-w 0 -c 10 --idle-timeout 12 {settings}")).run().exits(0);
     monitor.finish().exits(0);
     let rates = shown("parts_per_second");

@@ -3,9 +3,9 @@
 /// How a column is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// At the left, as texts are.
+    /// To the left, as texts are.
     Left,
-    /// At the right, as numbers are.
+    /// To the right, as numbers are.
     Right,
 }
 

@@ -134,8 +134,8 @@ fn hint(error: &Error, policy: Policy) -> Option<String> {
             if is_queue { deploy + &or_attach } else { deploy }
         }
         Error::ProviderConflict { .. } => {
-            "Use the same profile with all senders of the stack, or another name; the limits can change once nothing was \
-             sent under that name for a minute"
+            "Use the same profile with all senders of the stack, or another name; the limits can change once nothing has \
+             been sent under that name for a minute"
                 .to_owned()
         }
         Error::NoSuchRun { .. } => {

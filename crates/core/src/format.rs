@@ -23,6 +23,9 @@ pub fn duration(seconds: f64) -> String {
     match whole {
         0..120 => format!("{whole} s"),
         120..7_200 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", thousands(whole / 3_600), whole % 3_600 / 60),
+        _ => {
+            let minutes = (whole + 30) / 60;
+            format!("{} h {} min", thousands(minutes / 60), minutes % 60)
+        }
     }
 }

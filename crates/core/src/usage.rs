@@ -55,7 +55,7 @@ impl OutcomeCounts {
     }
 }
 
-/// What one sender used of a simulated provider for one run.
+/// One sender's usage of a simulated provider for one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderUsage {
     /// Name of the provider profile.
@@ -78,7 +78,7 @@ impl ProviderUsage {
 pub struct SenderUsage {
     /// The outcomes of the run that it has recorded.
     pub outcomes: OutcomeCounts,
-    /// What it used of its provider; `None` without one.
+    /// Its usage of its provider; `None` without one.
     pub provider: Option<ProviderUsage>,
 }
 
@@ -94,7 +94,7 @@ pub struct UsageRecord {
     /// The outcomes of the run that a sender has recorded; `None` for a producer, a sender of an older version and an
     /// invalid record.
     pub outcomes: Option<OutcomeCounts>,
-    /// What a sender used of its provider; `None` without a provider and where the record is invalid.
+    /// A sender's usage of its provider; `None` without a provider and where the record is invalid.
     pub provider: Option<ProviderUsage>,
     /// Whether the program wrote the record at its end. Otherwise its usage may be higher by now.
     pub has_ended: bool,

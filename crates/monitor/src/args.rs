@@ -222,7 +222,7 @@ Prices in dollars; the defaults are those of us-east-1, and of the provider's pr
   queue_requests, write_units, read_units, invocations
                   per million
   gb_seconds      per second of 1 GB of the function's memory
-  provider_part   per message part; carrier fees are added as before";
+  provider_part   per message part; carrier fees are still added";
 
 fn parse_price(text: &str) -> Result<PriceOverride, String> {
     let Some((name, dollars)) = text.split_once('=') else {

@@ -231,7 +231,7 @@ fn reached(page: &Page<'_>) -> Markup {
             p.none { "No message was sent yet." }
         } @else {
             (parts::chart(label, &chart, html! {
-                "Share of all messages that was sent, by the time since the run’s creation. Each column is "
+                "Share of all messages sent, by time since the run’s creation. Each column is "
                 (page.number("reached.column_seconds", Unit::Seconds)) "."
             }))
             dl.rows {

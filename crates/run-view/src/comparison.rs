@@ -124,7 +124,7 @@ pub fn compare(views: [&RunView; 2]) -> Vec<FigureGroup> {
         FigureGroup { title: "Settings", figures: settings },
         result,
         failures,
-        group("Creation to share of messages sent", &figures::REACHED_TABLE),
+        group("Time to a share of messages sent", &figures::REACHED_TABLE),
         group("Delivery", &figures::DELIVERY_TABLE),
         group("Creation to end", &figures::LATENCY_TABLE),
         group("Faults", &[&figures::DUPLICATES, &figures::RELEASED, &figures::DAMAGED_TALLIES]),

@@ -126,7 +126,7 @@ pub fn profile(name: &str) -> ProviderProfile {
     }
 }
 
-/// What a sender used of a provider.
+/// A sender's usage of a provider.
 pub fn provider_usage(profile: &str, parts: &[(&str, u64)]) -> ProviderUsage {
     let parts = parts.iter().map(|(carrier, count)| ((*carrier).to_owned(), *count)).collect();
     ProviderUsage { profile: profile.to_owned(), parts, forfeited: 0 }

@@ -73,8 +73,8 @@ pub fn help() -> String {
     });
     format!(
         "Compare by >, >=, < or <=; times need a unit (ms, s, m or h):\n{}\
-         Unknown values never cross a threshold, but a share that is not\n\
-         reached counts as the time so far, at the end as infinite.",
+         Unknown values never cross a threshold. A share that is not reached\n\
+         counts as the time so far, and as infinite once the run has ended.",
         figures.collect::<String>()
     )
 }

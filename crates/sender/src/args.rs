@@ -32,11 +32,11 @@ pub struct Args {
     pub concurrency: Option<u32>,
     /// Simulate a provider: its limits, prices and failures, from a built-in profile or a TOML file
     ///
-    /// -w, -f, --distribution and --spread override the profile. With a limit, the default of -c is twice what uses the
-    /// limit, 10 to 10,000. `sender providers` lists the built-in profiles.
+    /// -w, -f, --distribution and --spread override the profile. With a rate limit, the default of -c is twice the
+    /// number of deliveries that reaches it, 10 to 10,000. `sender providers` lists the built-in profiles.
     #[arg(long, value_name = "NAME|FILE", value_hint = ValueHint::FilePath, value_parser = parse_provider, help_heading = DELIVERY)]
     pub provider: Option<Arc<ProviderProfile>>,
-    /// Fail messages older than this without a delivery, 0.001 to 31,536,000 seconds [default: the provider's, or none]
+    /// Fail messages that are older than this instead of delivering them, 0.001 to 31,536,000 seconds [default: the provider's, or none]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = seconds_parser(0.001..=MAX_TTL), help_heading = DELIVERY)]
     pub ttl: Option<f64>,
     /// Distribution of the wait time [default: normal]
@@ -113,7 +113,7 @@ Profile to print as TOML
 A profile has these keys; only name is required:
   name                1 to 32 of a-z, 0-9, -; names the shared limit
   source, as_of       where the numbers come from
-  [limits]            of all senders of the stack together
+  [limits]            shared by all senders of the stack
     parts_per_second  0.001 to 1,000,000
     burst_parts       may start at once [default: those of a second]
     ttl_seconds       an older message fails: TTL_EXPIRED
@@ -124,7 +124,7 @@ A profile has these keys; only name is required:
     spread            0 to 10
   [price]
     per_part          dollars
-  [[carriers]]        drawn for each message of a run
+  [[carriers]]        chosen at random for each message
     name              1 to 32 characters
     share             of the messages, 0 to 1; the rest is OTHER
     fee_per_part      dollars, in addition to the price

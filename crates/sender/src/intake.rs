@@ -34,7 +34,7 @@ pub(crate) struct Intake {
     pub in_flight: Rc<InFlight>,
     pub state: Rc<SenderState>,
     pub prefetch: PrefetchPolicy,
-    /// Whether there is a provider, which counts the parts of a text.
+    /// Whether there is a provider: only then are the parts of a text counted.
     pub counts_parts: bool,
     /// With a rate limit: how many messages can be received for it.
     pub admissions: Option<Rc<AdmissionGauge>>,

@@ -199,7 +199,7 @@ fn provider_phrase(profile: &ProviderProfile) -> String {
         Some(limit) => format!("{} parts/s shared by all senders", format::quantity(limit)),
         None => "no rate limit".to_owned(),
     };
-    format!(", as {}: {limit}", profile.name)
+    format!(", with provider {}: {limit}", profile.name)
 }
 
 /// Builds the heartbeat of a sender that starts at `started_at`, ms since the epoch.

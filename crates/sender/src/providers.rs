@@ -144,7 +144,7 @@ mod tests {
         );
         assert_eq!(
             lines[1],
-            "us-short-code          100  0.0118 to 0.0128  -                     2 h 46 min"
+            "us-short-code          100  0.0118 to 0.0128  -                     2 h 47 min"
         );
         assert_eq!(
             lines[3],

@@ -48,7 +48,7 @@ const NARROW_INTERVAL: Duration = Duration::from_secs(10);
 /// A sender that had no message to reserve for this long does not count the reservations of the others in the meantime.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// Passes messages to the task that reserves.
+/// Passes messages to the task that reserves their starts.
 #[derive(Debug)]
 pub(crate) struct StartReservations {
     requests: UnboundedSender<StartRequest>,
@@ -151,7 +151,7 @@ async fn sleep_until_open(window: &StartWindow, clock: &Clock) {
     }
 }
 
-/// The task that reserves.
+/// The task that reserves the starts.
 #[derive(Debug)]
 pub(crate) struct ReservationStage {
     connections: Rc<Connections>,
@@ -229,7 +229,7 @@ impl ReservationStage {
         true
     }
 
-    /// Reserves, and repairs a damaged item before. Returns `None` where too much is reserved already.
+    /// Reserves parts, after repairing a damaged item. Returns `None` where too much is reserved already.
     async fn reserve(&mut self, request: Request) -> Result<Option<Reservation>, Error> {
         let metrics = &self.connections.metrics;
         let mut step = self.limit.first_step(request, self.latest());
@@ -239,7 +239,7 @@ impl ReservationStage {
                 Step::Wait => return Ok(None),
                 Step::Repair(tat) => {
                     let name = &self.profile.name;
-                    tracing::warn!("the rate limit of provider profile '{name}' was damaged; it is set anew");
+                    tracing::warn!("the rate limit of provider profile '{name}' was damaged, and is reset");
                     metrics.repair_limit(&self.profile, &stored, tat).await?;
                     step = self.limit.first_step(request, self.latest());
                 }

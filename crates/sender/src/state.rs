@@ -45,7 +45,7 @@ impl SenderState {
         self.activity.borrow_mut().runs.entry(run).or_default().forfeited += 1;
     }
 
-    /// Returns what this sender used of its provider, all runs together.
+    /// Returns this sender's usage of its provider, all runs together.
     pub(crate) fn provider_usage(&self, profile: &str) -> ProviderUsage {
         let mut total = ProviderUsage { profile: profile.to_owned(), ..ProviderUsage::default() };
         for counts in self.activity.borrow().runs.values() {
@@ -132,7 +132,7 @@ pub(crate) struct RunCounts {
 }
 
 impl RunCounts {
-    /// Returns what this sender used of its provider for the run.
+    /// Returns this sender's usage of its provider for the run.
     pub(crate) fn provider_usage(&self, profile: &str) -> ProviderUsage {
         ProviderUsage { profile: profile.to_owned(), parts: self.parts.clone(), forfeited: self.forfeited }
     }

@@ -23,11 +23,11 @@ pub(crate) struct Summary {
     pub clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
     pub usage: Usage,
-    /// What was used of the provider, if there is one.
+    /// Usage of the provider, if there is one.
     pub provider: Option<ProviderSummary>,
 }
 
-/// What a sender used of its provider, all runs together.
+/// A sender's usage of its provider, all runs together.
 #[derive(Debug, Serialize)]
 pub(crate) struct ProviderSummary {
     profile: String,

@@ -46,7 +46,7 @@ pub struct Heartbeat {
     /// The beginning of such a body, escaped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid_example: Option<String>,
-    /// What it used of its provider, all runs together; `None` without a provider.
+    /// Its usage of its provider, all runs together; `None` without a provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderUsage>,
 }

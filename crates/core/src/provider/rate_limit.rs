@@ -3,7 +3,7 @@
 //! The item holds the theoretical arrival time (TAT) of the next part. A sender reserves parts for messages that it
 //! holds by moving that time forward, and starts each message within a window around its reserved time. A message that
 //! is late is not started: its time is forfeited and it is reserved again. So no window of w seconds has more than
-//! (w + burst) × rate parts, however late, paused or dead a sender is. All times are µs since the epoch.
+//! (w + burst) × rate parts, however late, paused or crashed a sender is. All times are µs since the epoch.
 
 #[cfg(test)]
 mod properties;
@@ -22,7 +22,7 @@ const SECOND: u64 = 1_000_000;
 /// The shortest burst, µs: senders need this time to agree on a start.
 const MIN_BURST: f64 = 500_000.0;
 
-/// How far ahead of the time parts can be reserved, unless the burst is longer.
+/// How far ahead of the present parts can be reserved, unless the burst is longer.
 const HORIZON: u64 = 600 * SECOND;
 
 /// A TAT further ahead is damaged.
@@ -31,7 +31,7 @@ const MAX_AHEAD: u64 = 3_600 * SECOND;
 /// More than a message can have; one message alone may take this many parts beyond the horizon.
 const MAX_MESSAGE_PARTS: u64 = 100;
 
-/// How far ahead of the time a damaged TAT is set.
+/// How far ahead of the present a damaged TAT is set.
 const REPAIRED_AHEAD: u64 = 5 * SECOND;
 
 /// The limits under a name can change once the TAT lies this long in the past.
@@ -94,7 +94,7 @@ pub enum Step {
     Repair(u64),
 }
 
-/// Whether a sender can use the item of its profile's name.
+/// Whether a sender can use the item that has the name of its profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitsCheck {
     /// The limits are equal.

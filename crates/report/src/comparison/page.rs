@@ -103,7 +103,7 @@ fn charts(comparison: &Comparison) -> Markup {
     let latency = ChartScale::of_times(&runs.map(|run| &run.latency));
     html! {
         (beside("progress", "Progress", "messages a second over time, sent below, failed above", &runs.map(|run| SvgChart::progress(&run.progress, progress))))
-        (beside("reached", "Reached", "share of the messages sent by the time since the run’s creation", &runs.map(|run| SvgChart::reached(&run.reached, reached))))
+        (beside("reached", "Reached", "share of the messages sent, by time since the run’s creation", &runs.map(|run| SvgChart::reached(&run.reached, reached))))
         (beside("delivery", "Delivery", "number of deliveries by duration", &runs.map(|run| SvgChart::distribution(&run.delivery, delivery))))
         (beside("latency", "Creation to end", "number of messages by time from creation to outcome", &runs.map(|run| SvgChart::distribution(&run.latency, latency))))
     }

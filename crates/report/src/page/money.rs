@@ -43,7 +43,7 @@ pub fn provider(page: &Page<'_>) -> Markup {
         p.lead {
             "The simulated provider would charge " (page.number("provider.dollars", Unit::Dollars)) " for "
             (page.number("provider.parts", Unit::Count))
-            " message parts: those of every delivery begun, further attempts and duplicates included. The cost above is AWS’s alone."
+            " message parts: those of every delivery begun, further attempts and duplicates included. The cost above excludes this bill."
         }
         (reasons(&bill.missing))
         dl.rows {

@@ -89,7 +89,7 @@ pub fn utc_offset_seconds(text: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// The length of a month by the rule that everybody learns.
+    /// The length of a month by the usual rule, as a second implementation.
     fn month_length(year: i64, month: i64) -> i64 {
         let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
         match month {

@@ -8,7 +8,7 @@ use super::{Carrier, ProviderProfile};
 use crate::escape::excerpt;
 use crate::provider::builtin;
 
-/// The longest description of an error, characters: it can quote the file.
+/// Maximum length of an error description, characters: it can quote the file.
 const MAX_ERROR: usize = 400;
 
 /// A text that is not a provider profile.
@@ -40,7 +40,7 @@ impl ProviderProfile {
         if built_in.is_some_and(|built_in| !built_in.has_limits_of(&profile)) {
             let key = Key { table: "", index: None, field: "name" };
             let why =
-                format!("the built-in profile '{}' has other limits, choose another name", profile.name);
+                format!("the built-in profile '{}' has other limits: choose another name", profile.name);
             return Err(located(text, key.error(why)));
         }
         Ok(profile)
@@ -72,7 +72,7 @@ fn of_toml(text: &str, error: &toml::de::Error) -> InvalidProfileFile {
     let at = error.span().map(|span| span.start);
     let document = DeTable::parse(text).ok();
     let key = document.zip(at).and_then(|(document, at)| key_of_value(document.get_ref(), at));
-    // What serde expects, in words of TOML.
+    // serde names Rust types; TOML has other names for them.
     let why = error.message().replace("expected f64", "expected a number");
     let why = why.replace("expected u64", "expected a whole number from 0");
     InvalidProfileFile { line: at.map(|at| line_at(text, at)), key, why: excerpt(&why, MAX_ERROR) }

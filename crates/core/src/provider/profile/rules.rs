@@ -11,16 +11,16 @@ use crate::delivery::{DistributionKind, WaitDistribution};
 use crate::escape::excerpt;
 use crate::provider::allowance::utc_offset_seconds;
 
-/// The longest time to live, seconds: a year.
+/// Maximum time to live, seconds: a year.
 pub const MAX_TTL: f64 = 31_536_000.0;
 
-/// The most carriers. Each is stored in the item of the shared limit and in the usage records of every sender.
+/// Maximum number of carriers. Each is stored in the item of the shared limit and in the usage records of every sender.
 const MAX_CARRIERS: usize = 64;
-/// The most failure codes, which a tally distinguishes.
+/// Maximum number of failure codes: as many as a tally distinguishes.
 const MAX_CODES: usize = 16;
 /// The highest price and fee of a part, dollars.
 const MAX_PRICE: f64 = 1_000.0;
-/// What a sum of shares may exceed 1 by, since decimal fractions are not exact.
+/// Tolerance for a sum of shares above 1, since decimal fractions are not exact.
 pub(super) const ROUNDING: f64 = 1e-9;
 
 /// A value that a provider profile cannot have.

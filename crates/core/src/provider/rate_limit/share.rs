@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{RateLimit, Request};
 
-/// Reservations a second of all senders together, from which on each reserves more at once.
+/// Reservations a second of all senders together. Beyond them, each sender reserves more at once instead.
 const MAX_RESERVATIONS: f64 = 400.0;
 
 /// A sender's share of the limit, from the reservations of all senders between two of this one.
@@ -15,7 +15,7 @@ pub struct ShareEstimate {
 }
 
 impl ShareEstimate {
-    /// Takes in the `seq` of a reservation of this sender.
+    /// Records the `seq` of a reservation of this sender.
     pub fn observe(&mut self, seq: u64) {
         if let Some(last) = self.last_seq {
             self.senders = Some(seq.saturating_sub(last).max(1));
@@ -46,8 +46,8 @@ impl ShareEstimate {
         (messages, request)
     }
 
-    /// Returns the parts to hold messages for: those of the next reservation, and of a second. 0 while the number of
-    /// senders is unknown.
+    /// Returns for how many parts to hold messages: those of the next reservation and of one second. 0 while the number
+    /// of senders is unknown.
     pub fn parts_to_hold(&self, limit: &RateLimit) -> f64 {
         let Some(senders) = self.senders else { return 0.0 };
         self.parts_in_a_second(limit) * (1.0 + (senders as f64 / MAX_RESERVATIONS).max(1.0))

@@ -102,7 +102,7 @@ impl Sender {
 }
 
 fn signed(at: u64) -> i64 {
-    i64::try_from(at).expect("far from the end of time")
+    i64::try_from(at).expect("within the range of an i64")
 }
 
 /// A reservation on its way.

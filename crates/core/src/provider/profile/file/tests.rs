@@ -174,7 +174,7 @@ fn the_name_of_a_built_in_profile_is_reserved_for_its_limits() {
         let changed = built_in.replace(old, new);
         assert_ne!(changed, built_in);
         let expected =
-            "line 2, `name`: the built-in profile 'us-10dlc-high' has other limits, choose another name";
+            "line 2, `name`: the built-in profile 'us-10dlc-high' has other limits: choose another name";
         assert_eq!(error_of(&changed), expected);
     }
 }

@@ -121,7 +121,7 @@ fn killed_senders_cost_little_of_the_limit_and_paused_ones_do_not_exceed_it() {
     for setting in settings().into_iter().filter(|setting| setting.senders > 1) {
         simulate(Setting { killed: 0.5, ..setting }).assert_bound().assert_load();
         simulate(Setting { paused: 1.0, ..setting }).assert_bound();
-        // Long enough for what the dead had reserved, which is at most what each sender reserves at once.
+        // Long enough for what the killed senders had reserved: at most what each sender reserves at once.
         let seconds = setting.seconds.max(micros(10.0 * setting.cycle()));
         if seconds as f64 * setting.rate < 40_000.0 || is_full() {
             simulate(Setting { killed: 0.25, seconds, ..setting }).assert_bound().assert_use(0.97);
