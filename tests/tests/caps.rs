@@ -4,6 +4,8 @@
 use serde_json::{Value, json};
 use stentor_tests::{ProcessOutput, Stack, now_ms, scaled, wait_until};
 
+use crate::rate_limit::{assert_bound, assert_use, starts_of};
+
 /// A provider profile in a file.
 struct Profile {
     folder: tempfile::TempDir,
@@ -87,6 +89,36 @@ fn three_senders_use_a_spend_limit_and_never_exceed_it() {
     let (key, used) = counter(&stack);
     assert!(key.starts_with("capped#spend#20"), "{key}");
     assert_eq!(used, count.sent * 20_000, "micro-dollars");
+}
+
+#[test]
+fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
+    const RATE: f64 = 100.0;
+    let stack = Stack::deploy();
+    let (messages, cap) = (2_800, 700);
+    let profile = Profile::new(&format!(
+        "[limits]\nparts_per_second = {RATE:?}\n\
+         [[carriers]]\nname = \"A\"\nshare = 0.5\ndaily_parts = {cap}\n[[carriers]]\nname = \"B\"\nshare = 0.5\n"
+    ));
+    // About 1,400 messages to A.
+    let run = stack.produce(&format!("-m {messages} --seed 3"));
+    let line = profile.sender("-w 0.5 --distribution constant -c 120");
+    let senders: Vec<_> = (0..3).map(|_| stack.sender(&line).start()).collect();
+    let ended: Vec<_> = senders.into_iter().map(|sender| sender.finish().exits(0).json()).collect();
+    let (sent, refused): (Vec<_>, Vec<_>) =
+        stack.items(&run).into_iter().partition(|item| item["status"]["S"] == "SENT");
+    assert_eq!(sent.len() as u64 + refused.len() as u64, messages);
+    let is_capped = |item: &&Value| item["carrier"]["S"] == "A" && item["reason"]["S"] == "CARRIER_DAILY_CAP";
+    assert_eq!(refused.iter().filter(is_capped).count(), refused.len());
+    let sent_to_a = sent.iter().filter(|item| item["carrier"]["S"] == "A").count() as u64;
+    assert!(sent_to_a <= cap && sent_to_a * 100 >= cap * 99, "{sent_to_a} of {cap}");
+    let parts = |carrier: &str| -> u64 {
+        ended.iter().map(|ended| ended["provider"]["parts_by_carrier"][carrier].as_u64().unwrap_or(0)).sum()
+    };
+    assert_eq!((parts("A"), parts("B")), (sent_to_a, sent.len() as u64 - sent_to_a));
+    let starts = starts_of(&sent);
+    assert_bound(&starts, RATE, 1);
+    assert_use(&starts, RATE, 1, 0.95);
 }
 
 #[test]

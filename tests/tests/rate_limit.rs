@@ -49,8 +49,16 @@ fn produce(stack: &Stack, rate: f64, parts: u32, seconds: f64) -> String {
 
 /// Returns the start of every delivery, ms since the epoch, in order.
 fn starts(stack: &Stack, run: &str) -> Vec<u64> {
-    let number = |item: &Value, name: &str| item[name]["N"].as_str()?.parse::<u64>().ok();
-    let items = stack.items(run);
+    starts_of(&stack.items(run))
+}
+
+pub(crate) fn number(item: &Value, name: &str) -> Option<u64> {
+    item[name]["N"].as_str()?.parse().ok()
+}
+
+/// Returns the start of the delivery of every item, ms since the epoch, in order.
+#[track_caller]
+pub(crate) fn starts_of(items: &[Value]) -> Vec<u64> {
     let starts = items.iter().map(|item| {
         let start = number(item, "concluded_at").zip(number(item, "delivery_ms")).map(|(at, ms)| at - ms);
         start.unwrap_or_else(|| panic!("no start in {item}"))
@@ -62,7 +70,7 @@ fn starts(stack: &Stack, run: &str) -> Vec<u64> {
 
 /// Asserts that no window of ten seconds has more starts than the limit allows, plus a hundredth for the table's times.
 #[track_caller]
-fn assert_bound(starts: &[u64], rate: f64, parts: u32) {
+pub(crate) fn assert_bound(starts: &[u64], rate: f64, parts: u32) {
     let within = |from: u64| starts.iter().filter(|at| (from..from + 10_000).contains(at)).count();
     let most = starts.iter().map(|from| within(*from)).max().unwrap_or(0) as f64 * f64::from(parts);
     let bound = (11.0 * rate + f64::from(parts) - 1.0) * 1.01;
@@ -73,7 +81,7 @@ fn assert_bound(starts: &[u64], rate: f64, parts: u32) {
 /// Asserts that this share of the limit was used, from five seconds after the first start until five seconds before the
 /// last, while work was queued. One message more or less does not count.
 #[track_caller]
-fn assert_use(starts: &[u64], rate: f64, parts: u32, least: f64) {
+pub(crate) fn assert_use(starts: &[u64], rate: f64, parts: u32, least: f64) {
     let (from, to) = (starts[0] + 5_000, starts[starts.len() - 1] - 5_000);
     let used = (starts.iter().filter(|at| (from..to).contains(*at)).count() + 1) as f64 * f64::from(parts);
     let limit = rate * (to - from) as f64 / 1_000.0;
@@ -184,6 +192,54 @@ fn a_sender_that_waits_for_its_reserved_starts_holds_few_messages_and_ends_at_on
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert!(summary[0]["released"].as_u64().unwrap() > 0, "{}", summary[0]);
     assert_eq!(stack.backlog("queue").1, 0, "all are released");
+}
+
+#[test]
+fn a_message_whose_time_to_live_ends_before_its_reserved_start_fails_at_once() {
+    let (stack, profile) = (Stack::deploy(), Profile::new(2.0));
+    profile.write(2.0, "ttl_seconds = 5\n");
+    let first = stack.produce("-m 1");
+    let sender = profile.sender(&stack).start();
+    wait_until("the sender has synchronised its clock", || stack.count(&first).pending == 0);
+    // Each message takes 5 s of the limit; the first can start after 2 s, the others after 7 s and 12 s.
+    let run = stack.produce(&format!("-m 3 --text {}", "x".repeat(1_530)));
+    wait_until("every message has an outcome", || stack.count(&run).pending == 0);
+    end(vec![sender]);
+    let count = stack.count(&run);
+    assert_eq!((count.sent, count.failed), (1, 2));
+    for item in stack.items(&run).iter().filter(|item| item["status"]["S"] == "FAILED") {
+        assert_eq!((&item["reason"]["S"], &item["delivery_ms"]), (&json!("TTL_EXPIRED"), &Value::Null));
+        let age = number(item, "concluded_at").unwrap() - number(item, "created_at").unwrap();
+        assert!((5_000..10_000).contains(&age), "{age} ms: {item}");
+    }
+}
+
+#[test]
+fn messages_that_become_too_old_do_not_reserve_the_limit_up_to_the_horizon() {
+    let (stack, profile) = (Stack::deploy(), Profile::new(2.0));
+    profile.write(2.0, "ttl_seconds = 5\n");
+    let sender = profile.sender(&stack).start();
+    // Four messages a second, each of which takes 5 s of the limit.
+    let run = stack.produce(&format!("-m 60 --rate 4 --text {}", "x".repeat(1_530)));
+    wait_until("every message has an outcome", || stack.count(&run).pending == 0);
+    let tat: u64 = limiter(&stack)["tat"]["N"].as_str().and_then(|digits| digits.parse().ok()).unwrap();
+    let ahead = (tat / 1_000).saturating_sub(now_ms());
+    assert!(ahead < 20_000, "reserved for {ahead} ms");
+    end(vec![sender]);
+}
+
+#[test]
+fn a_profile_without_a_limit_does_not_pass_one_that_is_in_use() {
+    let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
+    let run = stack.produce("-m 20");
+    let sender = profile.sender(&stack).start();
+    wait_until("the messages are sent", || stack.count(&run).sent == 20);
+    end(vec![sender]);
+    std::fs::write(profile.path(), "name = \"test\"\n").unwrap();
+    let refused = profile.sender(&stack).run().exits(1);
+    for words in ["'test'", "parts_per_second = 50, not no limits"] {
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    }
 }
 
 fn limiter(stack: &Stack) -> Value {
