@@ -237,7 +237,7 @@ fn a_profile_without_a_limit_does_not_pass_one_that_is_in_use() {
     end(vec![sender]);
     std::fs::write(profile.path(), "name = \"test\"\n").unwrap();
     let refused = profile.sender(&stack).run().exits(1);
-    for words in ["'test'", "parts_per_second = 50, not no limits"] {
+    for words in ["'test'", "parts_per_second = 50, not unlimited"] {
         assert!(refused.stderr.contains(words), "{}", refused.stderr);
     }
 }

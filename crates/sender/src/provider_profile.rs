@@ -71,5 +71,5 @@ fn describe(limits: &Limits) -> String {
             let _ = write!(text, "{separator}{key} = {value}");
         }
     }
-    if text.is_empty() { "no limits".to_owned() } else { text }
+    if text.is_empty() { "unlimited".to_owned() } else { text }
 }
