@@ -23,7 +23,6 @@ mod probe;
 mod profiles;
 mod provider;
 mod provider_bill;
-mod rate_limit;
 mod reached;
 mod rehearsal;
 mod repair;

@@ -1,6 +1,7 @@
 //! Senders share the rate limit of a provider profile: it is never exceeded, it is used, and nothing is lost.
 
 use std::path::PathBuf;
+use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -13,6 +14,9 @@ const SENDER: &str = "-w 0.5 --distribution constant -f 0 -c 120 --forever --jso
 fn is_full() -> bool {
     std::env::var_os("STENTOR_TESTS").is_some_and(|value| value == "full")
 }
+
+/// Held for writing by a test that needs both cores for its senders.
+static ALONE: RwLock<()> = RwLock::new(());
 
 /// A provider profile in a file.
 struct Profile {
@@ -49,8 +53,16 @@ fn produce(stack: &Stack, rate: f64, parts: u32, seconds: f64) -> String {
 
 /// Returns the start of every delivery, ms since the epoch, in order.
 fn starts(stack: &Stack, run: &str) -> Vec<u64> {
-    let number = |item: &Value, name: &str| item[name]["N"].as_str()?.parse::<u64>().ok();
-    let items = stack.items(run);
+    starts_of(&stack.items(run))
+}
+
+fn number(item: &Value, name: &str) -> Option<u64> {
+    item[name]["N"].as_str()?.parse().ok()
+}
+
+/// Returns the start of the delivery of every item, ms since the epoch, in order.
+#[track_caller]
+fn starts_of(items: &[Value]) -> Vec<u64> {
     let starts = items.iter().map(|item| {
         let start = number(item, "concluded_at").zip(number(item, "delivery_ms")).map(|(at, ms)| at - ms);
         start.unwrap_or_else(|| panic!("no start in {item}"))
@@ -97,9 +109,15 @@ fn complete(stack: &Stack, run: &str) {
     });
 }
 
-/// Plays a run with a limit, and asserts that it is kept and used.
+/// Plays a run with a limit beside other tests, and asserts that it is kept and used.
 #[track_caller]
 fn play(rate: f64, senders: usize, parts: u32) {
+    let _beside = ALONE.read();
+    rehearse(rate, senders, parts);
+}
+
+#[track_caller]
+fn rehearse(rate: f64, senders: usize, parts: u32) {
     let (stack, profile) = (Stack::deploy(), Profile::new(rate));
     let run = produce(&stack, rate, parts, if is_full() { 70.0 } else { 30.0 });
     let senders: Vec<Process> = (0..senders).map(|_| profile.sender(&stack).start()).collect();
@@ -133,13 +151,15 @@ fn four_senders_keep_and_use_a_limit() {
 #[test]
 fn sixteen_senders_keep_and_use_a_limit() {
     if is_full() {
-        play(100.0, 16, 1);
-        play(3.0, 16, 3);
+        let _alone = ALONE.write();
+        rehearse(100.0, 16, 1);
+        rehearse(3.0, 16, 3);
     }
 }
 
 #[test]
 fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
+    let _beside = ALONE.read();
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let (rate, profile) = (100.0, Profile::new(100.0));
     let run = produce(&stack, rate, 1, 25.0);
@@ -160,6 +180,7 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn senders_with_wrong_clocks_keep_and_use_a_limit() {
+    let _beside = ALONE.read();
     let (stack, profile) = (Stack::deploy(), Profile::new(100.0));
     let run = produce(&stack, 100.0, 1, 30.0);
     let start = |ahead| profile.sender(&stack).with_clock_ahead(ahead).start();
@@ -173,6 +194,7 @@ fn senders_with_wrong_clocks_keep_and_use_a_limit() {
 
 #[test]
 fn a_sender_that_waits_for_its_reserved_starts_holds_few_messages_and_ends_at_once() {
+    let _beside = ALONE.read();
     let (stack, profile) = (Stack::deploy(), Profile::new(0.2));
     let run = stack.produce("-m 40");
     let sender = profile.sender(&stack).start();
@@ -186,6 +208,57 @@ fn a_sender_that_waits_for_its_reserved_starts_holds_few_messages_and_ends_at_on
     assert_eq!(stack.backlog("queue").1, 0, "all are released");
 }
 
+#[test]
+fn a_message_whose_time_to_live_ends_before_its_reserved_start_fails_at_once() {
+    let _beside = ALONE.read();
+    let (stack, profile) = (Stack::deploy(), Profile::new(2.0));
+    profile.write(2.0, "ttl_seconds = 5\n");
+    let first = stack.produce("-m 1");
+    let sender = profile.sender(&stack).start();
+    wait_until("the sender has synchronised its clock", || stack.count(&first).pending == 0);
+    // Each message takes 5 s of the limit; the first can start after 2 s, the others after 7 s and 12 s.
+    let run = stack.produce(&format!("-m 3 --text {}", "x".repeat(1_530)));
+    wait_until("every message has an outcome", || stack.count(&run).pending == 0);
+    end(vec![sender]);
+    let count = stack.count(&run);
+    assert_eq!((count.sent, count.failed), (1, 2));
+    for item in stack.items(&run).iter().filter(|item| item["status"]["S"] == "FAILED") {
+        assert_eq!((&item["reason"]["S"], &item["delivery_ms"]), (&json!("TTL_EXPIRED"), &Value::Null));
+        let age = number(item, "concluded_at").unwrap() - number(item, "created_at").unwrap();
+        assert!((5_000..10_000).contains(&age), "{age} ms: {item}");
+    }
+}
+
+#[test]
+fn messages_that_become_too_old_do_not_reserve_the_limit_up_to_the_horizon() {
+    let _beside = ALONE.read();
+    let (stack, profile) = (Stack::deploy(), Profile::new(2.0));
+    profile.write(2.0, "ttl_seconds = 5\n");
+    let sender = profile.sender(&stack).start();
+    // Four messages a second, each of which takes 5 s of the limit.
+    let run = stack.produce(&format!("-m 60 --rate 4 --text {}", "x".repeat(1_530)));
+    wait_until("every message has an outcome", || stack.count(&run).pending == 0);
+    let tat: u64 = limiter(&stack)["tat"]["N"].as_str().and_then(|digits| digits.parse().ok()).unwrap();
+    let ahead = (tat / 1_000).saturating_sub(now_ms());
+    assert!(ahead < 20_000, "reserved for {ahead} ms");
+    end(vec![sender]);
+}
+
+#[test]
+fn a_profile_without_a_limit_does_not_pass_one_that_is_in_use() {
+    let _beside = ALONE.read();
+    let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
+    let run = stack.produce("-m 20");
+    let sender = profile.sender(&stack).start();
+    wait_until("the messages are sent", || stack.count(&run).sent == 20);
+    end(vec![sender]);
+    std::fs::write(profile.path(), "name = \"test\"\n").unwrap();
+    let refused = profile.sender(&stack).run().exits(1);
+    for words in ["'test'", "parts_per_second = 50, not unlimited"] {
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    }
+}
+
 fn limiter(stack: &Stack) -> Value {
     let items = stack.aws().scan(&format!("{}-metrics", stack.name()));
     items.into_iter().find(|item| item["run"]["S"] == "provider").unwrap_or(Value::Null)
@@ -193,6 +266,7 @@ fn limiter(stack: &Stack) -> Value {
 
 #[test]
 fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
+    let _beside = ALONE.read();
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
     let run = stack.produce("-m 20");
     let sender = profile.sender(&stack).start();
@@ -223,6 +297,7 @@ fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
 
 #[test]
 fn a_damaged_limit_is_repaired_with_a_warning() {
+    let _beside = ALONE.read();
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
     let run = stack.produce("-m 20");
     end(vec![{
@@ -242,4 +317,32 @@ fn a_damaged_limit_is_repaired_with_a_warning() {
         assert_eq!(warnings.matches("was damaged").count(), 1, "{warnings}");
         end(vec![sender]);
     }
+}
+
+#[test]
+fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
+    let _beside = ALONE.read();
+    let (rate, messages, cap) = (100.0, 2_800, 700);
+    let (stack, profile) = (Stack::deploy(), Profile::new(rate));
+    let capped = format!("[[carriers]]\nname = \"A\"\nshare = 0.5\ndaily_parts = {cap}\n");
+    profile.write(rate, &format!("{capped}[[carriers]]\nname = \"B\"\nshare = 0.5\n"));
+    // About 1,400 messages to A.
+    let run = stack.produce(&format!("-m {messages} --seed 3"));
+    let senders = (0..3).map(|_| profile.sender(&stack).start()).collect();
+    complete(&stack, &run);
+    let ended = end(senders);
+    let (sent, refused): (Vec<_>, Vec<_>) =
+        stack.items(&run).into_iter().partition(|item| item["status"]["S"] == "SENT");
+    assert_eq!(sent.len() + refused.len(), messages);
+    let is_capped = |item: &Value| item["carrier"]["S"] == "A" && item["reason"]["S"] == "CARRIER_DAILY_CAP";
+    assert!(refused.iter().all(is_capped));
+    let sent_to_a = sent.iter().filter(|item| item["carrier"]["S"] == "A").count() as u64;
+    assert!(sent_to_a <= cap && sent_to_a * 100 >= cap * 99, "{sent_to_a} of {cap}");
+    let parts = |carrier: &str| -> u64 {
+        ended.iter().map(|ended| ended["provider"]["parts_by_carrier"][carrier].as_u64().unwrap_or(0)).sum()
+    };
+    assert_eq!((parts("A"), parts("B")), (sent_to_a, sent.len() as u64 - sent_to_a));
+    let starts = starts_of(&sent);
+    assert_bound(&starts, rate, 1);
+    assert_use(&starts, rate, 1, 0.95);
 }

@@ -1,5 +1,6 @@
 //! The second stage: simulates the delivery of each message as soon as a slot is free.
 
+use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,13 +106,12 @@ impl DeliveryStage {
             Ok(taken) => taken,
             Err(code) => return self.refuse(message, code, carrier).await,
         };
-        let _admitted = self.start(&message).await?;
+        let _admitted = match self.start(&message).await? {
+            Ok(admitted) => admitted,
+            Err(code) => return self.refuse(message, code, carrier).await,
+        };
         if self.stop.is_cancelled() {
             return None;
-        }
-        // The message may have waited for its reserved start.
-        if self.is_expired(&message) {
-            return self.refuse(message, FailureCode::TTL_EXPIRED, carrier).await;
         }
         taken.spend();
         if self.provider.is_some() {
@@ -137,14 +137,23 @@ impl DeliveryStage {
         Some(Delivered { in_flight: message, reason, carrier, delivery_ms, at })
     }
 
-    /// Marks the delivery as started, with a rate limit at a reserved time. Returns `None` if the message must not be
-    /// delivered.
-    async fn start(&self, message: &InFlightMessage) -> Option<Option<Admitted>> {
-        match &self.rate_limit {
-            // Boxed, so that deliveries without a limit need no memory for it.
-            Some(rate_limit) => Some(Some(Box::pin(rate_limit.start(message)).await?)),
-            None => (message.start_delivery(|| true).await == DeliveryStart::Started).then_some(None),
-        }
+    /// Marks the delivery as started, with a rate limit at a reserved time, or returns the code of a message that is too old
+    /// by then. Returns `None` if the message must not be delivered.
+    async fn start(&self, message: &InFlightMessage) -> Option<Result<Option<Admitted>, FailureCode>> {
+        let Some(rate_limit) = &self.rate_limit else {
+            return (message.start_delivery(|| true).await == DeliveryStart::Started).then_some(Ok(None));
+        };
+        // Boxed, so that deliveries without a limit need no memory for it.
+        Box::pin(async {
+            tokio::select! {
+                admitted = rate_limit.start(message) => {
+                    let admitted = admitted?;
+                    Some(if self.is_expired(message) { Err(FailureCode::TTL_EXPIRED) } else { Ok(Some(admitted)) })
+                }
+                () = self.expired(message) => Some(Err(FailureCode::TTL_EXPIRED)),
+            }
+        })
+        .await
     }
 
     /// Draws the carrier of a message; `Some(None)` if the provider has no carriers. Returns `None` after an error, which
@@ -165,8 +174,25 @@ impl DeliveryStage {
 
     /// Whether a message is too old to be delivered. One of unknown age is not.
     fn is_expired(&self, message: &InFlightMessage) -> bool {
-        let Some((ttl, created_at)) = self.ttl.zip(message.created_at()) else { return false };
-        u128::from(self.clock.now_ms().saturating_sub(created_at)) > ttl.as_millis()
+        self.time_left(message).is_some_and(|left| left.is_zero())
+    }
+
+    /// Waits until a message is too old to be delivered.
+    async fn expired(&self, message: &InFlightMessage) {
+        while let Some(left) = self.time_left(message) {
+            if left.is_zero() {
+                return;
+            }
+            sleep(left).await;
+        }
+        pending::<()>().await;
+    }
+
+    /// Returns how long a message can still be started; `None` without a time to live, or if its age is unknown.
+    fn time_left(&self, message: &InFlightMessage) -> Option<Duration> {
+        let (ttl, created_at) = self.ttl.zip(message.created_at())?;
+        let age = Duration::from_millis(self.clock.now_ms().saturating_sub(created_at));
+        Some((ttl + Duration::from_millis(1)).saturating_sub(age))
     }
 
     /// Takes the message's parts and price from the provider's caps and spend limit, or returns the code of the one that

@@ -11,19 +11,23 @@ use crate::Connections;
 
 /// Reads the profile that is stored under the name of `own`, and replaces it where that is possible: where it has the same
 /// limits, or no part was reserved for a minute. Returns what has changed. Other limits that are in use are an
-/// [`Error::ProviderConflict`]. The first reservation stores a profile that is not stored.
+/// [`Error::ProviderConflict`]. The first reservation stores a profile that is not stored; one without a rate limit is
+/// stored here, so that monitors can read its prices.
 pub(crate) async fn check_stored_profile(
     connections: &Connections,
     own: &ProviderProfile,
 ) -> Result<Option<String>, Error> {
-    if own.limits.parts_per_second.is_none() {
-        store_unlimited(connections, own).await?;
-        return Ok(None);
-    }
     loop {
         let stored = connections.metrics.get_limit(&own.name).await?;
+        if !stored.exists() {
+            let is_limited = own.limits.parts_per_second.is_some();
+            if is_limited || connections.metrics.create_unlimited_provider(own).await? {
+                return Ok(None);
+            }
+            continue;
+        }
         let profile = stored.profile();
-        if !stored.exists() || profile.as_ref() == Some(own) {
+        if profile.as_ref() == Some(own) {
             return Ok(None);
         }
         let limits = profile.as_ref().map(|profile| &profile.limits);
@@ -40,17 +44,6 @@ pub(crate) async fn check_stored_profile(
             return Ok(Some(format!("replaced the stored provider profile '{name}'{change}")));
         }
     }
-}
-
-/// Stores a profile without a rate limit for monitors, since no reservation does so.
-async fn store_unlimited(connections: &Connections, own: &ProviderProfile) -> Result<(), Error> {
-    if !connections.metrics.put_unlimited_provider(own).await? {
-        tracing::warn!(
-            "profile {} is stored with a rate limit by other senders; monitors use its prices",
-            own.name
-        );
-    }
-    Ok(())
 }
 
 /// Returns the error of a sender whose limits differ from those in use; `None` where these cannot be read.
@@ -78,5 +71,5 @@ fn describe(limits: &Limits) -> String {
             let _ = write!(text, "{separator}{key} = {value}");
         }
     }
-    text
+    if text.is_empty() { "unlimited".to_owned() } else { text }
 }

@@ -152,7 +152,7 @@ mod tests {
         );
         assert_eq!(
             lines[8],
-            "intl-long-code          10  -                 -                    27 h 46 min"
+            "intl-long-code          10  -                 -                    27 h 47 min"
         );
     }
 

@@ -21,7 +21,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Connections;
 use crate::in_flight::{DeliveryStart, InFlightMessage};
@@ -67,8 +66,6 @@ struct StartRequest {
 struct ReservedStart {
     window: StartWindow,
     admitted: Admitted,
-    /// Until the window opens or the message is dropped. Once it is dropped by all, nothing of the reservation is left.
-    unbegun: Rc<DropGuard>,
 }
 
 /// The messages that the limit has admitted, and how many more to receive.
@@ -127,9 +124,8 @@ impl StartReservations {
         loop {
             let (reply, reserved) = oneshot::channel();
             self.requests.send(StartRequest { parts: message.parts(), reply }).ok()?;
-            let ReservedStart { window, admitted, unbegun } = reserved.await.ok()?;
+            let ReservedStart { window, admitted } = reserved.await.ok()?;
             sleep_until_open(&window, &self.clock).await;
-            drop(unbegun);
             let is_on_time = || window.is_on_time(self.clock.bounds_us()[1]);
             match message.start_delivery(is_on_time).await {
                 DeliveryStart::Started => return Some(admitted),
@@ -269,21 +265,19 @@ impl ReservationStage {
         if limits == Some(&self.profile.limits) { Ok(()) } else { Err(conflict(&self.profile, limits)) }
     }
 
-    /// Passes the starts to their messages, and waits until the first window opens or all these messages are dropped.
+    /// Passes the starts to their messages, and waits until the first window opens. It waits for messages that are dropped
+    /// too: a sender whose messages become too old could otherwise reserve the limit up to the horizon, for none of them.
     async fn begin(&mut self, messages: usize, request: Request, reservation: Reservation) {
         self.allow(messages, request);
-        let dropped = CancellationToken::new();
-        let unbegun = Rc::new(dropped.clone().drop_guard());
         let mut earlier = 0;
         for StartRequest { parts, reply } in self.waiting.drain(..messages) {
             let (window, admitted) = (reservation.window(earlier, parts), Admitted::new(&self.gauge));
             // A message that was dropped meanwhile leaves its parts unused.
-            let _ = reply.send(ReservedStart { window, admitted, unbegun: Rc::clone(&unbegun) });
+            let _ = reply.send(ReservedStart { window, admitted });
             earlier += u64::from(parts);
         }
-        drop(unbegun);
         let first = reservation.window(0, request.longest);
-        dropped.run_until_cancelled(sleep_until_open(&first, self.connections.session.clock())).await;
+        sleep_until_open(&first, self.connections.session.clock()).await;
     }
 
     /// Allows the intake as many messages as this sender reserves at once, and starts in a second.

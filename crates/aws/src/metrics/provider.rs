@@ -90,17 +90,13 @@ impl MetricsTable {
             .transpose()
     }
 
-    /// Stores a profile without a rate limit, since no reservation stores it, so that monitors can read its prices.
-    /// Returns `false` where a profile of the same name with a rate limit is stored, which stays.
-    pub async fn put_unlimited_provider(&self, profile: &ProviderProfile) -> Result<bool, Error> {
+    /// Stores a profile without a rate limit, since no reservation stores it. Returns `false` if one of this name is stored
+    /// already, which stays.
+    pub async fn create_unlimited_provider(&self, profile: &ProviderProfile) -> Result<bool, Error> {
         const CALL: &str = "PutItem (provider)";
         let stored = ProviderItem { tat: 0, seq: 0, profile: profile.clone() };
-        let unlimited = Condition {
-            expression: "attribute_not_exists(#run) OR attribute_not_exists(#profile.#limits.#parts_per_second)",
-            names: &["run", "profile", "limits", "parts_per_second"],
-            value: None,
-        };
-        self.put(CALL, &item_of(PROVIDER, &profile.name, &stored)?, Some(&unlimited)).await
+        let is_absent = Condition { expression: "attribute_not_exists(#run)", names: &["run"], value: None };
+        self.put(CALL, &item_of(PROVIDER, &profile.name, &stored)?, Some(&is_absent)).await
     }
 
     /// Reads the item of the profile with this name, consistently, even if it is damaged.
