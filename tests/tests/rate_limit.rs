@@ -177,6 +177,22 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
     assert_bound(&starts(&stack, &run), rate, 1);
 }
 
+#[test]
+fn a_killed_sender_leaves_the_limit_used() {
+    let _beside = ALONE.read();
+    let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
+    let (rate, profile) = (100.0, Profile::new(100.0));
+    let run = produce(&stack, rate, 1, if is_full() { 70.0 } else { 30.0 });
+    let mut senders: Vec<Process> = (0..4).map(|_| profile.sender(&stack).start()).collect();
+    wait_until("the limit is used", || stack.count(&run).sent > 800);
+    senders.remove(0).kill();
+    complete(&stack, &run);
+    end(senders);
+    let starts = starts(&stack, &run);
+    assert_bound(&starts, rate, 1);
+    assert_use(&starts, rate, 1, 0.9);
+}
+
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn senders_with_wrong_clocks_keep_and_use_a_limit() {

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 /// Time between two reads of a profile.
 const READ_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Time until a missing profile is read again. The first reservation stores it.
+const MISSING_INTERVAL: Duration = Duration::from_secs(5);
+
 /// The profiles that were read, by name.
 #[derive(Debug, Default)]
 pub(crate) struct ProfileCache {
@@ -26,9 +29,8 @@ struct Entry {
 }
 
 impl ProfileCache {
-    /// Returns the profiles that parts were begun with, as far as there are any; each is read with `read` at most once
-    /// every [`READ_INTERVAL`], and nothing is read where no sender has a provider. A profile is stored before its first
-    /// part begins, so that one which is missing is damaged or was deleted.
+    /// Returns the profiles of the run's senders, as far as they are stored. Each is read with `read` at most once every
+    /// [`READ_INTERVAL`], one that is missing every [`MISSING_INTERVAL`].
     pub(crate) async fn profiles(
         &self,
         usage: &[UsageRecord],
@@ -37,7 +39,7 @@ impl ProfileCache {
         let mut profiles = BTreeMap::new();
         for provider in usage.iter().filter_map(|record| record.provider.as_ref()) {
             let name = &provider.profile;
-            if provider.parts.is_empty() || profiles.contains_key(name) {
+            if profiles.contains_key(name) {
                 continue;
             }
             let entry = match self.fresh(name) {
@@ -52,7 +54,8 @@ impl ProfileCache {
     /// Returns the entry of that name, if it need not be read again.
     fn fresh(&self, name: &str) -> Option<Entry> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.get(name).filter(|entry| entry.read_at.elapsed() < READ_INTERVAL).cloned()
+        let interval = |entry: &Entry| if entry.profile.is_some() { READ_INTERVAL } else { MISSING_INTERVAL };
+        entries.get(name).filter(|entry| entry.read_at.elapsed() < interval(entry)).cloned()
     }
 
     fn insert(&self, name: &str, profile: Option<ProviderProfile>) -> Entry {
@@ -70,24 +73,21 @@ mod tests {
     use std::cell::RefCell;
 
     #[tokio::test(start_paused = true)]
-    async fn a_profile_is_read_every_thirty_seconds_and_only_where_a_sender_began_parts_with_it() {
+    async fn a_profile_is_read_every_thirty_seconds_and_a_missing_one_every_five() {
         let (cache, reads) = (ProfileCache::default(), RefCell::new(Vec::new()));
         let read = async |name: &str| {
             reads.borrow_mut().push(name.to_owned());
             Ok((name == "known").then(|| profile("known")))
         };
-        let of = |names: &[&str]| -> Vec<UsageRecord> {
-            names.iter().map(|name| parts_of_sender("a", name, &[("OTHER", 1)])).collect()
-        };
-        let idle = vec![parts_of_sender("a", "known", &[])];
         assert!(cache.profiles(&[], &read).await.unwrap().is_empty());
-        assert!(cache.profiles(&idle, &read).await.unwrap().is_empty());
-        assert!(reads.borrow().is_empty(), "no sender has begun a part");
-        for _ in 0..12 {
-            let profiles = cache.profiles(&of(&["known", "known", "deleted"]), &read).await.unwrap();
+        assert!(reads.borrow().is_empty(), "no sender has a provider");
+        let usage = ["known", "known", "missing"].map(|name| parts_of_sender("a", name, &[]));
+        for _ in 0..24 {
+            let profiles = cache.profiles(&usage, &read).await.unwrap();
             assert_eq!(profiles.keys().collect::<Vec<_>>(), ["known"]);
-            tokio::time::advance(Duration::from_secs(5)).await;
+            tokio::time::advance(Duration::from_millis(2_500)).await;
         }
-        assert_eq!(*reads.borrow(), ["known", "deleted", "known", "deleted"], "in a minute");
+        let count = |name: &str| reads.borrow().iter().filter(|read| *read == name).count();
+        assert_eq!((count("known"), count("missing")), (2, 12), "in a minute");
     }
 }

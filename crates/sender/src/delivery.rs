@@ -88,7 +88,9 @@ impl DeliveryStage {
         }
     }
 
-    /// Runs one delivery attempt. Returns `None` if it failed and the message was released for another attempt, or if the
+    /// Runs one delivery attempt. What only a provider needs is boxed, so that other deliveries need no memory for it.
+    ///
+    /// Returns `None` if it failed and the message was released for another attempt, or if the
     /// message was not started because its lease had expired.
     async fn deliver(&self, message: InFlightMessage) -> Option<Delivered> {
         let slot = self.slots.acquire().await.ok()?;
@@ -100,15 +102,15 @@ impl DeliveryStage {
         let attempt = message.attempt().min(self.max_attempts);
         let planned = self.model.plan_delivery(message.id(), attempt);
         if self.is_expired(&message) {
-            return self.refuse(message, FailureCode::TTL_EXPIRED, carrier).await;
+            return Box::pin(self.refuse(message, FailureCode::TTL_EXPIRED, carrier)).await;
         }
         let taken = match self.take_allowance(&message, carrier.as_deref()).await? {
             Ok(taken) => taken,
-            Err(code) => return self.refuse(message, code, carrier).await,
+            Err(code) => return Box::pin(self.refuse(message, code, carrier)).await,
         };
         let _admitted = match self.start(&message).await? {
             Ok(admitted) => admitted,
-            Err(code) => return self.refuse(message, code, carrier).await,
+            Err(code) => return Box::pin(self.refuse(message, code, carrier)).await,
         };
         if self.stop.is_cancelled() {
             return None;
@@ -143,7 +145,6 @@ impl DeliveryStage {
         let Some(rate_limit) = &self.rate_limit else {
             return (message.start_delivery(|| true).await == DeliveryStart::Started).then_some(Ok(None));
         };
-        // Boxed, so that deliveries without a limit need no memory for it.
         Box::pin(async {
             tokio::select! {
                 admitted = rate_limit.start(message) => {
@@ -162,7 +163,7 @@ impl DeliveryStage {
         let Some(provider) = self.provider.as_deref().filter(|provider| !provider.carriers.is_empty()) else {
             return Some(None);
         };
-        match self.run_seeds.get(id.run()).await {
+        match Box::pin(self.run_seeds.get(id.run())).await {
             Ok(seed) => Some(Some(provider.draw_carrier(id, seed).to_owned())),
             Err(error) => {
                 // Only the first error of the pipeline is received.
@@ -203,7 +204,7 @@ impl DeliveryStage {
         carrier: Option<&str>,
     ) -> Option<Result<TakenUnits, FailureCode>> {
         let Some(allowances) = &self.allowances else { return Some(Ok(TakenUnits::default())) };
-        match allowances.take(carrier.unwrap_or(OTHER_CARRIER), message.parts()).await {
+        match Box::pin(allowances.take(carrier.unwrap_or(OTHER_CARRIER), message.parts())).await {
             Ok(result) => Some(result),
             Err(error) => {
                 // Only the first error of the pipeline is received.
