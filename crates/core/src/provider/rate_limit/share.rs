@@ -65,7 +65,7 @@ impl ShareEstimate {
         Duration::from_secs_f64((senders / MAX_RESERVATIONS).min(1.0))
     }
 
-    /// Returns the mean wait after [`Step::Wait`]: the time of as many such reservations as there are senders. While
+    /// Returns the mean wait after [`super::Step::Wait`]: the time of as many such reservations as there are senders. While
     /// their number is unknown, they are those that fill the horizon.
     pub fn mean_wait(&self, limit: &RateLimit, request: Request) -> Duration {
         let cost = limit.cost(request.parts);
