@@ -163,14 +163,8 @@ impl DeliveryStage {
         let Some(provider) = self.provider.as_deref().filter(|provider| !provider.carriers.is_empty()) else {
             return Some(None);
         };
-        match Box::pin(self.run_seeds.get(id.run())).await {
-            Ok(seed) => Some(Some(provider.draw_carrier(id, seed).to_owned())),
-            Err(error) => {
-                // Only the first error of the pipeline is received.
-                let _ = self.errors.send(error);
-                None
-            }
-        }
+        let seed = self.ok_or_report(Box::pin(self.run_seeds.get(id.run())).await)?;
+        Some(Some(provider.draw_carrier(id, seed).to_owned()))
     }
 
     /// Whether a message is too old to be delivered. One of unknown age is not.
@@ -204,14 +198,14 @@ impl DeliveryStage {
         carrier: Option<&str>,
     ) -> Option<Result<TakenUnits, FailureCode>> {
         let Some(allowances) = &self.allowances else { return Some(Ok(TakenUnits::default())) };
-        match Box::pin(allowances.take(carrier.unwrap_or(OTHER_CARRIER), message.parts())).await {
-            Ok(result) => Some(result),
-            Err(error) => {
-                // Only the first error of the pipeline is received.
-                let _ = self.errors.send(error);
-                None
-            }
-        }
+        let taking = allowances.take(carrier.unwrap_or(OTHER_CARRIER), message.parts());
+        self.ok_or_report(Box::pin(taking).await)
+    }
+
+    /// Returns the value; an error ends the sender.
+    fn ok_or_report<T>(&self, result: Result<T, Error>) -> Option<T> {
+        // Only the first error of the pipeline is received.
+        result.map_err(|error| self.errors.send(error)).ok()
     }
 
     /// Fails a message that is not delivered: no further attempt is made.

@@ -74,19 +74,21 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     let settings = Settings::of(&args)?;
     settings.print(&args);
     let start = Instant::now();
-    let connecting = Connections::open(destination, shutdown.token(), &args, &settings);
+    let connecting = async {
+        let (connections, initial) =
+            Connections::open(destination, shutdown.token(), &args, &settings).await?;
+        let change = match &args.provider {
+            Some(profile) => check_stored_profile(&connections, profile).await?,
+            None => None,
+        };
+        Ok::<_, Error>((connections, initial, change))
+    };
     let Some(connected) = shutdown.or_shutdown(connecting).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };
-    let (connections, initial) = connected?;
-    if let Some(profile) = &args.provider {
-        let stored = check_stored_profile(&connections, profile);
-        let Some(change) = shutdown.or_shutdown(stored).await else {
-            return Ok(shutdown.code().unwrap_or(0));
-        };
-        if let Some(change) = change?.filter(|_| !args.shared.quiet) {
-            status(&change);
-        }
+    let (connections, initial, change) = connected?;
+    if let Some(change) = change.filter(|_| !args.shared.quiet) {
+        status(&change);
     }
     let (connections, sender) = (Rc::new(connections), initial.sender.clone());
     if !args.shared.quiet {
