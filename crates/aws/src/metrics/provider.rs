@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::provider::rate_limit::{LimitState, LimitWrite};
 
-use super::{Condition, Error, Item, MetricsTable, invalid_data, item_of, key, number};
+use super::{Error, Item, MetricsTable, NOT_EXISTS, invalid_data, item_of, key, number};
 use crate::error::{AttemptError, attempt_error};
 
 /// The partition of the rate limits, and of the counters of caps.
@@ -95,8 +96,7 @@ impl MetricsTable {
     pub async fn create_unlimited_provider(&self, profile: &ProviderProfile) -> Result<bool, Error> {
         const CALL: &str = "PutItem (provider)";
         let stored = ProviderItem { tat: 0, seq: 0, profile: profile.clone() };
-        let is_absent = Condition { expression: "attribute_not_exists(#run)", names: &["run"], value: None };
-        self.put(CALL, &item_of(PROVIDER, &profile.name, &stored)?, Some(&is_absent)).await
+        self.put(CALL, &item_of(PROVIDER, &profile.name, &stored)?, Some(&NOT_EXISTS)).await
     }
 
     /// Reads the item of the profile with this name, consistently, even if it is damaged.
@@ -207,24 +207,41 @@ impl MetricsTable {
             set.contains(&placeholder) || condition.contains(&placeholder)
         });
         let names = used.map(|name| (format!("#{name}"), name.to_owned())).collect();
-        let request = self.client.update_item().table_name(&self.name).set_key(Some(key(PROVIDER, name)));
-        let request = request
+        let request = self
+            .update_provider(name)
             .update_expression(format!("SET {set}"))
             .condition_expression(condition)
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values.clone()))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match request.send().await {
+            .return_values(ReturnValue::AllNew);
+        Ok(match self.try_update(call, request).await? {
+            Ok(item) => LimitUpdate::Applied(StoredLimit { item }),
+            Err(item) => LimitUpdate::Refused(StoredLimit { item }),
+        })
+    }
+
+    /// Begins an update of an item of the providers.
+    pub(super) fn update_provider(&self, part: &str) -> UpdateItemFluentBuilder {
+        let request = self.client.update_item().table_name(&self.name).set_key(Some(key(PROVIDER, part)));
+        request.return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    /// Carries out a conditional update, and returns the attributes that it asks for; `Err` is the item on which its
+    /// condition failed, empty where it was not returned.
+    pub(super) async fn try_update(
+        &self,
+        call: &'static str,
+        request: UpdateItemFluentBuilder,
+    ) -> Result<Result<Item, Item>, AttemptError> {
+        let all_old = ReturnValuesOnConditionCheckFailure::AllOld;
+        match request.return_values_on_condition_check_failure(all_old).send().await {
             Ok(answer) => {
                 self.session.meter().add_write_units(&answer.consumed_capacity);
-                Ok(LimitUpdate::Applied(StoredLimit { item: answer.attributes.unwrap_or_default() }))
+                Ok(Ok(answer.attributes.unwrap_or_default()))
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    let item = failed.item.clone().unwrap_or_default();
-                    Ok(LimitUpdate::Refused(StoredLimit { item }))
+                    Ok(Err(failed.item.clone().unwrap_or_default()))
                 }
                 _ => Err(attempt_error(call, &error)),
             },

@@ -1,14 +1,10 @@
 //! The counters of a provider's daily caps and spend limit, which all senders share.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{
-    ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure as OnConditionFailure,
-};
+use aws_sdk_dynamodb::types::ReturnValue;
 use stentor_core::provider::allowance::{Counted, Counter, Reservation, ReserveResult};
 
 use super::provider::PROVIDER;
-use super::{AttemptError, Error, Item, MetricsTable, attempt_error, invalid_data, key, number};
+use super::{AttemptError, Error, Item, MetricsTable, attempt_error, invalid_data, number};
 
 impl MetricsTable {
     /// Adds the units to a counter on the condition that it stays within its limit. A lost answer is repeated, so that units
@@ -20,30 +16,19 @@ impl MetricsTable {
         self.session
             .call(CALL, &self.name, async || {
                 let request = self
-                    .update_counter(counter)
+                    .update_provider(&counter.key)
                     .update_expression("SET expires_at = :expires ADD used :units, blocks :one")
                     .condition_expression("attribute_not_exists(used) OR used <= :most")
                     .expression_attribute_values(":expires", number(counter.expires_at))
                     .expression_attribute_values(":units", number(*units))
                     .expression_attribute_values(":one", number(1))
                     .expression_attribute_values(":most", number(most))
-                    .return_values(ReturnValue::UpdatedNew)
-                    .return_values_on_condition_check_failure(OnConditionFailure::AllOld);
-                match request.send().await {
-                    Ok(answer) => {
-                        self.session.meter().add_write_units(&answer.consumed_capacity);
-                        let counted = counted(counter, &answer.attributes.unwrap_or_default())?;
-                        Ok(ReserveResult::Reserved(counted))
-                    }
-                    Err(error) => match error.as_service_error() {
-                        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                            let item = failed.item().filter(|item| !item.is_empty());
-                            let counted = item.map(|item| counted(counter, item)).transpose()?;
-                            Ok(ReserveResult::Refused(counted))
-                        }
-                        _ => Err(attempt_error(CALL, &error)),
-                    },
-                }
+                    .return_values(ReturnValue::UpdatedNew);
+                Ok(match self.try_update(CALL, request).await? {
+                    Ok(item) => ReserveResult::Reserved(counted(counter, &item)?),
+                    Err(item) if item.is_empty() => ReserveResult::Refused(None),
+                    Err(item) => ReserveResult::Refused(Some(counted(counter, &item)?)),
+                })
             })
             .await
     }
@@ -56,7 +41,7 @@ impl MetricsTable {
         self.session
             .call(CALL, &self.name, async || {
                 let request = self
-                    .update_counter(counter)
+                    .update_provider(&counter.key)
                     .update_expression("SET used = used - :units")
                     // The item of a past day may have expired.
                     .condition_expression("used >= :units")
@@ -68,14 +53,6 @@ impl MetricsTable {
                 }
             })
             .await
-    }
-
-    fn update_counter(&self, counter: &Counter) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(key(PROVIDER, &counter.key)))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
     }
 }
 
