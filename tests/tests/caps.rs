@@ -2,19 +2,14 @@
 //! 99 % of it is used, and the counter in the metrics table contains what was begun.
 
 use serde_json::{Value, json};
-use stentor_tests::{ProcessOutput, Stack, now_ms, scaled, wait_until};
+use stentor_tests::{ProcessOutput, ProfileFile, Stack, now_ms, scaled, wait_until};
 
-/// A provider profile in a file.
-struct Profile {
-    folder: tempfile::TempDir,
-}
+/// The provider profile `capped` in a file.
+struct Profile(ProfileFile);
 
 impl Profile {
     fn new(rest: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let text = format!("name = \"capped\"\n{rest}");
-        std::fs::write(folder.path().join("capped.toml"), text).expect("the folder is writable");
-        Self { folder }
+        Self(ProfileFile::new(format!("name = \"capped\"\n{rest}")))
     }
 
     /// One carrier, A, with this cap.
@@ -23,7 +18,7 @@ impl Profile {
     }
 
     fn sender(&self, line: &str) -> String {
-        format!("{line} -f 0 --json --provider {}", self.folder.path().join("capped.toml").display())
+        format!("{line} -f 0 --json {}", self.0.flag())
     }
 }
 

@@ -3,7 +3,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use serde_json::{Value, json};
-use stentor_tests::{Process, ProcessOutput, Program, Proxy, Stack, now_ms, wait_until};
+use stentor_tests::{Process, ProcessOutput, Program, Proxy, Stack, now_ms, number, wait_until};
 
 /// How far the clocks are ahead, seconds.
 const WRONG: [i64; 3] = [-180, 180, 3_600];
@@ -47,10 +47,6 @@ fn assert_offset(offset: &Value, ahead: i64) {
         None => assert!(ahead == 0 && offset.is_null(), "{offset}"),
         Some(offset) => assert!((offset + ahead as f64).abs() < 1.5 && ahead != 0, "{offset}, not -{ahead}"),
     }
-}
-
-fn number(item: &Value, name: &str) -> Option<u64> {
-    item[name]["N"].as_str()?.parse().ok()
 }
 
 /// Returns every stored time of a run and of the senders: the time, or the attribute.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use stentor_tests::{Process, Stack, wait_until};
+use stentor_tests::{Process, Stack, is_full, wait_until};
 
 const REPORT: &str = "expired while the process was paused";
 
@@ -29,7 +29,7 @@ fn continue_after_another_sender(stack: &Stack, run: &str, paused: Process, paus
 /// Pauses a sender with these flags once it has at least `in_flight` of the messages, and asserts that no more than
 /// `under_way` of them are delivered twice.
 fn assert_delivered_twice_at_most(under_way: u64, flags: &str, messages: u64, in_flight: u64) {
-    let pause = if std::env::var_os("STENTOR_TESTS").is_some() { 25 } else { 0 };
+    let pause = if is_full() { 25 } else { 0 };
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let run = stack.produce(&format!("-m {messages}"));
     let paused =

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use stentor_tests::proxy::{FaultPlan, ProxyFault};
-use stentor_tests::{Function, Permission, Proxy, Stack, StackEndpoint, wait_until};
+use stentor_tests::{Function, Permission, ProfileFile, Proxy, Stack, StackEndpoint, wait_until};
 
 const RUN: &str = "01JDD0QYJ8000000000000000A";
 
@@ -28,12 +28,11 @@ fn regular(stack: &Stack, policy: &str) -> BTreeSet<Permission> {
     permissions
 }
 
-/// Writes a provider profile with a daily cap, which senders count in the metrics table.
-fn capped_profile(folder: &tempfile::TempDir) -> String {
-    let file = folder.path().join("capped.toml");
-    let profile = "name = \"capped\"\n[limits]\nparts_per_second = 100.0\n[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 1000\n";
-    std::fs::write(&file, profile).expect("the folder is writable");
-    file.display().to_string()
+/// A provider profile with a daily cap, which senders count in the metrics table.
+fn capped_profile() -> ProfileFile {
+    ProfileFile::new(
+        "name = \"capped\"\n[limits]\nparts_per_second = 100.0\n[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 1000\n",
+    )
 }
 
 /// Uses the programs behind a proxy that refuses what `policy` does not allow, and asserts that every permission was
@@ -76,7 +75,7 @@ fn the_sender_policy_allows_exactly_its_calls() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 30");
     stack.producer(&format!("requeue {run}")).run().exits(0);
-    let folder = tempfile::tempdir().unwrap();
+    let profile = capped_profile();
     assert_exact(&stack, "SenderPolicy", |way, proxy| {
         // The sender reads the item of a failed condition if the response lacks it.
         proxy.inject(FaultPlan::only(ProxyFault::ItemNotReturned, 1.0));
@@ -89,8 +88,7 @@ fn the_sender_policy_allows_exactly_its_calls() {
         first.finish().exits(143);
         proxy.inject(FaultPlan::none());
         stack.produce("-m 10");
-        let provider = capped_profile(&folder);
-        way.sender(&format!("-w 0 -f 0 -c 3 --provider {provider}")).run().exits(0);
+        way.sender(&format!("-w 0 -f 0 -c 3 {}", profile.flag())).run().exits(0);
     });
 }
 
@@ -232,8 +230,8 @@ fn a_producer_without_a_permission_names_action_and_policy() {
 #[test]
 fn a_sender_without_a_permission_names_action_and_policy() {
     // Its failed deliveries are released, received again and looked up before the next attempt.
-    let folder = tempfile::tempdir().unwrap();
-    let call = format!("-w 0 -f 1 --max-attempts 2 -c 20 --provider {}", capped_profile(&folder));
+    let profile = capped_profile();
+    let call = format!("-w 0 -f 1 --max-attempts 2 -c 20 {}", profile.flag());
     assert_denials_are_explained("SenderPolicy", |_| {}, &[&call]);
 }
 

@@ -1,41 +1,16 @@
 //! Provider profiles: what senders deliver with one, and invalid ones.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use stentor_tests::build::ProgramPaths;
-use stentor_tests::{Program, Stack, wait_until};
-use tempfile::TempDir;
+use stentor_tests::{ProfileFile, Program, Stack, number, wait_until};
 
 use crate::bad_input::assert_clear;
 
-/// A profile in a folder that lives as long as it.
-struct Profile {
-    _folder: TempDir,
-    path: PathBuf,
-}
-
-impl Profile {
-    fn new(text: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("profile.toml");
-        std::fs::write(&path, text).unwrap();
-        Self { _folder: folder, path }
-    }
-
-    fn flag(&self) -> String {
-        format!("--provider {}", self.path.display())
-    }
-}
-
 fn text<'a>(item: &'a Value, attribute: &str) -> Option<&'a str> {
     item[attribute]["S"].as_str()
-}
-
-fn number(item: &Value, attribute: &str) -> Option<u64> {
-    item[attribute]["N"].as_str()?.parse().ok()
 }
 
 /// Counts the items by the value of an attribute.
@@ -56,7 +31,7 @@ fn carriers(items: &[Value]) -> BTreeMap<String, String> {
 #[test]
 fn messages_have_the_codes_and_carriers_of_the_profile() {
     let stack = Stack::deploy();
-    let profile = Profile::new(
+    let profile = ProfileFile::new(
         r#"
         name = "test"
         [delivery]
@@ -206,15 +181,14 @@ fn an_invalid_profile_is_a_usage_error_that_names_file_line_and_key() {
             &["'us-short-code' has other limits"],
         ),
     ] {
-        let profile = Profile::new(profile);
+        let profile = ProfileFile::new(profile);
         let words: Vec<&str> = words.iter().copied().chain(["profile.toml", "--provider"]).collect();
         assert_clear(&Program::new(sender, &profile.flag()).run(), 2, &words);
     }
     let missing = Program::new(sender, "--provider us-shortcode").run();
     assert_clear(&missing, 2, &["'us-shortcode'", "built-in profile (us-short-code, us-toll-free,"]);
     assert_clear(&Program::new(sender, "--provider /").run(), 2, &["cannot read the file"]);
-    let binary = Profile::new("");
-    std::fs::write(&binary.path, [0xff, 0xfe]).unwrap();
+    let binary = ProfileFile::new([0xff, 0xfe]);
     assert_clear(&Program::new(sender, &binary.flag()).run(), 2, &["the file is not UTF-8"]);
     let short = Program::new(sender, "--provider us-10dlc-unvetted --ttl 4 --local").run();
     assert_clear(&short, 2, &["--ttl: 4 s is shorter than the 5 s that one part takes"]);
@@ -237,7 +211,7 @@ fn the_built_in_profiles_are_listed_and_printed_ready_to_edit() {
 
     let stack = Stack::deploy();
     let edited = printed.replace("name = \"us-short-code\"", "name = \"mine\"");
-    let edited = Profile::new(&edited.replace("parts_per_second = 100", "parts_per_second = 200"));
+    let edited = ProfileFile::new(edited.replace("parts_per_second = 100", "parts_per_second = 200"));
     let started = stack.sender(&format!("{} --idle-timeout 0.1", edited.flag())).run().exits(0);
     let chosen = "provider mine: 200 parts per second for all senders; up to 200 concurrent deliveries";
     assert!(started.stderr.contains(chosen), "{}", started.stderr);

@@ -3,8 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use stentor_tests::{Stack, wait_until};
-use tempfile::TempDir;
+use stentor_tests::{ProfileFile, Stack, wait_until};
 
 use crate::report::reading::{assert_tells, both, follows, path, text_of};
 
@@ -13,19 +12,12 @@ fn three_parts() -> String {
     "a".repeat(400)
 }
 
-/// Writes a provider profile, and returns its path.
-fn profile(folder: &TempDir, name: &str, tables: &str) -> String {
-    let file = path(folder, &format!("{name}.toml"));
-    fs::write(&file, format!("name = \"{name}\"\n{tables}")).expect("the folder is writable");
-    file
-}
-
 #[test]
 fn a_run_is_billed_for_every_part_begun_on_every_surface() {
     let (stack, folder) = (Stack::deploy(), tempfile::tempdir().expect("a folder"));
-    let provider = profile(&folder, "own", "[price]\nper_part = 0.0083\n");
+    let profile = ProfileFile::new("name = \"own\"\n[price]\nper_part = 0.0083\n");
     let run = stack.produce(&format!("-m 100 --text {}", three_parts()));
-    let sender = format!("-w 0 -f 1 -c 50 --max-attempts 2 --idle-timeout 4 --provider {provider}");
+    let sender = format!("-w 0 -f 1 -c 50 --max-attempts 2 --idle-timeout 4 {}", profile.flag());
     let ended = stack.sender(&format!("{sender} --json")).run().exits(0);
     assert!(ended.stderr.contains(", with provider own: no rate limit"), "{}", ended.stderr);
     // Two attempts of each message.
@@ -64,19 +56,19 @@ fn a_run_is_billed_for_every_part_begun_on_every_surface() {
 fn a_killed_sender_leaves_a_lower_bound_and_the_use_of_the_limit_is_shown_while_it_works() {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let folder = tempfile::tempdir().expect("a folder");
-    let provider =
-        profile(&folder, "limited", "[limits]\nparts_per_second = 1000\n[price]\nper_part = 0.01\n");
+    let profile =
+        ProfileFile::new("name = \"limited\"\n[limits]\nparts_per_second = 1000\n[price]\nper_part = 0.01\n");
     // As senders store it with their first reservation.
-    let profile = json!({"name": {"S": "limited"}, "limits": {"M": {"parts_per_second": {"N": "1000"}}}, "price": {"M": {"per_part": {"N": "0.01"}}}});
+    let stored = json!({"name": {"S": "limited"}, "limits": {"M": {"parts_per_second": {"N": "1000"}}}, "price": {"M": {"per_part": {"N": "0.01"}}}});
     stack.put(
         "metrics",
-        &json!({"run": {"S": "provider"}, "part": {"S": "limited"}, "tat": {"N": "0"}, "seq": {"N": "0"}, "profile": {"M": profile}}),
+        &json!({"run": {"S": "provider"}, "part": {"S": "limited"}, "tat": {"N": "0"}, "seq": {"N": "0"}, "profile": {"M": stored}}),
     );
     let run = stack.produce(&format!("-m 100 --text {}", three_parts()));
     let lines = path(&folder, "lines.json");
     let file = fs::File::create(&lines).expect("the folder is writable");
     let monitor = stack.monitor(&format!("-t 0.5 --json --run {run}")).stdout_to(file.into()).start();
-    let settings = format!("-f 0 --provider {provider}");
+    let settings = format!("-f 0 {}", profile.flag());
     let mut killed = stack.sender(&format!("-w 0.5 -c 2 --forever {settings}")).start();
     let shown = |name: &str| -> Vec<Value> {
         let text = fs::read_to_string(&lines).expect("it was created");

@@ -1,47 +1,39 @@
 //! Senders share the rate limit of a provider profile: it is never exceeded, it is used, and nothing is lost.
 
-use std::path::PathBuf;
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stentor_tests::{Process, Program, Stack, now_ms, wait_at_most, wait_until};
-use tempfile::TempDir;
+use stentor_tests::{
+    Process, ProfileFile, Program, Stack, is_full, now_ms, number, wait_at_most, wait_until,
+};
 
 /// Every sender: its slots suffice for the whole limit.
 const SENDER: &str = "-w 0.5 --distribution constant -f 0 -c 120 --forever --json";
 
-fn is_full() -> bool {
-    std::env::var_os("STENTOR_TESTS").is_some_and(|value| value == "full")
-}
-
 /// Held for writing by a test that needs both cores for its senders.
 static ALONE: RwLock<()> = RwLock::new(());
 
-/// A provider profile in a file.
-struct Profile {
-    folder: TempDir,
-}
+/// The provider profile `test` in a file.
+struct Profile(ProfileFile);
 
 impl Profile {
     fn new(parts_per_second: f64) -> Self {
-        let profile = Self { folder: tempfile::tempdir().unwrap() };
-        profile.write(parts_per_second, "");
-        profile
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("profile.toml")
+        Self(ProfileFile::new(limited(parts_per_second, "")))
     }
 
     fn write(&self, parts_per_second: f64, more: &str) {
-        let text = format!("name = \"test\"\n[limits]\nparts_per_second = {parts_per_second:?}\n{more}");
-        std::fs::write(self.path(), text).unwrap();
+        self.0.write(limited(parts_per_second, more));
     }
 
     fn sender(&self, stack: &Stack) -> Program {
-        stack.sender(&format!("{SENDER} --provider {}", self.path().display()))
+        stack.sender(&format!("{SENDER} {}", self.0.flag()))
     }
+}
+
+/// The text of a profile with this rate limit.
+fn limited(parts_per_second: f64, more: &str) -> String {
+    format!("name = \"test\"\n[limits]\nparts_per_second = {parts_per_second:?}\n{more}")
 }
 
 /// Enqueues messages for this time at the limit, each with this number of parts.
@@ -54,10 +46,6 @@ fn produce(stack: &Stack, rate: f64, parts: u32, seconds: f64) -> String {
 /// Returns the start of every delivery, ms since the epoch, in order.
 fn starts(stack: &Stack, run: &str) -> Vec<u64> {
     starts_of(&stack.items(run))
-}
-
-fn number(item: &Value, name: &str) -> Option<u64> {
-    item[name]["N"].as_str()?.parse().ok()
 }
 
 /// Returns the start of the delivery of every item, ms since the epoch, in order.
@@ -268,7 +256,7 @@ fn a_profile_without_a_limit_does_not_pass_one_that_is_in_use() {
     let sender = profile.sender(&stack).start();
     wait_until("the messages are sent", || stack.count(&run).sent == 20);
     end(vec![sender]);
-    std::fs::write(profile.path(), "name = \"test\"\n").unwrap();
+    profile.0.write("name = \"test\"\n");
     let refused = profile.sender(&stack).run().exits(1);
     for words in ["'test'", "parts_per_second = 50, not unlimited"] {
         assert!(refused.stderr.contains(words), "{}", refused.stderr);

@@ -116,6 +116,11 @@ impl FakeAws {
         self.server.url()
     }
 
+    /// The port of its endpoint.
+    pub fn port(&self) -> u16 {
+        self.server.address().port()
+    }
+
     /// Sets the visibility timeout of the queues, in whole seconds, for receives that give none.
     pub fn set_visibility_timeout(&self, timeout: Duration) {
         self.shared.state().queues.visibility_timeout = timeout;

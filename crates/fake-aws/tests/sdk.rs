@@ -31,10 +31,9 @@ fn plan(total: u32) -> Plan {
 }
 
 async fn session(fake: &FakeAws) -> Arc<Session> {
-    let port = fake.endpoint().rsplit(':').next().unwrap().parse().unwrap();
     let destination = Destination {
         stack: STACK.parse().unwrap(),
-        endpoint: Endpoint::Local(port),
+        endpoint: Endpoint::Local(fake.port()),
         region: None,
         profile: None,
     };

@@ -218,9 +218,9 @@ mod tests {
     async fn the_visibility_timeout_is_read_at_the_start_and_again() {
         let fake = FakeAws::start("drill", Duration::ZERO).unwrap();
         fake.set_visibility_timeout(Duration::from_secs(90));
-        let port = fake.endpoint().rsplit(':').next().unwrap().parse().unwrap();
         let stack = "drill".parse().unwrap();
-        let destination = Destination { stack, endpoint: Endpoint::Local(port), region: None, profile: None };
+        let destination =
+            Destination { stack, endpoint: Endpoint::Local(fake.port()), region: None, profile: None };
         let args = Args::parse_from(["sender"]);
         let settings = crate::settings::Settings::of(&args).unwrap();
         let (connections, _) =

@@ -28,13 +28,23 @@ pub use stack::{MessageCount, Stack, StackEndpoint};
 pub use terminal::{TerminalOutput, TerminalSession};
 pub use web::{Events, Page, PageResponse};
 
-/// Returns how often a long test repeats its generated cases: all `cases` with `STENTOR_TESTS=full`, else a fifth.
-pub fn repetitions(cases: u32) -> u32 {
+/// Returns whether the long tests run in full: `STENTOR_TESTS=full`.
+pub fn is_full() -> bool {
     match std::env::var("STENTOR_TESTS").as_deref() {
-        Err(_) => cases / 5,
-        Ok("full") => cases,
+        Err(_) => false,
+        Ok("full") => true,
         Ok(other) => panic!("STENTOR_TESTS={other}: the only value is `full`"),
     }
+}
+
+/// Returns how often a long test repeats its generated cases: all `cases` in full, else a fifth.
+pub fn repetitions(cases: u32) -> u32 {
+    if is_full() { cases } else { cases / 5 }
+}
+
+/// Returns the number in an attribute of an item; `None` if it has none.
+pub fn number(item: &serde_json::Value, attribute: &str) -> Option<u64> {
+    item[attribute]["N"].as_str()?.parse().ok()
 }
 
 /// Returns the time of this machine's wall clock, ms since the epoch.

@@ -18,10 +18,9 @@ async fn a_filled_run_has_its_record_messages_and_queue() {
     let run = RunId::from_parts(1_700_000_000_000, 7);
     let plan = Plan::new(run, 42, 25, BodyLength { max: 100, exact: false }).unwrap();
     put_run(&fake, &plan).unwrap();
-    let port = fake.endpoint().rsplit(':').next().unwrap().parse().unwrap();
     let destination = Destination {
         stack: STACK.parse().unwrap(),
-        endpoint: Endpoint::Local(port),
+        endpoint: Endpoint::Local(fake.port()),
         region: None,
         profile: None,
     };

@@ -74,9 +74,9 @@ struct Drill {
 impl Drill {
     async fn start() -> Self {
         let fake = FakeAws::start("drill", Duration::ZERO).unwrap();
-        let port = fake.endpoint().rsplit(':').next().unwrap().parse().unwrap();
         let stack = "drill".parse().unwrap();
-        let destination = Destination { stack, endpoint: Endpoint::Local(port), region: None, profile: None };
+        let destination =
+            Destination { stack, endpoint: Endpoint::Local(fake.port()), region: None, profile: None };
         let args = Args::parse_from(["sender"]);
         let settings = Settings::of(&args).unwrap();
         let (connections, _) =

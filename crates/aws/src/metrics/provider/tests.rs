@@ -23,9 +23,9 @@ fn profile(parts_per_second: f64) -> ProviderProfile {
 
 async fn open() -> (FakeAws, MetricsTable) {
     let fake = FakeAws::start("drill", Duration::ZERO).unwrap();
-    let port = fake.endpoint().rsplit(':').next().unwrap().parse().unwrap();
     let stack = "drill".parse().unwrap();
-    let destination = Destination { stack, endpoint: Endpoint::Local(port), region: None, profile: None };
+    let destination =
+        Destination { stack, endpoint: Endpoint::Local(fake.port()), region: None, profile: None };
     let session = Session::for_cli(destination, CancellationToken::new()).await.unwrap();
     (fake, MetricsTable::new(&Arc::new(session)))
 }
