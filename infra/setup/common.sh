@@ -78,8 +78,6 @@ start_group() { # COMMAND...
 start_session() { # COMMAND...
     "$@" </dev/null 8>&- &
     group=$!
-    # Wait for the group: until `setsid` has run, `end_group` would not find it.
-    until kill -0 -- "-$group" 2>/dev/null || ! is_alive "$group"; do sleep 0.01 8>&-; done
 }
 
 # Run a command and wait for it; unlike a plain call this can be interrupted immediately.
@@ -95,7 +93,11 @@ run() { # COMMAND...
 is_alive() { kill -0 "$1" 2>/dev/null; } # PROCESS
 
 end_group() { # PROCESS-GROUP
-    kill -TERM -- "-$1" 2>/dev/null || return 0
+    # A session becomes a group once its `setsid` has run.
+    until kill -TERM -- "-$1" 2>/dev/null; do
+        is_alive "$1" || return 0
+        sleep 0.01
+    done
     wait_until_gone "$1" 10 || kill -KILL -- "-$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || true
     return 0

@@ -197,24 +197,21 @@ stack_resources() {
 
 # CloudFormation does not delete a policy that is attached to an identity.
 detach_policies() {
-    local resources policy type kind name names
+    local resources policy type attached kind name
     resources=$(stack_resources) || exit 1
     while IFS=$'\t' read -r _ type policy; do
         [[ $type == AWS::IAM::ManagedPolicy && $policy == arn:* ]] || continue
-        for kind in user group role; do
-            names=$(attached_names "$policy" "$kind") || exit 1
-            for name in $names; do
-                say "detaching ${policy##*/} from $kind $name"
-                must "detaching ${policy##*/} from $kind $name" iam "detach-$kind-policy" "--$kind-name" "$name" --policy-arn "$policy"
-            done
-        done
+        attached=$(attached_identities "$policy") || exit 1
+        while IFS=$'\t' read -r kind name; do
+            [[ -n $name ]] || continue
+            say "detaching ${policy##*/} from $kind $name"
+            must "detaching ${policy##*/} from $kind $name" iam "detach-$kind-policy" "--$kind-name" "$name" --policy-arn "$policy"
+        done <<<"$attached"
     done <<<"$resources"
 }
 
-# Print the users, groups or roles that a policy is attached to.
-attached_names() { # POLICY KIND
-    local member
-    member=$(tr '[:lower:]' '[:upper:]' <<<"${2:0:1}")${2:1}
-    must "reading who has ${1##*/}" iam list-entities-for-policy --policy-arn "$1" --policy-usage-filter PermissionsPolicy \
-        --query "Policy${member}s[].${member}Name" --output text
+# Print the users, groups and roles that a policy is attached to, a line each: KIND NAME.
+attached_identities() { # POLICY
+    must "reading who has ${1##*/}" iam list-entities-for-policy --policy-arn "$1" --policy-usage-filter PermissionsPolicy --output text \
+        --query "[PolicyUsers[].['user', UserName], PolicyGroups[].['group', GroupName], PolicyRoles[].['role', RoleName]][]"
 }

@@ -46,7 +46,7 @@ fn rehearse(fault: ProxyFault, messages: u64) -> String {
 /// Rehearses several faults concurrently, since most of the time is spent waiting. `LocalStack` supports few
 /// at once.
 fn rehearse_all(faults: &[ProxyFault]) {
-    let at_once = if Backend::of_these_tests() == Backend::MiniStack { 3 } else { 2 };
+    let at_once = if Backend::of_these_tests() == Backend::MiniStack { 5 } else { 2 };
     for some in faults.chunks(at_once) {
         std::thread::scope(|scope| {
             let rehearsals: Vec<_> =

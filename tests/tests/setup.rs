@@ -65,9 +65,9 @@ fn deploy_creates_a_working_stack_and_destroy_deletes_it() {
 fn an_update_keeps_the_parameters_that_are_not_given() {
     let setup = Setup::default();
     let call = |line: &str| on_emulator(setup.run(line)).run();
-    call("deploy --stack tuned --parameter VisibilityTimeout=30").exits(0);
+    call("deploy --stack tuned --no-wait --parameter VisibilityTimeout=30").exits(0);
     assert_eq!(visibility_timeout("tuned"), "30");
-    call("deploy --stack tuned --parameter BatchingWindow=2").exits(0);
+    call("deploy --stack tuned --no-wait --parameter BatchingWindow=2").exits(0);
     assert_eq!(visibility_timeout("tuned"), "30");
     let unknown = call("deploy --stack tuned --parameter Colour=red").exits(2);
     assert!(
@@ -81,7 +81,7 @@ fn an_update_keeps_the_parameters_that_are_not_given() {
 #[test]
 fn destroy_asks_first() {
     let setup = Setup::default();
-    on_emulator(setup.run("deploy --stack kept")).run().exits(0);
+    on_emulator(setup.run("deploy --stack kept --no-wait")).run().exits(0);
     let asked = on_emulator(setup.run("destroy --stack kept")).run().exits(1);
     assert!(
         asked.stderr.contains("[y/N]") && asked.stderr.contains("nothing was deleted"),
