@@ -20,12 +20,6 @@ use crate::view::RunView;
 pub const CLOCK_OFFSET: &str =
     "Seconds that the program adds to the time of its machine's clock; null if it is not corrected.";
 
-/// Meaning of `provider.profile` in the JSON of the monitor.
-pub const PROFILE: &str =
-    "Name of the provider profile; several are separated by commas. Null without a provider.";
-/// Meaning of `failures` in the JSON of a run.
-pub const FAILURES: &str = "Failed messages by failure code, most frequent first.";
-
 /// A run at a moment, with the figures of the registry.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Snapshot {
@@ -102,7 +96,7 @@ impl Snapshot {
             figures: Members::of("snapshot", FIGURES, |figure| figure.unit.json(figure.value(view)))
                 .with_first("provider", "profile", profile_list(view).map_or(Value::Null, Value::from)),
             failures: view.failures(),
-            senders: view.alive_senders().map(sender).collect(),
+            senders: view.alive.iter().map(sender).collect(),
             broken: view.reading.damaged.iter().map(damaged).collect(),
         }
     }
@@ -156,8 +150,9 @@ impl JsonSchema for Snapshot {
         let invalid_example = json_schema!({ "description": "The beginning of an invalid body, escaped; null without one.", "type": ["string", "null"] });
         let sender = object_schema(
             "A sender that is alive; its counts are those of its whole life.",
-            [("sender", name), ("invalid_example", invalid_example)],
+            [("sender", name)],
             Members::of("sender", SENDER_FIGURES, |figure| figure.unit.schema(figure.help, figure.optional)),
+            [("invalid_example", invalid_example)],
         );
         let damaged = generator.subschema_for::<DamagedShard>();
         let run = json_schema!({ "description": "ID of the run, a ULID.", "type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$" });
@@ -165,36 +160,35 @@ impl JsonSchema for Snapshot {
         let state = generator.subschema_for::<RunCondition>();
         let clock_offset = json_schema!({ "description": CLOCK_OFFSET, "type": ["number", "null"] });
         let failures = generator.subschema_for::<FailuresOfCode>();
-        let failures = json_schema!({ "description": FAILURES, "type": "array", "items": failures });
+        let failures = json_schema!({ "description": "Failed messages by failure code, most frequent first.", "type": "array", "items": failures });
         let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });
         let broken = json_schema!({ "description": "Tallies that cannot be read: the counts are too low.", "type": "array", "items": damaged });
-        let profile = json_schema!({ "description": PROFILE, "type": ["string", "null"] });
+        let profile = json_schema!({ "description": "Name of the provider profile; several are separated by commas. Null without a provider.", "type": ["string", "null"] });
         object_schema(
             "A run at a moment: one line of `monitor --json`. Unknown values are null.",
-            [
-                ("run", run),
-                ("at", at),
-                ("state", state),
-                ("clock_offset_seconds", clock_offset),
-                ("failures", failures),
-                ("senders", senders),
-                ("broken", broken),
-            ],
+            [("run", run), ("at", at), ("state", state), ("clock_offset_seconds", clock_offset)],
             Members::of("snapshot", FIGURES, |figure| figure.unit.schema(figure.help, figure.optional))
                 .with_first("provider", "profile", profile),
+            [("failures", failures), ("senders", senders), ("broken", broken)],
         )
     }
 }
 
-/// An object that has exactly these properties.
-fn object_schema<const N: usize>(help: &str, own: [(&str, Schema); N], figures: Members<Schema>) -> Schema {
+/// An object that has exactly these properties, in this order.
+fn object_schema<const N: usize, const M: usize>(
+    help: &str,
+    before: [(&str, Schema); N],
+    figures: Members<Schema>,
+    after: [(&str, Schema); M],
+) -> Schema {
     let figures = figures.0.into_iter().map(|(name, member)| match member {
         Member::Value(schema) => (name, schema),
-        Member::Object(members) => (name, object_schema("", [], members)),
+        Member::Object(members) => (name, object_schema("", [], members, [])),
     });
-    let all = own.into_iter().chain(figures).map(|(name, schema)| (name.to_owned(), schema.into()));
-    let properties: Map<String, Value> = all.collect();
-    let required: Vec<String> = properties.keys().cloned().collect();
+    let all = before.into_iter().chain(figures).chain(after);
+    let (required, schemas): (Vec<String>, Vec<Value>) =
+        all.map(|(name, schema)| (name.to_owned(), schema.into())).unzip();
+    let properties: Map<String, Value> = required.iter().cloned().zip(schemas).collect();
     let mut schema = json_schema!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false });
     if !help.is_empty() {
         schema.insert("description".to_owned(), help.into());
