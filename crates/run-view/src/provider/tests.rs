@@ -190,3 +190,12 @@ fn the_line_has_the_bill_and_the_use_of_the_limit() {
         "provider us-short-code: unknown cost (at least 6,000 parts), at least 60/s, 3 forfeited"
     );
 }
+
+#[test]
+fn usage_that_is_read_later_changes_the_bill() {
+    let mut open = with_provider();
+    open.usage[0].has_ended = false;
+    let view = RunView::first(open);
+    assert!(!view.provider_bill().unwrap().is_final());
+    assert!(view.with_usage(with_provider()).provider_bill().unwrap().is_final());
+}

@@ -137,8 +137,8 @@ impl Walk<'_> {
         if let Some((name, _)) = named {
             self.shown.insert(name.to_owned(), item_path.clone());
         }
-        // The objects of the snapshot that only group figures have no description.
-        if !help.is_empty() {
+        // An object that only groups figures has neither a name nor a description.
+        if named.is_some() || !help.is_empty() {
             self.push(&item_path, kind, help);
         }
         self.members(object, &item_path);
