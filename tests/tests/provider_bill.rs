@@ -18,11 +18,17 @@ fn a_run_is_billed_for_every_part_begun_on_every_surface() {
     let profile = ProfileFile::new("name = \"own\"\n[price]\nper_part = 0.0083\n");
     let run = stack.produce(&format!("-m 100 --text {}", three_parts()));
     let sender = format!("-w 0 -f 1 -c 50 --max-attempts 2 --idle-timeout 4 {}", profile.flag());
+    let monitor = stack.monitor(&format!("-t 0.5 --plain --run {run}")).start();
     let ended = stack.sender(&format!("{sender} --json")).run().exits(0);
     assert!(ended.stderr.contains(", with provider own: no rate limit"), "{}", ended.stderr);
     // Two attempts of each message.
     let used = json!({"profile": "own", "parts": 600, "parts_by_carrier": {"OTHER": 600}, "forfeited": 0});
     assert_eq!(ended.json()["provider"], used);
+
+    // The run is complete about 4 s before its sender ends and reports its parts.
+    let watched = monitor.finish().exits(0).stdout;
+    let last = watched.lines().last().unwrap_or_default();
+    assert!(last.starts_with("provider own: $4.98 (600 parts)"), "{watched}");
 
     let snapshot = stack.completed(&run);
     let shown = &snapshot["provider"];
@@ -35,8 +41,7 @@ fn a_run_is_billed_for_every_part_begun_on_every_surface() {
 
     let text = stack.monitor(&format!("--once --plain --run {run}")).run().exits(0).stdout;
     assert!(text.contains("  provider dollars $4.98"), "{text}");
-    let watched = stack.monitor(&format!("--plain --run {run}")).run().exits(0).stdout;
-    assert!(watched.lines().any(|line| line.starts_with("provider own: $4.98 (600 parts)")), "{watched}");
+    assert!(text.lines().any(|line| line.starts_with("provider own: $4.98 (600 parts)")), "{text}");
     let (report, page) = both(&stack, &folder, "");
     assert_tells(&page, &report);
     assert_eq!(report["provider"]["dollars"], json!({"amount": 600.0 * 0.0083, "at_least": false}));

@@ -12,8 +12,9 @@ use stentor_core::cost::{MAX_PRICE, PriceOverride};
 use stentor_core::run::RunId;
 
 use stentor_report::ReportPath;
-use stentor_run_view::thresholds::{self, Threshold};
 use stentor_web::{BasePath, HostName, ListenAddress};
+
+use crate::thresholds::{self, Threshold};
 
 /// Watch a rehearsal: messages sent and failed, the average time per message, and the time left
 ///

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_aws::Error;
-use stentor_aws::metrics::RunRecord;
+use stentor_aws::metrics::{RunItems, RunRecord};
 use stentor_cli::{ConnectionFlags, format};
 use stentor_core::table_count::TableCount;
-use stentor_core::tally::{DamagedTally, Tally};
+use stentor_core::tally::Tally;
 use tokio::time::{Instant, sleep};
 
 use crate::table::count_table;
@@ -18,25 +19,30 @@ use stentor_run_view::snapshot::DamagedShard;
 use stentor_run_view::status::discard_warning;
 
 /// The sums of one side.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Counted {
+    /// Messages with the outcome SENT.
     pub sent: u64,
+    /// Messages with the outcome FAILED.
     pub failed: u64,
+    /// Sum of the delivery times, ms.
     pub delivery_ms: u64,
+    /// Sum of the times from creation to outcome, ms.
     pub latency_ms: u64,
-    /// Ms since the epoch, as the next.
+    /// Time of the first outcome, ms since 1970.
     pub first_concluded_at: Option<u64>,
+    /// Time of the last outcome, ms since 1970.
     pub last_concluded_at: Option<u64>,
 }
 
 /// The table's count of a run.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct CountedTable {
     #[serde(flatten)]
     pub counted: Counted,
-    /// Created, without an outcome.
+    /// Messages without an outcome.
     pub pending: u64,
-    /// Messages of the plan that the table does not have.
+    /// Messages of the plan without an item in the table.
     pub missing: u64,
     /// Items that cannot be decoded.
     pub unreadable: u64,
@@ -45,17 +51,23 @@ pub(crate) struct CountedTable {
 }
 
 /// Table and tallies side by side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Audit {
+    /// ID of the run.
     pub run: String,
+    /// Messages of the run's plan.
     pub total: u64,
+    /// Whether tallies and table agree.
     pub agrees: bool,
+    /// Count of the table.
     pub table: CountedTable,
+    /// Sum of the tallies.
     pub tallies: Counted,
-    /// The differences, one sentence for each figure.
+    /// One sentence for each figure that differs.
     pub differences: Vec<String>,
+    /// Tallies that cannot be decoded.
     pub broken: Vec<DamagedShard>,
-    /// Batches of the stack's stream that were discarded; null if unknown.
+    /// Batches of the stack's stream that were discarded, of all runs; null if unknown.
     pub discarded_batches: Option<u64>,
     /// For the commands that its text suggests.
     #[serde(skip)]
@@ -105,11 +117,10 @@ pub(crate) async fn audit(
     let mut table_count = count_table(&record.plan, messages).await?;
     let counted = Instant::now();
     loop {
-        let parts = metrics.run_items(record.plan.run()).await?;
-        if table_count.tally == parts.tally || counted.elapsed() >= deployment.stream_lag() {
-            let audit = Audit::of(record, &table_count, &parts.tally, &parts.broken);
+        let items = metrics.run_items(record.plan.run()).await?;
+        if table_count.tally == items.tally || counted.elapsed() >= deployment.stream_lag() {
             let discarded_batches = reader.discarded_batches().await?;
-            return Ok(Audit { discarded_batches, connection: connection.clone(), ..audit });
+            return Ok(Audit::of(record, &table_count, &items, discarded_batches, connection));
         }
         sleep(Duration::from_millis(500)).await;
         // Missing messages may be stored by now, and pending ones have an outcome.
@@ -120,18 +131,24 @@ pub(crate) async fn audit(
 }
 
 impl Audit {
-    fn of(record: &RunRecord, table_count: &TableCount, tallies: &Tally, broken: &[DamagedTally]) -> Self {
-        let differences = differences(table_count, tallies);
+    fn of(
+        record: &RunRecord,
+        table_count: &TableCount,
+        items: &RunItems,
+        discarded_batches: Option<u64>,
+        connection: &ConnectionFlags,
+    ) -> Self {
+        let differences = differences(table_count, &items.tally);
         Self {
             run: record.plan.run().to_string(),
             total: record.plan.total().into(),
             agrees: differences.is_empty(),
             table: CountedTable::of(table_count),
-            tallies: Counted::of(tallies),
+            tallies: Counted::of(&items.tally),
             differences,
-            broken: broken.iter().map(DamagedShard::from).collect(),
-            discarded_batches: None,
-            connection: ConnectionFlags::default(),
+            broken: items.broken.iter().map(DamagedShard::from).collect(),
+            discarded_batches,
+            connection: connection.clone(),
         }
     }
 
@@ -230,12 +247,15 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_core::tally::FailureCounts;
+    use stentor_core::tally::{DamagedTally, FailureCounts};
     use stentor_run_view::fixtures::reading;
 
     /// The audit of a run of 2,000 messages, of which 1,500 have an outcome.
     fn audit_of(table_count: &TableCount, tallies: &Tally, broken: &[DamagedTally]) -> Audit {
-        Audit::of(&reading(2_000, 1_500).record, table_count, tallies, broken)
+        let (record, broken) = (reading(2_000, 1_500).record, broken.to_vec());
+        let items =
+            RunItems { record: None, tally: tallies.clone(), broken, accounts: vec![], tally_units: vec![] };
+        Audit::of(&record, table_count, &items, None, &ConnectionFlags::default())
     }
 
     fn table_count() -> TableCount {

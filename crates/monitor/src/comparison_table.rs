@@ -3,8 +3,7 @@
 use stentor_cli::columns::{self, Align::Left, Align::Right};
 use stentor_core::escape;
 
-use stentor_report::comparison::Comparison;
-use stentor_run_view::comparison::FigureGroup;
+use stentor_report::comparison::{Comparison, FigureGroup};
 
 /// The runs by ID, and a row for each figure.
 pub(crate) fn render(comparison: &Comparison) -> String {

@@ -12,6 +12,7 @@ mod plain;
 mod repair;
 mod runs;
 mod table;
+mod thresholds;
 mod watch;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use args::Command;
 use audit::Audit;
 use live::{ExitReason, Watched};
 use repair::Repair;
+use schemars::{Schema, generate::SchemaSettings};
 use serde::Serialize;
 use stentor_aws::metrics::RunRecord;
 use stentor_aws::session::Destination;
@@ -39,6 +41,17 @@ use stentor_run_view::status::RunStatus;
 use stentor_web::Site;
 use tokio::net::TcpListener;
 use watch::{ReportFile, Watching};
+
+/// Returns the schema of the JSON of a subcommand that has no file with one, by the name of its man page.
+pub fn json_schema(command: &str) -> Option<Schema> {
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    match command {
+        "monitor-audit" => Some(generator.into_root_schema_for::<Audit>()),
+        "monitor-repair" => Some(generator.into_root_schema_for::<Repair>()),
+        "monitor-runs" => Some(generator.into_root_schema_for::<runs::RunRow>()),
+        _ => None,
+    }
+}
 
 /// What all subcommands work with.
 struct Monitor<'a> {

@@ -1,5 +1,6 @@
 //! Counts a finished run from the table if its tallies are damaged. Later readers use that count instead of the tallies.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_aws::metrics::RunRecord;
 use stentor_aws::{Error, MessagesTable, MetricsTable};
@@ -10,12 +11,15 @@ use crate::audit::CountedTable;
 use crate::table::count_table;
 
 /// The result of a repair.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Repair {
+    /// ID of the run.
     pub run: String,
+    /// Messages of the run's plan.
     pub total: u64,
-    /// The table's count was written as the run's final tally.
+    /// Whether the table's count was written, and replaces the tallies.
     pub repaired: bool,
+    /// Count of the table.
     pub table: CountedTable,
     /// Why it cannot be repaired now, and what to do about it.
     #[serde(skip)]

@@ -11,13 +11,13 @@ use stentor_report::ReportPath;
 use stentor_run_view::provider::provider_line;
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
 use stentor_run_view::status::{RunCondition, RunPhase, RunStatus, stall_error};
-use stentor_run_view::thresholds::{Threshold, crossed};
-use stentor_run_view::view::RunView;
+use stentor_run_view::view::{Bills, RunView};
 
 use crate::Monitor;
 use crate::args::WatchArgs;
 use crate::live::{self, ExitReason, Theme, Watched};
 use crate::plain::{OutputFormat, completion_line, details};
+use crate::thresholds::{Threshold, crossed};
 
 /// Exit status if a threshold is crossed.
 const CROSSED: u8 = 4;
@@ -97,16 +97,16 @@ impl Monitor<'_> {
             match print_line(&if format == OutputFormat::Block { fit_to_terminal(text) } else { text })? {
                 OutputState::HungUp => return Ok(ExitReason::Signal(HANGUP)),
                 OutputState::Closed => return Ok(ExitReason::Quit),
-                OutputState::Open if watching.flags.once => return Ok(ExitReason::Quit),
                 OutputState::Open => {}
             }
-            if view.phase.has_ended() && !watching.follow {
-                // A block and the live view have them already.
+            let (once, has_ended) = (watching.flags.once, view.phase.has_ended() && !watching.follow);
+            if once || has_ended {
+                // A block and the live view have them already; at the end of a run the provider's bill comes last.
                 if format == OutputFormat::Line {
-                    let mut lines = details(view).into_iter().chain(provider_line(view));
-                    lines.try_for_each(|line| print_line(&line).map(drop))?;
+                    let bill = provider_line(view).filter(|_| once);
+                    details(view).into_iter().chain(bill).try_for_each(|line| print_line(&line).map(drop))?;
                 }
-                return Ok(ExitReason::RunEnded);
+                return Ok(if once { ExitReason::Quit } else { ExitReason::RunEnded });
             }
         }
     }
@@ -175,8 +175,12 @@ impl Monitor<'_> {
             printed = print_line(&completion_line(&view)).map(drop);
         }
         let mut reported = Ok(());
-        if report.is_some() {
+        let has_bill = view.provider_bill().is_some() && !self.shared.json;
+        if report.is_some() || has_bill {
             let complete = stentor_report::await_usage(&self.reader, view.clone(), self.shared.quiet).await;
+            if let Some(line) = provider_line(&complete).filter(|_| has_bill) {
+                printed = printed.and(print_line(&line).map(drop));
+            }
             reported = self.write_report(report, complete);
         }
         let code = check_thresholds(thresholds, &view);
@@ -191,7 +195,7 @@ impl Monitor<'_> {
 
     fn write_report(&self, report: Option<&ReportFile<'_>>, view: RunView) -> anyhow::Result<()> {
         let Some(ReportFile { path, prices }) = report else { return Ok(()) };
-        let view = RunView { prices: prices.clone(), ..view };
+        let view = RunView { bills: Bills::at(prices.clone()), ..view };
         stentor_report::write(path, &view, &self.target, self.reader.now_ms(), self.shared.quiet)
     }
 

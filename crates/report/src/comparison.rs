@@ -1,7 +1,9 @@
 //! A comparison of two runs, to see what a changed setting does.
 
+mod figures;
 pub mod page;
 
+pub use figures::{FigureGroup, Pair, PairValue};
 pub use page::page;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,9 +11,8 @@ use stentor_aws::Error;
 use stentor_cli::format::rfc3339;
 use stentor_core::cost::Prices;
 use stentor_core::run::RunId;
-use stentor_run_view::comparison::{self, FigureGroup};
 use stentor_run_view::reading::{RunReader, Target};
-use stentor_run_view::view::RunView;
+use stentor_run_view::view::{Bills, RunView};
 
 use crate::Report;
 
@@ -39,7 +40,7 @@ impl Comparison {
         Self {
             form: FORM,
             made_at: rfc3339(made_at),
-            groups: comparison::compare(views),
+            groups: figures::compare(views),
             runs: views.map(|view| Report::of(view, target, made_at)),
         }
     }
@@ -54,7 +55,7 @@ pub async fn compare(
 ) -> Result<Comparison, Error> {
     let read = async |run| {
         let reading = reader.read(run).await?.ok_or(Error::NoSuchRun { run })?;
-        Ok::<_, Error>(RunView { prices: prices.clone(), ..RunView::first(reading) })
+        Ok::<_, Error>(RunView { bills: Bills::at(prices.clone()), ..RunView::first(reading) })
     };
     let made_at = reader.now_ms();
     Ok(Comparison::of([&read(runs[0]).await?, &read(runs[1]).await?], target, made_at))
@@ -64,7 +65,6 @@ pub async fn compare(
 mod tests {
     use super::*;
     use crate::fixtures::compared;
-    use stentor_run_view::comparison::Pair;
     use stentor_run_view::fixtures::{reading, target};
 
     fn pair<'c>(comparison: &'c Comparison, name: &str) -> &'c Pair {

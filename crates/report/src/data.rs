@@ -255,8 +255,8 @@ impl Report {
             latency: Distribution::of(&reading.tally.latency),
             senders: view.run_senders().map(SenderRow::of).collect(),
             faults: Faults::of(view, target),
-            bill: Bill::of(view),
-            provider: ProviderBill::of(view),
+            bill: view.bill().clone(),
+            provider: view.provider_bill().cloned(),
             notes: NOTES.to_vec(),
         }
     }
@@ -379,7 +379,7 @@ impl Faults {
             discard_warning: view.discard_warning(&target.connection),
             not_enqueued: count(&figures::NOT_ENQUEUED).amount.unwrap_or_default(),
             damaged_tallies: view.reading.damaged.iter().map(DamagedShard::from).collect(),
-            idle_seconds: (view.phase != RunPhase::Complete).then(|| view.idle_seconds()),
+            idle_seconds: (view.phase != RunPhase::Complete).then(|| view.reading.idle_seconds()),
         }
     }
 }

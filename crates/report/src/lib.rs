@@ -34,10 +34,7 @@ pub async fn await_usage(reader: &RunReader, mut view: RunView, quiet: bool) -> 
     let mut now_ms = view.reading.at_ms;
     while !is_final(&view, now_ms) && start.elapsed() < USAGE_TIMEOUT {
         if start.elapsed() < POLL_INTERVAL && !quiet {
-            status(&format!(
-                "the report waits for the usage of the programs, at most {} s",
-                USAGE_TIMEOUT.as_secs()
-            ));
+            status(&format!("waiting for the usage of the programs, at most {} s", USAGE_TIMEOUT.as_secs()));
         }
         sleep(POLL_INTERVAL).await;
         let left = USAGE_TIMEOUT.saturating_sub(start.elapsed());

@@ -15,10 +15,8 @@ pub struct SvgChart {
     bar_width: f64,
     /// The parts of each bar.
     bars: Vec<Vec<Part>>,
-    /// Named vertical lines; the position is in seconds.
-    marks: Vec<(f64, &'static str)>,
-    /// Rows for the names of marks: as many as charts that are to be compared can have.
-    mark_rows: f64,
+    /// Named vertical lines; the position is in seconds, and unknown for one that only a chart to compare with may have.
+    marks: Vec<(Option<f64>, &'static str)>,
     scale: ChartScale,
 }
 
@@ -62,16 +60,19 @@ const BAR_GAP: f64 = 0.08;
 impl ChartScale {
     /// Covers the throughput of all `runs`.
     pub fn of_progress(runs: &[&Progress]) -> Self {
-        let to = runs.iter().map(|run| run.seconds).fold(0.0, f64::max);
         let rates = runs.iter().flat_map(|run| &run.columns);
         let highest = rates.map(|rate| rate.sent_per_second + rate.failed_per_second).fold(0.0, f64::max);
-        Self { from: 0.0, to: if to > 0.0 { to } else { 1.0 }, highest: Some(highest) }
+        Self::from_zero(runs.iter().map(|run| run.seconds), highest)
     }
 
     /// Covers the time of all `runs`, and the shares up to 100 %.
     pub fn of_reached(runs: &[&Reached]) -> Self {
-        let to = runs.iter().map(|run| run.seconds).fold(0.0, f64::max);
-        Self { from: 0.0, to: if to > 0.0 { to } else { 1.0 }, highest: Some(100.0) }
+        Self::from_zero(runs.iter().map(|run| run.seconds), 100.0)
+    }
+
+    fn from_zero(lengths: impl Iterator<Item = f64>, highest: f64) -> Self {
+        let to = lengths.fold(0.0, f64::max);
+        Self { from: 0.0, to: if to > 0.0 { to } else { 1.0 }, highest: Some(highest) }
     }
 
     /// Covers the durations of all `runs`. Counts depend on the bin width, so each chart keeps its own height.
@@ -100,37 +101,32 @@ impl SvgChart {
             bar_width: progress.column_seconds.unwrap_or(1.0),
             bars: bars.collect(),
             marks: Vec::new(),
-            mark_rows: 0.0,
             scale,
         }
     }
 
     /// Shows how many messages took how long, with marks at p50, p90 and p99.
     pub fn distribution(times: &Distribution, scale: ChartScale) -> Self {
-        let marks = [(times.p50, "p50"), (times.p90, "p90"), (times.p99, "p99")];
         Self {
             x_label: "",
             y_label: "messages",
             bars_from: times.from.unwrap_or(0.0),
             bar_width: times.column_seconds.unwrap_or(1.0),
             bars: times.columns.iter().map(|count| vec![(*count, "both")]).collect(),
-            mark_rows: marks.len() as f64,
-            marks: marks.into_iter().filter_map(|(at, name)| Some((at?, name))).collect(),
+            marks: vec![(times.p50, "p50"), (times.p90, "p90"), (times.p99, "p99")],
             scale,
         }
     }
 
     /// Shows which share of the messages was SENT after how long, with marks at 50, 90 and 99 %.
     pub fn reached(reached: &Reached, scale: ChartScale) -> Self {
-        let marks = [(reached.p50, "50 %"), (reached.p90, "90 %"), (reached.p99, "99 %")];
         Self {
             x_label: "since the run’s creation",
             y_label: "% of the messages sent",
             bars_from: 0.0,
             bar_width: reached.column_seconds.unwrap_or(1.0),
             bars: reached.columns.iter().map(|share| vec![(100.0 * share, "sent")]).collect(),
-            mark_rows: marks.len() as f64,
-            marks: marks.into_iter().filter_map(|(at, name)| Some((at?, name))).collect(),
+            marks: vec![(reached.p50, "50 %"), (reached.p90, "90 %"), (reached.p99, "99 %")],
             scale,
         }
     }
@@ -163,7 +159,7 @@ impl<'c> Plot<'c> {
             left: 64.0,
             // Leaves space for the name of a mark at the right edge.
             right: layout.width - 34.0,
-            top: 8.0 + MARK_ROW * chart.mark_rows,
+            top: 8.0 + MARK_ROW * chart.marks.len() as f64,
             bottom: layout.height - if chart.x_label.is_empty() { 26.0 } else { 44.0 },
             y_max: if highest > 0.0 { highest * 1.08 } else { 1.0 },
         }
@@ -248,9 +244,10 @@ impl<'c> Plot<'c> {
         let rows = (0_u32..).map(|row| 8.0 + MARK_ROW * f64::from(row));
         html! {
             @for ((at, name), y) in self.chart.marks.iter().zip(rows) {
-                @let x = self.x(*at);
-                line.mark x1=(x) y1=(y) x2=(x) y2=(self.bottom) {}
-                text.mark x=(x) y=(y) dx="4" dy="10" { (name) }
+                @if let Some(x) = at.map(|at| self.x(at)) {
+                    line.mark x1=(x) y1=(y) x2=(x) y2=(self.bottom) {}
+                    text.mark x=(x) y=(y) dx="4" dy="10" { (name) }
+                }
             }
         }
     }
@@ -310,7 +307,6 @@ mod tests {
                 bar_width: 1.0,
                 bars: Vec::new(),
                 marks: Vec::new(),
-                mark_rows: 0.0,
                 scale,
             };
             let svg = chart.render("").into_string();

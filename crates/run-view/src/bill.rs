@@ -35,6 +35,18 @@ const ASSUMPTIONS: [&str; 4] = [
     "the function's reads of its tallies cost nothing: a warm function makes none",
 ];
 
+/// Why the reported usage of senders in a state is not all of it: who, one or several, and what about them.
+const OPEN_SENDERS: [(Option<SenderState>, [&str; 2], &str); 4] = [
+    (
+        Some(SenderState::Alive),
+        ["sender goes on", "senders go on"],
+        ": usage is reported once a minute and at the end.",
+    ),
+    (Some(SenderState::Lost), ["sender is", "senders are"], " lost: the last usage is unknown."),
+    (Some(SenderState::Ended), ["sender", "senders"], " ended without reporting all usage on this run."),
+    (None, ["sender", "senders"], " had not ended at the last report, and the heartbeat has expired since."),
+];
+
 /// A sum of which a part may be unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct LowerBound<T> {
@@ -148,13 +160,18 @@ impl<T> LowerBound<T> {
     }
 }
 
-impl<T: Copy + std::iter::Sum> LowerBound<T> {
+impl<T: std::iter::Sum> LowerBound<T> {
     /// Adds up what is known; `None` where nothing is.
     pub fn sum(parts: impl Iterator<Item = Option<T>>) -> Self {
         let parts: Vec<Option<T>> = parts.collect();
-        let known = parts.iter().flatten().count();
-        let amount = (known > 0).then(|| parts.iter().flatten().copied().sum());
-        Self { amount, at_least: known < parts.len() }
+        let at_least = parts.iter().any(Option::is_none);
+        let known = parts.iter().any(Option::is_some);
+        Self { amount: known.then(|| parts.into_iter().flatten().sum()), at_least }
+    }
+
+    /// The same sum, which may still grow if it `is_open`.
+    pub fn open(self, is_open: bool) -> Self {
+        Self { at_least: self.at_least || is_open, ..self }
     }
 }
 
@@ -178,9 +195,9 @@ impl From<LowerBound<u64>> for LowerBound<f64> {
 
 impl Bill {
     /// The bill as far as the view's usage records go.
-    pub fn of(view: &RunView) -> Self {
+    pub(crate) fn of(view: &RunView) -> Self {
         let (counted, estimated) = (CountedUsage::of(view), EstimatedUsage::of(view));
-        let prices = view.prices.on(view.reading.deployment.architecture());
+        let prices = view.bills.prices.on(view.reading.deployment.architecture());
         let lines = lines(&counted, &estimated.usage, view.reading.looked_up, &prices);
         let dollars = LowerBound {
             // The aggregator's estimate alone would be no sum.
@@ -241,7 +258,7 @@ impl CountedUsage {
         let reported =
             records.iter().map(|record| ProgramUsage::of(&record.id, record.program, record.usage));
         let programs: Vec<ProgramUsage> = reported.chain(silent).collect();
-        let mut missing = incomplete_records(view);
+        let mut missing = incomplete_records(view, open_producers(view), view.run_senders());
         let is_open = !missing.is_empty();
         let lacks_units = |program: &ProgramUsage| {
             program.requests.is_some() && (program.write_units.is_none() || program.read_units.is_none())
@@ -252,76 +269,41 @@ impl CountedUsage {
             missing.push(lacking.to_owned());
         }
         Self {
-            requests: sum(&programs, is_open, |program| program.requests),
-            queue_requests: sum(&programs, is_open, |program| program.queue_requests),
-            write_units: sum(&programs, is_open, |program| program.write_units),
-            read_units: sum(&programs, is_open, |program| program.read_units),
+            requests: LowerBound::sum(programs.iter().map(|program| program.requests)).open(is_open),
+            queue_requests: LowerBound::sum(programs.iter().map(|program| program.queue_requests))
+                .open(is_open),
+            write_units: LowerBound::sum(programs.iter().map(|program| program.write_units)).open(is_open),
+            read_units: LowerBound::sum(programs.iter().map(|program| program.read_units)).open(is_open),
             missing,
             programs,
         }
     }
 }
 
-fn sum<T: Copy + std::iter::Sum>(
-    programs: &[ProgramUsage],
-    is_open: bool,
-    of: fn(&ProgramUsage) -> Option<T>,
-) -> LowerBound<T> {
-    let sum = LowerBound::sum(programs.iter().map(of));
-    LowerBound { at_least: sum.at_least || is_open, ..sum }
+/// Explains which producers have not reported all their usage.
+fn open_producers(view: &RunView) -> impl Iterator<Item = String> {
+    let open = view.reading.usage.iter().filter(|record| is_open_producer(record)).count();
+    let subjects = ["producer goes on, or was", "producers go on, or were"];
+    let open = counted_reason(open, subjects, " killed, or failed: the last usage is unknown.");
+    let none = (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned());
+    none.into_iter().chain(open)
 }
 
-/// Explains why the reported usage is not all of it, or will grow.
-fn incomplete_records(view: &RunView) -> Vec<String> {
-    let records = &view.reading.usage;
-    let producers = records.iter().filter(|record| is_open_producer(record)).count();
-    let producers = counted_reason(
-        producers,
-        ["producer goes on, or was", "producers go on, or were"],
-        " killed, or failed: the last usage is unknown.",
-    );
+/// Explains why the usage that these senders have reported is not all of it, or will grow; `others` about other programs.
+pub(crate) fn incomplete_records<'s>(
+    view: &RunView,
+    others: impl Iterator<Item = String>,
+    senders: impl Iterator<Item = &'s SenderRecord>,
+) -> Vec<String> {
     let goes_on = (!view.phase.has_ended()).then(|| "The run goes on.".to_owned());
-    let no_producer = (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned());
-    let open = open_senders(view.run_senders());
-    goes_on
-        .into_iter()
-        .chain(no_producer)
-        .chain(producers)
-        .chain(open)
-        .chain(unreadable_records(view))
-        .collect()
-}
-
-/// Explains for which of these senders the reported usage is not all of it.
-pub(crate) fn open_senders<'s>(senders: impl Iterator<Item = &'s SenderRecord>) -> Vec<String> {
     let open: Vec<Option<SenderState>> =
         senders.filter(|sender| !sender.is_accounted).map(|sender| sender.state).collect();
-    let senders = |state: Option<SenderState>| open.iter().filter(|of| **of == state).count();
-    let counts = [
-        (
-            senders(Some(SenderState::Alive)),
-            ["sender goes on", "senders go on"],
-            ": usage is reported once a minute and at the end.",
-        ),
-        (senders(Some(SenderState::Lost)), ["sender is", "senders are"], " lost: the last usage is unknown."),
-        (
-            senders(Some(SenderState::Ended)),
-            ["sender", "senders"],
-            " ended without reporting all usage on this run.",
-        ),
-        (
-            senders(None),
-            ["sender", "senders"],
-            " had not ended at the last report, and the heartbeat has expired since.",
-        ),
-    ];
-    counts.into_iter().filter_map(|(count, subjects, rest)| counted_reason(count, subjects, rest)).collect()
-}
-
-/// Explains how many usage records are missing because they cannot be read.
-pub(crate) fn unreadable_records(view: &RunView) -> Option<String> {
+    let senders = OPEN_SENDERS.into_iter().filter_map(|(state, subjects, rest)| {
+        counted_reason(open.iter().filter(|of| **of == state).count(), subjects, rest)
+    });
     let unreadable = view.reading.usage.iter().filter(|record| record.usage.is_none()).count();
-    counted_reason(unreadable, ["usage record", "usage records"], " cannot be read.")
+    let unreadable = counted_reason(unreadable, ["usage record", "usage records"], " cannot be read.");
+    goes_on.into_iter().chain(others).chain(senders).chain(unreadable).collect()
 }
 
 /// A sentence about `count` subjects; `None` about none.

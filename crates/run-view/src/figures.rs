@@ -5,7 +5,7 @@
 
 use stentor_core::tally::DurationHistogram;
 
-use crate::bill::{Bill, CountedUsage, LowerBound};
+use crate::bill::{CountedUsage, LowerBound};
 use crate::figure::figures;
 pub use crate::figure::{Better, Figure};
 use crate::metric::{Metric, Scope, gauge};
@@ -265,7 +265,7 @@ figures! {
     SENDERS_ALIVE {
         help: "Senders alive.",
         label: "senders", metric: gauge("stentor_senders", Scope::Stack),
-        value: |view| (view.alive_senders().count() as u64).into(),
+        value: |view| (view.alive.len() as u64).into(),
     }
     SENDERS_OF_RUN {
         help: "Senders that worked on the run.",
@@ -329,12 +329,12 @@ figures! {
     DOLLARS {
         help: "Cost of the run in US dollars.",
         path: "cost.dollars", label: "dollars", unit: Unit::Dollars, better: Better::Lower,
-        value: |view| Bill::of(view).dollars,
+        value: |view| view.bill().dollars,
     }
     DOLLARS_PER_MILLION {
         help: "Cost in proportion for a million messages.",
         path: "cost.dollars_per_million", label: "dollars a million messages", unit: Unit::Dollars, better: Better::Lower,
-        value: |view| Bill::of(view).dollars_per_million,
+        value: |view| view.bill().dollars_per_million,
     }
 }
 
@@ -359,7 +359,7 @@ fn latencies(view: &RunView) -> &DurationHistogram {
 
 /// A figure of the provider's bill; unknown without a provider.
 fn of_provider(view: &RunView, figure: fn(&ProviderBill) -> LowerBound<f64>) -> LowerBound<f64> {
-    ProviderBill::of(view).as_ref().map_or(None.into(), figure)
+    view.provider_bill().map_or(None.into(), figure)
 }
 
 /// Sum over the run's senders; a sender without a heartbeat makes it a lower bound.
@@ -372,7 +372,7 @@ fn of_senders(view: &RunView, figure: &Figure<SenderRecord>) -> LowerBound<f64> 
 fn per_message(view: &RunView, usage: fn(&CountedUsage) -> LowerBound<f64>) -> LowerBound<f64> {
     let is_countable = view.reading.is_complete() && view.reading.damaged.is_empty();
     let per_message = |amount| is_countable.then(|| amount / view.reading.outcomes() as f64);
-    usage(&Bill::of(view).counted).and_then(per_message)
+    usage(&view.bill().counted).and_then(per_message)
 }
 
 #[cfg(test)]

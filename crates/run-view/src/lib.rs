@@ -5,7 +5,6 @@
 
 pub mod bill;
 pub mod charts;
-pub mod comparison;
 pub mod failures;
 mod figure;
 pub mod figures;
@@ -24,7 +23,6 @@ pub mod snapshot;
 mod stall;
 pub mod state;
 pub mod status;
-pub mod thresholds;
 mod throughput;
 pub mod unit;
 pub mod view;

@@ -1,12 +1,12 @@
 //! The provider profiles of a run, which its bill and its use of the limit are computed from.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use stentor_aws::Error;
 use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::usage::UsageRecord;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Time between two reads of a profile.
@@ -21,11 +21,18 @@ pub(crate) struct ProfileCache {
     entries: Mutex<BTreeMap<String, Entry>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Entry {
     /// `None` where the table has none, or an invalid one.
     profile: Option<ProviderProfile>,
     read_at: Instant,
+}
+
+impl Entry {
+    fn is_fresh(&self) -> bool {
+        let interval = if self.profile.is_some() { READ_INTERVAL } else { MISSING_INTERVAL };
+        self.read_at.elapsed() < interval
+    }
 }
 
 impl ProfileCache {
@@ -37,32 +44,17 @@ impl ProfileCache {
         read: impl AsyncFn(&str) -> Result<Option<ProviderProfile>, Error>,
     ) -> Result<BTreeMap<String, ProviderProfile>, Error> {
         let mut profiles = BTreeMap::new();
+        let mut entries = self.entries.lock().await;
         for provider in usage.iter().filter_map(|record| record.provider.as_ref()) {
             let name = &provider.profile;
-            if profiles.contains_key(name) {
-                continue;
+            if !entries.get(name).is_some_and(Entry::is_fresh) {
+                let profile = read(name).await?;
+                entries.insert(name.clone(), Entry { profile, read_at: Instant::now() });
             }
-            let entry = match self.fresh(name) {
-                Some(entry) => entry,
-                None => self.insert(name, read(name).await?),
-            };
-            profiles.insert(name.clone(), entry.profile);
+            let profile = entries.get(name).and_then(|entry| entry.profile.clone());
+            profiles.extend(profile.map(|profile| (name.clone(), profile)));
         }
-        Ok(profiles.into_iter().filter_map(|(name, profile)| Some((name, profile?))).collect())
-    }
-
-    /// Returns the entry of that name, if it need not be read again.
-    fn fresh(&self, name: &str) -> Option<Entry> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let interval = |entry: &Entry| if entry.profile.is_some() { READ_INTERVAL } else { MISSING_INTERVAL };
-        entries.get(name).filter(|entry| entry.read_at.elapsed() < interval(entry)).cloned()
-    }
-
-    fn insert(&self, name: &str, profile: Option<ProviderProfile>) -> Entry {
-        let entry = Entry { profile, read_at: Instant::now() };
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.insert(name.to_owned(), entry.clone());
-        entry
+        Ok(profiles)
     }
 }
 

@@ -7,9 +7,8 @@ use serde::Serialize;
 use stentor_cli::format;
 use stentor_core::escape::escape_control;
 use stentor_core::provider::profile::{OTHER_CARRIER, Price, ProviderProfile};
-use stentor_core::usage::ProviderUsage;
 
-use crate::bill::{LowerBound, open_senders, unreadable_records};
+use crate::bill::{LowerBound, incomplete_records};
 use crate::figures::{
     Figure, PROVIDER_DOLLARS, PROVIDER_FORFEITED, PROVIDER_LIMIT, PROVIDER_LIMIT_USED, PROVIDER_PARTS,
     PROVIDER_PARTS_PER_SECOND,
@@ -83,12 +82,15 @@ pub struct CarrierLine {
 
 impl ProviderBill {
     /// The bill as far as the senders have reported their parts; `None` where no sender of the run had a provider.
-    pub fn of(view: &RunView) -> Option<Self> {
-        let names = profile_names(view);
+    pub(crate) fn of(view: &RunView) -> Option<Self> {
+        let names: BTreeSet<&str> =
+            view.run_senders().filter_map(|sender| sender.provider.as_deref()).collect();
         if names.is_empty() {
             return None;
         }
-        let mut missing = incomplete_reports(view);
+        // Senders without a provider have no parts to report.
+        let senders = view.run_senders().filter(|sender| sender.provider.is_some());
+        let mut missing = incomplete_records(view, std::iter::empty(), senders);
         let is_open = !missing.is_empty();
         let profiles: Vec<ProfileBill> =
             names.into_iter().map(|name| ProfileBill::of(view, name, is_open)).collect();
@@ -118,7 +120,8 @@ impl ProviderBill {
 impl ProfileBill {
     fn of(view: &RunView, name: &str, is_open: bool) -> Self {
         let (mut parts, mut forfeited) = (BTreeMap::<&str, u64>::new(), 0_u64);
-        for usage in reported(view).filter(|usage| usage.profile == name) {
+        let reported = view.reading.usage.iter().filter_map(|record| record.provider.as_ref());
+        for usage in reported.filter(|usage| usage.profile == name) {
             for (carrier, count) in &usage.parts {
                 let sum = parts.entry(carrier).or_default();
                 *sum = sum.saturating_add(*count);
@@ -126,7 +129,7 @@ impl ProfileBill {
             forfeited = forfeited.saturating_add(usage.forfeited);
         }
         let bound = |amount| LowerBound { amount: Some(amount), at_least: is_open };
-        let price = view.prices.provider_part();
+        let price = view.bills.prices.provider_part();
         // The carriers' fees stay.
         let profile = view.reading.profiles.get(name).map(|profile| match price {
             None => profile.clone(),
@@ -136,10 +139,9 @@ impl ProfileBill {
             |(carrier, count): (&&str, &u64)| CarrierLine::of(carrier, bound(*count), profile.as_ref());
         let carriers: Vec<CarrierLine> = parts.iter().map(line).collect();
         // Without a part there is nothing to pay, whatever the prices.
-        let dollars = if carriers.is_empty() {
-            LowerBound::exact(0.0)
-        } else {
-            LowerBound::sum(carriers.iter().map(|line| line.dollars.amount))
+        let dollars = match carriers[..] {
+            [] => LowerBound::exact(0.0),
+            _ => LowerBound::sum(carriers.iter().map(|line| line.dollars.amount)),
         };
         Self {
             profile: name.to_owned(),
@@ -149,7 +151,7 @@ impl ProfileBill {
             overridden: price.is_some(),
             parts: bound(parts.values().copied().fold(0, u64::saturating_add)),
             forfeited: bound(forfeited),
-            dollars: LowerBound { at_least: is_open || dollars.at_least, ..dollars },
+            dollars: dollars.open(is_open),
             carriers,
         }
     }
@@ -191,23 +193,6 @@ fn total(is_open: bool, sums: impl Iterator<Item = LowerBound<u64>>) -> LowerBou
     LowerBound { amount: Some(amount), at_least: is_open }
 }
 
-/// What the senders of the run have reported of their providers.
-fn reported(view: &RunView) -> impl Iterator<Item = &ProviderUsage> {
-    view.reading.usage.iter().filter_map(|record| record.provider.as_ref())
-}
-
-/// The profiles of the run's senders.
-fn profile_names(view: &RunView) -> BTreeSet<&str> {
-    view.run_senders().filter_map(|sender| sender.provider.as_deref()).collect()
-}
-
-/// Explains why the reported parts are not all, or will grow. Senders without a provider have none.
-fn incomplete_reports(view: &RunView) -> Vec<String> {
-    let goes_on = (!view.phase.has_ended()).then(|| "The run goes on.".to_owned());
-    let senders = open_senders(view.run_senders().filter(|sender| sender.provider.is_some()));
-    goes_on.into_iter().chain(senders).chain(unreadable_records(view)).collect()
-}
-
 /// Parts a second: those of the whole run, from the first outcome to the last, once it has ended; before, the sum over
 /// the senders alive of the stack, each between its last two heartbeats, which is about the time of the present
 /// throughput. That of a sender is unknown after a single heartbeat, and where the next is overdue: others may have taken
@@ -220,7 +205,7 @@ fn parts_per_second(view: &RunView, profiles: &[ProfileBill], parts: LowerBound<
         let whole = view.outcome_seconds().filter(|time| *time >= seconds(MIN_RATE_MS) && !will_report);
         return parts.and_then(|parts| whole.map(|time| parts as f64 / time));
     }
-    let mut alive = view.alive_senders().filter(has_provider).peekable();
+    let mut alive = view.alive.iter().filter(has_provider).peekable();
     if alive.peek().is_none() {
         return LowerBound::exact(0.0);
     }
@@ -230,8 +215,8 @@ fn parts_per_second(view: &RunView, profiles: &[ProfileBill], parts: LowerBound<
 
 /// The names of the profiles, safe to print; `None` where no sender of the run had a provider.
 pub fn profile_list(view: &RunView) -> Option<String> {
-    let names: Vec<String> = profile_names(view).into_iter().map(escape_control).collect();
-    (!names.is_empty()).then(|| names.join(", "))
+    let profiles = view.provider_bill()?.profiles.iter();
+    Some(profiles.map(|bill| escape_control(&bill.profile)).collect::<Vec<_>>().join(", "))
 }
 
 /// The provider's bill and the use of its limit in one line; `None` where no sender of the run had a provider.

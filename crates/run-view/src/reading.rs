@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use stentor_aws::clock::Clock;
-use stentor_aws::metrics::{Heartbeat, RunRecord};
+use stentor_aws::metrics::{Heartbeat, RunItems, RunRecord};
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::ConnectionFlags;
 use stentor_core::deployment::Deployment;
@@ -35,6 +35,15 @@ pub struct RunReader {
     stream_dead_letters: Option<Queue>,
     profiles: ProfileCache,
     clock: Clock,
+}
+
+/// What a reading has of the stack, whichever run is read.
+#[derive(Debug, Clone)]
+pub struct StackReading {
+    heartbeats: Vec<Heartbeat>,
+    queue: QueueDepth,
+    visibility: Duration,
+    dead_letters: u64,
 }
 
 /// The stack that is read, and where it is.
@@ -118,31 +127,41 @@ impl RunReader {
 
     /// Reads a run, without the discarded batches of the stream; `None` where the table has no such run.
     pub async fn read(&self, run: RunId) -> Result<Option<RunReading>, Error> {
-        let (items, heartbeats, (queue, visibility), (dead_letters, _)) = tokio::try_join!(
-            self.metrics.run_items(run),
+        let (items, stack) = tokio::try_join!(self.metrics.run_items(run), self.read_stack())?;
+        let Some(record) = items.record.clone() else { return Ok(None) };
+        let profiles = self.profiles.profiles(&items.accounts, async |name| self.profile(name).await).await?;
+        Ok(Some(RunReading { profiles, ..self.join(record, items, stack) }))
+    }
+
+    /// Reads what is the same for every run of the stack.
+    pub async fn read_stack(&self) -> Result<StackReading, Error> {
+        let (heartbeats, (queue, visibility), (dead_letters, _)) = tokio::try_join!(
             self.metrics.list_heartbeats(),
             self.queue.attributes(),
             self.dead_letters.attributes(),
         )?;
-        let Some(record) = items.record else { return Ok(None) };
-        let profiles = self.profiles.profiles(&items.accounts, async |name| self.profile(name).await).await?;
-        Ok(Some(RunReading {
+        Ok(StackReading { heartbeats, queue, visibility, dead_letters: dead_letters.visible })
+    }
+
+    /// Joins what was just read of a run, without provider profiles.
+    pub fn join(&self, record: RunRecord, items: RunItems, stack: StackReading) -> RunReading {
+        RunReading {
             record,
             tally: items.tally,
             damaged: items.broken,
-            queue,
-            visibility,
-            dead_letters: dead_letters.visible,
+            queue: stack.queue,
+            visibility: stack.visibility,
+            dead_letters: stack.dead_letters,
             discarded_batches: None,
             deployment: self.deployment,
             looked_up: 0,
-            heartbeats,
+            heartbeats: stack.heartbeats,
             usage: items.accounts,
-            profiles,
+            profiles: BTreeMap::new(),
             tally_units: items.tally_units,
             at_ms: self.clock.now_ms(),
             clock_offset_seconds: self.clock.correction_seconds(),
-        }))
+        }
     }
 
     /// Reads a provider profile; `None` where the table has none, or an invalid one.

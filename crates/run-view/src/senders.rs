@@ -47,13 +47,13 @@ pub enum SenderState {
     Lost,
 }
 
-/// Returns whether a run that was created at `created_at` has had a sender by `at_ms`, both ms since the epoch: one that
-/// reported usage on it, has a heartbeat since, or is alive.
-pub fn had_sender(created_at: u64, usage: &[UsageRecord], heartbeats: &[Heartbeat], at_ms: u64) -> bool {
-    let is_since = |heartbeat: &Heartbeat| {
-        heartbeat.seen_at >= created_at || SenderState::of(heartbeat, at_ms) == SenderState::Alive
-    };
-    usage.iter().any(|usage| usage.program == Some(ProgramKind::Sender)) || heartbeats.iter().any(is_since)
+/// Returns whether the run has had a sender: one that reported usage on it, has a heartbeat since its creation, or is
+/// alive.
+pub(crate) fn had_sender(reading: &RunReading) -> bool {
+    let is_since = |heartbeat: &Heartbeat| heartbeat.seen_at >= reading.record.created_at;
+    reading.usage.iter().any(|usage| usage.program == Some(ProgramKind::Sender))
+        || reading.heartbeats.iter().any(is_since)
+        || reading.has_alive_sender()
 }
 
 /// Joins what a reading has of each sender, sorted by name, which is the order of their start.

@@ -1,7 +1,5 @@
 //! The JSON form of a view: what `monitor --json` prints, and the web page and reports contain.
 
-use std::borrow::Cow;
-
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -20,32 +18,38 @@ use crate::view::RunView;
 pub const CLOCK_OFFSET: &str =
     "Seconds that the program adds to the time of its machine's clock; null if it is not corrected.";
 
-/// Meaning of `provider.profile` in the JSON of the monitor.
-pub const PROFILE: &str =
-    "Name of the provider profile; several are separated by commas. Null without a provider.";
-/// Meaning of `failures` in the JSON of a run.
-pub const FAILURES: &str = "Failed messages by failure code, most frequent first.";
-
-/// A run at a moment, with the figures of the registry.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A run at a moment: one line of `monitor --json`. Unknown values are null.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Snapshot {
+    /// ID of the run, a ULID.
+    #[schemars(regex(pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"))]
     run: String,
+    /// Time of the reading, RFC 3339 in UTC.
+    #[schemars(extend("format" = "date-time"))]
     at: String,
     state: RunCondition,
+    #[schemars(description = CLOCK_OFFSET)]
     clock_offset_seconds: Option<f64>,
     #[serde(flatten)]
+    #[schemars(schema_with = "figures_of_run")]
     figures: Members<Value>,
-    /// Failed messages by code, most frequent first.
+    /// Failed messages by failure code, most frequent first.
     pub failures: Vec<FailuresOfCode>,
+    /// The senders alive: those with a heartbeat in the last 15 seconds.
     senders: Vec<SenderSnapshot>,
+    /// Tallies that cannot be read: the counts are too low.
     broken: Vec<DamagedShard>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A sender that is alive; its counts are those of its whole life.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 struct SenderSnapshot {
+    /// Name of the sender.
     sender: String,
     #[serde(flatten)]
+    #[schemars(schema_with = "figures_of_sender")]
     figures: Members<Value>,
+    /// The beginning of an invalid body, escaped; null without one.
     invalid_example: Option<String>,
 }
 
@@ -102,7 +106,7 @@ impl Snapshot {
             figures: Members::of("snapshot", FIGURES, |figure| figure.unit.json(figure.value(view)))
                 .with_first("provider", "profile", profile_list(view).map_or(Value::Null, Value::from)),
             failures: view.failures(),
-            senders: view.alive_senders().map(sender).collect(),
+            senders: view.alive.iter().map(sender).collect(),
             broken: view.reading.damaged.iter().map(damaged).collect(),
         }
     }
@@ -146,58 +150,25 @@ impl<T: Serialize> Serialize for Members<T> {
     }
 }
 
-impl JsonSchema for Snapshot {
-    fn schema_name() -> Cow<'static, str> {
-        "Snapshot".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let name = json_schema!({ "description": "Name of the sender.", "type": "string" });
-        let invalid_example = json_schema!({ "description": "The beginning of an invalid body, escaped; null without one.", "type": ["string", "null"] });
-        let sender = object_schema(
-            "A sender that is alive; its counts are those of its whole life.",
-            [("sender", name), ("invalid_example", invalid_example)],
-            Members::of("sender", SENDER_FIGURES, |figure| figure.unit.schema(figure.help, figure.optional)),
-        );
-        let damaged = generator.subschema_for::<DamagedShard>();
-        let run = json_schema!({ "description": "ID of the run, a ULID.", "type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$" });
-        let at = json_schema!({ "description": "Time of the reading, RFC 3339 in UTC.", "type": "string", "format": "date-time" });
-        let state = generator.subschema_for::<RunCondition>();
-        let clock_offset = json_schema!({ "description": CLOCK_OFFSET, "type": ["number", "null"] });
-        let failures = generator.subschema_for::<FailuresOfCode>();
-        let failures = json_schema!({ "description": FAILURES, "type": "array", "items": failures });
-        let senders = json_schema!({ "description": "The senders alive: those with a heartbeat in the last 15 seconds.", "type": "array", "items": sender });
-        let broken = json_schema!({ "description": "Tallies that cannot be read: the counts are too low.", "type": "array", "items": damaged });
-        let profile = json_schema!({ "description": PROFILE, "type": ["string", "null"] });
-        object_schema(
-            "A run at a moment: one line of `monitor --json`. Unknown values are null.",
-            [
-                ("run", run),
-                ("at", at),
-                ("state", state),
-                ("clock_offset_seconds", clock_offset),
-                ("failures", failures),
-                ("senders", senders),
-                ("broken", broken),
-            ],
-            Members::of("snapshot", FIGURES, |figure| figure.unit.schema(figure.help, figure.optional))
-                .with_first("provider", "profile", profile),
-        )
-    }
+fn figures_of_run(_: &mut SchemaGenerator) -> Schema {
+    let profile = json_schema!({ "description": "Name of the provider profile; several are separated by commas. Null without a provider.", "type": ["string", "null"] });
+    let figures = Members::of("snapshot", FIGURES, |figure| figure.unit.schema(figure.help, figure.optional));
+    object_schema(figures.with_first("provider", "profile", profile))
 }
 
-/// An object that has exactly these properties.
-fn object_schema<const N: usize>(help: &str, own: [(&str, Schema); N], figures: Members<Schema>) -> Schema {
-    let figures = figures.0.into_iter().map(|(name, member)| match member {
-        Member::Value(schema) => (name, schema),
-        Member::Object(members) => (name, object_schema("", [], members)),
+fn figures_of_sender(_: &mut SchemaGenerator) -> Schema {
+    object_schema(Members::of("sender", SENDER_FIGURES, |figure| {
+        figure.unit.schema(figure.help, figure.optional)
+    }))
+}
+
+/// An object that has these members, in this order.
+fn object_schema(members: Members<Schema>) -> Schema {
+    let members = members.0.into_iter().map(|(name, member)| match member {
+        Member::Value(schema) => (name.to_owned(), schema.into()),
+        Member::Object(members) => (name.to_owned(), object_schema(members).into()),
     });
-    let all = own.into_iter().chain(figures).map(|(name, schema)| (name.to_owned(), schema.into()));
-    let properties: Map<String, Value> = all.collect();
-    let required: Vec<String> = properties.keys().cloned().collect();
-    let mut schema = json_schema!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false });
-    if !help.is_empty() {
-        schema.insert("description".to_owned(), help.into());
-    }
-    schema
+    let (required, schemas): (Vec<String>, Vec<Value>) = members.unzip();
+    let properties: Map<String, Value> = required.iter().cloned().zip(schemas).collect();
+    json_schema!({ "type": "object", "required": required, "properties": properties })
 }

@@ -59,9 +59,7 @@ impl RunCondition {
             RunPhase::Undecided => Self::LaggingOrStalled,
             RunPhase::Stalled => Self::Stalled,
             RunPhase::Active if view.is_waiting() => Self::Waiting,
-            RunPhase::Active
-                if view.alive_senders().next().is_none() && view.idle_seconds() > IDLE_SECONDS =>
-            {
+            RunPhase::Active if view.alive.is_empty() && view.reading.idle_seconds() > IDLE_SECONDS => {
                 Self::Stalled
             }
             RunPhase::Active => Self::Running,
@@ -180,8 +178,8 @@ fn start_sender(why: &str, connection: &ConnectionFlags) -> String {
 
 fn progress(view: &RunView) -> String {
     let reading = &view.reading;
-    if view.idle_seconds() > LONG_IDLE {
-        format!("no message was sent or failed for {}", format::duration(view.idle_seconds()))
+    if reading.idle_seconds() > LONG_IDLE {
+        format!("no message was sent or failed for {}", format::duration(reading.idle_seconds()))
     } else if reading.is_enqueued() {
         "all messages are enqueued".to_owned()
     } else {

@@ -1,5 +1,6 @@
 //! A run as it is shown: one reading, and what the readings before it add.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use stentor_cli::ConnectionFlags;
@@ -7,7 +8,9 @@ use stentor_core::cost::Prices;
 use stentor_core::escape::escape_control;
 use stentor_core::tally::DurationHistogram;
 
+use crate::bill::Bill;
 use crate::charts::{Histogram, ThroughputChart};
+use crate::provider::ProviderBill;
 use crate::reached::ReachedCurve;
 use crate::reading::RunReading;
 use crate::senders::{SenderRecord, had_sender, sender_records};
@@ -40,8 +43,23 @@ pub struct RunView {
     pub deliveries: Histogram,
     /// The share of the messages that was SENT over time.
     pub reached: ReachedCurve,
-    /// Prices of its bill.
-    pub prices: Prices,
+    /// Its bills.
+    pub bills: Bills,
+}
+
+/// The bills of a view at some prices. Each is computed once, when a figure first needs it.
+#[derive(Debug, Clone, Default)]
+pub struct Bills {
+    pub(crate) prices: Prices,
+    aws: OnceLock<Bill>,
+    provider: OnceLock<Option<ProviderBill>>,
+}
+
+impl Bills {
+    /// Bills at these prices.
+    pub fn at(prices: Prices) -> Self {
+        Self { prices, ..Self::default() }
+    }
 }
 
 impl RunView {
@@ -64,7 +82,7 @@ impl RunView {
             throughput: chart,
             deliveries: Histogram::new(&reading.tally.delivery),
             reached: ReachedCurve::new(&reading, phase == RunPhase::Complete),
-            prices: Prices::default(),
+            bills: Bills::default(),
             reading,
         }
     }
@@ -76,17 +94,23 @@ impl RunView {
         self.reading.profiles = later.profiles;
         self.senders = sender_records(&self.reading, &Throughput::default());
         self.reading.at_ms = at_ms;
+        self.bills = Bills::at(self.bills.prices);
         self
+    }
+
+    /// What the run costs, as far as its usage records go.
+    pub fn bill(&self) -> &Bill {
+        self.bills.aws.get_or_init(|| Bill::of(self))
+    }
+
+    /// What its simulated providers would charge; `None` where no sender of the run had a provider.
+    pub fn provider_bill(&self) -> Option<&ProviderBill> {
+        self.bills.provider.get_or_init(|| ProviderBill::of(self)).as_ref()
     }
 
     /// ID of the run.
     pub fn run(&self) -> String {
         self.reading.record.plan.run().to_string()
-    }
-
-    /// The senders that were alive when the reading was taken.
-    pub fn alive_senders(&self) -> impl Iterator<Item = &SenderRecord> {
-        self.alive.iter()
     }
 
     /// The senders that worked on this run.
@@ -107,11 +131,10 @@ impl RunView {
 
     /// Whether the run waits for its first sender: there is no outcome, and no heartbeat since it was created.
     pub fn is_waiting(&self) -> bool {
-        let RunReading { record, usage, heartbeats, at_ms, .. } = &self.reading;
         self.phase == RunPhase::Active
             && self.reading.outcomes() == 0
             && self.reading.damaged.is_empty()
-            && !had_sender(record.created_at, usage, heartbeats, *at_ms)
+            && !had_sender(&self.reading)
     }
 
     /// Messages by which the counting is behind, about; `None` where it is not, as far as is known.
@@ -139,11 +162,6 @@ impl RunView {
         }
         let rate = self.messages_per_second.filter(|rate| *rate > 0.0)?;
         Some(self.reading.pending() as f64 / rate)
-    }
-
-    /// Seconds since the last outcome, or since the run was created.
-    pub fn idle_seconds(&self) -> f64 {
-        self.reading.idle_seconds()
     }
 
     /// Fraction of the outcomes that are failures.

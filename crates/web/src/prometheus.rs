@@ -36,7 +36,8 @@ pub(crate) fn render(state: &RunState, target: &Target, now: Duration, interval:
     // A collector refuses a sample that comes twice, and a malformed item may repeat a name.
     let mut names = HashSet::new();
     let senders: Vec<(String, &SenderRecord)> = view
-        .alive_senders()
+        .alive
+        .iter()
         .map(|sender| (escape_control(&sender.name), sender))
         .filter(|(name, _)| names.insert(name.clone()))
         .collect();

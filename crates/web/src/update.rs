@@ -81,7 +81,7 @@ fn senders(view: &RunView) -> Value {
     };
     json!({
         "heads": SENDER_COLUMNS.map(Figure::heading),
-        "rows": view.alive_senders().map(row).collect::<Vec<_>>(),
+        "rows": view.alive.iter().map(row).collect::<Vec<_>>(),
     })
 }
 

@@ -190,7 +190,7 @@ fn json(name: &str) -> anyhow::Result<String> {
     Ok(match name {
         "monitor" => with(
             "With `--json`, one object per interval ([schema](../crates/monitor/snapshot.schema.json)):",
-            &figures::fields(),
+            &schema::rows(&read_schema("snapshot")?),
         ),
         "monitor-serve" => {
             "With `--json` and `--until-complete`, the last object of [monitor](#monitor).\n".to_owned()
@@ -210,7 +210,9 @@ fn json(name: &str) -> anyhow::Result<String> {
             "With `--json`, the object of [producer](#producer).\n".to_owned()
         }
         _ => {
-            let fields = fields::of(name).with_context(|| format!("no JSON is described for {name}"))?;
+            let fields = monitor::json_schema(name).map(|schema| schema::rows(schema.as_value()));
+            let fields = fields.or_else(|| fields::of(name));
+            let fields = fields.with_context(|| format!("no JSON is described for {name}"))?;
             let what = match name {
                 "monitor-runs" => "one object per run",
                 "sender-providers" => "the profile, or without `NAME` one object per profile",

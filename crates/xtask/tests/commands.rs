@@ -26,10 +26,12 @@ fn listed(section: &str, header: &str) -> BTreeSet<String> {
     rows.filter_map(|row| row.split('`').nth(1)).map(str::to_owned).collect()
 }
 
-/// Returns the fields that are listed for a command; a list counts as one field.
+/// Returns the fields that are listed for a command; a list counts as one field, and an object only by its fields.
 fn listed_fields(command: &str) -> BTreeSet<String> {
     let names = listed(command, "| field ");
-    names.iter().map(|name| name.split("[]").next().unwrap_or_default().to_owned()).collect()
+    let is_object = |name: &String| names.iter().any(|other| other.starts_with(&format!("{name}.")));
+    let fields = names.iter().filter(|name| !is_object(name));
+    fields.map(|name| name.split("[]").next().unwrap_or_default().to_owned()).collect()
 }
 
 /// Adds the paths of all fields of an object.

@@ -81,7 +81,7 @@ impl Frame<'_> {
     }
 
     fn panels(&self, area: Rect, buf: &mut Buffer) {
-        let senders = self.view().map_or(0, |view| view.alive_senders().count());
+        let senders = self.view().map_or(0, |view| view.alive.len());
         let status = self.model.status(self.now);
         let sentences = self.sentences(&status);
         let rows: u16 = sentences.iter().map(|sentence| wrapped_rows(sentence, area.width)).sum();

@@ -3,13 +3,12 @@
 use maud::{Markup, html};
 use stentor_core::escape;
 
-use super::Comparison;
+use super::{Comparison, FigureGroup, Pair, PairValue};
 use crate::Report;
 use crate::page::document;
 use crate::page::parts::{chart, heads, section, table};
 use crate::page::values::timestamp;
 use crate::svg::{ChartScale, SvgChart};
-use stentor_run_view::comparison::{FigureGroup, Pair, PairValue};
 
 /// Short names of the runs.
 const NAMES: [&str; 2] = ["A", "B"];

@@ -59,6 +59,12 @@ pub fn provider(page: &Page<'_>) -> Markup {
 
 fn profile_lines(page: &Page<'_>, place: usize, profile: &ProfileBill) -> Markup {
     let at = |field: &str| format!("provider.profiles.{place}.{field}");
+    let columns = [
+        ("parts", Unit::Count),
+        ("price_per_part", Unit::Price),
+        ("fee_per_part", Unit::Price),
+        ("dollars", Unit::Dollars),
+    ];
     let source =
         if profile.overridden { "with the price overridden" } else { "at the prices of the profile" };
     html! {
@@ -70,10 +76,7 @@ fn profile_lines(page: &Page<'_>, place: usize, profile: &ProfileBill) -> Markup
                     @for line in 0..profile.carriers.len() {
                         tr {
                             th scope="row" { (page.text(&at(&format!("carriers.{line}.carrier")))) }
-                            td { (page.number(&at(&format!("carriers.{line}.parts")), Unit::Count)) }
-                            td { (page.number(&at(&format!("carriers.{line}.price_per_part")), Unit::Price)) }
-                            td { (page.number(&at(&format!("carriers.{line}.fee_per_part")), Unit::Price)) }
-                            td { (page.number(&at(&format!("carriers.{line}.dollars")), Unit::Dollars)) }
+                            (page.cells(&at(&format!("carriers.{line}")), &columns))
                         }
                     }
                 }
@@ -107,6 +110,7 @@ fn reasons(missing: &[String]) -> Markup {
 }
 
 fn lines(page: &Page<'_>) -> Markup {
+    let columns = [("quantity", Unit::Quantity), ("dollars", Unit::BillDollars)];
     table(
         "The bill",
         html! {
@@ -116,8 +120,7 @@ fn lines(page: &Page<'_>) -> Markup {
                     tr {
                         th scope="row" { (line.name) }
                         td.words { @if line.estimated { "estimated" } @else { "counted" } }
-                        td { (page.number(&format!("cost.parts.{place}.quantity"), Unit::Quantity)) }
-                        td { (page.number(&format!("cost.parts.{place}.dollars"), Unit::BillDollars)) }
+                        (page.cells(&format!("cost.parts.{place}"), &columns))
                     }
                 }
             }
@@ -129,15 +132,12 @@ fn lines(page: &Page<'_>) -> Markup {
 }
 
 fn programs(page: &Page<'_>) -> Markup {
-    let usage = |path: &str| {
-        let columns = [
-            ("requests", Unit::Count),
-            ("queue_requests", Unit::Count),
-            ("write_units", Unit::Quantity),
-            ("read_units", Unit::Quantity),
-        ];
-        html! { @for (field, unit) in columns { td { (page.number(&format!("{path}.{field}"), unit)) } } }
-    };
+    let columns = [
+        ("requests", Unit::Count),
+        ("queue_requests", Unit::Count),
+        ("write_units", Unit::Quantity),
+        ("read_units", Unit::Quantity),
+    ];
     let kind = |place: usize| format!("cost.counted.programs.{place}.program");
     table(
         "Usage that the programs counted",
@@ -148,11 +148,11 @@ fn programs(page: &Page<'_>) -> Markup {
                     tr {
                         th scope="row" { code { (page.text(&format!("cost.counted.programs.{place}.id"))) } }
                         td.words { @if page.has(&kind(place)) { (page.text(&kind(place))) } @else { "unknown" } }
-                        (usage(&format!("cost.counted.programs.{place}")))
+                        (page.cells(&format!("cost.counted.programs.{place}"), &columns))
                     }
                 }
             }
-            tfoot { tr { th scope="row" { "total" } td {} (usage("cost.counted")) } }
+            tfoot { tr { th scope="row" { "total" } td {} (page.cells("cost.counted", &columns)) } }
         },
     )
 }

@@ -43,6 +43,8 @@ pub fn heads(first: &str, words: &[&str], numbers: &[&str]) -> Markup {
 
 /// The percentiles of each distribution, named by its path in the data.
 pub fn percentiles(page: &Page<'_>, kinds: &[(&str, &str)]) -> Markup {
+    let fields =
+        ["mean", "p50", "p75", "p90", "p95", "p99", "p999", "max"].map(|field| (field, Unit::Seconds));
     table(
         "Percentiles",
         html! {
@@ -51,9 +53,7 @@ pub fn percentiles(page: &Page<'_>, kinds: &[(&str, &str)]) -> Markup {
                 @for (path, name) in kinds {
                     tr {
                         th scope="row" { (name) }
-                        @for field in ["mean", "p50", "p75", "p90", "p95", "p99", "p999", "max"] {
-                            td { (page.number(&format!("{path}.{field}"), Unit::Seconds)) }
-                        }
+                        (page.cells(path, &fields))
                     }
                 }
             }
@@ -69,11 +69,10 @@ pub fn failures(page: &Page<'_>) -> Markup {
             (heads("code", &[], &["messages", "of the failures"]))
             tbody {
                 @for place in 0..failures.len() {
-                    @let field = |field: &str| format!("snapshot.failures.{place}.{field}");
+                    @let path = format!("snapshot.failures.{place}");
                     tr {
-                        th scope="row" { code { (page.text(&field("code"))) } }
-                        td { (page.number(&field("count"), Unit::Count)) }
-                        td { (page.number(&field("share"), Unit::Fraction)) }
+                        th scope="row" { code { (page.text(&format!("{path}.code"))) } }
+                        (page.cells(&path, &[("count", Unit::Count), ("share", Unit::Fraction)]))
                     }
                 }
             }
@@ -86,10 +85,9 @@ pub fn failures(page: &Page<'_>) -> Markup {
 pub fn senders(page: &Page<'_>) -> Markup {
     let figures = SENDER_FIGURES.iter().filter_map(|figure| {
         let field = figure.key_below("sender").filter(|field| *field != "seen_seconds_ago")?;
-        Some((field, figure.label, figure.unit))
+        Some((figure.label, (field, figure.unit)))
     });
-    let figures: Vec<(&str, &str, Unit)> = figures.collect();
-    let labels: Vec<&str> = figures.iter().map(|(_, label, _)| *label).collect();
+    let (labels, fields): (Vec<&str>, Vec<(&str, Unit)>) = figures.unzip();
     let body = html! {
         @if page.report.senders.is_empty() {
             p.none { "No sender has worked on this run, as far as the table shows." }
@@ -105,9 +103,7 @@ pub fn senders(page: &Page<'_>) -> Markup {
                         tr {
                             th scope="row" { code { (page.text(&format!("senders.{place}.sender"))) } }
                             td.words { (state(sender.state)) }
-                            @for (field, _, unit) in &figures {
-                                td { (page.number(&format!("senders.{place}.{field}"), *unit)) }
-                            }
+                            (page.cells(&format!("senders.{place}"), &fields))
                         }
                     }
                 }

@@ -47,6 +47,11 @@ impl<'r> Page<'r> {
         }
     }
 
+    /// A cell of a table for each of these numbers of the object at the path.
+    pub fn cells(&self, path: &str, fields: &[(&str, Unit)]) -> Markup {
+        html! { @for (field, unit) in fields { td { (self.number(&format!("{path}.{field}"), *unit)) } } }
+    }
+
     /// The count at the path in thousandths of a total.
     pub fn thousandths(&self, path: &str, total: &str) -> f64 {
         let count = |path| self.at(path).as_f64().unwrap_or(0.0);

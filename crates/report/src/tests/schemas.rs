@@ -12,7 +12,7 @@ use stentor_run_view::snapshot::Snapshot;
 use crate::Report;
 use crate::comparison::Comparison;
 
-/// Objects have no other properties than those of their type, and only a difference is ever negative.
+/// Objects have no other properties than those of their type, and only a difference and a correction are ever negative.
 #[derive(Debug, Clone)]
 struct Strict;
 
@@ -24,7 +24,8 @@ impl Transform for Strict {
         for (name, property) in
             schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
         {
-            if property["format"] == "double" && name != "difference" && property.get("minimum").is_none() {
+            let is_signed = ["difference", "clock_offset_seconds"].contains(&name.as_str());
+            if property["format"] == "double" && !is_signed && property.get("minimum").is_none() {
                 property["minimum"] = json!(0);
             }
         }

@@ -5,11 +5,12 @@ use crate::figures::{FIGURES, PROVIDER_FINAL};
 use crate::fixtures::{ended, heartbeat, parts_of_sender, profile, provider_usage, reading, with_provider};
 use crate::reading::RunReading;
 use crate::throughput::Throughput;
+use crate::view::Bills;
 use stentor_aws::metrics::Heartbeat;
 use stentor_core::cost::{PriceOverride, Prices};
 
 fn bill(reading: RunReading) -> ProviderBill {
-    ProviderBill::of(&RunView::first(reading)).unwrap()
+    RunView::first(reading).provider_bill().unwrap().clone()
 }
 
 fn at_least<T>(amount: T) -> LowerBound<T> {
@@ -30,7 +31,7 @@ fn the_bill_is_parts_times_price_and_fee_and_final_once_all_senders_have_ended()
 #[test]
 fn a_run_without_a_provider_has_no_bill_and_no_figure() {
     let view = RunView::first(reading(1_000, 1_000));
-    assert_eq!((ProviderBill::of(&view), profile_list(&view), provider_line(&view)), (None, None, None));
+    assert_eq!((view.provider_bill(), profile_list(&view), provider_line(&view)), (None, None, None));
     for figure in FIGURES.iter().filter(|figure| figure.path.contains(".provider.")) {
         assert_eq!((figure.value)(&view), None.into(), "{}", figure.label);
     }
@@ -111,8 +112,8 @@ fn the_fee_of_a_carrier_that_the_stored_profile_lacks_is_unknown() {
 #[test]
 fn an_overridden_price_applies_to_the_provider_and_leaves_the_fees() {
     let prices = Prices::with(&[PriceOverride::new("provider_part", 0.01).unwrap()]);
-    let view = RunView { prices, ..RunView::first(with_provider()) };
-    let bill = ProviderBill::of(&view).unwrap();
+    let view = RunView { bills: Bills::at(prices), ..RunView::first(with_provider()) };
+    let bill = view.provider_bill().unwrap();
     assert_eq!(bill.dollars, LowerBound::exact(4_500.0 * 0.01 + 1_500.0 * (0.01 + 0.0045)));
     assert!(bill.profiles[0].overridden);
 }
@@ -188,4 +189,13 @@ fn the_line_has_the_bill_and_the_use_of_the_limit() {
         provider_line(&RunView::first(open)).unwrap(),
         "provider us-short-code: unknown cost (at least 6,000 parts), at least 60/s, 3 forfeited"
     );
+}
+
+#[test]
+fn usage_that_is_read_later_changes_the_bill() {
+    let mut open = with_provider();
+    open.usage[0].has_ended = false;
+    let view = RunView::first(open);
+    assert!(!view.provider_bill().unwrap().is_final());
+    assert!(view.with_usage(with_provider()).provider_bill().unwrap().is_final());
 }

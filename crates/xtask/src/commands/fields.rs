@@ -1,4 +1,4 @@
-//! The fields of JSON output without a schema. A test compares them with what the programs print.
+//! The fields of the JSON of producer and sender. A test compares them with what the programs print.
 
 use stentor_run_view::snapshot::CLOCK_OFFSET;
 
@@ -89,80 +89,14 @@ const PROVIDERS: &[Field] = &[
     ("as_of", "text or null", "Month of the source"),
 ];
 
-const RUN: &[Field] = &[("run", "text", "ID of the run"), ("total", "integer", "Messages of the run's plan")];
-
-/// What a count of messages has, of the table or of the tallies.
-const COUNT: &[Field] = &[
-    ("sent", "integer", "Messages with the outcome SENT"),
-    ("failed", "integer", "Messages with the outcome FAILED"),
-    ("delivery_ms", "integer", "Sum of the delivery times, ms"),
-    ("latency_ms", "integer", "Sum of the times from creation to outcome, ms"),
-    ("first_concluded_at", "integer or null", "Time of the first outcome, ms since 1970"),
-    ("last_concluded_at", "integer or null", "Time of the last outcome, ms since 1970"),
-];
-
-/// What only the table's count has.
-const TABLE: &[Field] = &[
-    ("pending", "integer", "Messages without an outcome"),
-    ("missing", "integer", "Messages of the plan without an item in the table"),
-    ("unreadable", "integer", "Items that cannot be decoded"),
-    ("unreadable_example", "text or null", "ID of one of them"),
-];
-
-const AUDIT_RESULT: &[Field] = &[("agrees", "true or false", "Whether tallies and table agree")];
-
-const AUDIT_DETAILS: &[Field] = &[
-    ("differences[]", "list of texts", "One sentence for each figure that differs"),
-    ("broken[]", "list of objects", "Tallies that cannot be decoded"),
-    ("broken[].shard", "text", "ID of the shard"),
-    ("broken[].why", "text", "What is wrong with the tally"),
-    (
-        "discarded_batches",
-        "integer or null",
-        "Batches of the stack's stream that were discarded, of all runs; null if unknown",
-    ),
-];
-
-const REPAIR_RESULT: &[Field] =
-    &[("repaired", "true or false", "Whether the table's count was written, and replaces the tallies")];
-
-const RUNS: &[Field] = &[
-    ("run", "text", "ID of the run"),
-    ("started", "text or null", "When the producer created it, RFC 3339 in UTC"),
-    ("total", "integer", "Messages of the run's plan"),
-    ("sent", "integer", "Messages with the outcome SENT"),
-    ("failed", "integer", "Messages with the outcome FAILED"),
-    (
-        "state",
-        "`waiting`, `enqueuing`, `running`, `lagging`, `complete`, `damaged`",
-        "Progress; `lagging`: senders have recorded more outcomes than are counted; `damaged`: a tally cannot be decoded, so the counts are too low",
-    ),
-];
-
-/// Returns the fields that a command prints with `--json`, in order; `None` for a command with a schema.
+/// Returns the fields that a producer or sender prints with `--json`, in order; `None` for another command.
 pub(super) fn of(command: &str) -> Option<Vec<[String; 3]>> {
-    let groups: &[(&str, &[Field])] = match command {
-        "producer" => &[("", PRODUCER), ("", CLOCK), ("", USAGE)],
-        "sender" => &[("", SENDER), ("", CLOCK), ("", USAGE)],
-        "sender-providers" => &[("", PROVIDERS)],
-        "monitor-audit" => &[
-            ("", RUN),
-            ("", AUDIT_RESULT),
-            ("table.", COUNT),
-            ("table.", TABLE),
-            ("tallies.", COUNT),
-            ("", AUDIT_DETAILS),
-        ],
-        "monitor-repair" => &[("", RUN), ("", REPAIR_RESULT), ("table.", COUNT), ("table.", TABLE)],
-        "monitor-runs" => &[("", RUNS)],
+    let groups: &[&[Field]] = match command {
+        "producer" => &[PRODUCER, CLOCK, USAGE],
+        "sender" => &[SENDER, CLOCK, USAGE],
+        "sender-providers" => &[PROVIDERS],
         _ => return None,
     };
-    let fields = groups.iter().flat_map(|(parent, fields)| fields.iter().map(move |field| (parent, field)));
-    Some(
-        fields
-            .map(|(parent, (name, kind, help))| {
-                [format!("{parent}{name}"), (*kind).to_owned(), (*help).to_owned()]
-            })
-            .collect(),
-    )
+    let row = |(name, kind, help): &Field| [name, kind, help].map(|text| (*text).to_owned());
+    Some(groups.iter().copied().flatten().map(row).collect())
 }

@@ -20,7 +20,7 @@ pub(super) fn rows(schema: &Value) -> Vec<Row> {
 }
 
 /// Names the type of a value.
-pub(super) fn kind(node: &Value, definitions: &Value) -> String {
+fn kind(node: &Value, definitions: &Value) -> String {
     if let Some((_, definition)) = referenced(node, definitions) {
         return kind(definition, definitions);
     }
@@ -137,7 +137,10 @@ impl Walk<'_> {
         if let Some((name, _)) = named {
             self.shown.insert(name.to_owned(), item_path.clone());
         }
-        self.push(&item_path, kind, help);
+        // An object that only groups figures has neither a name nor a description.
+        if named.is_some() || !help.is_empty() {
+            self.push(&item_path, kind, help);
+        }
         self.members(object, &item_path);
     }
 

@@ -119,7 +119,7 @@ impl Frame<'_> {
 
     /// A row for each sender; where they do not all fit, the last row sums up the rest.
     fn sender_rows(&self, view: &RunView, height: usize) -> Vec<Row<'static>> {
-        let senders: Vec<&SenderRecord> = view.alive_senders().collect();
+        let senders: Vec<&SenderRecord> = view.alive.iter().collect();
         let shown = if senders.len() <= height { senders.len() } else { height.saturating_sub(1) };
         let row = |sender: &&SenderRecord| {
             let figures = SENDER_COLUMNS.iter().map(|(figure, _)| right(figure.compact_text(sender)));

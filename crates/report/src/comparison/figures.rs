@@ -5,16 +5,15 @@ use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
-use stentor_cli::{ConnectionFlags, format};
-
-use crate::bill::LowerBound;
-use crate::failures::FailuresOfCode;
-use crate::figures::{self, Better, Figure, SENDER_CONCURRENCY, SENDER_FAILURE_RATE, SENDER_WAIT};
-use crate::provider::profile_list;
-use crate::senders::SenderRecord;
-use crate::status::RunStatus;
-use crate::unit::{UNKNOWN, Unit};
-use crate::view::RunView;
+use stentor_cli::format;
+use stentor_run_view::bill::LowerBound;
+use stentor_run_view::failures::FailuresOfCode;
+use stentor_run_view::figures::{self, Better, Figure, SENDER_CONCURRENCY, SENDER_FAILURE_RATE, SENDER_WAIT};
+use stentor_run_view::provider::profile_list;
+use stentor_run_view::senders::SenderRecord;
+use stentor_run_view::status::RunCondition;
+use stentor_run_view::unit::{UNKNOWN, Unit};
+use stentor_run_view::view::RunView;
 
 /// Related figures of a comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -98,10 +97,7 @@ pub fn compare(views: [&RunView; 2]) -> Vec<FigureGroup> {
             &figures::OVERALL_THROUGHPUT,
         ],
     );
-    result.figures.insert(
-        0,
-        text("state", &|view| RunStatus::of(view, &ConnectionFlags::default()).word.to_lowercase()),
-    );
+    result.figures.insert(0, text("state", &|view| RunCondition::of(view).word().to_lowercase()));
     // AWS's bill is separate.
     let provider = views.iter().any(|view| profile_list(view).is_some()).then(|| {
         let mut provider = group(
@@ -256,7 +252,7 @@ fn kind_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{fail_with, reading};
+    use stentor_run_view::fixtures::{fail_with, reading};
 
     fn pair(views: [&RunView; 2], name: &str) -> Pair {
         let mut pairs = compare(views).into_iter().flat_map(|group| group.figures);

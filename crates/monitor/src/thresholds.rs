@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use stentor_cli::{parse_fraction, parse_number, parse_seconds};
 
-use crate::figures::{FIGURES, Figure};
-use crate::unit::Unit;
-use crate::view::RunView;
+use stentor_run_view::figures::{FIGURES, Figure};
+use stentor_run_view::unit::Unit;
+use stentor_run_view::view::RunView;
 
 /// A figure and the limit that it must not cross.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ fn figures() -> impl Iterator<Item = &'static Figure> {
 
 /// Returns a line for each threshold that the view crosses; an unknown value never crosses one, unless a lower bound of
 /// it does.
-pub fn crossed(thresholds: &[Threshold], view: &RunView) -> Vec<String> {
+pub(crate) fn crossed(thresholds: &[Threshold], view: &RunView) -> Vec<String> {
     thresholds.iter().filter_map(|threshold| threshold.check(view)).collect()
 }
 
@@ -62,7 +62,7 @@ impl Threshold {
 }
 
 /// The long help of `--fail-if`: comparators, and every figure with its unit.
-pub fn help() -> String {
+pub(crate) fn help() -> String {
     let figures = figures().map(|figure| {
         let unit = match figure.unit {
             Unit::Seconds | Unit::Duration => "time",
@@ -115,8 +115,8 @@ impl FromStr for Threshold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::reading;
-    use crate::status::RunPhase;
+    use stentor_run_view::fixtures::reading;
+    use stentor_run_view::status::RunPhase;
 
     fn lines(expressions: &[&str], view: &RunView) -> Vec<String> {
         let thresholds: Vec<Threshold> = expressions.iter().map(|text| text.parse().unwrap()).collect();
