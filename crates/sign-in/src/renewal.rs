@@ -12,15 +12,15 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_types::sdk_config::{SharedTimeSource, TimeSource};
+use stentor_aws::{CredentialRenewal, CredentialSource};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::failure::reason;
-use crate::error::CredentialSource;
+use crate::failure::reason;
 
 /// Limit for one load of credentials.
-pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// Credentials are renewed this long before they expire; those that are valid for less than twice as long, half way. The
 /// SDKs renew tokens as early (aws-config, `sso::token`).
@@ -58,6 +58,7 @@ struct Shared {
 #[derive(Debug, Clone)]
 struct State {
     credentials: Credentials,
+    loaded_at: Instant,
     /// AWS has rejected them as expired.
     is_rejected: bool,
     /// They were expired when they were loaded. This machine's clock may be wrong, so AWS decides.
@@ -81,7 +82,7 @@ impl std::error::Error for RenewalError {}
 impl State {
     fn new(credentials: Credentials, now: SystemTime) -> Self {
         let was_expired = credentials.expiry().is_some_and(|at| at <= now);
-        Self { credentials, is_rejected: false, was_expired, failure: None }
+        Self { credentials, loaded_at: Instant::now(), is_rejected: false, was_expired, failure: None }
     }
 
     fn is_valid(&self, now: SystemTime) -> bool {
@@ -101,7 +102,7 @@ impl State {
 }
 
 /// Loads credentials within the limit.
-pub(super) async fn load(chain: &SharedCredentialsProvider) -> provider::Result {
+pub(crate) async fn load(chain: &SharedCredentialsProvider) -> provider::Result {
     let chain = chain.clone();
     // In a separate task: the SDK panics on some invalid responses of the sign-in service.
     let loading = AbortOnDropHandle::new(tokio::spawn(async move { chain.provide_credentials().await }));
@@ -114,7 +115,7 @@ pub(super) async fn load(chain: &SharedCredentialsProvider) -> provider::Result 
 
 impl Renewal {
     /// Starts with loaded credentials, and renews them with `chain` by the time of `clock`.
-    pub(super) fn start(
+    pub(crate) fn start(
         source: CredentialSource,
         chain: SharedCredentialsProvider,
         loaded: Credentials,
@@ -127,26 +128,27 @@ impl Renewal {
         Self { shared, _task: AbortOnDropHandle::new(task) }
     }
 
-    pub(super) fn provider(&self) -> SharedCredentialsProvider {
+    pub(crate) fn provider(&self) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(RenewedProvider(Arc::clone(&self.shared)))
     }
+}
 
-    pub(crate) fn source(&self) -> &CredentialSource {
+impl CredentialRenewal for Renewal {
+    fn source(&self) -> &CredentialSource {
         &self.shared.source
     }
 
-    /// Whether the last load has failed, or AWS has rejected what it brought.
-    pub(crate) fn is_failing(&self) -> bool {
+    fn is_failing(&self) -> bool {
         let state = self.shared.state.borrow();
         state.failure.is_some() || state.is_rejected
     }
 
-    /// Renews the credentials because AWS has rejected them as expired.
-    pub(crate) fn reject(&self) {
+    fn reject(&self, sent_at: Instant) {
         self.shared.state.send_if_modified(|state| {
-            state.is_rejected = true;
+            state.is_rejected |= state.loaded_at <= sent_at;
             false
         });
+        // Without valid credentials, this is a demand for others.
         self.shared.wanted.notify_one();
     }
 }
@@ -231,9 +233,9 @@ async fn renew(shared: Arc<Shared>, chain: SharedCredentialsProvider) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::CredentialProvider;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::time::UNIX_EPOCH;
+    use stentor_aws::CredentialProvider;
 
     /// The clock of tokio, which the tests pause.
     #[derive(Debug, Clone, Copy)]
@@ -330,7 +332,7 @@ mod tests {
         let chain = Chain::new(25);
         let renewal = chain.start();
         pass(10).await;
-        renewal.reject();
+        renewal.reject(Instant::now());
         let provider = renewal.provider();
         let mut failures = 0;
         while let Err(failure) = provider.provide_credentials().await {
@@ -370,13 +372,28 @@ mod tests {
         let renewal = chain.start();
         let provider = renewal.provider();
         for _ in 0..10 {
-            renewal.reject();
-            renewal.reject();
+            renewal.reject(Instant::now());
+            renewal.reject(Instant::now());
             assert!(renewal.is_failing(), "until they are renewed");
             provider.provide_credentials().await.unwrap();
             assert!(!renewal.is_failing());
         }
         assert_eq!((chain.loads(), chain.clock.0.elapsed().as_secs()), (10, 50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_rejection_of_an_old_request_does_not_reject_new_credentials() {
+        let chain = Chain::new(0);
+        let renewal = chain.start();
+        let provider = renewal.provider();
+        let sent_at = Instant::now();
+        renewal.reject(sent_at);
+        provider.provide_credentials().await.unwrap();
+        renewal.reject(sent_at);
+        assert!(!renewal.is_failing());
+        let before = Instant::now();
+        provider.provide_credentials().await.unwrap();
+        assert_eq!((before.elapsed(), chain.loads()), (Duration::ZERO, 1));
     }
 
     #[tokio::test(start_paused = true)]
