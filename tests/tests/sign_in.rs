@@ -256,7 +256,8 @@ fn every_service_is_called_at_its_fips_or_dual_stack_host() {
             (dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"),
         ];
         let given = given.iter().filter(|(is_given, ..)| *is_given);
-        let settings: String = given.clone().map(|(.., setting)| format!("{setting} = true\n")).collect();
+        let settings = given.clone().map(|(.., setting)| format!("{setting} = true\n"));
+        let settings = settings.collect::<Vec<_>>().concat();
         let variables: Vec<&str> = given.map(|(_, variable, _)| *variable).collect();
         let [sqs, dynamodb, sts, of_account] = hosts_of(fips, dual_stack);
         for (profile, variables, expected) in [
@@ -280,13 +281,12 @@ fn every_service_is_called_at_its_fips_or_dual_stack_host() {
 /// where no process may make one.
 #[cfg(target_os = "linux")]
 fn is_in_namespace(test: &str) -> Option<bool> {
-    use std::process::Command;
     const INSIDE: &str = "STENTOR_IN_NETWORK_NAMESPACE";
     if std::env::var_os(INSIDE).is_some() {
         return Some(true);
     }
     let inside = |line: &str| {
-        let mut command = Command::new("unshare");
+        let mut command = std::process::Command::new("unshare");
         let script = format!("ip link set lo up && ip address add 169.254.170.2/32 dev lo && exec {line}");
         command.args(["--user", "--map-root-user", "--net", "sh", "-c", &script, "sh"]);
         command
@@ -308,10 +308,10 @@ fn is_in_namespace(test: &str) -> Option<bool> {
 #[cfg(target_os = "linux")]
 #[test]
 fn ecs_gives_credentials_at_its_own_address() {
+    const TASK: &str = "/container/v2/credentials/a-task";
     if is_in_namespace("sign_in::ecs_gives_credentials_at_its_own_address") != Some(true) {
         return;
     }
-    const TASK: &str = "/container/v2/credentials/a-task";
     let aws = CannedAws::at_address_of_ecs();
     let run = || {
         let program = aws.before(Program::new(&ProgramPaths::get().monitor, "runs"));
