@@ -12,7 +12,6 @@ const START_EMULATOR: &str = "Start the local emulator with: ./infra/setup.sh lo
 
 const CHECK_CLOCK: &str =
     "Correct this machine's clock: AWS rejects signatures that are more than five minutes off";
-
 const CHECK_NETWORK: &str = "Check the network and, where AWS is behind a proxy, HTTPS_PROXY";
 
 /// The managed policy of the stack that a program needs.
