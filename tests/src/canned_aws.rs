@@ -4,8 +4,9 @@
 //! call to SQS or DynamoDB with an expired one is refused, as AWS does and no emulator.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
 
 use crate::proxy::http::{Connection, Request, agent};
-use crate::{Emulator, Program};
+use crate::{Emulator, Program, TlsServer};
 
 /// A service that [`CannedAws`] plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +49,8 @@ struct Shared {
     agent: ureq::Agent,
     /// The URL of SQS and DynamoDB.
     upstream: Option<String>,
+    /// Serves the hosts of AWS behind the proxy, which refuses connections without it.
+    tls: OnceLock<TlsServer>,
     state: Mutex<State>,
 }
 
@@ -68,16 +71,22 @@ struct State {
 impl CannedAws {
     /// Starts the server before the tests' emulator. Credentials are valid for an hour.
     pub fn start() -> Self {
-        Self::before_upstream(Some(Emulator::shared().url()))
+        Self::listen("127.0.0.1:0", Some(Emulator::shared().url()))
     }
 
     /// Starts the server without SQS and DynamoDB, except for canned responses.
     pub fn without_stack() -> Self {
-        Self::before_upstream(None)
+        Self::listen("127.0.0.1:0", None)
     }
 
-    fn before_upstream(upstream: Option<String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    /// Starts the server, without SQS and DynamoDB, at the address where ECS has the credentials of a task (Amazon ECS
+    /// Developer Guide, "Amazon ECS task IAM role"). Only in a network namespace does a test have this address.
+    pub fn at_address_of_ecs() -> Self {
+        Self::listen("169.254.170.2:80", None)
+    }
+
+    fn listen(address: &str, upstream: Option<String>) -> Self {
+        let listener = TcpListener::bind(address).expect("it is an address of this machine");
         let address = listener.local_addr().expect("it is bound");
         let state = State {
             requests: Vec::new(),
@@ -88,7 +97,8 @@ impl CannedAws {
             expired_calls: 0,
             signature_error: "InvalidSignatureException",
         };
-        let shared = Arc::new(Shared { agent: agent(), upstream, state: Mutex::new(state) });
+        let shared =
+            Arc::new(Shared { agent: agent(), upstream, tls: OnceLock::new(), state: Mutex::new(state) });
         let served = Arc::clone(&shared);
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
@@ -113,6 +123,19 @@ impl CannedAws {
             .iter()
             .fold(program, |program, service| program.env(&format!("AWS_ENDPOINT_URL_{service}"), &url));
         program.env("AWS_REGION", "us-east-1").env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url)
+    }
+
+    /// Lets a program call these services at these hosts, over TLS and through this server as a proxy, in the region us-east-1.
+    #[must_use]
+    pub fn at_hosts(&self, program: Program, hosts: &[&str]) -> Program {
+        let tls = self.shared.tls.get_or_init(|| TlsServer::start(hosts).expect("a loopback port"));
+        tls.pass_to(&self.url());
+        program
+            .env("AWS_REGION", "us-east-1")
+            .env("HTTPS_PROXY", &self.url())
+            .env("NO_PROXY", "")
+            .env("no_proxy", "")
+            .env("SSL_CERT_FILE", &tls.certificate().to_string_lossy())
     }
 
     /// Answers the next requests to a service in this way.
@@ -180,6 +203,13 @@ impl Shared {
                 state.requests.push((service, text));
                 (state.delay, state.responses.get_mut(&service).and_then(VecDeque::pop_front))
             };
+            if let Some(tls) = self.tls.get().filter(|_| service == CannedService::Proxy) {
+                if connection.respond(200, &[], "").is_some() {
+                    // An error means that a side has closed the connection.
+                    let _ = tunnel(&connection.into_stream(), tls.address());
+                }
+                return;
+            }
             std::thread::sleep(delay);
             let response = canned.or_else(|| self.response(service, &request));
             let Some((status, body)) = response else { return };
@@ -285,6 +315,18 @@ impl Shared {
         state.expired_calls += u32::from(is_expired);
         is_expired
     }
+}
+
+/// Passes the bytes of a client to a server and back, until both have closed the connection.
+fn tunnel(client: &TcpStream, server: SocketAddr) -> io::Result<()> {
+    let server = TcpStream::connect(server)?;
+    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut from_client, &mut to_server);
+        let _ = to_server.shutdown(Shutdown::Write);
+    });
+    io::copy(&mut &server, &mut &*client)?;
+    client.shutdown(Shutdown::Write)
 }
 
 struct IssuedKeys {

@@ -1,7 +1,11 @@
 //! Credentials from every provider of the SDK, slow ones, and ones that expire during a run.
 
+use std::collections::BTreeSet;
+
 use stentor_tests::build::ProgramPaths;
-use stentor_tests::{CannedAws, CannedService, Process, ProcessOutput, Program, Stack, wait_until};
+use stentor_tests::{
+    CannedAws, CannedService, Emulator, Process, ProcessOutput, Program, Stack, is_full, wait_until,
+};
 
 use crate::profiles::{Home, KEYS, ROLE};
 
@@ -220,33 +224,107 @@ fn credentials_that_cannot_be_renewed_are_reported_and_awaited() {
 }
 
 #[test]
-fn fips_and_dual_stack_endpoints_are_called() {
+fn the_local_emulator_needs_no_sign_in() {
+    let stack = Stack::deploy();
+    let local = Program::new(
+        &ProgramPaths::get().monitor,
+        &format!("runs --local --profile nope --stack {}", stack.name()),
+    );
+    let local = local.env("STENTOR_PORT", &Emulator::shared().port().to_string());
+    local.env("AWS_USE_FIPS_ENDPOINT", "true").env("AWS_USE_DUALSTACK_ENDPOINT", "true").run().exits(0);
+}
+
+/// Returns the hosts of SQS, DynamoDB and STS, and that of DynamoDB for a known account.
+fn hosts_of(fips: bool, dual_stack: bool) -> [String; 4] {
+    let fips_suffix = if fips { "-fips" } else { "" };
+    let domain = if dual_stack { "us-east-1.api.aws" } else { "us-east-1.amazonaws.com" };
+    let [sqs, dynamodb, sts] =
+        ["sqs", "dynamodb", "sts"].map(|service| format!("{service}{fips_suffix}.{domain}"));
+    // No account has an endpoint that is validated for FIPS.
+    let of_account = if fips { dynamodb.clone() } else { format!("123456789012.ddb.{domain}") };
+    [sqs, dynamodb, sts, of_account]
+}
+
+#[test]
+fn every_service_is_called_at_its_fips_or_dual_stack_host() {
+    let stack = Stack::deploy();
     let role = format!("{ROLE}source_profile = base\n");
-    for (variable, setting, [sqs, sts]) in [
-        (
-            "AWS_USE_FIPS_ENDPOINT",
-            "use_fips_endpoint",
-            ["sqs-fips.us-east-1.amazonaws.com", "sts-fips.us-east-1.amazonaws.com"],
-        ),
-        (
-            "AWS_USE_DUALSTACK_ENDPOINT",
-            "use_dualstack_endpoint",
-            ["sqs.us-east-1.api.aws", "sts.us-east-1.api.aws"],
-        ),
-    ] {
-        let by_profile = format!("{KEYS}{setting} = true\n");
-        for (settings, value, host) in
-            [(KEYS, "true", sqs), (&by_profile, "", sqs), (role.as_str(), "true", sts)]
-        {
-            let (aws, home) = (CannedAws::without_stack(), home(&format!("region = us-east-1\n{settings}")));
-            let program = home.program(&ProgramPaths::get().monitor, "runs --profile a");
-            let program = program.env("HTTPS_PROXY", &aws.url()).env("NO_PROXY", "").env("no_proxy", "");
-            let program = if value.is_empty() { program } else { program.env(variable, value) };
-            program.run().exits(1);
-            let called = aws.requests(CannedService::Proxy);
-            let expected = format!("CONNECT {host}:443 ");
-            assert!(called.iter().all(|line| line.starts_with(&expected)), "{called:?}, not {host}");
-            assert!(!called.is_empty(), "{host}");
+    let line = format!("runs --profile a --stack {}", stack.name());
+    for (fips, dual_stack) in [(false, false), (true, false), (false, true), (true, true)] {
+        let given = [
+            (fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"),
+            (dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"),
+        ];
+        let given = given.iter().filter(|(is_given, ..)| *is_given);
+        let settings = given.clone().map(|(.., setting)| format!("{setting} = true\n"));
+        let settings = settings.collect::<Vec<_>>().concat();
+        let variables: Vec<&str> = given.map(|(_, variable, _)| *variable).collect();
+        let [sqs, dynamodb, sts, of_account] = hosts_of(fips, dual_stack);
+        for (profile, variables, expected) in [
+            (KEYS.to_owned(), variables.as_slice(), vec![&sqs, &dynamodb]),
+            (format!("{KEYS}{settings}"), &[], vec![&sqs, &dynamodb]),
+            (role.clone(), &variables, vec![&sqs, &sts, &of_account]),
+        ] {
+            let (aws, home) = (CannedAws::start(), home(&profile));
+            let hosts = [&sqs, &dynamodb, &sts, &of_account].map(String::as_str);
+            let program = aws.at_hosts(home.program(&ProgramPaths::get().monitor, &line), &hosts);
+            let program = variables.iter().fold(program, |program, name| program.env(name, "true"));
+            program.run().exits(0);
+            let called: BTreeSet<String> = aws.requests(CannedService::Proxy).into_iter().collect();
+            let expected = expected.into_iter().map(|host| format!("CONNECT {host}:443 HTTP/1.1 ")).collect();
+            assert_eq!(called, expected, "{profile} {variables:?}");
         }
     }
+}
+
+/// Runs this test once more in a network namespace that has the address of ECS. Returns whether this is that run; `None`
+/// where no process may make one.
+#[cfg(target_os = "linux")]
+fn is_in_namespace(test: &str) -> Option<bool> {
+    const INSIDE: &str = "STENTOR_IN_NETWORK_NAMESPACE";
+    if std::env::var_os(INSIDE).is_some() {
+        return Some(true);
+    }
+    let inside = |line: &str| {
+        let mut command = std::process::Command::new("unshare");
+        let script = format!("ip link set lo up && ip address add 169.254.170.2/32 dev lo && exec {line}");
+        command.args(["--user", "--map-root-user", "--net", "sh", "-c", &script, "sh"]);
+        command
+    };
+    if !inside("true").output().is_ok_and(|ended| ended.status.success()) {
+        assert!(!is_full(), "unshare and ip do not make a network namespace here");
+        return None;
+    }
+    // Builds the programs, which needs the network of the machine.
+    ProgramPaths::get();
+    let tests = std::env::current_exe().expect("it has a path");
+    let ended = inside("\"$@\"").arg(tests).args(["--exact", test]).env(INSIDE, "true").output();
+    let ended = ended.expect("unshare has just run");
+    let output = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && output.contains("1 passed"), "{output}");
+    Some(false)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ecs_gives_credentials_at_its_own_address() {
+    const TASK: &str = "/container/v2/credentials/a-task";
+    if is_in_namespace("sign_in::ecs_gives_credentials_at_its_own_address") != Some(true) {
+        return;
+    }
+    let aws = CannedAws::at_address_of_ecs();
+    let run = || {
+        let program = aws.before(Program::new(&ProgramPaths::get().monitor, "runs"));
+        program.env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", TASK).run()
+    };
+    let missing = r#"{"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "canned"}"#;
+    aws.respond(CannedService::Stack, 400, missing, 1);
+    let ended = run();
+    assert!(ended.stderr.contains("is not deployed"), "{}", ended.stderr);
+    assert_eq!(aws.requests(CannedService::Container), [format!("GET {TASK} HTTP/1.1 ")]);
+    assert_eq!(aws.access_keys(), ["ASIACONTAINER1"]);
+    aws.respond(CannedService::Container, 403, "", 1);
+    let refused = run();
+    let words = "no AWS credentials from the container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI)";
+    assert!(refused.stderr.contains(words), "{}", refused.stderr);
 }

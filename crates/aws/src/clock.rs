@@ -52,7 +52,8 @@ struct MachineTime {
 }
 
 impl Clock {
-    pub(crate) fn start() -> Self {
+    /// Reads the wall clock, once.
+    pub fn start() -> Self {
         Self(Arc::new(Mutex::new(ClockState::new(MachineTime::now()))))
     }
 

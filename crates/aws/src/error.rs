@@ -1,11 +1,7 @@
 //! Errors of calls to AWS, and which of them a retry can resolve.
 
-mod config;
-mod source;
-
 use std::io;
 
-#[cfg(feature = "programs")]
 use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
@@ -15,8 +11,7 @@ use stentor_core::escape::escape_control;
 use stentor_core::run::RunId;
 use thiserror::Error;
 
-pub use config::{ProfileError, ProfileFault, ProxyError};
-pub use source::{CredentialProvider, CredentialSource};
+use crate::credentials::CredentialSource;
 
 /// Why a call to AWS failed permanently.
 #[derive(Debug, Error)]
@@ -45,9 +40,6 @@ pub enum Error {
         /// The endpoint URL, or `AWS`.
         endpoint: String,
     },
-    /// A profile of the AWS configuration files cannot be used.
-    #[error(transparent)]
-    Profile(#[from] Box<ProfileError>),
     /// The proxy of the environment did not connect to AWS.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
@@ -135,6 +127,18 @@ impl Error {
     }
 }
 
+/// What the proxy of the environment did with a call.
+#[derive(Debug, Clone, Error)]
+#[error("the proxy {url} (from {variable}) {why}")]
+pub struct ProxyError {
+    /// The proxy, without credentials.
+    pub url: String,
+    /// The variable that names it.
+    pub variable: &'static str,
+    /// What it did, such as `refused the connection to HOST:443`.
+    pub why: String,
+}
+
 fn origin_or<'a>(origin: Option<&'a CredentialSource>, words: &'a str) -> String {
     origin.map_or_else(|| words.to_owned(), |origin| format!("from {origin}"))
 }
@@ -149,7 +153,6 @@ pub(crate) enum AttemptError {
     /// The credentials have expired, and may be renewed.
     Expired(String),
     /// There are no valid credentials at the moment; the call was not made.
-    #[cfg(feature = "programs")]
     NoCredentials(String),
     /// No answer came; the call may have been carried out.
     NoResponse(String),
@@ -235,6 +238,11 @@ pub(crate) fn classify_code(call: &'static str, code: &str, message: &str) -> At
     }
 }
 
+/// Returns whether another attempt may succeed after an error with this code: the service was busy, or failed.
+pub fn is_transient(code: &str) -> bool {
+    matches!(classify_code("", code, ""), AttemptError::Throttled(_) | AttemptError::ServerError(_))
+}
+
 /// Classifies an error of the SDK.
 pub(crate) fn attempt_error<E>(
     call: &'static str,
@@ -262,7 +270,6 @@ where
             code: "the request could not be built".to_owned(),
             message: root_cause(error),
         }),
-        #[cfg(feature = "programs")]
         _ if find_cause::<CredentialsError>(error).is_some() => {
             AttemptError::NoCredentials(root_cause(error))
         }
@@ -291,14 +298,14 @@ where
 }
 
 /// Finds an error of one type in the chain of an error.
-pub(crate) fn find_cause<'a, T: std::error::Error + 'static>(
+pub fn find_cause<'a, T: std::error::Error + 'static>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> Option<&'a T> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 /// Returns the root of an error's chain in one line; the outer links only say that a request failed.
-pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -309,13 +316,13 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Returns the text before the first empty line. After it, where a signature does not match, AWS quotes the whole
 /// request as it should have been signed, including the session token.
-pub(super) fn first_paragraph(message: &str) -> &str {
+pub fn first_paragraph(message: &str) -> &str {
     message.split("\n\n").next().unwrap_or_default()
 }
 
 /// Shortens the text of a service or a library to one line of at most 500 characters, escaped. A denied call is explained
 /// with two ARNs, and the reason after them.
-pub(super) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     const MAX_CHARS: usize = 500;
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     escape_control(&line.chars().take(MAX_CHARS).collect::<String>())

@@ -4,15 +4,16 @@
 //! Transient failures (throttling, lost connections, internal errors, also of one entry of a batch that was answered
 //! with 200) are retried here, so that a caller only sees answers and final errors; see `retry`.
 //!
-//! The queue and the SDK's search for credentials need the feature `programs`. The aggregator does without, which
-//! makes its binary smaller and its start faster.
+//! The queue and the corrected clock need the feature `programs`. The aggregator does without, which makes its binary
+//! smaller and its start faster.
 
 mod batch;
 #[cfg(feature = "programs")]
 pub mod boot_instant;
 #[cfg(feature = "programs")]
 pub mod clock;
-mod error;
+mod credentials;
+pub mod error;
 mod item;
 mod limiter;
 pub mod messages;
@@ -25,7 +26,8 @@ mod retry;
 pub mod session;
 pub mod tally_store;
 
-pub use error::{CredentialProvider, CredentialSource, Error, ProfileError, ProfileFault, ProxyError};
+pub use credentials::{CredentialProvider, CredentialRenewal, CredentialSource};
+pub use error::{Error, ProxyError};
 pub use messages::MessagesTable;
 pub use metrics::MetricsTable;
 #[cfg(feature = "programs")]

@@ -57,4 +57,4 @@ impl RateLimiter {
 }
 
 #[cfg(test)]
-mod simulation;
+mod tests;

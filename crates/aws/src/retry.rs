@@ -112,7 +112,7 @@ impl Session {
                 }
                 Err(error) => {
                     prior.0 |= error.may_be_carried_out();
-                    self.retry_reason(error, call, resource)?
+                    self.retry_reason(error, call, resource, sent_at)?
                 }
             };
             let since = failing_since.get_or_insert_with(Instant::now);
@@ -136,19 +136,23 @@ impl Session {
     }
 
     /// Returns why an attempt failed, for a failure that another attempt may resolve; else the error of the call.
-    fn retry_reason(&self, error: AttemptError, call: &'static str, resource: &str) -> Result<String, Error> {
+    fn retry_reason(
+        &self,
+        error: AttemptError,
+        call: &'static str,
+        resource: &str,
+        sent_at: Instant,
+    ) -> Result<String, Error> {
         match error {
             AttemptError::Throttled(why)
             | AttemptError::ServerError(why)
+            | AttemptError::NoCredentials(why)
             | AttemptError::ConnectionLost(why)
             | AttemptError::NoResponse(why) => Ok(why),
             AttemptError::Expired(why) => {
-                #[cfg(feature = "programs")]
-                self.renewal.iter().for_each(crate::session::Renewal::reject);
+                self.renewal.iter().for_each(|renewal| renewal.reject(sent_at));
                 Ok(why)
             }
-            #[cfg(feature = "programs")]
-            AttemptError::NoCredentials(why) => Ok(why),
             AttemptError::Proxy(error) => Ok(error.to_string()),
             AttemptError::NotFound => Err(self.not_deployed(resource)),
             AttemptError::ConditionFailed => {
@@ -184,7 +188,6 @@ impl Session {
             Err(AttemptError::Expired(why)) => {
                 Err(AttemptError::Permanent(Error::BadCredentials { origin: None, why }))
             }
-            #[cfg(feature = "programs")]
             Err(AttemptError::NoCredentials(why)) => Err(AttemptError::NoCredentials(why)),
             // Other than a refused connection, this may succeed at once.
             Err(AttemptError::ConnectionLost(why)) if first_attempt.elapsed() < self.budget.first_answer => {

@@ -1,33 +1,22 @@
 //! A session with AWS: stack, region, endpoint, credentials and clients.
 //!
-//! A program opens its session from its command line and everything the SDK searches for credentials (`cli`), the
-//! aggregator from its environment alone (`lambda`).
+//! The aggregator opens its session from its environment alone (`lambda`), a program for the local emulator (`emulator`) or
+//! after signing in, which is not done here.
 
 #[cfg(feature = "programs")]
-mod cli;
-#[cfg(feature = "programs")]
-mod config_file;
-#[cfg(feature = "programs")]
-mod failure;
+mod emulator;
 mod lambda;
-#[cfg(feature = "programs")]
-mod loopback;
-#[cfg(feature = "programs")]
-mod profile;
-#[cfg(feature = "programs")]
-mod proxy;
-#[cfg(feature = "programs")]
-mod renewal;
-#[cfg(feature = "programs")]
-mod source;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::BehaviorVersion;
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedCredentialsProvider};
+use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use stentor_core::adaptive_rate::Throttling;
@@ -37,18 +26,14 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "programs")]
 use crate::clock::{Clock, DateReader};
-use crate::error::{CredentialSource, Error};
+use crate::credentials::{CredentialRenewal, CredentialSource};
+use crate::error::Error;
 use crate::limiter::RateLimiter;
 use crate::meter::{Meter, RequestCount};
 use crate::names::StackName;
+#[cfg(feature = "programs")]
+use crate::retry::CLI_BUDGET;
 use crate::retry::RetryBudget;
-
-#[cfg(feature = "programs")]
-pub use cli::{Destination, Endpoint};
-#[cfg(feature = "programs")]
-pub use loopback::is_on_this_machine;
-#[cfg(feature = "programs")]
-pub(crate) use renewal::Renewal;
 
 /// The longest a single attempt may take; a long poll waits a few seconds of it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
@@ -70,8 +55,7 @@ pub struct Session {
     #[cfg(feature = "programs")]
     clock: Clock,
     /// `None` for credentials that never change.
-    #[cfg(feature = "programs")]
-    pub(crate) renewal: Option<Renewal>,
+    pub(crate) renewal: Option<Arc<dyn CredentialRenewal>>,
     pub(crate) budget: RetryBudget,
     /// Cancelled when the program is to shut down.
     pub(crate) shutdown: CancellationToken,
@@ -89,6 +73,21 @@ pub struct Session {
 }
 
 impl Session {
+    /// Opens a program's session with a configuration that has region, HTTP client and credentials, which `renewal` renews.
+    /// Once `shutdown` is cancelled, an outage is retried for a few seconds only.
+    #[cfg(feature = "programs")]
+    pub fn for_program(
+        config: SdkConfig,
+        stack: StackName,
+        renewal: Arc<dyn CredentialRenewal>,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Result<Self, Error> {
+        let mut session = Self::from_config(config, stack, CLI_BUDGET, shutdown, clock)?;
+        session.renewal = Some(renewal);
+        Ok(session)
+    }
+
     pub(crate) fn from_config(
         config: SdkConfig,
         stack: StackName,
@@ -111,7 +110,6 @@ impl Session {
             meter: Meter::default(),
             #[cfg(feature = "programs")]
             clock,
-            #[cfg(feature = "programs")]
             renewal: None,
             budget,
             shutdown,
@@ -177,23 +175,14 @@ impl Session {
         &self.send_limiter
     }
 
-    /// Returns the source of the credentials; `None` for those of the environment of a function.
-    #[cfg_attr(not(feature = "programs"), expect(clippy::unused_self, reason = "a function has one source"))]
+    /// Returns the source of the credentials; `None` for those that never change.
     pub(crate) fn credential_source(&self) -> Option<Box<CredentialSource>> {
-        #[cfg(feature = "programs")]
-        let source = self.renewal.as_ref().map(|renewal| Box::new(renewal.source().clone()));
-        #[cfg(not(feature = "programs"))]
-        let source = None;
-        source
+        self.renewal.as_ref().map(|renewal| Box::new(renewal.source().clone()))
     }
 
     /// Returns the source of the credentials where these cannot be renewed.
     pub(crate) fn failing_source(&self) -> Option<Box<CredentialSource>> {
-        #[cfg(feature = "programs")]
-        let is_failing = self.renewal.as_ref().is_some_and(Renewal::is_failing);
-        #[cfg(not(feature = "programs"))]
-        let is_failing = false;
-        self.credential_source().filter(|_| is_failing)
+        self.credential_source().filter(|_| self.renewal.as_ref().is_some_and(|renewal| renewal.is_failing()))
     }
 
     pub(crate) fn meter(&self) -> &Meter {
@@ -227,9 +216,10 @@ impl Session {
 }
 
 /// TLS of every HTTP client.
-const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
+pub const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
 
-fn timeouts() -> TimeoutConfig {
+/// The timeouts of each attempt at a call.
+pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -237,67 +227,20 @@ fn timeouts() -> TimeoutConfig {
 }
 
 /// The SDK behaviour that this code is written for.
-fn behaviour() -> BehaviorVersion {
+pub fn behaviour() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::retry::CLI_BUDGET;
-    use aws_sdk_dynamodb::config::http::HttpRequest;
-    use aws_sdk_dynamodb::config::{
-        Credentials, HttpClient, Region, RuntimeComponents, SharedCredentialsProvider,
-    };
-    use aws_smithy_runtime_api::client::http::{
-        HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-    };
-    use aws_smithy_runtime_api::client::result::ConnectorError;
-    use aws_smithy_types::retry::RetryConfig;
-    use std::sync::Arc;
-
-    /// Records the hosts that are called, and answers nothing.
-    #[derive(Debug, Clone, Default)]
-    struct HostRecorder(Arc<Mutex<Vec<String>>>);
-
-    impl HttpClient for HostRecorder {
-        fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-            SharedHttpConnector::new(self.clone())
-        }
-    }
-
-    impl HttpConnector for HostRecorder {
-        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-            let host = request.uri().split('/').nth(2).unwrap_or_default().to_owned();
-            self.0.lock().unwrap().push(host);
-            HttpConnectorFuture::ready(Err(ConnectorError::io("recorded".into())))
-        }
-    }
-
-    #[tokio::test]
-    async fn fips_and_dual_stack_endpoints_of_both_services_are_called() {
-        for (fips, dual_stack, hosts) in [
-            (true, false, ["sqs-fips.us-east-1.amazonaws.com", "dynamodb-fips.us-east-1.amazonaws.com"]),
-            (false, true, ["sqs.us-east-1.api.aws", "dynamodb.us-east-1.api.aws"]),
-        ] {
-            let recorder = HostRecorder::default();
-            let keys = Credentials::new("AKIA", "secret", None, None, "a test");
-            let config = SdkConfig::builder()
-                .behavior_version(behaviour())
-                .region(Region::from_static("us-east-1"))
-                .credentials_provider(SharedCredentialsProvider::new(keys))
-                .http_client(recorder.clone())
-                .retry_config(RetryConfig::disabled())
-                .use_fips(fips)
-                .use_dual_stack(dual_stack)
-                .build();
-            let stack = "drill".parse().unwrap();
-            let session =
-                Session::from_config(config, stack, CLI_BUDGET, CancellationToken::new(), Clock::start());
-            let session = session.unwrap();
-            let _ = session.queue_client().list_queues().send().await;
-            let _ = session.table_client().list_tables().send().await;
-            assert_eq!(*recorder.0.lock().unwrap(), hosts);
-        }
-    }
+/// Configures credentials that never change.
+fn fixed_config(credentials: Credentials, region: Option<String>, endpoint: Option<String>) -> SdkConfig {
+    let mut config = SdkConfig::builder()
+        .behavior_version(behaviour())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        // Ring is a quarter of the size of aws-lc, the default.
+        .http_client(Builder::new().tls_provider(TLS).build_https());
+    config.set_region(region.map(Region::new));
+    config.set_endpoint_url(endpoint);
+    config.build()
 }

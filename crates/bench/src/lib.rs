@@ -7,5 +7,4 @@ pub mod programs;
 pub mod report;
 pub mod scenarios;
 pub mod stream;
-mod tls;
 pub mod viewers;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stentor_fake_aws::FakeAws;
-use stentor_test_support::Program;
 use stentor_test_support::build::Artifacts;
+use stentor_test_support::{Program, TlsServer};
 
 /// The stack of the fakes.
 pub const STACK: &str = "bench";
@@ -33,6 +33,16 @@ impl Target {
     /// The stack of a fake.
     pub fn of(fake: &FakeAws) -> Self {
         Self { endpoint: fake.endpoint(), stack: STACK.to_owned(), certificate: None }
+    }
+
+    /// Returns this stack over TLS: the server passes requests to it.
+    pub(crate) fn over(&self, tls: &TlsServer) -> Self {
+        tls.pass_to(&self.endpoint);
+        Self {
+            endpoint: format!("https://{}", tls.address()),
+            certificate: Some(tls.certificate().to_owned()),
+            ..self.clone()
+        }
     }
 }
 

@@ -1,77 +1,60 @@
 //! The connection flags of a call, for the commands that its messages suggest.
 
-use stentor_aws::session::{Destination, Endpoint};
+use stentor_sign_in::{Destination, Endpoint};
 
 use crate::flags::{DEFAULT_STACK, LOCAL_PORT};
 
 /// The flags that select the stack and endpoint of a call, for another call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionFlags {
-    /// A variable before the command: there is no flag for the port.
-    variable: Option<String>,
-    flags: Vec<String>,
-    /// What `infra/setup.sh` has no flag for.
-    setup_variables: Vec<String>,
-    setup_flags: Vec<String>,
-}
+pub struct ConnectionFlags(Destination);
 
 impl Default for ConnectionFlags {
     fn default() -> Self {
-        Self {
-            variable: None,
-            flags: Vec::new(),
-            setup_variables: Vec::new(),
-            setup_flags: vec![format!("--stack {DEFAULT_STACK}")],
-        }
+        let stack = DEFAULT_STACK.parse().expect("it is a valid name");
+        Self(Destination { stack, endpoint: Endpoint::Default, region: None, profile: None })
     }
 }
 
 impl ConnectionFlags {
     /// The flags of a destination; none for the defaults.
     pub fn of(destination: &Destination) -> Self {
-        let stack = destination.stack.to_string();
-        let url = match &destination.endpoint {
-            Endpoint::Url(url) => Some(url),
-            Endpoint::Default | Endpoint::Local(_) => None,
+        Self(destination.clone())
+    }
+
+    /// A call of `infra/setup.sh` for the same stack. It has no flag for profile and endpoint.
+    pub fn setup(&self, command: &str) -> String {
+        let Destination { stack, endpoint, region, profile } = &self.0;
+        let url = match endpoint {
+            Endpoint::Default => None,
+            Endpoint::Url(url) => Some(url.clone()),
+            Endpoint::Local(port) => Some(format!("http://127.0.0.1:{port}")),
         };
+        let profile = profile.iter().map(|profile| format!("AWS_PROFILE={}", quoted(profile)));
+        let url = url.iter().map(|url| format!("AWS_ENDPOINT_URL={}", quoted(url)));
+        let region = region.iter().map(|region| format!("--region {}", quoted(region)));
+        let call = [format!("./infra/setup.sh {command}"), format!("--stack {stack}")];
+        profile.chain(url).chain(call).chain(region).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A command line for the same stack and endpoint. There is no flag for the port of the local emulator.
+    pub fn command(&self, call: &str) -> String {
+        let Destination { stack, endpoint, region, profile } = &self.0;
+        let stack = Some(stack.to_string()).filter(|stack| stack != DEFAULT_STACK);
+        let (port, url) = match endpoint {
+            Endpoint::Default => (None, None),
+            Endpoint::Url(url) => (None, Some(url)),
+            Endpoint::Local(port) => (Some(*port), None),
+        };
+        let variable = port.filter(|port| *port != LOCAL_PORT).map(|port| format!("STENTOR_PORT={port}"));
         let given = [
-            ("--stack", Some(&stack).filter(|stack| *stack != DEFAULT_STACK)),
-            ("--region", destination.region.as_ref()),
-            ("--profile", destination.profile.as_ref()),
+            ("--stack", stack.as_ref()),
+            ("--region", region.as_ref()),
+            ("--profile", profile.as_ref()),
             ("--endpoint-url", url),
         ];
-        let mut connection = Self::default();
-        for (flag, value) in given {
-            connection.flags.extend(value.map(|value| format!("{flag} {}", quoted(value))));
-        }
-        if let Endpoint::Local(port) = destination.endpoint {
-            connection.flags.push("--local".to_owned());
-            connection.variable = (port != LOCAL_PORT).then(|| format!("STENTOR_PORT={port}"));
-        }
-        let local = match destination.endpoint {
-            Endpoint::Local(port) => Some(format!("http://127.0.0.1:{port}")),
-            Endpoint::Default | Endpoint::Url(_) => None,
-        };
-        let assign =
-            |name: &str, value: Option<&String>| value.map(|value| format!("{name}={}", quoted(value)));
-        let profile = assign("AWS_PROFILE", destination.profile.as_ref());
-        let url = assign("AWS_ENDPOINT_URL", url.or(local.as_ref()));
-        connection.setup_variables = [profile, url].into_iter().flatten().collect();
-        let region = destination.region.as_ref().map(|region| format!("--region {}", quoted(region)));
-        connection.setup_flags = [format!("--stack {}", quoted(&stack))].into_iter().chain(region).collect();
-        connection
-    }
-
-    /// A call of `infra/setup.sh` for the same stack.
-    pub fn setup(&self, command: &str) -> String {
-        let call = [format!("./infra/setup.sh {command}")];
-        [self.setup_variables.as_slice(), &call, &self.setup_flags].concat().join(" ")
-    }
-
-    /// A command line for the same stack and endpoint.
-    pub fn command(&self, call: &str) -> String {
-        let flags = self.flags.iter().map(String::as_str);
-        self.variable.as_deref().into_iter().chain([call]).chain(flags).collect::<Vec<_>>().join(" ")
+        let flags = given.into_iter().filter_map(|(flag, value)| Some(format!("{flag} {}", quoted(value?))));
+        let words = variable.into_iter().chain([call.to_owned()]).chain(flags);
+        words.chain(port.map(|_| "--local".to_owned())).collect::<Vec<_>>().join(" ")
     }
 }
 

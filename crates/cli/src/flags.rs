@@ -3,7 +3,7 @@
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, ValueHint};
 use stentor_aws::names::StackName;
-use stentor_aws::session::{Destination, Endpoint};
+use stentor_sign_in::{Destination, Endpoint};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::help::{CONNECTION, HELP, OUTPUT, STYLES};

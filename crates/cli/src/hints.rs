@@ -1,7 +1,7 @@
-//! What to do about the errors of stentor-aws: the last line of a program's error message.
+//! What to do about the errors of stentor-aws and stentor-sign-in: the last line of a program's error message.
 
-use stentor_aws::session::is_on_this_machine;
-use stentor_aws::{CredentialProvider, CredentialSource, Error, ProfileError, ProfileFault};
+use stentor_aws::{CredentialProvider, CredentialSource, Error};
+use stentor_sign_in::{ProfileError, ProfileFault, SignInError, is_on_this_machine};
 
 use crate::ConnectionFlags;
 
@@ -12,7 +12,6 @@ const START_EMULATOR: &str = "Start the local emulator with: ./infra/setup.sh lo
 
 const CHECK_CLOCK: &str =
     "Correct this machine's clock: AWS rejects signatures that are more than five minutes off";
-
 const CHECK_NETWORK: &str = "Check the network and, where AWS is behind a proxy, HTTPS_PROXY";
 
 /// The managed policy of the stack that a program needs.
@@ -63,9 +62,13 @@ pub fn with_hint(error: &Error, policy: Policy) -> String {
     hint(error, policy).map_or_else(|| error.to_string(), |hint| format!("{error}\n{hint}"))
 }
 
-/// As [`with_hint`] for an error that may come from stentor-aws; any other is formatted alone.
+/// As [`with_hint`] for an error that may come from stentor-aws or stentor-sign-in; any other is formatted alone.
 pub fn describe(error: &anyhow::Error, policy: Policy) -> String {
-    error.downcast_ref().map_or_else(|| error.to_string(), |error| with_hint(error, policy))
+    match error.downcast_ref() {
+        Some(SignInError::Profile(error)) => format!("{error}\n{}", hint_for_profile(error)),
+        Some(SignInError::Aws(error)) => with_hint(error, policy),
+        None => error.downcast_ref().map_or_else(|| error.to_string(), |error| with_hint(error, policy)),
+    }
 }
 
 /// Write units per second that the remedy for a throttled table names: the default quota of a table (Amazon DynamoDB
@@ -105,7 +108,6 @@ fn hint(error: &Error, policy: Policy) -> Option<String> {
         Error::NoRegion { .. } => {
             "Pass --region, set AWS_REGION, or add one to your profile: aws configure set region REGION".to_owned()
         }
-        Error::Profile(error) => hint_for_profile(error),
         Error::Proxy(error) if error.why.contains("credentials") => {
             format!("Add them to {}: http://USER:PASSWORD@HOST:PORT", error.variable)
         }
@@ -186,11 +188,7 @@ fn hint_for_profile(error: &ProfileError) -> String {
         ProfileFault::RoleRefused(_) => {
             format!("Choose an account and a role that you have been assigned: aws configure sso --profile {at}")
         }
-        ProfileFault::Process(_) => {
-            format!(
-                "Run the command that this prints; it must output credentials as JSON: aws configure get credential_process --profile {at}"
-            )
-        }
+        ProfileFault::Process(_) => hint_for_process(&format!(" --profile {at}")),
         ProfileFault::WebIdentity(_) => {
             "Check that file, and whether the trust policy of the role accepts its issuer, audience and subject".to_owned()
         }
@@ -248,11 +246,16 @@ fn hint_for_rejection(source: &CredentialSource) -> String {
         CredentialProvider::Environment => {
             "Set new values for AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or unset them to use a profile".to_owned()
         }
-        CredentialProvider::Process => {
-            format!("Run its command, which must print valid credentials: aws configure get credential_process{flag}")
-        }
+        CredentialProvider::Process => hint_for_process(&flag),
         _ => format!("Check the credentials: aws sts get-caller-identity{flag}"),
     }
+}
+
+/// What to do where a `credential_process` gives no credentials, or some that AWS rejects.
+fn hint_for_process(flag: &str) -> String {
+    format!(
+        "Run the command that this prints; it must output valid credentials as JSON: aws configure get credential_process{flag}"
+    )
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use stentor_aws::session::Destination;
+use stentor_sign_in::Destination;
 use tokio::task::LocalSet;
 
 use command_line::{brief, parse};

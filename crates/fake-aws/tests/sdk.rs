@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use stentor_aws::messages::{InsertResult, OutcomeUpdate, UpdateResult};
 use stentor_aws::metrics::{CreateRunResult, Heartbeat};
-use stentor_aws::session::{Destination, Endpoint};
 use stentor_aws::tally_store::PutResult;
 use stentor_aws::{MessagesTable, MetricsTable, Queue, Session};
 use stentor_core::delivery::Status;
@@ -30,14 +29,9 @@ fn plan(total: u32) -> Plan {
     Plan::new(run, 42, total, BodyLength { max: 100, exact: false }).unwrap()
 }
 
-async fn session(fake: &FakeAws) -> Arc<Session> {
-    let destination = Destination {
-        stack: STACK.parse().unwrap(),
-        endpoint: Endpoint::Local(fake.port()),
-        region: None,
-        profile: None,
-    };
-    Arc::new(Session::for_cli(destination, CancellationToken::new()).await.unwrap())
+fn session(fake: &FakeAws) -> Arc<Session> {
+    let (stack, shutdown) = (STACK.parse().unwrap(), CancellationToken::new());
+    Arc::new(Session::for_emulator(fake.port(), None, stack, shutdown).unwrap())
 }
 
 fn conclusion(message: &Message, attempt: &str) -> OutcomeUpdate {
@@ -55,7 +49,7 @@ fn conclusion(message: &Message, attempt: &str) -> OutcomeUpdate {
 #[tokio::test]
 async fn messages_are_stored_queued_and_concluded_once() {
     let fake = fake();
-    let session = session(&fake).await;
+    let session = session(&fake);
     let (table, queue) = (MessagesTable::new(&session), Queue::open(&session).await.unwrap());
     let plan = plan(10);
     let messages: Vec<Message> = plan.ids(0..10).map(|id| plan.message(id)).collect();
@@ -107,7 +101,7 @@ async fn messages_are_stored_queued_and_concluded_once() {
 #[tokio::test]
 async fn runs_tallies_and_heartbeats_are_stored() {
     let fake = fake();
-    let table = MetricsTable::new(&session(&fake).await);
+    let table = MetricsTable::new(&session(&fake));
     let plan = plan(10);
     let run = plan.run();
     assert_eq!(table.run(run).await.unwrap(), None);
@@ -154,7 +148,7 @@ async fn runs_tallies_and_heartbeats_are_stored() {
 #[tokio::test]
 async fn a_long_poll_ends_with_a_new_message_and_with_an_expired_visibility_timeout() {
     let fake = fake();
-    let session = session(&fake).await;
+    let session = session(&fake);
     let queue = Queue::open(&session).await.unwrap();
     let message = || {
         let plan = plan(1);
@@ -178,7 +172,7 @@ async fn a_long_poll_ends_with_a_new_message_and_with_an_expired_visibility_time
 #[tokio::test]
 async fn latency_delays_calls_independently() {
     let fake = FakeAws::start(STACK, Duration::from_millis(250)).unwrap();
-    let session = session(&fake).await;
+    let session = session(&fake);
     let queue = Queue::open(&session).await.unwrap();
     let start = Instant::now();
     // One after the other they would take five seconds.

@@ -26,9 +26,8 @@ use live::{ExitReason, Watched};
 use repair::Repair;
 use schemars::{Schema, generate::SchemaSettings};
 use serde::Serialize;
+use stentor_aws::Error;
 use stentor_aws::metrics::RunRecord;
-use stentor_aws::session::Destination;
-use stentor_aws::{Error, Session};
 use stentor_cli::format;
 use stentor_cli::{ConnectionFlags, OutputState, SharedArgs, Shutdown, print_line, status};
 use stentor_core::cost::Prices;
@@ -38,6 +37,7 @@ use stentor_run_view::reader::{ReaderCommand, RunSelection};
 use stentor_run_view::reading::{RunReader, Target};
 use stentor_run_view::snapshot::Snapshot;
 use stentor_run_view::status::RunStatus;
+use stentor_sign_in::{Destination, open_session};
 use stentor_web::Site;
 use tokio::net::TcpListener;
 use watch::{ReportFile, Watching};
@@ -107,8 +107,8 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     let mode = Mode::prepare(&args).await?;
     let connection = ConnectionFlags::of(&destination);
     let opening = async {
-        let session = Arc::new(Session::for_cli(destination, shutdown.token()).await?);
-        Ok::<_, Error>((RunReader::open(&session).await?, session))
+        let session = Arc::new(open_session(destination, shutdown.token()).await?);
+        anyhow::Ok((RunReader::open(&session).await?, session))
     };
     let Some(opened) = shutdown.or_shutdown(opening).await else {
         return Ok(shutdown.code().unwrap_or(0));

@@ -105,8 +105,8 @@ fn refusal(record: &RunRecord, table_count: &TableCount, connection: &Connection
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_aws::session::{Destination, Endpoint};
     use stentor_run_view::fixtures::reading;
+    use stentor_sign_in::{Destination, Endpoint};
 
     fn drill() -> ConnectionFlags {
         let (stack, endpoint) = ("drill".parse().unwrap(), Endpoint::Local(4566));

@@ -20,12 +20,12 @@ pub use args::Args;
 use args::{Command, SpeedArgs};
 use enqueue::Backends;
 use stentor_aws::metrics::{CreateRunResult, RunRecord};
-use stentor_aws::session::Destination;
-use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
+use stentor_aws::{Error, MessagesTable, MetricsTable, Queue};
 use stentor_cli::format;
 use stentor_cli::{ConnectionFlags, Policy, Shutdown, hints, print_line, status};
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::usage::Usage;
+use stentor_sign_in::{Destination, open_session};
 use summary::Summary;
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +64,7 @@ async fn prepare(
     connection: &ConnectionFlags,
     ending: CancellationToken,
 ) -> anyhow::Result<(Backends, RunRecord)> {
-    let session = Arc::new(Session::for_cli(destination, ending).await?);
+    let session = Arc::new(open_session(destination, ending).await?);
     let backends = Backends {
         queue: Queue::open(&session).await?,
         messages: MessagesTable::new(&session),

@@ -43,12 +43,12 @@ use progress::Progress;
 use provider_profile::check_stored_profile;
 use settings::Settings;
 use stentor_aws::metrics::Heartbeat;
-use stentor_aws::session::Destination;
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::{ProgressLine, Shutdown, format, print_line, status};
 use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::run::RunId;
 use stentor_core::usage::ProviderUsage;
+use stentor_sign_in::{Destination, open_session};
 use stop::{DrainCondition, StopReason};
 use summary::Summary;
 use tokio::time::{Instant, timeout};
@@ -81,7 +81,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
             Some(profile) => check_stored_profile(&connections, profile).await?,
             None => None,
         };
-        Ok::<_, Error>((connections, initial, change))
+        anyhow::Ok((connections, initial, change))
     };
     let Some(connected) = shutdown.or_shutdown(connecting).await else {
         return Ok(shutdown.code().unwrap_or(0));
@@ -172,8 +172,8 @@ impl Connections {
         shutdown: CancellationToken,
         args: &Args,
         settings: &Settings,
-    ) -> Result<(Self, Heartbeat), Error> {
-        let session = Arc::new(Session::for_cli(destination, shutdown).await?);
+    ) -> anyhow::Result<(Self, Heartbeat)> {
+        let session = Arc::new(open_session(destination, shutdown).await?);
         let queue = Queue::open(&session).await?;
         // Only a time to live depends on it.
         let queue = if settings.ttl.is_some() { queue.with_sent_at() } else { queue };

@@ -183,8 +183,8 @@ mod tests {
     use super::*;
     use crate::Args;
     use clap::Parser;
-    use stentor_aws::session::{Destination, Endpoint};
     use stentor_fake_aws::FakeAws;
+    use stentor_sign_in::{Destination, Endpoint};
     use tokio::time::timeout;
     use tokio_util::sync::CancellationToken;
 

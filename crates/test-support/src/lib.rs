@@ -13,6 +13,7 @@ mod policy;
 mod process;
 mod stack;
 mod terminal;
+mod tls;
 mod web;
 mod wrong_clock;
 
@@ -26,6 +27,7 @@ pub use policy::Permission;
 pub use process::{Process, ProcessOutput, Program, children, send_signal};
 pub use stack::{MessageCount, Stack, StackEndpoint};
 pub use terminal::{TerminalOutput, TerminalSession};
+pub use tls::TlsServer;
 pub use web::{Events, Page, PageResponse};
 
 /// Returns whether the long tests run in full: `STENTOR_TESTS=full`.

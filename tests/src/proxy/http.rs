@@ -93,6 +93,11 @@ impl Connection {
         Some(())
     }
 
+    /// Returns the stream, from which no more than whole requests were read.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.reader.into_inner()
+    }
+
     /// Resets the connection, as a failing network does.
     pub(crate) fn reset(self) {
         // Closing a socket without time to linger resets it.

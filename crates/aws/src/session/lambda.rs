@@ -2,13 +2,9 @@
 //! or waited for when an instance starts.
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::config::{Region, SharedCredentialsProvider};
-use aws_smithy_http_client::Builder;
-use aws_smithy_types::retry::RetryConfig;
-use aws_types::SdkConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::{Session, TLS, behaviour, timeouts};
+use super::{Session, fixed_config};
 use crate::error::Error;
 use crate::names::StackName;
 use crate::retry::LAMBDA_BUDGET;
@@ -39,17 +35,8 @@ impl Session {
         );
         let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
         let endpoint = variable("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| variable("AWS_ENDPOINT_URL"));
-        let mut config = SdkConfig::builder()
-            .behavior_version(behaviour())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts())
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            // Ring is a quarter of the size of aws-lc, the default.
-            .http_client(Builder::new().tls_provider(TLS).build_https());
-        config.set_region(region.map(Region::new));
-        config.set_endpoint_url(endpoint);
         Self::from_config(
-            config.build(),
+            fixed_config(credentials, region, endpoint),
             stack,
             LAMBDA_BUDGET,
             CancellationToken::new(),

@@ -6,13 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_fake_aws::{FakeAws, RequestStats};
-use stentor_test_support::now_ms;
+use stentor_test_support::{TlsServer, now_ms};
 
 use super::Bench;
 use crate::fill::put_run;
 use crate::measure::{Measurement, measure};
 use crate::programs::{STACK, Target};
-use crate::tls::TlsServer;
 
 /// Longest text of the messages, characters: the producer's default.
 pub(super) const LENGTH: u16 = 100;
@@ -71,9 +70,9 @@ pub(super) fn produce(bench: &Bench, messages: u32, latency: Duration) -> anyhow
 
 /// Runs a producer of that many messages over TLS.
 pub(super) fn produce_over_tls(bench: &Bench, messages: u32) -> anyhow::Result<Played> {
-    let tls = TlsServer::start()?;
+    let tls = TlsServer::start(&["127.0.0.1"])?;
     let line = format!("-m {messages} -l {LENGTH} --seed 1");
-    produce_by(messages, Duration::ZERO, |target| bench.programs.producer(&tls.before(target), &line))
+    produce_by(messages, Duration::ZERO, |target| bench.programs.producer(&target.over(&tls), &line))
 }
 
 /// Runs any program that produces that many messages.
@@ -111,9 +110,9 @@ pub(super) fn send(
 
 /// Runs a sender as [`send`] does, over TLS.
 pub(super) fn send_over_tls(bench: &Bench, messages: u32, line: &str) -> anyhow::Result<Played> {
-    let tls = TlsServer::start()?;
+    let tls = TlsServer::start(&["127.0.0.1"])?;
     let line = format!("{line} --idle-timeout 1 --seed 1");
-    send_by(messages, Duration::ZERO, |target| vec![bench.programs.sender(&tls.before(target), &line)])
+    send_by(messages, Duration::ZERO, |target| vec![bench.programs.sender(&target.over(&tls), &line)])
 }
 
 /// Runs any programs that send that many messages.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use stentor_aws::messages::{OutcomeUpdate, UpdateResult};
-use stentor_aws::session::{Destination, Endpoint};
 use stentor_aws::{MessagesTable, MetricsTable, Queue, Session};
 use stentor_bench::fill::put_run;
 use stentor_bench::programs::STACK;
@@ -18,13 +17,8 @@ async fn a_filled_run_has_its_record_messages_and_queue() {
     let run = RunId::from_parts(1_700_000_000_000, 7);
     let plan = Plan::new(run, 42, 25, BodyLength { max: 100, exact: false }).unwrap();
     put_run(&fake, &plan).unwrap();
-    let destination = Destination {
-        stack: STACK.parse().unwrap(),
-        endpoint: Endpoint::Local(fake.port()),
-        region: None,
-        profile: None,
-    };
-    let session = std::sync::Arc::new(Session::for_cli(destination, CancellationToken::new()).await.unwrap());
+    let (stack, shutdown) = (STACK.parse().unwrap(), CancellationToken::new());
+    let session = std::sync::Arc::new(Session::for_emulator(fake.port(), None, stack, shutdown).unwrap());
     let record = MetricsTable::new(&session).run(run).await.unwrap().unwrap();
     assert_eq!((record.plan, record.enqueued), (plan.clone(), 25));
     let queue = Queue::open(&session).await.unwrap();

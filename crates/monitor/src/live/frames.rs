@@ -7,11 +7,11 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
 use stentor_aws::metrics::RunRecord;
-use stentor_aws::session::{Destination, Endpoint};
 use stentor_cli::ConnectionFlags;
 use stentor_core::delivery::Outcome;
 use stentor_core::run::{BodyLength, Plan, RunId};
 use stentor_core::tally::{DamagedTally, OutcomeEvent, Tally};
+use stentor_sign_in::{Destination, Endpoint};
 
 use super::draw::Frame;
 use super::model::Model;

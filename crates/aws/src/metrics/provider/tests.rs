@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::item::text;
-use crate::session::{Destination, Endpoint, Session};
+use crate::session::Session;
 
 const ADVANCE: LimitWrite = LimitWrite::Advance { cost: 7, after: 10, before: 1_000 };
 const START: LimitWrite = LimitWrite::StartAt { tat: 100, until: 10 };
@@ -21,12 +21,10 @@ fn profile(parts_per_second: f64) -> ProviderProfile {
     ProviderProfile { limits, ..profile }
 }
 
-async fn open() -> (FakeAws, MetricsTable) {
+fn open() -> (FakeAws, MetricsTable) {
     let fake = FakeAws::start("drill", Duration::ZERO).unwrap();
     let stack = "drill".parse().unwrap();
-    let destination =
-        Destination { stack, endpoint: Endpoint::Local(fake.port()), region: None, profile: None };
-    let session = Session::for_cli(destination, CancellationToken::new()).await.unwrap();
+    let session = Session::for_emulator(fake.port(), None, stack, CancellationToken::new()).unwrap();
     (fake, MetricsTable::new(&Arc::new(session)))
 }
 
@@ -55,7 +53,7 @@ fn refused(update: LimitUpdate) -> StoredLimit {
 
 #[tokio::test]
 async fn the_first_reservation_creates_the_item_and_later_ones_keep_its_profile() {
-    let (fake, table) = open().await;
+    let (fake, table) = open();
     let profile = profile(3.0);
     assert!(!table.get_limit("test").await.unwrap().exists());
     let absent = refused(table.reserve_parts(&profile, ADVANCE).await.unwrap());
@@ -80,7 +78,7 @@ async fn the_first_reservation_creates_the_item_and_later_ones_keep_its_profile(
 
 #[tokio::test]
 async fn a_damaged_item_is_refused_and_repaired_while_it_is_unchanged() {
-    let (_fake, table) = open().await;
+    let (_fake, table) = open();
     let n = |digits: &str| AttributeValue::N(digits.to_owned());
     for damage in [
         vec![(TAT, text("soon")), (SEQ, number(7))],
@@ -114,7 +112,7 @@ async fn a_damaged_item_is_refused_and_repaired_while_it_is_unchanged() {
 
 #[tokio::test]
 async fn a_profile_is_replaced_only_while_nobody_uses_it() {
-    let (fake, table) = open().await;
+    let (fake, table) = open();
     let [old, new] = [3.0, 4.0].map(profile);
     let stored = applied(table.reserve_parts(&old, START).await.unwrap());
     applied(table.reserve_parts(&old, ADVANCE).await.unwrap());

@@ -12,15 +12,15 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_types::sdk_config::{SharedTimeSource, TimeSource};
+use stentor_aws::{CredentialRenewal, CredentialSource};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::failure::reason;
-use crate::error::CredentialSource;
+use crate::failure::reason;
 
 /// Limit for one load of credentials.
-pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// Credentials are renewed this long before they expire; those that are valid for less than twice as long, half way. The
 /// SDKs renew tokens as early (aws-config, `sso::token`).
@@ -58,6 +58,7 @@ struct Shared {
 #[derive(Debug, Clone)]
 struct State {
     credentials: Credentials,
+    loaded_at: Instant,
     /// AWS has rejected them as expired.
     is_rejected: bool,
     /// They were expired when they were loaded. This machine's clock may be wrong, so AWS decides.
@@ -81,7 +82,7 @@ impl std::error::Error for RenewalError {}
 impl State {
     fn new(credentials: Credentials, now: SystemTime) -> Self {
         let was_expired = credentials.expiry().is_some_and(|at| at <= now);
-        Self { credentials, is_rejected: false, was_expired, failure: None }
+        Self { credentials, loaded_at: Instant::now(), is_rejected: false, was_expired, failure: None }
     }
 
     fn is_valid(&self, now: SystemTime) -> bool {
@@ -101,7 +102,7 @@ impl State {
 }
 
 /// Loads credentials within the limit.
-pub(super) async fn load(chain: &SharedCredentialsProvider) -> provider::Result {
+pub(crate) async fn load(chain: &SharedCredentialsProvider) -> provider::Result {
     let chain = chain.clone();
     // In a separate task: the SDK panics on some invalid responses of the sign-in service.
     let loading = AbortOnDropHandle::new(tokio::spawn(async move { chain.provide_credentials().await }));
@@ -114,7 +115,7 @@ pub(super) async fn load(chain: &SharedCredentialsProvider) -> provider::Result 
 
 impl Renewal {
     /// Starts with loaded credentials, and renews them with `chain` by the time of `clock`.
-    pub(super) fn start(
+    pub(crate) fn start(
         source: CredentialSource,
         chain: SharedCredentialsProvider,
         loaded: Credentials,
@@ -127,26 +128,27 @@ impl Renewal {
         Self { shared, _task: AbortOnDropHandle::new(task) }
     }
 
-    pub(super) fn provider(&self) -> SharedCredentialsProvider {
+    pub(crate) fn provider(&self) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(RenewedProvider(Arc::clone(&self.shared)))
     }
+}
 
-    pub(crate) fn source(&self) -> &CredentialSource {
+impl CredentialRenewal for Renewal {
+    fn source(&self) -> &CredentialSource {
         &self.shared.source
     }
 
-    /// Whether the last load has failed, or AWS has rejected what it brought.
-    pub(crate) fn is_failing(&self) -> bool {
+    fn is_failing(&self) -> bool {
         let state = self.shared.state.borrow();
         state.failure.is_some() || state.is_rejected
     }
 
-    /// Renews the credentials because AWS has rejected them as expired.
-    pub(crate) fn reject(&self) {
+    fn reject(&self, sent_at: Instant) {
         self.shared.state.send_if_modified(|state| {
-            state.is_rejected = true;
+            state.is_rejected |= state.loaded_at <= sent_at;
             false
         });
+        // Without valid credentials, this is a demand for others.
         self.shared.wanted.notify_one();
     }
 }
@@ -229,164 +231,4 @@ async fn renew(shared: Arc<Shared>, chain: SharedCredentialsProvider) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::CredentialProvider;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::time::UNIX_EPOCH;
-
-    /// The clock of tokio, which the tests pause.
-    #[derive(Debug, Clone, Copy)]
-    struct PausedClock(Instant);
-
-    impl TimeSource for PausedClock {
-        fn now(&self) -> SystemTime {
-            UNIX_EPOCH + self.0.elapsed()
-        }
-    }
-
-    /// A chain whose loads take that time, and whose credentials are valid for an hour.
-    #[derive(Debug, Clone)]
-    struct Chain {
-        clock: PausedClock,
-        takes: Duration,
-        loads: Arc<AtomicUsize>,
-        fails: Arc<AtomicBool>,
-    }
-
-    const LIFETIME: Duration = Duration::from_secs(3_600);
-
-    impl ProvideCredentials for Chain {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            future::ProvideCredentials::new(async {
-                self.loads.fetch_add(1, Ordering::Relaxed);
-                sleep(self.takes).await;
-                if self.fails.load(Ordering::Relaxed) {
-                    return Err(CredentialsError::provider_error("signed out"));
-                }
-                Ok(self.credentials())
-            })
-        }
-    }
-
-    impl Chain {
-        fn new(takes: u64) -> Self {
-            let clock = PausedClock(Instant::now());
-            let (loads, fails) = (Arc::default(), Arc::default());
-            Self { clock, takes: Duration::from_secs(takes), loads, fails }
-        }
-
-        fn credentials(&self) -> Credentials {
-            Credentials::new("AKIA", "secret", None, Some(self.clock.now() + LIFETIME), "test")
-        }
-
-        fn start(&self) -> Renewal {
-            let source = CredentialSource {
-                provider: CredentialProvider::Process,
-                profile: None,
-                name: "a process".to_owned(),
-            };
-            Renewal::start(
-                source,
-                SharedCredentialsProvider::new(self.clone()),
-                self.credentials(),
-                self.clock,
-            )
-        }
-
-        fn loads(&self) -> usize {
-            self.loads.load(Ordering::Relaxed)
-        }
-    }
-
-    async fn pass(seconds: u64) {
-        sleep(Duration::from_secs(seconds)).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn credentials_are_renewed_five_minutes_early_and_no_call_waits() {
-        let chain = Chain::new(30);
-        let renewal = chain.start();
-        let provider = renewal.provider();
-        sleep(Duration::from_millis(500)).await;
-        for second in 0..2 * LIFETIME.as_secs() {
-            let before = Instant::now();
-            provider.provide_credentials().await.unwrap();
-            assert_eq!(before.elapsed(), Duration::ZERO, "at {second} s");
-            assert_eq!(
-                chain.loads(),
-                usize::from(second >= 3_300) + usize::from(second >= 6_630),
-                "at {second} s"
-            );
-            pass(1).await;
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_call_ends_a_slow_load() {
-        let chain = Chain::new(25);
-        let renewal = chain.start();
-        pass(10).await;
-        renewal.reject();
-        let provider = renewal.provider();
-        let mut failures = 0;
-        while let Err(failure) = provider.provide_credentials().await {
-            assert_eq!(
-                reason(&failure),
-                "credentials from a process cannot be renewed: no answer within 10 s"
-            );
-            failures += 1;
-        }
-        assert_eq!((failures, chain.loads()), (2, 1));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_outage_is_reported_and_retried_with_few_loads() {
-        let chain = Chain::new(0);
-        let renewal = chain.start();
-        let provider = renewal.provider();
-        chain.fails.store(true, Ordering::Relaxed);
-        pass(LIFETIME.as_secs() + 1).await;
-        assert!(renewal.is_failing());
-        let until_expiry = chain.loads();
-        assert!((1..=10).contains(&until_expiry), "{until_expiry} loads in five minutes");
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(100) {
-            let failure = provider.provide_credentials().await.unwrap_err();
-            assert!(reason(&failure).ends_with("cannot be renewed: signed out"), "{}", reason(&failure));
-        }
-        assert!(chain.loads() - until_expiry <= 21, "{} loads in 100 s", chain.loads() - until_expiry);
-        chain.fails.store(false, Ordering::Relaxed);
-        provider.provide_credentials().await.unwrap();
-        assert!(!renewal.is_failing());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rejected_credentials_are_loaded_again_once_in_five_seconds() {
-        let chain = Chain::new(0);
-        let renewal = chain.start();
-        let provider = renewal.provider();
-        for _ in 0..10 {
-            renewal.reject();
-            renewal.reject();
-            assert!(renewal.is_failing(), "until they are renewed");
-            provider.provide_credentials().await.unwrap();
-            assert!(!renewal.is_failing());
-        }
-        assert_eq!((chain.loads(), chain.clock.0.elapsed().as_secs()), (10, 50));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn credentials_that_seem_expired_are_used_until_aws_rejects_them() {
-        let now = UNIX_EPOCH + LIFETIME;
-        let expired = Credentials::new("AKIA", "secret", None, Some(UNIX_EPOCH), "test");
-        let mut state = State::new(expired, now);
-        assert!(state.is_valid(now));
-        assert_eq!(state.delay(now), Some(RETRY_DELAY));
-        state.is_rejected = true;
-        assert!(!state.is_valid(now));
-    }
-}
+mod tests;

@@ -5,12 +5,11 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::metadata::ErrorMetadata;
+use stentor_aws::CredentialProvider;
+use stentor_aws::error::{find_cause, first_paragraph, one_line, root_cause};
 
-use super::source::provider_of;
-use crate::error::{
-    AttemptError, CredentialProvider, ProfileFault, classify_code, find_cause, first_paragraph, one_line,
-    root_cause,
-};
+use crate::error::ProfileFault;
+use crate::source::provider_of;
 
 /// What the SDK writes before its reasons.
 const PREFIXES: [&str; 4] = [
@@ -21,11 +20,11 @@ const PREFIXES: [&str; 4] = [
 ];
 
 /// A fault, the profile that has it, and the key whose line has it; an empty key is that of the section.
-pub(super) type FailureFinding<'a> = (ProfileFault, &'a Profile, &'static str);
+pub(crate) type FailureFinding<'a> = (ProfileFault, &'a Profile, &'static str);
 
 /// Explains a failure at a profile and its source profiles. Returns `None` for a failure that has its cause elsewhere, such
 /// as in the network.
-pub(super) fn fault_of_failure<'a>(
+pub(crate) fn fault_of_failure<'a>(
     chain: &[&'a Profile],
     failure: &CredentialsError,
 ) -> Option<FailureFinding<'a>> {
@@ -81,7 +80,7 @@ fn fault_of_role<'a>(chain: &[&'a Profile], failure: &CredentialsError) -> Optio
 }
 
 /// Returns the reason of a failure in one line: code and message of a service, else the root of the error.
-pub(super) fn reason(failure: &CredentialsError) -> String {
+pub(crate) fn reason(failure: &CredentialsError) -> String {
     let root = match find_cause::<ErrorMetadata>(failure) {
         Some(answer) => {
             let code = answer.code().unwrap_or("no code");
@@ -97,10 +96,8 @@ pub(super) fn reason(failure: &CredentialsError) -> String {
 /// Whether another attempt may succeed: a service was busy or failed, or did not answer in time.
 fn is_transient(failure: &CredentialsError) -> bool {
     let reason = reason(failure);
-    let (code, message) = reason.split_once(": ").unwrap_or((&reason, ""));
-    let is_busy =
-        matches!(classify_code("", code, message), AttemptError::Throttled(_) | AttemptError::ServerError(_));
-    is_busy || code == "no code" || has_link(failure, "request has timed out")
+    let code = reason.split_once(": ").map_or(reason.as_str(), |(code, _)| code);
+    stentor_aws::error::is_transient(code) || code == "no code" || has_link(failure, "request has timed out")
 }
 
 /// Whether a service has answered with an error.

@@ -14,7 +14,7 @@ pub fn is_on_this_machine(url: &str) -> bool {
 }
 
 /// Returns whether a URL has a link-local IPv4 address, as the metadata services of EC2 and ECS do.
-pub(super) fn is_link_local(url: &str) -> bool {
+pub(crate) fn is_link_local(url: &str) -> bool {
     host(url).and_then(address).is_some_and(|address| match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(_) => false,

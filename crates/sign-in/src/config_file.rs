@@ -6,16 +6,16 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 /// One of the two files, as text; empty where it cannot be read.
 #[derive(Debug)]
-pub(super) struct ConfigFile {
-    pub(super) path: String,
+pub(crate) struct ConfigFile {
+    pub(crate) path: String,
     /// The file `config`, whose sections have other names than those of `credentials`.
-    pub(super) is_config: bool,
+    pub(crate) is_config: bool,
     text: String,
 }
 
 /// A line of a file, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     file: String,
     number: usize,
 }
@@ -28,7 +28,7 @@ impl fmt::Display for Line {
 
 impl ConfigFile {
     /// Reads `config` and `credentials` from where the SDK reads them.
-    pub(super) async fn both(fs: &Fs, env: &Env) -> [Self; 2] {
+    pub(crate) async fn both(fs: &Fs, env: &Env) -> [Self; 2] {
         [
             Self::read(fs, env, "AWS_CONFIG_FILE", "~/.aws/config", true).await,
             Self::read(fs, env, "AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials", false).await,
@@ -46,7 +46,7 @@ impl ConfigFile {
     }
 
     /// Returns the names that the section of a profile may have in this file.
-    pub(super) fn section_names(&self, profile: &str) -> Vec<String> {
+    pub(crate) fn section_names(&self, profile: &str) -> Vec<String> {
         match (self.is_config, profile) {
             (true, "default") => vec!["default".to_owned(), "profile default".to_owned()],
             (true, _) => vec![format!("profile {profile}")],
@@ -55,14 +55,14 @@ impl ConfigFile {
     }
 
     /// Returns the line with this name of a section.
-    pub(super) fn section(&self, name: &str) -> Option<Line> {
+    pub(crate) fn section(&self, name: &str) -> Option<Line> {
         let mut lines = self.text.lines().zip(1..);
         let found = lines.find(|(line, _)| header(line).as_deref() == Some(name));
         found.map(|(_, number)| self.at(number))
     }
 
     /// Returns the line of a key of a profile; with an empty key that of its section.
-    pub(super) fn line(&self, profile: &str, key: &str) -> Option<Line> {
+    pub(crate) fn line(&self, profile: &str, key: &str) -> Option<Line> {
         let mut lines = self.lines_of(profile);
         let found = lines.find(|(line, _)| match line.split_once('=') {
             _ if key.is_empty() => header(line).is_some(),
@@ -74,7 +74,7 @@ impl ConfigFile {
 
     /// Finds a key or a comment of a profile that is indented below a key with a value, and so continues that value
     /// instead. Returns the key above it.
-    pub(super) fn indented(&self, profile: &str) -> Option<(String, Line)> {
+    pub(crate) fn indented(&self, profile: &str) -> Option<(String, Line)> {
         let mut above = None;
         for (line, number) in self.lines_of(profile) {
             let text = line.trim();

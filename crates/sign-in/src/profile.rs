@@ -9,23 +9,24 @@ use aws_config::profile::{Profile, ProfileSet, load};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
+use stentor_aws::error::root_cause;
 
-use super::config_file::{ConfigFile, Line};
-use super::failure::fault_of_failure;
-use super::source::{is_role, source_profile};
-use crate::error::{ProfileError, ProfileFault, root_cause};
+use crate::config_file::{ConfigFile, Line};
+use crate::error::{ProfileError, ProfileFault};
+use crate::failure::fault_of_failure;
+use crate::source::{is_role, source_profile};
 
 /// A fault, the name of the profile that has it, and the line.
 type Finding = (ProfileFault, String, Option<Line>);
 
 /// The profile that is used where none is named.
-pub(super) const DEFAULT: &str = "default";
+pub(crate) const DEFAULT: &str = "default";
 
 /// Finds the fault of the selected profile: that of the command line, else of `AWS_PROFILE`, else `default`.
 ///
 /// `failure` is the error of the credential chain; `None` where something else failed. Returns `None` if nothing is
 /// wrong with the profile.
-pub(super) async fn find_fault(
+pub(crate) async fn find_fault(
     profile: Option<&str>,
     failure: Option<&CredentialsError>,
 ) -> Option<Box<ProfileError>> {
@@ -60,12 +61,12 @@ async fn find_fault_in(
 }
 
 /// Returns whether `AWS_PROFILE` is set and empty. It counts as unset; the SDK takes it for a profile without a name.
-pub(super) fn is_variable_empty(env: &Env) -> bool {
+pub(crate) fn is_variable_empty(env: &Env) -> bool {
     env.get("AWS_PROFILE").is_ok_and(|name| name.is_empty())
 }
 
 /// Returns the profile of the command line, else that of `AWS_PROFILE`.
-pub(super) fn named_profile(env: &Env, profile: Option<&str>) -> Option<String> {
+pub(crate) fn named_profile(env: &Env, profile: Option<&str>) -> Option<String> {
     profile.map(str::to_owned).or_else(|| env.get("AWS_PROFILE").ok()).filter(|name| !name.is_empty())
 }
 

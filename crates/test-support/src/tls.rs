@@ -1,7 +1,8 @@
-//! TLS before the fake, as before AWS.
+//! TLS before a server without it.
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -14,11 +15,9 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::programs::Target;
-
 /// A server that takes TLS connections and passes their requests on. Dropping it ends it.
 #[derive(Debug)]
-pub(crate) struct TlsServer {
+pub struct TlsServer {
     address: SocketAddr,
     certificate: NamedTempFile,
     /// Host and port that it passes requests to.
@@ -28,9 +27,10 @@ pub(crate) struct TlsServer {
 }
 
 impl TlsServer {
-    /// Starts a server with a new certificate.
-    pub(crate) fn start() -> anyhow::Result<Self> {
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    /// Starts a server on a port of this machine, with a new certificate for these hosts.
+    pub fn start(hosts: &[&str]) -> anyhow::Result<Self> {
+        let hosts = hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(hosts)?;
         let mut certificate = NamedTempFile::new()?;
         certificate.write_all(cert.pem().as_bytes())?;
         let acceptor = acceptor(cert.der().clone(), signing_key.serialize_der())?;
@@ -52,14 +52,19 @@ impl TlsServer {
         Ok(Self { address, certificate, server, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Passes requests to the target, and returns the target with TLS. Later targets are ignored.
-    pub(crate) fn before(&self, target: &Target) -> Target {
-        self.server.get_or_init(|| target.endpoint.trim_start_matches("http://").to_owned());
-        Target {
-            endpoint: format!("https://{}", self.address),
-            certificate: Some(self.certificate.path().to_owned()),
-            ..target.clone()
-        }
+    /// Passes requests to the server at this URL. Later ones are ignored.
+    pub fn pass_to(&self, url: &str) {
+        self.server.get_or_init(|| url.trim_start_matches("http://").to_owned());
+    }
+
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the file with the certificate to trust.
+    pub fn certificate(&self) -> &Path {
+        self.certificate.path()
     }
 }
 

@@ -5,25 +5,27 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use hyper_util::client::proxy::matcher::Matcher;
+use stentor_aws::ProxyError;
+use stentor_aws::error::root_cause;
+use stentor_aws::session::TLS;
 
-use super::TLS;
-use super::loopback::{is_link_local, is_on_this_machine};
-use crate::error::{ProxyError, root_cause};
+use crate::loopback::{is_link_local, is_on_this_machine};
 
 const FOR_HTTPS: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const FOR_HTTP: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
 /// Returns the client for this environment, which may name a proxy.
-pub(super) fn client() -> SharedHttpClient {
+pub(crate) fn client() -> SharedHttpClient {
     let direct = Builder::new().tls_provider(TLS).build_https();
     if !FOR_HTTPS.into_iter().chain(FOR_HTTP).any(is_set) {
         return direct;

@@ -1,17 +1,16 @@
-//! Errors of what the environment configures: the profiles of AWS and the proxy.
+//! Errors of signing in, and what is wrong with a profile.
 
 use thiserror::Error;
 
-/// What the proxy of the environment did with a call.
-#[derive(Debug, Clone, Error)]
-#[error("the proxy {url} (from {variable}) {why}")]
-pub struct ProxyError {
-    /// The proxy, without credentials.
-    pub url: String,
-    /// The variable that names it.
-    pub variable: &'static str,
-    /// What it did, such as `refused the connection to HOST:443`.
-    pub why: String,
+/// Why no session was opened.
+#[derive(Debug, Error)]
+pub enum SignInError {
+    /// A profile of the AWS configuration files cannot be used.
+    #[error(transparent)]
+    Profile(#[from] Box<ProfileError>),
+    /// No credentials or no region, or the proxy of the environment did not connect to AWS.
+    #[error(transparent)]
+    Aws(#[from] stentor_aws::Error),
 }
 
 /// What is wrong with a profile of the AWS configuration files, and where.
@@ -117,7 +116,6 @@ fn list(names: &[String]) -> String {
 
 impl ProfileFault {
     /// Returns whether the SDK reads the files as if they had no such profile.
-    #[cfg(feature = "programs")]
     pub(crate) fn hides_profile(&self) -> bool {
         matches!(self, Self::Unknown { .. } | Self::SectionName { .. } | Self::Syntax(_))
     }

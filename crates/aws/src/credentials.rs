@@ -1,6 +1,8 @@
-//! Where credentials come from, for messages and their remedies.
+//! Where credentials come from, for messages and their remedies, and what a session needs of those that are renewed.
 
 use std::fmt;
+
+use tokio::time::Instant;
 
 /// The source of the credentials, by what the environment and the profiles configure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,4 +40,17 @@ impl fmt::Display for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
+}
+
+/// The renewal of a session's credentials.
+pub trait CredentialRenewal: fmt::Debug + Send + Sync {
+    /// Returns the source of the credentials.
+    fn source(&self) -> &CredentialSource;
+
+    /// Returns whether the last load has failed, or AWS has rejected what it brought.
+    fn is_failing(&self) -> bool;
+
+    /// Renews the credentials because AWS has rejected those of a request as expired. Nothing happens if they were renewed
+    /// since `sent_at`, when the request was sent.
+    fn reject(&self, sent_at: Instant);
 }

@@ -6,12 +6,13 @@ use std::borrow::Cow;
 use aws_config::profile::{Profile, ProfileSet, load};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
+use stentor_aws::error::one_line;
+use stentor_aws::{CredentialProvider, CredentialSource};
 
-use super::profile::{DEFAULT, named_profile};
-use crate::error::{CredentialProvider, CredentialSource, one_line};
+use crate::profile::{DEFAULT, named_profile};
 
 /// Returns the source of the credentials for the profile of the command line, else of `AWS_PROFILE`, else `default`.
-pub(super) async fn find_source(profile: Option<&str>) -> CredentialSource {
+pub(crate) async fn find_source(profile: Option<&str>) -> CredentialSource {
     find_source_in(&Fs::default(), &Env::default(), profile).await
 }
 
@@ -67,7 +68,7 @@ fn source_of_profile(set: &ProfileSet) -> Option<CredentialSource> {
 }
 
 /// Returns the source profile of the last profile in a chain, unless it is a final one or leads back into the chain.
-pub(super) fn source_profile<'a>(chain: &[&'a Profile]) -> Option<&'a str> {
+pub(crate) fn source_profile<'a>(chain: &[&'a Profile]) -> Option<&'a str> {
     let last = chain.last()?;
     let source = last.get("source_profile").filter(|_| is_role(last, chain.len() == 1))?;
     let is_new =
@@ -77,13 +78,13 @@ pub(super) fn source_profile<'a>(chain: &[&'a Profile]) -> Option<&'a str> {
 
 /// Whether the role of a profile is assumed with the credentials of another source. A source profile with keys needs no
 /// role, and a web identity no source.
-pub(super) fn is_role(profile: &Profile, is_selected: bool) -> bool {
+pub(crate) fn is_role(profile: &Profile, is_selected: bool) -> bool {
     let has = |key| profile.get(key).is_some();
     has("role_arn") && !has("web_identity_token_file") && (is_selected || !has("aws_access_key_id"))
 }
 
 /// Returns the provider that a profile configures, and its name.
-pub(super) fn provider_of(profile: &Profile) -> Option<(CredentialProvider, &'static str)> {
+pub(crate) fn provider_of(profile: &Profile) -> Option<(CredentialProvider, &'static str)> {
     use CredentialProvider::{
         Container, Environment, IdentityCenter, Instance, Keys, Login, Process, WebIdentity,
     };

@@ -1,0 +1,150 @@
+//! The session of a program: region and credentials from the environment, profiles, sign-in and the machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
+use aws_config::{ConfigLoader, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, SharedCredentialsProvider};
+use aws_smithy_types::retry::RetryConfig;
+use aws_types::os_shim_internal::Env;
+use stentor_aws::clock::Clock;
+use stentor_aws::error::find_cause;
+use stentor_aws::session::{behaviour, timeouts};
+use stentor_aws::{CredentialSource, Error, ProxyError, Session};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::SignInError;
+use crate::failure::reason;
+use crate::profile::{DEFAULT, find_fault, is_variable_empty};
+use crate::renewal::{Renewal, load};
+use crate::source::find_source;
+use crate::{Destination, Endpoint, proxy};
+
+/// Attempts at each call of STS, IAM Identity Center and sign-in, which the SDK delays by up to 1, 2 and 4 s.
+const SIGN_IN_ATTEMPTS: u32 = 4;
+
+/// Credentials that take longer are reported.
+const WARN_AFTER: Duration = Duration::from_secs(2);
+
+/// Finds region and credentials, without a call to SQS or DynamoDB. Credentials may take a minute; after 2 s a warning names
+/// their source.
+/// Once `shutdown` is cancelled, an outage is retried for a few seconds only.
+pub async fn open_session(
+    destination: Destination,
+    shutdown: CancellationToken,
+) -> Result<Session, SignInError> {
+    let Destination { stack, endpoint, region, profile } = destination;
+    let url = match endpoint {
+        Endpoint::Default => None,
+        Endpoint::Url(url) => Some(url),
+        Endpoint::Local(port) => return Ok(Session::for_emulator(port, region, stack, shutdown)?),
+    };
+    let profile = profile.as_deref();
+    // Without it the SDK would search for other credentials. Any other fault matters only if it finds none.
+    if profile.is_some()
+        && let Some(error) = find_fault(profile, None).await
+        && error.fault.hides_profile()
+    {
+        return Err(error.into());
+    }
+    let config = loader(url, region, profile).load().await;
+    let source = find_source(profile).await;
+    let chain = config.credentials_provider().ok_or_else(|| no_credentials(&config, None, "no provider"))?;
+    let credentials = match load_with_warning(&chain, &source).await {
+        Ok(credentials) => credentials,
+        Err(failure) => return Err(explain(&config, profile, source, &failure).await),
+    };
+    check_continuation(&config, profile, &credentials).await?;
+    let clock = Clock::start();
+    let renewal = Renewal::start(source, chain, credentials, clock.clone());
+    let config = config
+        .into_builder()
+        .retry_config(RetryConfig::disabled())
+        .identity_cache(IdentityCache::no_cache())
+        .credentials_provider(renewal.provider());
+    Ok(Session::for_program(config.build(), stack, Arc::new(renewal), clock, shutdown)?)
+}
+
+/// Configures the SDK's search for region and credentials. Its retries are those of STS, IAM Identity Center and sign-in;
+/// the session makes those of SQS and DynamoDB.
+fn loader(url: Option<String>, region: Option<String>, profile: Option<&str>) -> ConfigLoader {
+    let mut loader = aws_config::defaults(behaviour())
+        .retry_config(RetryConfig::standard().with_max_attempts(SIGN_IN_ATTEMPTS))
+        .timeout_config(timeouts())
+        .http_client(proxy::client());
+    if let Some(url) = url {
+        loader = loader.endpoint_url(url);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region));
+    }
+    match profile {
+        Some(profile) => loader.profile_name(profile),
+        None if is_variable_empty(&Env::default()) => loader.profile_name(DEFAULT),
+        None => loader,
+    }
+}
+
+/// Asks the credential chain first, so that its failure is reported as what it is.
+async fn load_with_warning(chain: &SharedCredentialsProvider, source: &CredentialSource) -> provider::Result {
+    let loading = load(chain);
+    tokio::pin!(loading);
+    if let Ok(loaded) = timeout(WARN_AFTER, &mut loading).await {
+        return loaded;
+    }
+    tracing::warn!("waiting for credentials from {source}");
+    loading.await
+}
+
+/// Returns the fault of the profile, or else the failure of the source.
+async fn explain(
+    config: &SdkConfig,
+    profile: Option<&str>,
+    source: CredentialSource,
+    failure: &CredentialsError,
+) -> SignInError {
+    if let Some(error) = find_cause::<ProxyError>(failure) {
+        return Error::from(error.clone()).into();
+    }
+    // The profile is not at fault where another source has failed.
+    let is_other_source = source.profile.is_none()
+        && !matches!(
+            failure,
+            CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_)
+        );
+    if !is_other_source && let Some(error) = find_fault(profile, Some(failure)).await {
+        return error.into();
+    }
+    match failure {
+        CredentialsError::CredentialsNotLoaded(_) => {
+            no_credentials(config, None, "none in the environment, the profile, or the role of this machine")
+        }
+        failure => no_credentials(config, Some(source), &reason(failure)),
+    }
+    .into()
+}
+
+fn no_credentials(config: &SdkConfig, source: Option<CredentialSource>, why: &str) -> Error {
+    Error::NoCredentials {
+        endpoint: config.endpoint_url().unwrap_or("AWS").to_owned(),
+        origin: source.map(Box::new),
+        why: why.to_owned(),
+    }
+}
+
+/// Refuses a region or a key that continues on another line of its file.
+async fn check_continuation(
+    config: &SdkConfig,
+    profile: Option<&str>,
+    credentials: &Credentials,
+) -> Result<(), SignInError> {
+    let region = config.region().map(Region::as_ref);
+    let values = [region, Some(credentials.access_key_id()), Some(credentials.secret_access_key())];
+    let is_whole = region.is_some() && !values.into_iter().flatten().any(|text| text.contains('\n'));
+    let fault = if is_whole { None } else { find_fault(profile, None).await };
+    fault.map_or(Ok(()), |error| Err(error.into()))
+}
