@@ -103,20 +103,19 @@ impl Queue {
     }
 
     /// Sends up to [`BATCH`] messages. An entry that may have been sent before is marked as possibly repeated.
-    pub async fn send(&self, messages: Vec<QueueMessage>) -> Result<(), Error> {
+    pub async fn send(&self, messages: &[QueueMessage]) -> Result<(), Error> {
         const CALL: &str = "SendMessageBatch";
-        let send = async |open: &[QueueMessage], repeated: PriorAttempt| {
-            let entries = entries(open, |id, message| {
-                let possibly_repeated = message.possibly_repeated || repeated.0;
-                let marked = QueueMessage { possibly_repeated, ..message.clone() };
-                SendMessageBatchRequestEntry::builder().id(id).message_body(marked.to_json()).build()
+        let send = async |open: &[&QueueMessage], repeated: PriorAttempt| {
+            let entries = entries(open, |id, queued| {
+                let body = queued.message.to_queue_json(queued.possibly_repeated || repeated.0);
+                SendMessageBatchRequestEntry::builder().id(id).message_body(body).build()
             });
             let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
             let answer = request.send().await.map_err(|error| attempt_error(CALL, &error))?;
             entry_answers(CALL, open.len(), answer.successful.iter().map(|entry| &*entry.id), &answer.failed)
         };
         self.session
-            .call_batch(CALL, &self.name, Some(self.session.send_limiter()), messages, send)
+            .call_batch(CALL, &self.name, Some(self.session.send_limiter()), messages.iter().collect(), send)
             .await
             .map(drop)
     }

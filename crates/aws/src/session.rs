@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedCredentialsProvider, SharedInterceptor};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -189,19 +189,22 @@ impl Session {
         &self.meter
     }
 
+    // The interceptors are permanent: the SDK would look up before each of its twenty hooks whether another is disabled.
     #[cfg(feature = "programs")]
     pub(crate) fn queue_client(&self) -> aws_sdk_sqs::Client {
+        let mut config = aws_sdk_sqs::config::Builder::from(&self.config);
         let counter = RequestCount { meter: self.meter.clone(), is_queue: true };
-        let config = aws_sdk_sqs::config::Builder::from(&self.config).interceptor(counter);
-        let config = config.interceptor(DateReader(self.clock.clone()));
+        config.push_interceptor(SharedInterceptor::permanent(counter));
+        config.push_interceptor(SharedInterceptor::permanent(DateReader(self.clock.clone())));
         aws_sdk_sqs::Client::from_conf(config.build())
     }
 
     pub(crate) fn table_client(&self) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::config::Builder::from(&self.config);
         let counter = RequestCount { meter: self.meter.clone(), is_queue: false };
-        let config = aws_sdk_dynamodb::config::Builder::from(&self.config).interceptor(counter);
+        config.push_interceptor(SharedInterceptor::permanent(counter));
         #[cfg(feature = "programs")]
-        let config = config.interceptor(DateReader(self.clock.clone()));
+        config.push_interceptor(SharedInterceptor::permanent(DateReader(self.clock.clone())));
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 

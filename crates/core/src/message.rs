@@ -79,6 +79,17 @@ impl Message {
     pub fn parts(&self) -> u32 {
         parts(&self.body)
     }
+
+    /// Serialises to the JSON object of a [`QueueMessage`].
+    pub fn to_queue_json(&self, possibly_repeated: bool) -> String {
+        let fields = JsonFields {
+            id: self.id.to_string().into(),
+            phone: self.phone.as_str().into(),
+            body: self.body.as_str().into(),
+            repeated: possibly_repeated,
+        };
+        serde_json::to_string(&fields).expect("strings and a flag are always JSON")
+    }
 }
 
 /// The state of a message in the messages table.
@@ -128,13 +139,7 @@ struct JsonFields<'a> {
 impl QueueMessage {
     /// Serialises to a JSON object.
     pub fn to_json(&self) -> String {
-        let fields = JsonFields {
-            id: self.message.id.to_string().into(),
-            phone: self.message.phone.as_str().into(),
-            body: self.message.body.as_str().into(),
-            repeated: self.possibly_repeated,
-        };
-        serde_json::to_string(&fields).expect("strings and a flag are always JSON")
+        self.message.to_queue_json(self.possibly_repeated)
     }
 
     /// Parses the JSON object that [`Self::to_json`] writes.

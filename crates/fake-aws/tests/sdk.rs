@@ -58,8 +58,8 @@ async fn messages_are_stored_queued_and_concluded_once() {
     assert_eq!(again[..5], [InsertResult::AlreadyExists; 5]);
     assert_eq!(again[5..], [InsertResult::Inserted; 5]);
     let envelopes = messages.iter().cloned();
-    let envelopes = envelopes.map(|message| QueueMessage { message, possibly_repeated: false }).collect();
-    queue.send(envelopes).await.unwrap();
+    let envelopes = envelopes.map(|message| QueueMessage { message, possibly_repeated: false });
+    queue.send(&envelopes.collect::<Vec<_>>()).await.unwrap();
 
     let received = queue.receive(10, Duration::ZERO, MINUTE).await.unwrap();
     assert_eq!(received.len(), 10);
@@ -153,14 +153,14 @@ async fn a_long_poll_ends_with_a_new_message_and_with_an_expired_visibility_time
     let message = || {
         let plan = plan(1);
         let message = plan.message(plan.ids(0..1).next().unwrap());
-        vec![QueueMessage { message, possibly_repeated: false }]
+        QueueMessage { message, possibly_repeated: false }
     };
     let start = Instant::now();
     let (received, ()) = tokio::join!(
         async { queue.receive(10, Duration::from_secs(5), Duration::from_secs(1)).await.unwrap() },
         async {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            queue.send(message()).await.unwrap();
+            queue.send(&[message()]).await.unwrap();
         }
     );
     assert_eq!(received.len(), 1);

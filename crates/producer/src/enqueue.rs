@@ -98,7 +98,7 @@ impl Call<'_> {
                 possibly_repeated: possibly_repeated || created == InsertResult::AlreadyExists,
             })
             .collect();
-        let sends = queue_messages.chunks(queue::BATCH).map(|some| backends.queue.send(some.to_vec()));
+        let sends = queue_messages.chunks(queue::BATCH).map(|some| backends.queue.send(some));
         try_join_all(sends).await?;
         Ok(batch)
     }

@@ -88,7 +88,7 @@ impl Call<'_> {
             .collect();
         // One request after another: the flag bounds the concurrency.
         for some in pending.chunks(queue::BATCH) {
-            backends.queue.send(some.to_vec()).await?;
+            backends.queue.send(some).await?;
         }
         let size = |count: usize| u32::try_from(count).expect("at most a hundred");
         Ok(Requeued { enqueued: size(pending.len()), missing: size(missing), looked_up: size(ids.len()) })

@@ -31,6 +31,12 @@ const MAX_BACKOFF: u64 = 60;
 #[derive(Debug)]
 pub(crate) struct Delivered {
     pub in_flight: InFlightMessage,
+    pub result: DeliveryResult,
+}
+
+/// The outcome of a message, and how it was reached.
+#[derive(Debug)]
+pub(crate) struct DeliveryResult {
     /// Why the message failed; `None` for a success.
     pub reason: Option<FailureCode>,
     /// Its carrier, if the provider has carriers.
@@ -41,7 +47,15 @@ pub(crate) struct Delivered {
     pub at: u64,
 }
 
-impl Delivered {
+/// The end of a delivery attempt.
+#[derive(Debug)]
+enum AttemptEnd {
+    Outcome(DeliveryResult),
+    /// It failed, and the message is released for another attempt after this time.
+    Retry(Duration),
+}
+
+impl DeliveryResult {
     pub(crate) fn outcome(&self) -> Outcome {
         if self.reason.is_some() { Outcome::Failed } else { Outcome::Sent }
     }
@@ -78,11 +92,22 @@ impl DeliveryStage {
         let stage = Rc::new(self);
         while let Some(message) = input.recv().await {
             let (stage, output) = (Rc::clone(&stage), output.clone());
+            // There are thousands of these tasks, so each holds its message and its delivery once: an argument of an async
+            // function, as of `run_until_cancelled`, stays beside the variable that it is moved to.
             spawn_local(async move {
-                let delivered = stage.stop.run_until_cancelled(stage.deliver(message)).await;
-                if let Some(delivered) = delivered.flatten() {
-                    // The outcome stage ends after the last delivery.
-                    let _ = output.send(delivered);
+                let end = tokio::select! {
+                    biased;
+                    () = stage.stop.cancelled() => None,
+                    end = stage.deliver(&message) => end,
+                };
+                match end {
+                    Some(AttemptEnd::Outcome(result)) => {
+                        // The outcome stage ends after the last delivery.
+                        let _ = output.send(Delivered { in_flight: message, result });
+                    }
+                    Some(AttemptEnd::Retry(backoff)) => message.settle(Settlement::ReleaseAfter(backoff)),
+                    // Dropping a message releases it.
+                    None => {}
                 }
             });
         }
@@ -90,25 +115,22 @@ impl DeliveryStage {
 
     /// Runs one delivery attempt. What only a provider needs is boxed, so that other deliveries need no memory for it.
     ///
-    /// Returns `None` if it failed and the message was released for another attempt, or if the
-    /// message was not started because its lease had expired.
-    async fn deliver(&self, message: InFlightMessage) -> Option<Delivered> {
+    /// Returns `None` if the message was not started: its lease had expired, or the sender ends.
+    async fn deliver(&self, message: &InFlightMessage) -> Option<AttemptEnd> {
         let slot = self.slots.acquire().await.ok()?;
         // A cancelled delivery frees its slot for a message that still waits.
         if self.stop.is_cancelled() {
             return None;
         }
         let carrier = self.draw_carrier(message.id()).await?;
-        let attempt = message.attempt().min(self.max_attempts);
-        let planned = self.model.plan_delivery(message.id(), attempt);
-        if self.is_expired(&message) {
+        if self.is_expired(message) {
             return Box::pin(self.refuse(message, FailureCode::TTL_EXPIRED, carrier)).await;
         }
-        let taken = match self.take_allowance(&message, carrier.as_deref()).await? {
+        let taken = match self.take_allowance(message, carrier.as_deref()).await? {
             Ok(taken) => taken,
             Err(code) => return Box::pin(self.refuse(message, code, carrier)).await,
         };
-        let _admitted = match self.start(&message).await? {
+        let _admitted = match self.start(message).await? {
             Ok(admitted) => admitted,
             Err(code) => return Box::pin(self.refuse(message, code, carrier)).await,
         };
@@ -120,6 +142,8 @@ impl DeliveryStage {
             let carrier = carrier.as_deref().unwrap_or(OTHER_CARRIER);
             self.state.begin_parts(message.id().run(), carrier, message.parts());
         }
+        let attempt = message.attempt().min(self.max_attempts);
+        let planned = self.model.plan_delivery(message.id(), attempt);
         let start = Instant::now();
         if !planned.wait.is_zero() {
             sleep(planned.wait).await;
@@ -130,13 +154,11 @@ impl DeliveryStage {
         if planned.failure.is_some_and(|failure| failure.is_temporary)
             && message.attempt() < self.max_attempts
         {
-            let backoff = backoff(message.attempt());
-            message.settle(Settlement::ReleaseAfter(backoff));
-            return None;
+            return Some(AttemptEnd::Retry(backoff(message.attempt())));
         }
         let reason = planned.failure.map(|failure| failure.code);
         let (delivery_ms, at) = (Some(delivery_ms), self.clock.now_ms());
-        Some(Delivered { in_flight: message, reason, carrier, delivery_ms, at })
+        Some(AttemptEnd::Outcome(DeliveryResult { reason, carrier, delivery_ms, at }))
     }
 
     /// Marks the delivery as started, with a rate limit at a reserved time, or returns the code of a message that is too old
@@ -211,16 +233,16 @@ impl DeliveryStage {
     /// Fails a message that is not delivered: no further attempt is made.
     async fn refuse(
         &self,
-        message: InFlightMessage,
+        message: &InFlightMessage,
         reason: FailureCode,
         carrier: Option<String>,
-    ) -> Option<Delivered> {
+    ) -> Option<AttemptEnd> {
         if message.start_delivery(|| true).await != DeliveryStart::Started {
             return None;
         }
         message.end_delivery();
-        let at = self.clock.now_ms();
-        Some(Delivered { in_flight: message, reason: Some(reason), carrier, delivery_ms: None, at })
+        let (reason, at) = (Some(reason), self.clock.now_ms());
+        Some(AttemptEnd::Outcome(DeliveryResult { reason, carrier, delivery_ms: None, at }))
     }
 }
 

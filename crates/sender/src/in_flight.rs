@@ -4,7 +4,7 @@
 //! message is started only with a valid lease: once its lease has expired, another sender can receive it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -107,21 +107,26 @@ impl InFlight {
             return None;
         }
         let serial = self.next_serial.get();
-        let mut entries = self.entries.borrow_mut();
-        if let Some(entry) = entries.get_mut(&id) {
-            // Also while an extension has no answer: another sender may have received it before this one.
-            let was_visible = entry.leases.iter().all(|lease| lease.is_over(now));
-            if entry.stage != Stage::Waiting || !was_visible {
-                entry.leases.push(lease);
-                return None;
+        let received = |lease| Entry { serial, stage: Stage::Waiting, leases: vec![lease] };
+        match self.entries.borrow_mut().entry(id) {
+            hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(received(lease));
+                self.undelivered.set(self.undelivered.get() + 1);
             }
-            // Another sender may have delivered it since, so it is looked up as any message received again.
-            entry.leases.iter_mut().for_each(|lease| self.expire(lease));
-            self.undelivered.set(self.undelivered.get() - 1);
+            hash_map::Entry::Occupied(mut occupied) => {
+                let entry = occupied.get_mut();
+                // Also while an extension has no answer: another sender may have received it before this one.
+                let was_visible = entry.leases.iter().all(|lease| lease.is_over(now));
+                if entry.stage != Stage::Waiting || !was_visible {
+                    entry.leases.push(lease);
+                    return None;
+                }
+                // Another sender may have delivered it since, so it is looked up as any message received again.
+                entry.leases.iter_mut().for_each(|lease| self.expire(lease));
+                *entry = received(lease);
+            }
         }
-        entries.insert(id, Entry { serial, stage: Stage::Waiting, leases: vec![lease] });
         self.next_serial.set(serial + 1);
-        self.undelivered.set(self.undelivered.get() + 1);
         let (set, created_at) = (Rc::clone(self), None);
         Some(InFlightMessage { id, serial, attempt, parts, created_at, set, is_settled: false })
     }
@@ -253,10 +258,11 @@ impl InFlight {
 
     fn remove(&self, message: &InFlightMessage) -> Vec<Lease> {
         let mut entries = self.entries.borrow_mut();
-        if entries.get(&message.id).is_none_or(|entry| entry.serial != message.serial) {
+        let hash_map::Entry::Occupied(entry) = entries.entry(message.id) else { return Vec::new() };
+        if entry.get().serial != message.serial {
             return Vec::new();
         }
-        let Some(entry) = entries.remove(&message.id) else { return Vec::new() };
+        let entry = entry.remove();
         if entry.stage != Stage::Delivered {
             self.undelivered.set(self.undelivered.get() - 1);
         }

@@ -97,8 +97,9 @@ impl Intake {
             self.state.activity.borrow_mut().last_received_at = Instant::now();
         }
         let (mut messages, mut unsure) = (Vec::with_capacity(returned), Vec::new());
+        let now = BootInstant::now();
         for message in batch {
-            if let Some((message, may_have_outcome)) = self.accept(message, visibility) {
+            if let Some((message, may_have_outcome)) = self.accept(message, visibility, now) {
                 if may_have_outcome { unsure.push(message) } else { messages.push(message) }
             }
         }
@@ -108,7 +109,12 @@ impl Intake {
 
     /// Parses a message and adds it to the set. Returns it with whether it may have an outcome already, or `None`
     /// for an invalid body, an expired lease or a message that is in flight already.
-    fn accept(&self, received: ReceivedMessage, visibility: Duration) -> Option<(InFlightMessage, bool)> {
+    fn accept(
+        &self,
+        received: ReceivedMessage,
+        visibility: Duration,
+        now: BootInstant,
+    ) -> Option<(InFlightMessage, bool)> {
         let ReceivedMessage { body: text, receipt, receive_count, sent_at, requested_at } = received;
         let lease = Lease::new(receipt, requested_at, visibility);
         let body = match QueueMessage::from_json(&text) {
@@ -123,7 +129,7 @@ impl Intake {
         let id = body.message.id;
         self.state.activity.borrow_mut().runs.entry(id.run()).or_default().received += 1;
         let parts = if self.counts_parts { body.message.parts() } else { 1 };
-        let mut message = self.in_flight.add(id, receive_count, parts, lease, BootInstant::now())?;
+        let mut message = self.in_flight.add(id, receive_count, parts, lease, now)?;
         // A message that is sent again later than it was created is looked up, since it may be a repeat.
         message.set_created_at(sent_at);
         Some((message, receive_count > 1 || body.possibly_repeated))

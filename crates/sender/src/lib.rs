@@ -75,9 +75,8 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     settings.print(&args);
     let start = Instant::now();
     let connecting = async {
-        let (connections, initial) =
-            Connections::open(destination, shutdown.token(), &args, &settings).await?;
-        let change = match &args.provider {
+        let (connections, initial) = Connections::open(destination, shutdown.token(), &settings).await?;
+        let change = match &settings.provider {
             Some(profile) => check_stored_profile(&connections, profile).await?,
             None => None,
         };
@@ -92,11 +91,11 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     }
     let (connections, sender) = (Rc::new(connections), initial.sender.clone());
     if !args.shared.quiet {
-        let provider = args.provider.as_deref().map(provider_phrase).unwrap_or_default();
+        let provider = settings.provider.as_deref().map(provider_phrase).unwrap_or_default();
         status(&format!("sender {sender} receives from {}{provider}", connections.queue.name()));
     }
 
-    let pipeline = Pipeline::start(&args, settings, &connections, sender.clone());
+    let pipeline = Pipeline::start(&args, &settings, &connections, sender.clone());
     let state = Rc::clone(&pipeline.state);
     let heartbeat = HeartbeatWriter { connections: &connections, state: Rc::clone(&state), initial };
     let reason = wait_for_stop(&args, &connections, &pipeline, &heartbeat, &shutdown, start).await;
@@ -120,7 +119,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         reason,
         clock_offset_seconds: connections.session.clock().correction_seconds(),
         usage: connections.session.usage(),
-        provider: args.provider.as_ref().map(|profile| state.provider_usage(&profile.name).into()),
+        provider: settings.provider.as_ref().map(|profile| state.provider_usage(&profile.name).into()),
     };
     print_line(&if args.shared.json { format::json_line(&summary) } else { summary.line() })?;
     Ok(match reason {
@@ -170,7 +169,6 @@ impl Connections {
     async fn open(
         destination: Destination,
         shutdown: CancellationToken,
-        args: &Args,
         settings: &Settings,
     ) -> anyhow::Result<(Self, Heartbeat)> {
         let session = Arc::new(open_session(destination, shutdown).await?);
@@ -182,7 +180,7 @@ impl Connections {
         let connections = Self { session, queue, messages, metrics, visibility_timeout };
         connections.read_visibility_timeout().await?;
         // The clock is right: the queue's service has responded.
-        let initial = first_heartbeat(args, settings, connections.session.clock().now_ms());
+        let initial = first_heartbeat(settings, connections.session.clock().now_ms());
         connections.metrics.put_heartbeat(&initial).await?;
         Ok((connections, initial))
     }
@@ -205,7 +203,7 @@ fn provider_phrase(profile: &ProviderProfile) -> String {
 }
 
 /// Builds the heartbeat of a sender that starts at `started_at`, ms since the epoch.
-fn first_heartbeat(args: &Args, settings: &Settings, started_at: u64) -> Heartbeat {
+fn first_heartbeat(settings: &Settings, started_at: u64) -> Heartbeat {
     Heartbeat {
         // A ULID as of a run: unique, and sorted by the time of the start.
         sender: RunId::from_parts(started_at, rand::random()).to_string(),
@@ -214,7 +212,7 @@ fn first_heartbeat(args: &Args, settings: &Settings, started_at: u64) -> Heartbe
         wait: settings.model.wait.mean(),
         failure_rate: settings.model.failure_rate.as_fraction(),
         concurrency: settings.concurrency,
-        provider: args
+        provider: settings
             .provider
             .as_ref()
             .map(|profile| ProviderUsage { profile: profile.name.clone(), ..ProviderUsage::default() }),

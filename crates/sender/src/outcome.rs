@@ -47,11 +47,10 @@ impl OutcomeRecorder {
         let updates: Vec<OutcomeUpdate> = batch.iter().map(|delivered| self.update(delivered)).collect();
         let results = self.connections.messages.record_outcomes(&updates).await?;
         for (delivered, result) in batch.into_iter().zip(results) {
-            let outcome = delivered.outcome();
-            let Delivered { in_flight, delivery_ms, .. } = delivered;
+            let Delivered { in_flight, result: delivery } = delivered;
             let settlement = match result {
                 UpdateResult::Recorded => {
-                    self.state.record_outcome(in_flight.id().run(), outcome, delivery_ms);
+                    self.state.record_outcome(in_flight.id().run(), delivery.outcome(), delivery.delivery_ms);
                     Settlement::Delete
                 }
                 UpdateResult::Duplicate => {
@@ -71,12 +70,13 @@ impl OutcomeRecorder {
     fn update(&self, delivered: &Delivered) -> OutcomeUpdate {
         let number = self.updates.get() + 1;
         self.updates.set(number);
+        let Delivered { in_flight, result } = delivered;
         OutcomeUpdate {
-            id: delivered.in_flight.id(),
-            reason: delivered.reason,
-            carrier: delivered.carrier.clone(),
-            concluded_at: delivered.at,
-            delivery_ms: delivered.delivery_ms,
+            id: in_flight.id(),
+            reason: result.reason,
+            carrier: result.carrier.clone(),
+            concluded_at: result.at,
+            delivery_ms: result.delivery_ms,
             sender: self.sender.clone(),
             attempt: format!("{}-{number}", self.sender),
         }

@@ -44,34 +44,33 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     /// Starts all stages of the sender with this ID. The intake begins to receive at once.
-    pub(crate) fn start(args: &Args, settings: Settings, connections: &Rc<Connections>, id: String) -> Self {
-        let Settings { model, concurrency, ttl } = settings;
+    pub(crate) fn start(args: &Args, settings: &Settings, connections: &Rc<Connections>, id: String) -> Self {
+        let Settings { model, concurrency, ttl, provider } = settings.clone();
         let concurrency = concurrency as usize;
         let (stop, failure_limit_reached) = (CancellationToken::new(), CancellationToken::new());
         let (errors, error_receiver) = unbounded_channel();
         let state = Rc::new(SenderState::new());
         let (in_flight, settlements) = InFlight::new(Rc::clone(&state));
 
-        let (rate_limit, admissions) = match &args.provider {
-            Some(profile) => ReservationStage::start(profile, connections, &state, &errors),
-            None => None,
-        }
-        .unzip();
+        let rate_limit = provider
+            .as_ref()
+            .and_then(|profile| ReservationStage::start(profile, connections, &state, &errors));
+        let (rate_limit, admissions) = rate_limit.unzip();
         let intake = Intake {
             connections: Rc::clone(connections),
             in_flight: Rc::clone(&in_flight),
             state: Rc::clone(&state),
             prefetch: PrefetchPolicy::new(concurrency, model.wait.mean()),
-            counts_parts: args.provider.is_some(),
+            counts_parts: provider.is_some(),
             admissions,
             stop: stop.clone(),
         };
-        let provider = args.provider.as_ref();
-        let allowances = provider.and_then(|profile| Allowances::new(profile, connections)).map(Rc::new);
+        let allowances =
+            provider.as_ref().and_then(|profile| Allowances::new(profile, connections)).map(Rc::new);
         let delivery = DeliveryStage {
             model,
             state: Rc::clone(&state),
-            provider: args.provider.clone(),
+            provider,
             run_seeds: RunSeeds::new(connections),
             ttl,
             allowances: allowances.clone(),

@@ -1,5 +1,6 @@
 //! What a sender delivers with: its flags, completed by the provider profile and the defaults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stentor_cli::{UsageError, status};
@@ -16,13 +17,15 @@ const DEFAULT_FAILURE_RATE: f64 = 0.1;
 const CHOSEN_CONCURRENCY: [f64; 2] = [10.0, 10_000.0];
 
 /// What a sender delivers with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub model: DeliveryModel,
     /// Maximum number of concurrent deliveries.
     pub concurrency: u32,
     /// Age from which a message is not delivered.
     pub ttl: Option<Duration>,
+    /// The provider that is simulated; `None` without `--provider`.
+    pub provider: Option<Arc<ProviderProfile>>,
 }
 
 impl Settings {
@@ -51,12 +54,13 @@ impl Settings {
             },
             concurrency,
             ttl: ttl(args.ttl, &limits)?,
+            provider: args.provider.clone(),
         })
     }
 
     /// Prints what was chosen for the provider, and warns about a concurrency that cannot use its limit.
     pub(crate) fn print(&self, args: &Args) {
-        let Some(provider) = args.provider.as_deref() else { return };
+        let Some(provider) = self.provider.as_deref() else { return };
         let Some(rate) = provider.limits.parts_per_second else { return };
         let (name, concurrency) = (&provider.name, self.concurrency);
         if args.concurrency.is_none() && !args.shared.quiet {
@@ -94,8 +98,6 @@ fn ttl(flag: Option<f64>, limits: &Limits) -> Result<Option<Duration>, UsageErro
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use clap::Parser;
 
     use super::*;
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn flags_override_the_profile_which_overrides_the_defaults() {
         let of = |profile, line| {
-            let Settings { model, concurrency, ttl } = settings(profile, line).unwrap();
+            let Settings { model, concurrency, ttl, .. } = settings(profile, line).unwrap();
             (model.wait, model.failure_rate.as_fraction(), concurrency, ttl.map(|ttl| ttl.as_secs()))
         };
         let wait = |kind, mean, spread| WaitDistribution::new(kind, mean, spread).unwrap();

@@ -224,7 +224,7 @@ mod tests {
         let args = Args::parse_from(["sender"]);
         let settings = crate::settings::Settings::of(&args).unwrap();
         let (connections, _) =
-            Connections::open(destination, CancellationToken::new(), &args, &settings).await.unwrap();
+            Connections::open(destination, CancellationToken::new(), &settings).await.unwrap();
         assert_eq!(connections.visibility_timeout.get(), Duration::from_secs(90));
         fake.set_visibility_timeout(Duration::from_secs(1));
         let is_changed = async {

@@ -7,6 +7,9 @@ use stentor_core::provider::code::FailureCode;
 
 use crate::item::{number, text};
 
+/// Bytes of a statement with all attributes, beside the table's name.
+const MAX_STATEMENT: usize = 144;
+
 /// An outcome to record.
 #[derive(Debug, Clone)]
 pub struct OutcomeUpdate {
@@ -39,7 +42,8 @@ impl OutcomeUpdate {
             ("reason", self.reason.as_ref().map(text)),
             ("carrier", self.carrier.as_ref().map(text)),
         ];
-        let mut statement = format!("UPDATE \"{table}\"");
+        let mut statement = String::with_capacity(table.len() + MAX_STATEMENT);
+        statement.extend(["UPDATE \"", table, "\""]);
         let mut parameters = Vec::with_capacity(attributes.len() + 2);
         for (name, value) in attributes {
             if let Some(value) = value {

@@ -63,6 +63,10 @@ impl fmt::Display for Encoding {
 
 /// Returns the number of parts of a text, at least 1.
 pub fn parts(text: &str) -> u32 {
+    // Most texts; a producer counts the parts of every message.
+    if text.len() <= Encoding::Gsm7.single_part() && text.bytes().all(is_one_septet) {
+        return 1;
+    }
     parts_in(Encoding::of(text), text)
 }
 
@@ -101,12 +105,16 @@ fn parts_in(encoding: Encoding, text: &str) -> u32 {
 
 /// Returns the septets of a character in GSM-7; `None` where it has none.
 fn septets(character: char) -> Option<usize> {
-    // Most characters of most texts.
-    if character.is_ascii_alphanumeric() || character == ' ' || BASIC.contains(character) {
+    if u8::try_from(character).is_ok_and(is_one_septet) || BASIC.contains(character) {
         Some(1)
     } else {
         EXTENSION.contains(character).then_some(2)
     }
+}
+
+/// Whether a byte is one of the ASCII characters that take one septet; most of those are.
+fn is_one_septet(byte: u8) -> bool {
+    matches!(byte, b' '..=b'Z' | b'a'..=b'z')
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Drill {
         let args = Args::parse_from(["sender"]);
         let settings = Settings::of(&args).unwrap();
         let (connections, _) =
-            Connections::open(destination, CancellationToken::new(), &args, &settings).await.unwrap();
+            Connections::open(destination, CancellationToken::new(), &settings).await.unwrap();
         let run = RunId::from_parts(1, 1);
         let plan = Plan::new(run, 7, TOTAL, BodyLength { max: 100, exact: false }).unwrap();
         let metrics = &connections.metrics;
