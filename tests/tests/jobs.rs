@@ -54,7 +54,7 @@ fn a_stopped_view_releases_the_screen_and_fg_draws_it_again() {
         assert!(shell.is_released(), "{stop}: {}", shell.text());
         shell.press("fg\n");
     }
-    // No process can release the screen at a SIGSTOP, but all of it is drawn again.
+    // SIGSTOP cannot be handled, so the screen is not released. The whole view is drawn again after it.
     wait_until("the view is drawn", || shell.is_taken_over());
     send_signal(shell.job(), "STOP");
     has_stopped(&shell, 1);

@@ -2,7 +2,7 @@
 
 use stentor_tests::Stack;
 
-/// A zone by its rule, which needs no data of the machine.
+/// A time zone as a POSIX rule, which is valid without the time zone database of the machine.
 const ZONE: &str = "ZONE-5:30";
 
 #[test]

@@ -15,7 +15,7 @@ struct Args {
     /// Print one JSON object per figure instead of a table.
     #[arg(long)]
     json: bool,
-    /// Number of runs of each scenario; the median counts.
+    /// Number of runs of each scenario, of which the median is reported.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=99))]
     runs: u8,
     /// Measure only figures without noise, once, with few messages; exit with status 1 if a goal is missed.

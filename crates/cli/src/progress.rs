@@ -19,7 +19,7 @@ use bar::Bar;
 /// Refresh interval of a line.
 const REFRESH: Duration = Duration::from_millis(500);
 
-/// The bar on the terminal, which other writers to stderr suspend.
+/// The bar on the terminal. Other output to stderr clears it, and draws it again below.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// A progress bar or line until it is dropped; nothing if stderr is no terminal or must stay quiet.

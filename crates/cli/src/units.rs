@@ -1,8 +1,8 @@
 //! Parsers of numbers with a range and units: counts, durations and fractions.
 //!
 //! All share one notation: the decimal mark is a dot, and thousands may be separated by underscores or commas. A text that
-//! can be read in two ways (`1.000`: 1 or 1,000; `1,5`: 1.5 or 15) is refused with both values. A dot before exactly three
-//! digits is accepted if only the decimal value is in range, as in `-f 1.000`.
+//! can be read in two ways (`1.000`: 1 or 1,000; `1,5`: 1.5 or 15) is rejected, and the error names both values. A dot before
+//! exactly three digits is accepted if only the decimal value is in range, as in `-f 1.000`.
 
 use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;

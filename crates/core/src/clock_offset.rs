@@ -11,7 +11,7 @@ const MIN_WIDTH: i64 = 50_000;
 /// How far two clocks drift apart, µs a second.
 const DRIFT_PPM: i64 = 50;
 
-/// A response whose bounds are further from zero is ignored: a broken proxy made its `Date`.
+/// A response whose bounds are further from zero is ignored: its `Date` is probably that of a faulty proxy.
 const MAX_OFFSET: i64 = 24 * 3_600 * SECOND;
 
 /// A response with a `Date`. All times are µs since the epoch.
@@ -30,7 +30,8 @@ pub struct DatedResponse {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ClockOffset(Option<[Bound; 2]>);
 
-/// A bound of the offset, µs, and when it was set. The time since then loosens it; nothing is rounded on the way.
+/// A bound of the offset, µs, and when it was set. It widens with the time since then, computed from the original value, so
+/// that rounding does not accumulate.
 #[derive(Debug, Clone, Copy)]
 struct Bound {
     offset: i64,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Values of the stack's template where the deployment recorded none (`infra/template.yaml`: `BatchingWindow`,
-/// `FunctionMemory`, `Architecture`).
+/// Defaults of `BatchingWindow`, `FunctionMemory` and `Architecture` in `infra/template.yaml`, for a deployment that recorded
+/// no values.
 const BATCHING_WINDOW: Duration = Duration::from_secs(1);
 const FUNCTION_MEMORY_MB: u16 = 256;
 const ARCHITECTURE: Architecture = Architecture::Arm64;

@@ -4,7 +4,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// The use of a random stream, so that the message and the delivery of one seed are independent.
+/// What a random stream is for. Each purpose has a separate stream, so a message and its delivery are independent.
 #[derive(Clone, Copy)]
 pub(crate) enum RngStream {
     Message = 1,

@@ -40,7 +40,7 @@ impl ChartBin {
 }
 
 impl ThroughputChart {
-    /// Covers the run up to its last outcome, at least a second, or to `now_ms` where it is idle and has not ended.
+    /// Covers at least a second: from the first outcome to the last, or to `now_ms` if the run is idle and has not ended.
     pub fn new(tally: &Tally, now_ms: u64, has_ended: bool) -> Self {
         let (Some(first), Some(last)) = (tally.first_concluded_at, tally.last_concluded_at) else {
             return Self::default();

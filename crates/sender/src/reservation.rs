@@ -1,7 +1,8 @@
 //! Reserves the starts of deliveries in the provider's rate limit, which all senders share.
 //!
 //! It stands between intake and delivery: a message that has a slot waits for a reserved start. One task reserves for all
-//! messages that wait, as many as this sender's share allows. At most one reservation has not begun.
+//! messages that wait, as many as this sender's share allows. It makes the next reservation when
+//! the first start of the last one is due.
 
 use std::cell::Cell;
 use std::collections::VecDeque;

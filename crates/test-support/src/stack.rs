@@ -197,7 +197,7 @@ impl Stack {
     #[track_caller]
     pub fn counted_once(&self, run: &str) -> MessageCount {
         self.completed(run);
-        // A record that is counted twice would be counted by then.
+        // Wait for all records, so that one that is counted twice changes the counts.
         self.drain_stream();
         let snapshot = self.snapshot(run);
         let count = self.count(run);

@@ -26,7 +26,7 @@ use stentor_run_view::view::RunView;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// Interval of the check whether time alone has changed the status.
+/// How often to check whether the status has changed without a new reading, for example because it is stale.
 const TICK: Duration = Duration::from_millis(500);
 
 /// How long the server stays up after the run's end, for the last update to reach the viewers.

@@ -20,7 +20,7 @@ use stentor_run_view::view::RunView;
 /// Labels of a sample; the values are escaped when they are written.
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
-/// Renders the state at `now`, where a poll is due every `interval`.
+/// Renders the state at `now`. `interval` is the time between polls, from which `stentor_up` is computed.
 pub(crate) fn render(state: &RunState, target: &Target, now: Duration, interval: Duration) -> String {
     let mut text = String::new();
     let is_up = f64::from(u8::from(state.stale_reason(now, interval).is_none()));

@@ -97,17 +97,17 @@ pub enum ProxyFault {
     EntryThrottled,
     /// Entries of an SQS batch that were carried out and are reported as failed.
     EntryAnswerLost,
-    /// Statements inside an HTTP 200 that were throttled.
+    /// Throttled statements in a response with HTTP status 200.
     StatementThrottled,
-    /// Statements inside an HTTP 200 that failed because the partition is throttled.
+    /// Failed statements in a response with status 200: the partition is throttled.
     StatementThroughputExceeded,
-    /// Statements inside an HTTP 200 that failed because the account is throttled.
+    /// Failed statements in a response with status 200: the account is throttled.
     StatementLimitExceeded,
-    /// Statements inside an HTTP 200 that failed.
+    /// Failed statements in a response with status 200.
     StatementFailed,
-    /// Statements inside an HTTP 200 that conflict with another write.
+    /// Failed statements in a response with status 200: they conflict with another write.
     StatementConflict,
-    /// Statements that were carried out and are reported as failed inside an HTTP 200.
+    /// Statements that were carried out, and are reported as failed in a response with status 200.
     StatementAnswerLost,
     /// The response to a failed condition lacks the item.
     ItemNotReturned,

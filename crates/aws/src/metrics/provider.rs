@@ -91,8 +91,8 @@ impl MetricsTable {
             .transpose()
     }
 
-    /// Stores a profile without a rate limit, since no reservation stores it. Returns `false` if one of this name is stored
-    /// already, which stays.
+    /// Stores a profile without a rate limit, since no reservation stores it. Returns `false`, and changes nothing, if a
+    /// profile of this name is stored already.
     pub async fn create_unlimited_provider(&self, profile: &ProviderProfile) -> Result<bool, Error> {
         const CALL: &str = "PutItem (provider)";
         let stored = ProviderItem { tat: 0, seq: 0, profile: profile.clone() };

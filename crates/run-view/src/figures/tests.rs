@@ -14,6 +14,11 @@ fn names_are_unique_on_every_surface() {
     };
     unique(FIGURES.iter().map(|figure| figure.path).collect());
     unique(FIGURES.iter().map(|figure| figure.threshold).collect());
+    // Figures of one JSON object are adjacent: otherwise the snapshot would have the object twice.
+    let keys = FIGURES.iter().filter_map(|figure| figure.key_below("snapshot"));
+    let mut members: Vec<&str> = keys.map(|key| key.split('.').next().unwrap_or_default()).collect();
+    members.dedup();
+    unique(members);
     assert!(FIGURES.iter().all(|figure| !figure.help.is_empty() && !figure.label.is_empty()));
 }
 
