@@ -1,5 +1,6 @@
 //! Senders share the rate limit of a provider profile: it is never exceeded, it is used, and nothing is lost.
 
+use std::collections::BTreeMap;
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
@@ -181,6 +182,57 @@ fn a_killed_sender_leaves_the_limit_used() {
     assert_use(&starts, rate, 1, 0.9);
 }
 
+#[test]
+fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
+    let _beside = ALONE.read();
+    // The time for each sender to start two messages; it and the time of the shares are longer at a lower limit.
+    let (senders, rate) = (3_u32, if is_full() { 2.0 } else { 12.0 });
+    let seconds = 2.0 * f64::from(senders) / rate;
+    let (stack, profile) = (Stack::deploy(), Profile::new(rate));
+    let run = produce(&stack, rate, 1, 20.0 + 25.0 * seconds);
+    let mut all: Vec<Process> = (1..senders).map(|_| profile.sender(&stack).start()).collect();
+    wait_until("the limit is used", || stack.count(&run).sent > 10);
+    let (joined_at, earlier) = (now_ms(), starts_by_sender(&stack, &run));
+    all.push(profile.sender(&stack).start());
+    let joined = || starts_by_sender(&stack, &run).into_iter().find(|(id, _)| !earlier.contains_key(id));
+    wait_until("the sender that joined has delivered", || joined().is_some());
+    let first = joined().expect("it has").1[0];
+    let limit = (1_000.0 * seconds).max(5_000.0);
+    println!("joined within {} ms, at most {limit}", first - joined_at);
+    assert!((first - joined_at) as f64 <= limit, "joined within {} ms, at most {limit}", first - joined_at);
+
+    let until = first + whole_ms(20.0 * seconds);
+    // Deliveries take 0.5 s.
+    wait_at_most(Duration::from_secs(120), "the time is over", || now_ms() > until + 1_500);
+    let counts: Vec<usize> = starts_by_sender(&stack, &run)
+        .values()
+        .map(|starts| starts.iter().filter(|at| (first..until).contains(at)).count())
+        .collect();
+    let share = rate * 20.0 * seconds / f64::from(senders);
+    println!("{counts:?} messages, {share} each by the limit");
+    assert_eq!(counts.len(), senders as usize);
+    for count in counts {
+        assert!((0.8..=1.25).contains(&(count as f64 / share)), "{count} messages, the share is {share}");
+    }
+    end(all);
+}
+
+/// Returns the starts of each sender's deliveries, ms since the epoch, in order.
+fn starts_by_sender(stack: &Stack, run: &str) -> BTreeMap<String, Vec<u64>> {
+    let mut by_sender = BTreeMap::<String, Vec<Value>>::new();
+    for item in stack.items(run) {
+        if let Some(sender) = item["sender"]["S"].as_str() {
+            by_sender.entry(sender.to_owned()).or_default().push(item);
+        }
+    }
+    by_sender.into_iter().map(|(sender, items)| (sender, starts_of(&items))).collect()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the time of a test")]
+fn whole_ms(seconds: f64) -> u64 {
+    (seconds * 1_000.0) as u64
+}
+
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn senders_with_wrong_clocks_keep_and_use_a_limit() {
@@ -286,6 +338,11 @@ fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
     for words in ["'test'", "parts_per_second = 50, not parts_per_second = 100"] {
         assert!(refused.stderr.contains(words), "{}", refused.stderr);
     }
+    priced.write(50.0, "[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 7\n");
+    let refused = priced.sender(&stack).run().exits(1);
+    let caps =
+        "parts_per_second = 50, not parts_per_second = 50, daily_parts = 7 of 'A' (utc_offset = +00:00)";
+    assert!(refused.stderr.contains(caps), "{}", refused.stderr);
     end(vec![sender, other]);
     // As if nothing had been sent for two minutes.
     let mut item = limiter(&stack);

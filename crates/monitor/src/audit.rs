@@ -6,8 +6,8 @@ use serde::Serialize;
 use stentor_aws::Error;
 use stentor_aws::metrics::RunRecord;
 use stentor_cli::{ConnectionFlags, format};
-use stentor_core::table_count::TableCount;
-use stentor_core::tally::{DamagedTally, Tally};
+use stentor_tally::TableCount;
+use stentor_tally::{DamagedTally, Tally};
 use tokio::time::{Instant, sleep};
 
 use crate::table::count_table;
@@ -230,8 +230,8 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_core::tally::FailureCounts;
     use stentor_run_view::fixtures::reading;
+    use stentor_tally::FailureCounts;
 
     /// The audit of a run of 2,000 messages, of which 1,500 have an outcome.
     fn audit_of(table_count: &TableCount, tallies: &Tally, broken: &[DamagedTally]) -> Audit {

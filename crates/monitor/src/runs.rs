@@ -107,8 +107,8 @@ fn state(record: &RunRecord, items: &RunItems, context: &Context) -> &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_core::tally::DamagedTally;
     use stentor_run_view::fixtures::{heartbeat, outcomes_of_sender, reading};
+    use stentor_tally::DamagedTally;
 
     /// A run of 2,000 messages.
     fn row(enqueued: u32, concluded: u32, broken: Vec<DamagedTally>) -> RunRow {

@@ -301,7 +301,7 @@ pub(crate) fn open_senders<'s>(senders: impl Iterator<Item = &'s SenderRecord>) 
         (
             senders(Some(SenderState::Alive)),
             ["sender goes on", "senders go on"],
-            ": usage is reported once a minute and at the end.",
+            ": usage is reported at least once a minute and at the end.",
         ),
         (senders(Some(SenderState::Lost)), ["sender is", "senders are"], " lost: the last usage is unknown."),
         (

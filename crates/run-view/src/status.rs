@@ -267,7 +267,7 @@ mod tests {
     use crate::reading::RunReading;
     use stentor_aws::metrics::Heartbeat;
     use stentor_aws::session::{Destination, Endpoint};
-    use stentor_core::tally::DamagedTally;
+    use stentor_tally::DamagedTally;
 
     fn status(reading: &RunReading) -> RunStatus {
         RunStatus::of(&RunView::first(reading.clone()), &ConnectionFlags::default())

@@ -11,7 +11,7 @@ use stentor_aws::session::{Destination, Endpoint};
 use stentor_cli::ConnectionFlags;
 use stentor_core::delivery::Outcome;
 use stentor_core::run::{BodyLength, Plan, RunId};
-use stentor_core::tally::{DamagedTally, OutcomeEvent, Tally};
+use stentor_tally::{DamagedTally, OutcomeEvent, Tally};
 
 use super::draw::Frame;
 use super::model::Model;
