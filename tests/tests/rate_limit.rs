@@ -184,7 +184,7 @@ fn a_killed_sender_leaves_the_limit_used() {
 
 #[test]
 fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
-    let _beside = ALONE.read();
+    let _alone = ALONE.write();
     // The time for each sender to start two messages; it and the time of the shares are longer at a lower limit.
     let (senders, rate) = (3_u32, if is_full() { 2.0 } else { 12.0 });
     let seconds = 2.0 * f64::from(senders) / rate;
