@@ -186,10 +186,10 @@ fn a_killed_sender_leaves_the_limit_used() {
 fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
     let _alone = ALONE.write();
     // The time for each sender to start two messages; it and the time of the shares are longer at a lower limit.
-    let (senders, rate) = (3_u32, if is_full() { 2.0 } else { 12.0 });
-    let seconds = 2.0 * f64::from(senders) / rate;
-    let (stack, profile) = (Stack::deploy(), Profile::new(rate));
-    let run = produce(&stack, rate, 1, 20.0 + 25.0 * seconds);
+    let (senders, rate) = (3_u32, if is_full() { 2_u32 } else { 12 });
+    let start_ms = u64::from(2_000 * senders / rate);
+    let (stack, profile) = (Stack::deploy(), Profile::new(rate.into()));
+    let run = produce(&stack, rate.into(), 1, 20.0 + 0.025 * start_ms as f64);
     let mut all: Vec<Process> = (1..senders).map(|_| profile.sender(&stack).start()).collect();
     wait_until("the limit is used", || stack.count(&run).sent > 10);
     let (joined_at, earlier) = (now_ms(), starts_by_sender(&stack, &run));
@@ -197,23 +197,19 @@ fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
     let joined = || starts_by_sender(&stack, &run).into_iter().find(|(id, _)| !earlier.contains_key(id));
     wait_until("the sender that joined has delivered", || joined().is_some());
     let first = joined().expect("it has").1[0];
-    let limit = (1_000.0 * seconds).max(5_000.0);
-    println!("joined within {} ms, at most {limit}", first - joined_at);
-    assert!((first - joined_at) as f64 <= limit, "joined within {} ms, at most {limit}", first - joined_at);
-
-    let until = first + whole_ms(20.0 * seconds);
+    let (joined_within, limit) = (first - joined_at, start_ms.max(5_000));
+    assert!(joined_within <= limit, "joined within {joined_within} ms, at most {limit}");
+    let until = first + 20 * start_ms;
     // Deliveries take 0.5 s.
     wait_at_most(Duration::from_secs(120), "the time is over", || now_ms() > until + 1_500);
     let counts: Vec<usize> = starts_by_sender(&stack, &run)
         .values()
         .map(|starts| starts.iter().filter(|at| (first..until).contains(at)).count())
         .collect();
-    let share = rate * 20.0 * seconds / f64::from(senders);
-    println!("{counts:?} messages, {share} each by the limit");
-    assert_eq!(counts.len(), senders as usize);
-    for count in counts {
-        assert!((0.8..=1.25).contains(&(count as f64 / share)), "{count} messages, the share is {share}");
-    }
+    let share = 40.0;
+    println!("joined within {joined_within} ms; {counts:?} messages, {share} each by the limit");
+    let is_fair = |count: &usize| (0.8..=1.25).contains(&(*count as f64 / share));
+    assert!(counts.len() == 3 && counts.iter().all(is_fair), "{counts:?}, the share is {share}");
     end(all);
 }
 
@@ -226,11 +222,6 @@ fn starts_by_sender(stack: &Stack, run: &str) -> BTreeMap<String, Vec<u64>> {
         }
     }
     by_sender.into_iter().map(|(sender, items)| (sender, starts_of(&items))).collect()
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the time of a test")]
-fn whole_ms(seconds: f64) -> u64 {
-    (seconds * 1_000.0) as u64
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
