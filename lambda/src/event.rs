@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use stentor_core::delivery::{Outcome, Status};
 use stentor_core::message::MessageId;
 use stentor_core::run::RunId;
-use stentor_core::tally::{OutcomeEvent, StreamRecord};
+use stentor_tally::{OutcomeEvent, StreamRecord};
 
 /// An event of the stream (AWS Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB").
 #[derive(Debug, Default, Deserialize)]

@@ -1,7 +1,7 @@
 //! The aggregator: a Lambda function on the messages table's stream. It folds each batch of records into the tallies of
 //! their runs, so that every outcome counts exactly once.
 //!
-//! `event → records by run → fold above the checkpoint → compare-and-swap`. The fold is in [`stentor_core::tally`], the
+//! `event → records by run → fold above the checkpoint → compare-and-swap`. The fold is in [`stentor_tally`], the
 //! compare-and-swap in [`stentor_aws::tally_store`].
 
 mod event;
@@ -9,7 +9,7 @@ mod event;
 use stentor_aws::tally_store::{PutResult, TallyWriter};
 use stentor_aws::{Error as AwsError, MetricsTable};
 use stentor_core::run::RunId;
-use stentor_core::tally::{ShardTally, StreamRecord};
+use stentor_tally::{ShardTally, StreamRecord};
 use thiserror::Error;
 
 pub use event::{EventResponse, StreamEvent};

@@ -1,9 +1,10 @@
 //! The bill of the simulated provider: exact and final once its senders have ended, and a lower bound before.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use stentor_tests::{ProfileFile, Stack, wait_until};
+use stentor_tests::{ProfileFile, Stack, wait_at_most, wait_until};
 
 use crate::report::reading::{assert_tells, both, follows, path, text_of};
 
@@ -55,6 +56,22 @@ fn a_run_is_billed_for_every_part_begun_on_every_surface() {
     assert_eq!(overridden["cost"], report["cost"], "AWS's bill is separate");
     let compared = stack.monitor(&format!("compare {run} {run}")).run().exits(0).stdout;
     assert!(compared.contains("provider dollars") && compared.contains("$4.98"), "{compared}");
+}
+
+#[test]
+fn a_sender_stores_the_parts_that_it_began_several_times_a_minute() {
+    let (stack, profile) = (Stack::deploy(), ProfileFile::new("name = \"own\"\n"));
+    let run = stack.produce("-m 200");
+    let mut sender = stack.sender(&format!("-w 0.5 -c 2 --forever {}", profile.flag())).start();
+    let stored = || -> Option<u64> {
+        let items = stack.aws().scan(&format!("{}-metrics", stack.name()));
+        let record = items.into_iter().find(|item| item["run"]["S"] == run && !item["provider"].is_null())?;
+        record["provider"]["M"]["parts"]["M"]["OTHER"]["N"].as_str()?.parse().ok()
+    };
+    wait_until("the first parts are stored", || stored().is_some());
+    let first = stored();
+    wait_at_most(Duration::from_secs(20), "more parts are stored", || stored() > first);
+    sender.kill();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Senders share the rate limit of a provider profile: it is never exceeded, it is used, and nothing is lost.
 
+use std::collections::BTreeMap;
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,8 @@ static ALONE: RwLock<()> = RwLock::new(());
 
 /// Parts a second of a high limit: senders that are built for tests share two cores with the emulator, and by default
 /// many of these tests run at once.
-fn high_limit() -> f64 {
-    if is_full() { 100.0 } else { 30.0 }
+fn high_limit() -> u32 {
+    if is_full() { 100 } else { 30 }
 }
 
 /// Returns for how many seconds work is queued where the use of the limit is measured.
@@ -139,18 +140,18 @@ fn four_senders_keep_and_use_a_low_limit_with_long_messages() {
 
 #[test]
 fn one_sender_keeps_and_uses_a_limit_with_long_messages() {
-    play(high_limit(), 1, 3);
+    play(high_limit().into(), 1, 3);
 }
 
 #[test]
 fn four_senders_keep_and_use_a_limit() {
-    play(high_limit(), 4, 1);
+    play(high_limit().into(), 4, 1);
 }
 
 #[test]
 fn sixteen_senders_keep_and_use_a_limit() {
     let _alone = ALONE.write();
-    rehearse(high_limit(), 16, 1);
+    rehearse(high_limit().into(), 16, 1);
     if is_full() {
         rehearse(3.0, 16, 3);
     }
@@ -160,7 +161,8 @@ fn sixteen_senders_keep_and_use_a_limit() {
 fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
     let _beside = ALONE.read();
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
-    let (rate, profile) = (high_limit(), Profile::new(high_limit()));
+    let rate = f64::from(high_limit());
+    let profile = Profile::new(rate);
     let run = produce(&stack, rate, 1, 25.0);
     let mut senders: Vec<Process> = (0..4).map(|_| profile.sender(&stack).start()).collect();
     wait_until("deliveries have begun", || stack.count(&run).sent as f64 > 3.0 * rate);
@@ -172,7 +174,7 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
     senders[0].signal("CONT");
     complete(&stack, &run);
     end(senders);
-    assert_eq!(stack.counted_once(&run).sent as f64, 25.0 * rate);
+    assert_eq!(stack.counted_once(&run).sent, u64::from(25 * high_limit()));
     assert_bound(&starts(&stack, &run), rate, 1);
 }
 
@@ -180,7 +182,8 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
 fn a_killed_sender_leaves_the_limit_used() {
     let _beside = ALONE.read();
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
-    let (rate, profile) = (high_limit(), Profile::new(high_limit()));
+    let rate = f64::from(high_limit());
+    let profile = Profile::new(rate);
     let run = produce(&stack, rate, 1, queued_seconds() + 10.0);
     let mut senders: Vec<Process> = (0..4).map(|_| profile.sender(&stack).start()).collect();
     wait_until("the limit is used", || stack.count(&run).sent as f64 > 8.0 * rate);
@@ -192,11 +195,54 @@ fn a_killed_sender_leaves_the_limit_used() {
     assert_use(&starts, rate, 1, 0.9);
 }
 
+#[test]
+fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
+    let _alone = ALONE.write();
+    // The time for each sender to start two messages; it and the time of the shares are longer at a lower limit.
+    let (senders, rate) = (3_u32, if is_full() { 2_u32 } else { 12 });
+    let start_ms = u64::from(2_000 * senders / rate);
+    let (stack, profile) = (Stack::deploy(), Profile::new(rate.into()));
+    let run = produce(&stack, rate.into(), 1, 20.0 + 0.025 * start_ms as f64);
+    let mut all: Vec<Process> = (1..senders).map(|_| profile.sender(&stack).start()).collect();
+    wait_until("the limit is used", || stack.count(&run).sent > 10);
+    let (joined_at, earlier) = (now_ms(), starts_by_sender(&stack, &run));
+    all.push(profile.sender(&stack).start());
+    let joined = || starts_by_sender(&stack, &run).into_iter().find(|(id, _)| !earlier.contains_key(id));
+    wait_until("the sender that joined has delivered", || joined().is_some());
+    let first = joined().expect("it has").1[0];
+    let (joined_within, limit) = (first - joined_at, start_ms.max(5_000));
+    assert!(joined_within <= limit, "joined within {joined_within} ms, at most {limit}");
+    let until = first + 20 * start_ms;
+    // Deliveries take 0.5 s.
+    wait_at_most(Duration::from_secs(120), "the time is over", || now_ms() > until + 1_500);
+    let counts: Vec<usize> = starts_by_sender(&stack, &run)
+        .values()
+        .map(|starts| starts.iter().filter(|at| (first..until).contains(at)).count())
+        .collect();
+    let share = 40.0;
+    println!("joined within {joined_within} ms; {counts:?} messages, {share} each by the limit");
+    let is_fair = |count: &usize| (0.8..=1.25).contains(&(*count as f64 / share));
+    assert!(counts.len() == 3 && counts.iter().all(is_fair), "{counts:?}, the share is {share}");
+    end(all);
+}
+
+/// Returns the starts of each sender's deliveries, ms since the epoch, in order.
+fn starts_by_sender(stack: &Stack, run: &str) -> BTreeMap<String, Vec<u64>> {
+    let mut by_sender = BTreeMap::<String, Vec<Value>>::new();
+    for item in stack.items(run) {
+        if let Some(sender) = item["sender"]["S"].as_str() {
+            by_sender.entry(sender.to_owned()).or_default().push(item);
+        }
+    }
+    by_sender.into_iter().map(|(sender, items)| (sender, starts_of(&items))).collect()
+}
+
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn senders_with_wrong_clocks_keep_and_use_a_limit() {
     let _beside = ALONE.read();
-    let (rate, stack, profile) = (high_limit(), Stack::deploy(), Profile::new(high_limit()));
+    let rate = f64::from(high_limit());
+    let (stack, profile) = (Stack::deploy(), Profile::new(rate));
     let run = produce(&stack, rate, 1, queued_seconds());
     let start = |ahead| profile.sender(&stack).with_clock_ahead(ahead).start();
     let senders: Vec<Process> = [-2, 2, -2, 2].into_iter().map(start).collect();
@@ -297,6 +343,11 @@ fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
     for words in ["'test'", "parts_per_second = 50, not parts_per_second = 100"] {
         assert!(refused.stderr.contains(words), "{}", refused.stderr);
     }
+    priced.write(50.0, "[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 7\n");
+    let refused = priced.sender(&stack).run().exits(1);
+    let caps =
+        "parts_per_second = 50, not parts_per_second = 50, daily_parts = 7 of 'A' (utc_offset = +00:00)";
+    assert!(refused.stderr.contains(caps), "{}", refused.stderr);
     end(vec![sender, other]);
     // As if nothing had been sent for two minutes.
     let mut item = limiter(&stack);
@@ -337,8 +388,8 @@ fn a_damaged_limit_is_repaired_with_a_warning() {
 #[test]
 fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
     let _beside = ALONE.read();
-    let rate = high_limit();
-    let (messages, cap) = ((28.0 * rate) as usize, (7.0 * rate) as u64);
+    let rate = f64::from(high_limit());
+    let (messages, cap) = (28 * high_limit(), u64::from(7 * high_limit()));
     let (stack, profile) = (Stack::deploy(), Profile::new(rate));
     let capped = format!("[[carriers]]\nname = \"A\"\nshare = 0.5\ndaily_parts = {cap}\n");
     profile.write(rate, &format!("{capped}[[carriers]]\nname = \"B\"\nshare = 0.5\n"));
@@ -349,7 +400,7 @@ fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
     let ended = end(senders);
     let (sent, refused): (Vec<_>, Vec<_>) =
         stack.items(&run).into_iter().partition(|item| item["status"]["S"] == "SENT");
-    assert_eq!(sent.len() + refused.len(), messages);
+    assert_eq!(sent.len() + refused.len(), messages as usize);
     let is_capped = |item: &Value| item["carrier"]["S"] == "A" && item["reason"]["S"] == "CARRIER_DAILY_CAP";
     assert!(refused.iter().all(is_capped));
     let sent_to_a = sent.iter().filter(|item| item["carrier"]["S"] == "A").count() as u64;

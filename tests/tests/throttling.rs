@@ -106,8 +106,8 @@ fn measure_alone(programs: u64) {
 
 #[test]
 fn a_sender_whose_table_throttles_for_long_delivers_nothing_twice() {
-    let _beside = ALONE.read();
     const MESSAGES: u64 = 2_000;
+    let _beside = ALONE.read();
     let fake = fake();
     fake.set_visibility_timeout(Duration::from_secs(5));
     producer(&fake, &format!("-m {MESSAGES}")).run().exits(0);
@@ -135,8 +135,8 @@ fn a_sender_whose_table_throttles_for_long_delivers_nothing_twice() {
 
 #[test]
 fn throttled_sends_lose_nothing_and_mark_nothing_as_repeated() {
-    let _beside = ALONE.read();
     const MESSAGES: usize = 2_000;
+    let _beside = ALONE.read();
     let fake = fake();
     fake.set_queue_rate(20.0);
     let output = producer(&fake, &format!("-m {MESSAGES}")).run().exits(0);

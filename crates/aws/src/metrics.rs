@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCa
 use serde::Serialize;
 
 pub use heartbeats::Heartbeat;
-pub use provider::{LimitUpdate, ProviderItem, StoredLimit};
+pub use provider::{LimitUpdate, StoredLimit};
 pub use run_items::{RunItems, RunProgress};
 pub use runs::{CreateRunResult, RunRecord};
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stentor_core::run::RunId;
-use stentor_core::tally::{ShardTally, StreamRecord};
+use stentor_tally::{ShardTally, StreamRecord};
 
 /// Attempts at a compare-and-swap before the batch fails, and Lambda repeats it.
 const MAX_ATTEMPTS: usize = 10;

@@ -14,8 +14,6 @@ pub mod provider;
 pub mod queue_depth;
 mod rng;
 pub mod run;
-pub mod table_count;
-pub mod tally;
 pub mod usage;
 
 use thiserror::Error;

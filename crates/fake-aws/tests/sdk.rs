@@ -11,8 +11,8 @@ use stentor_aws::{MessagesTable, MetricsTable, Queue, Session};
 use stentor_core::delivery::Status;
 use stentor_core::message::{Message, QueueMessage};
 use stentor_core::run::{BodyLength, Plan, RunId};
-use stentor_core::tally::{ShardTally, Tally};
 use stentor_fake_aws::{FakeAws, Fault};
+use stentor_tally::{ShardTally, Tally};
 use tokio_util::sync::CancellationToken;
 
 /// The stack of the fakes.

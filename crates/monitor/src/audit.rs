@@ -7,8 +7,7 @@ use serde::Serialize;
 use stentor_aws::Error;
 use stentor_aws::metrics::{RunItems, RunRecord};
 use stentor_cli::{ConnectionFlags, format};
-use stentor_core::table_count::TableCount;
-use stentor_core::tally::Tally;
+use stentor_tally::{TableCount, Tally};
 use tokio::time::{Instant, sleep};
 
 use crate::table::count_table;
@@ -247,8 +246,9 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_core::tally::{DamagedTally, FailureCounts};
     use stentor_run_view::fixtures::reading;
+    use stentor_tally::DamagedTally;
+    use stentor_tally::FailureCounts;
 
     /// The audit of a run of 2,000 messages, of which 1,500 have an outcome.
     fn audit_of(table_count: &TableCount, tallies: &Tally, broken: &[DamagedTally]) -> Audit {

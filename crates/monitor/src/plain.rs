@@ -147,9 +147,9 @@ fn clock(view: &RunView) -> String {
 mod tests {
     use super::*;
     use serde_json::Value;
-    use stentor_core::tally::DamagedTally;
     use stentor_run_view::fixtures::{fail_with, reading, with_provider};
     use stentor_run_view::status::RunPhase;
+    use stentor_tally::DamagedTally;
 
     /// 2,000 messages, 1,350 sent and 150 failed, at 100 a second.
     fn view() -> RunView {

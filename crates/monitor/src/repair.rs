@@ -5,7 +5,7 @@ use serde::Serialize;
 use stentor_aws::metrics::RunRecord;
 use stentor_aws::{Error, MessagesTable, MetricsTable};
 use stentor_cli::{ConnectionFlags, format};
-use stentor_core::table_count::TableCount;
+use stentor_tally::TableCount;
 
 use crate::audit::CountedTable;
 use crate::table::count_table;

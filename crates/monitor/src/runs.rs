@@ -77,9 +77,9 @@ impl RunRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_core::tally::DamagedTally;
     use stentor_run_view::fixtures::{heartbeat, outcomes_of_sender, reading};
     use stentor_run_view::reading::RunReading;
+    use stentor_tally::DamagedTally;
 
     /// A run of 2,000 messages.
     fn row(outcomes: u32, change: impl FnOnce(&mut RunReading)) -> RunRow {

@@ -7,7 +7,7 @@ use stentor_aws::messages::KEYS;
 use stentor_aws::{Error, MessagesTable};
 use stentor_core::message::MessageId;
 use stentor_core::run::Plan;
-use stentor_core::table_count::TableCount;
+use stentor_tally::TableCount;
 
 /// Batch reads under way at once.
 const AT_ONCE: usize = 16;

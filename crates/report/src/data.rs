@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_cli::format::{rfc3339, try_rfc3339};
 use stentor_core::provider::parts::parts;
-use stentor_core::tally::DurationHistogram;
 use stentor_run_view::bill::{Bill, LowerBound};
 use stentor_run_view::charts::{ChartBin, Histogram, ThroughputChart};
 use stentor_run_view::figures::{self, Figure};
@@ -18,6 +17,7 @@ use stentor_run_view::snapshot::{DamagedShard, Snapshot};
 use stentor_run_view::status::{RunPhase, RunStatus, StatusLevel};
 use stentor_run_view::unit::to_count;
 use stentor_run_view::view::{RunView, mean_seconds, quantile_seconds, seconds};
+use stentor_tally::DurationHistogram;
 
 /// Version of the JSON's structure; a greater one removes a field or changes its meaning.
 const FORM: u32 = 1;

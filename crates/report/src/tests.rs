@@ -7,8 +7,8 @@ mod schemas;
 use scraper::{ElementRef, Html, Node, Selector};
 use serde_json::Value;
 use stentor_core::delivery::Outcome;
-use stentor_core::tally::{DamagedTally, OutcomeEvent};
 use stentor_core::usage::{ProgramKind, Usage, UsageRecord};
+use stentor_tally::{DamagedTally, OutcomeEvent};
 
 use super::page::page;
 use crate::data::Report;

@@ -40,7 +40,7 @@ const OPEN_SENDERS: [(Option<SenderState>, [&str; 2], &str); 4] = [
     (
         Some(SenderState::Alive),
         ["sender goes on", "senders go on"],
-        ": usage is reported once a minute and at the end.",
+        ": usage is reported at least once a minute and at the end.",
     ),
     (Some(SenderState::Lost), ["sender is", "senders are"], " lost: the last usage is unknown."),
     (Some(SenderState::Ended), ["sender", "senders"], " ended without reporting all usage on this run."),

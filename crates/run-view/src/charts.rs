@@ -1,6 +1,6 @@
 //! Throughput over time and the distribution of durations, in as many columns as a surface has space for.
 
-use stentor_core::tally::{Bin, Bucket, DurationHistogram, Tally};
+use stentor_tally::{Bin, Bucket, DurationHistogram, Tally};
 
 use crate::view::seconds;
 
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::OutcomeEvent;
+    use stentor_tally::OutcomeEvent;
 
     fn tally(outcomes: &[(u64, u64)]) -> Tally {
         let mut tally = Tally::default();

@@ -3,7 +3,7 @@
 //! A surface chooses and orders figures. To add one, write its computation in [`crate::view`] and one entry here: JSON,
 //! schema, `--fail-if` and Prometheus read the registry.
 
-use stentor_core::tally::DurationHistogram;
+use stentor_tally::DurationHistogram;
 
 use crate::bill::{CountedUsage, LowerBound};
 use crate::figure::figures;

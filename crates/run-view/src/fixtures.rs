@@ -11,8 +11,8 @@ use stentor_core::deployment::Deployment;
 use stentor_core::provider::profile::{Carrier, DeliverySettings, Limits, Price, ProviderProfile};
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::{BodyLength, Plan, RunId};
-use stentor_core::tally::{OutcomeEvent, Tally};
 use stentor_core::usage::{OutcomeCounts, ProgramKind, ProviderUsage, Usage, UsageRecord};
+use stentor_tally::{OutcomeEvent, Tally};
 
 use crate::reading::{RunReading, Target};
 

@@ -1,6 +1,6 @@
 //! When which share of a run's messages was SENT.
 
-use stentor_core::tally::Tally;
+use stentor_tally::Tally;
 
 use crate::charts::{MIN_MS, clip, end_ms, idle_until};
 use crate::figures::{Figure, REACHED_TABLE};
@@ -136,7 +136,7 @@ mod tests {
     use crate::status::RunPhase;
     use proptest::prelude::*;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::{DamagedTally, OutcomeEvent};
+    use stentor_tally::{DamagedTally, OutcomeEvent};
 
     /// A run of `total` messages, created at 0, with outcomes at these times.
     fn run(total: u32, outcomes: impl IntoIterator<Item = (u64, Outcome)>) -> RunReading {

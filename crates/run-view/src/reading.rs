@@ -13,8 +13,8 @@ use stentor_core::deployment::Deployment;
 use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::queue_depth::QueueDepth;
 use stentor_core::run::RunId;
-use stentor_core::tally::{DamagedTally, Tally};
 use stentor_core::usage::UsageRecord;
+use stentor_tally::{DamagedTally, Tally};
 
 use crate::profiles::ProfileCache;
 use crate::senders::SenderState;
@@ -166,14 +166,7 @@ impl RunReader {
 
     /// Reads a provider profile; `None` where the table has none, or an invalid one.
     async fn profile(&self, name: &str) -> Result<Option<ProviderProfile>, Error> {
-        match self.metrics.get_provider(name).await {
-            Ok(item) => Ok(item.map(|item| item.profile)),
-            Err(error @ Error::InvalidData { .. }) => {
-                tracing::debug!("{error}");
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+        Ok(self.metrics.get_limit(name).await?.profile())
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use stentor_cli::format::rfc3339;
 use stentor_core::escape::escape_control;
-use stentor_core::tally::DamagedTally;
+use stentor_tally::DamagedTally;
 
 use crate::failures::FailuresOfCode;
 use crate::figures::{FIGURES, Figure, SENDER_FIGURES};

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{ended, outcomes_of_sender, reading};
     use stentor_core::deployment::Deployment;
-    use stentor_core::tally::DamagedTally;
+    use stentor_tally::DamagedTally;
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

@@ -264,8 +264,8 @@ mod tests {
     use crate::fixtures::{heartbeat, outcomes_of_sender, reading};
     use crate::reading::RunReading;
     use stentor_aws::metrics::Heartbeat;
-    use stentor_core::tally::DamagedTally;
     use stentor_sign_in::{Destination, Endpoint};
+    use stentor_tally::DamagedTally;
 
     fn status(reading: &RunReading) -> RunStatus {
         RunStatus::of(&RunView::first(reading.clone()), &ConnectionFlags::default())

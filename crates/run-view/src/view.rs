@@ -6,7 +6,7 @@ use std::time::Duration;
 use stentor_cli::ConnectionFlags;
 use stentor_core::cost::Prices;
 use stentor_core::escape::escape_control;
-use stentor_core::tally::DurationHistogram;
+use stentor_tally::DurationHistogram;
 
 use crate::bill::Bill;
 use crate::charts::{Histogram, ThroughputChart};
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
     use crate::fixtures::reading;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::OutcomeEvent;
+    use stentor_tally::OutcomeEvent;
 
     #[test]
     fn a_run_is_complete_when_everything_is_enqueued_and_nothing_is_pending() {

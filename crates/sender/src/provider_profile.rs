@@ -1,16 +1,14 @@
 //! Compares the provider profile of this sender with the one that the senders of the stack share.
 
-use std::fmt::Write;
-
 use stentor_aws::Error;
 use stentor_aws::metrics::LimitUpdate;
-use stentor_core::provider::profile::{Limits, ProviderProfile};
+use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::provider::rate_limit::{LimitsCheck, check_limits};
 
 use crate::Connections;
 
 /// Reads the profile that is stored under the name of `own`, and replaces it where that is possible: where it has the same
-/// limits, or no part was reserved for a minute. Returns what has changed. Other limits that are in use are an
+/// limits and caps, or no part was reserved for a minute. Returns what has changed. Other limits that are in use are an
 /// [`Error::ProviderConflict`]. The first reservation stores a profile that is not stored; one without a rate limit is
 /// stored here, so that monitors can read its prices.
 pub(crate) async fn check_stored_profile(
@@ -30,10 +28,9 @@ pub(crate) async fn check_stored_profile(
         if profile.as_ref() == Some(own) {
             return Ok(None);
         }
-        let limits = profile.as_ref().map(|profile| &profile.limits);
         let [earliest, _] = connections.session.clock().bounds_us();
-        let (update, change) = match check_limits(limits, &own.limits, stored.state(), earliest) {
-            LimitsCheck::Conflict => return Err(conflict(own, limits)),
+        let (update, change) = match check_limits(profile.as_ref(), own, stored.state(), earliest) {
+            LimitsCheck::Conflict => return Err(conflict(own, profile.as_ref())),
             LimitsCheck::Equal => (connections.metrics.update_prices(own, &stored).await?, ""),
             LimitsCheck::Replace => {
                 (connections.metrics.replace_profile(own, &stored).await?, ", and its limits")
@@ -47,29 +44,13 @@ pub(crate) async fn check_stored_profile(
 }
 
 /// Returns the error of a sender whose limits differ from those in use; `None` where these cannot be read.
-pub(crate) fn conflict(own: &ProviderProfile, stored: Option<&Limits>) -> Error {
+pub(crate) fn conflict(own: &ProviderProfile, stored: Option<&ProviderProfile>) -> Error {
     Error::ProviderConflict {
         name: own.name.clone(),
-        stored: stored.map_or_else(|| "limits that cannot be read".to_owned(), describe),
-        own: describe(&own.limits),
+        stored: stored.map_or_else(
+            || "limits that cannot be read".to_owned(),
+            |stored| stored.shared_limits().to_string(),
+        ),
+        own: own.shared_limits().to_string(),
     }
-}
-
-/// Describes limits by the keys of a profile.
-fn describe(limits: &Limits) -> String {
-    let Limits { parts_per_second, burst_parts, ttl_seconds, spend_dollars } = limits;
-    let mut text = String::new();
-    for (key, value) in [
-        ("parts_per_second", parts_per_second),
-        ("burst_parts", burst_parts),
-        ("ttl_seconds", ttl_seconds),
-        ("spend_dollars", spend_dollars),
-    ] {
-        if let Some(value) = value {
-            let separator = if text.is_empty() { "" } else { ", " };
-            // Writing to a string never fails.
-            let _ = write!(text, "{separator}{key} = {value}");
-        }
-    }
-    if text.is_empty() { "unlimited".to_owned() } else { text }
 }

@@ -229,7 +229,7 @@ impl ReservationStage {
     /// Reserves parts, after repairing a damaged item. Returns `None` where too much is reserved already.
     async fn reserve(&mut self, request: Request) -> Result<Option<Reservation>, Error> {
         let metrics = &self.connections.metrics;
-        let mut step = self.limit.first_step(request, self.latest());
+        let mut step = Step::FIRST;
         let mut stored = StoredLimit::default();
         loop {
             match step {
@@ -238,10 +238,11 @@ impl ReservationStage {
                     let name = &self.profile.name;
                     tracing::warn!("the rate limit of provider profile '{name}' was damaged, and is reset");
                     metrics.repair_limit(&self.profile, &stored, tat).await?;
-                    step = self.limit.first_step(request, self.latest());
+                    step = Step::FIRST;
                 }
-                Step::Write(write) => {
-                    stored = match metrics.reserve_parts(&self.profile, write).await? {
+                Step::Write(kind) => {
+                    let next_write = || self.limit.write(kind, request, self.latest());
+                    stored = match metrics.reserve_parts(&self.profile, next_write).await? {
                         LimitUpdate::Refused(stored) => stored,
                         LimitUpdate::Applied(stored) => {
                             if let LimitState::Valid { tat, seq } = stored.state() {
@@ -261,9 +262,10 @@ impl ReservationStage {
     /// Returns an error if another sender has stored other limits: at the same time as this one, or after this one was
     /// idle for a minute.
     fn check_limits(&self, stored: &StoredLimit) -> Result<(), Error> {
-        let profile = stored.profile();
-        let limits = profile.as_ref().map(|profile| &profile.limits);
-        if limits == Some(&self.profile.limits) { Ok(()) } else { Err(conflict(&self.profile, limits)) }
+        let stored = stored.profile();
+        let is_equal =
+            stored.as_ref().is_some_and(|stored| stored.shared_limits() == self.profile.shared_limits());
+        if is_equal { Ok(()) } else { Err(conflict(&self.profile, stored.as_ref())) }
     }
 
     /// Passes the starts to their messages, and waits until the first window opens. It waits for messages that are dropped

@@ -150,11 +150,11 @@ fn rounded(number: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stentor_core::tally::DamagedTally;
     use stentor_run_view::fixtures::{
         fail_with, heartbeat, outcomes_of_sender, reading, target, with_provider,
     };
     use stentor_run_view::reading::RunReading;
+    use stentor_tally::DamagedTally;
 
     fn update(reading: Option<RunReading>) -> Value {
         let mut state = RunState::default();

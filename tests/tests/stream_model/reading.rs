@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use stentor_core::tally::{DurationHistogram, Tally};
+use stentor_tally::{DurationHistogram, Tally};
 use stentor_tests::stream::{CODES, Conclusion, Counts};
 
 /// What a tally must hold: exact counts and sums, and all durations, ms, in ascending order.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use stentor_core::tally::Tally;
 use stentor_fake_aws::FakeAws;
+use stentor_tally::Tally;
 use stentor_tests::stream::{
     From, INSTANCES, Progress, Script, Shard, Step, Truth, Window, empty_answer, empty_event, event, run_name,
 };

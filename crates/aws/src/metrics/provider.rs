@@ -7,11 +7,10 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
-use serde::{Deserialize, Serialize};
 use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::provider::rate_limit::{LimitState, LimitWrite};
 
-use super::{Error, Item, MetricsTable, NOT_EXISTS, invalid_data, item_of, key, number};
+use super::{Error, Item, MetricsTable, NOT_EXISTS, invalid_data, key, number};
 use crate::error::{AttemptError, attempt_error};
 
 /// The partition of the rate limits, and of the counters of caps.
@@ -21,18 +20,7 @@ const TAT: &str = "tat";
 const SEQ: &str = "seq";
 const PROFILE: &str = "profile";
 
-/// The shared rate limit of a provider profile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProviderItem {
-    /// The theoretical arrival time of the next part, µs since the epoch.
-    pub tat: u64,
-    /// Reservations so far.
-    pub seq: u64,
-    /// The profile of the senders that use it.
-    pub profile: ProviderProfile,
-}
-
-/// The item of a rate limit as the table has it, which may be damaged.
+/// The item of a provider profile and its shared rate limit, as the table has it; it may be damaged.
 #[derive(Debug, Clone, Default)]
 pub struct StoredLimit {
     item: Item,
@@ -48,6 +36,7 @@ pub enum LimitUpdate {
 }
 
 /// A conditional update of one item.
+#[derive(Clone)]
 struct Update {
     set: String,
     condition: String,
@@ -84,19 +73,14 @@ impl StoredLimit {
 }
 
 impl MetricsTable {
-    /// Reads the shared rate limit of the profile with this name.
-    pub async fn get_provider(&self, name: &str) -> Result<Option<ProviderItem>, Error> {
-        let item = self.get(PROVIDER, name).await?;
-        item.map(|item| serde_dynamo::from_item(item).map_err(|error| invalid_data(PROVIDER, name, &error)))
-            .transpose()
-    }
-
-    /// Stores a profile without a rate limit, since no reservation stores it. Returns `false`, and changes nothing, if a
-    /// profile of this name is stored already.
+    /// Stores a profile without a rate limit, since no reservation stores it. Returns `false` if one of this name is stored
+    /// already, which stays.
     pub async fn create_unlimited_provider(&self, profile: &ProviderProfile) -> Result<bool, Error> {
         const CALL: &str = "PutItem (provider)";
-        let stored = ProviderItem { tat: 0, seq: 0, profile: profile.clone() };
-        self.put(CALL, &item_of(PROVIDER, &profile.name, &stored)?, Some(&NOT_EXISTS)).await
+        let mut item = key(PROVIDER, &profile.name);
+        let attributes = [(TAT, number(0)), (SEQ, number(0)), (PROFILE, attribute(profile)?)];
+        item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+        self.put(CALL, &item, Some(&NOT_EXISTS)).await
     }
 
     /// Reads the item of the profile with this name, consistently, even if it is damaged.
@@ -104,46 +88,15 @@ impl MetricsTable {
         Ok(StoredLimit { item: self.get(PROVIDER, name).await?.unwrap_or_default() })
     }
 
-    /// Reserves parts. The first reservation stores the profile. A write whose answer is lost is repeated, so that parts
-    /// may be reserved more than once.
+    /// Reserves parts with the write that `next_write` returns for each attempt. The first reservation stores the profile. A
+    /// write whose answer is lost is repeated, so that parts may be reserved more than once.
     pub async fn reserve_parts(
         &self,
         profile: &ProviderProfile,
-        write: LimitWrite,
+        next_write: impl Fn() -> LimitWrite,
     ) -> Result<LimitUpdate, Error> {
-        let one = (":one".to_owned(), number(1));
-        let update = match write {
-            LimitWrite::Advance { cost, after, before } => Update {
-                set: format!("#{TAT} = #{TAT} + :cost, #{SEQ} = #{SEQ} + :one"),
-                // The last one refuses an item whose `seq` is not a number.
-                condition: format!("#{TAT} > :after AND #{TAT} < :before AND #{SEQ} >= :zero"),
-                values: HashMap::from([
-                    one,
-                    (":cost".to_owned(), number(cost)),
-                    (":after".to_owned(), number(after)),
-                    (":before".to_owned(), number(before)),
-                    (":zero".to_owned(), number(0)),
-                ]),
-            },
-            LimitWrite::StartAt { tat, until } => Update {
-                set: format!(
-                    "#{TAT} = :tat, #{SEQ} = if_not_exists(#{SEQ}, :zero) + :one, \
-                     #{PROFILE} = if_not_exists(#{PROFILE}, :profile)"
-                ),
-                condition: format!(
-                    "(attribute_not_exists(#{TAT}) AND attribute_not_exists(#{SEQ})) OR \
-                     (#{TAT} <= :until AND #{SEQ} >= :zero)"
-                ),
-                values: HashMap::from([
-                    one,
-                    (":tat".to_owned(), number(tat)),
-                    (":until".to_owned(), number(until)),
-                    (":zero".to_owned(), number(0)),
-                    (":profile".to_owned(), attribute(profile)?),
-                ]),
-            },
-        };
-        self.update_limit(&profile.name, update).await
+        let stored = attribute(profile)?;
+        self.update_limit(&profile.name, || reservation(next_write(), &stored)).await
     }
 
     /// Sets the TAT of a damaged item, and replaces its other attributes where they are damaged, if `stored` is
@@ -163,7 +116,8 @@ impl MetricsTable {
         values.insert(":seq".to_owned(), number(seq));
         values.insert(":profile".to_owned(), stored_profile);
         let set = format!("#{TAT} = :tat, #{SEQ} = :seq, #{PROFILE} = :profile");
-        self.update_limit(&profile.name, Update { set, condition: conditions.join(" AND "), values }).await
+        let update = Update { set, condition: conditions.join(" AND "), values };
+        self.update_limit(&profile.name, || update.clone()).await
     }
 
     /// Replaces the profile, if no parts were reserved since `stored` was read.
@@ -172,10 +126,7 @@ impl MetricsTable {
         profile: &ProviderProfile,
         stored: &StoredLimit,
     ) -> Result<LimitUpdate, Error> {
-        let mut values = HashMap::from([(":profile".to_owned(), attribute(profile)?)]);
-        let condition = [SEQ, PROFILE].map(|name| stored.unchanged(name, &mut values)).join(" AND ");
-        let set = format!("#{PROFILE} = :profile");
-        self.update_limit(&profile.name, Update { set, condition, values }).await
+        self.set_profile(profile, stored, &[SEQ, PROFILE]).await
     }
 
     /// Replaces the profile by one with the same limits, if it is that of `stored`.
@@ -184,22 +135,34 @@ impl MetricsTable {
         profile: &ProviderProfile,
         stored: &StoredLimit,
     ) -> Result<LimitUpdate, Error> {
-        let mut values = HashMap::from([(":profile".to_owned(), attribute(profile)?)]);
-        let condition = stored.unchanged(PROFILE, &mut values);
-        let set = format!("#{PROFILE} = :profile");
-        self.update_limit(&profile.name, Update { set, condition, values }).await
+        self.set_profile(profile, stored, &[PROFILE]).await
     }
 
-    async fn update_limit(&self, name: &str, update: Update) -> Result<LimitUpdate, Error> {
+    /// Sets the profile on the condition that these attributes are as in `stored`.
+    async fn set_profile(
+        &self,
+        profile: &ProviderProfile,
+        stored: &StoredLimit,
+        attributes: &[&str],
+    ) -> Result<LimitUpdate, Error> {
+        let mut values = HashMap::from([(":profile".to_owned(), attribute(profile)?)]);
+        let conditions: Vec<_> = attributes.iter().map(|name| stored.unchanged(name, &mut values)).collect();
+        let (set, condition) = (format!("#{PROFILE} = :profile"), conditions.join(" AND "));
+        let update = Update { set, condition, values };
+        self.update_limit(&profile.name, || update.clone()).await
+    }
+
+    /// Updates the item, with the update that `next` returns for each attempt.
+    async fn update_limit(&self, name: &str, next: impl Fn() -> Update) -> Result<LimitUpdate, Error> {
         const CALL: &str = "UpdateItem (provider)";
-        self.session.call(CALL, &self.name, async || self.try_update_limit(CALL, name, &update).await).await
+        self.session.call(CALL, &self.name, async || self.try_update_limit(CALL, name, next()).await).await
     }
 
     async fn try_update_limit(
         &self,
         call: &'static str,
         name: &str,
-        update: &Update,
+        update: Update,
     ) -> Result<LimitUpdate, AttemptError> {
         let Update { set, condition, values } = update;
         let used = [TAT, SEQ, PROFILE].into_iter().filter(|name| {
@@ -212,7 +175,7 @@ impl MetricsTable {
             .update_expression(format!("SET {set}"))
             .condition_expression(condition)
             .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(Some(values.clone()))
+            .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew);
         Ok(match self.try_update(call, request).await? {
             Ok(item) => LimitUpdate::Applied(StoredLimit { item }),
@@ -246,6 +209,42 @@ impl MetricsTable {
                 _ => Err(attempt_error(call, &error)),
             },
         }
+    }
+}
+
+/// Returns the update that reserves parts, and stores the profile where there is no item.
+fn reservation(write: LimitWrite, profile: &AttributeValue) -> Update {
+    let one = (":one".to_owned(), number(1));
+    match write {
+        LimitWrite::Advance { cost, after, before } => Update {
+            set: format!("#{TAT} = #{TAT} + :cost, #{SEQ} = #{SEQ} + :one"),
+            // The last one refuses an item whose `seq` is not a number.
+            condition: format!("#{TAT} > :after AND #{TAT} < :before AND #{SEQ} >= :zero"),
+            values: HashMap::from([
+                one,
+                (":cost".to_owned(), number(cost)),
+                (":after".to_owned(), number(after)),
+                (":before".to_owned(), number(before)),
+                (":zero".to_owned(), number(0)),
+            ]),
+        },
+        LimitWrite::StartAt { tat, until } => Update {
+            set: format!(
+                "#{TAT} = :tat, #{SEQ} = if_not_exists(#{SEQ}, :zero) + :one, \
+                 #{PROFILE} = if_not_exists(#{PROFILE}, :profile)"
+            ),
+            condition: format!(
+                "(attribute_not_exists(#{TAT}) AND attribute_not_exists(#{SEQ})) OR \
+                 (#{TAT} <= :until AND #{SEQ} >= :zero)"
+            ),
+            values: HashMap::from([
+                one,
+                (":tat".to_owned(), number(tat)),
+                (":until".to_owned(), number(until)),
+                (":zero".to_owned(), number(0)),
+                (":profile".to_owned(), profile.clone()),
+            ]),
+        },
     }
 }
 

@@ -8,8 +8,8 @@ use super::usage::{USAGE, usage_record};
 use super::{Condition, Error, MetricsTable, RUN, invalid_data, item_of, number, string};
 use crate::item::{Item, read_units, write_units};
 use stentor_core::run::RunId;
-use stentor_core::tally::{DamagedTally, RunTally, Tally, VERSION};
 use stentor_core::usage::UsageRecord;
+use stentor_tally::{DamagedTally, RunTally, Tally, VERSION};
 
 /// Sort key of the tally counted from the messages table.
 const FINAL: &str = "final";

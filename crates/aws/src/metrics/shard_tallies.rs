@@ -7,7 +7,7 @@ use super::{Condition, Error, Item, MetricsTable, NOT_EXISTS, invalid_data, item
 use crate::error::{AttemptError, one_line};
 use crate::item::size;
 use stentor_core::run::RunId;
-use stentor_core::tally::{ShardTally, Tally, VERSION};
+use stentor_tally::{ShardTally, Tally, VERSION};
 
 use crate::tally_store::PutResult;
 
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use aws_sdk_dynamodb::types::AttributeValue;
     use stentor_core::delivery::Outcome;
-    use stentor_core::tally::OutcomeEvent;
+    use stentor_tally::OutcomeEvent;
 
     fn stored(version: u32, checkpoint: &str) -> Item {
         let mut tally = Tally::default();

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use stentor_aws::tally_store::{PutResult, TallyWriter};
 use stentor_core::run::RunId;
-use stentor_core::tally::{ShardTally, StreamRecord};
+use stentor_tally::{ShardTally, StreamRecord};
 
 use crate::table::Table;
 

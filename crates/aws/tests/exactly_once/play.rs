@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use stentor_core::delivery::Outcome;
 use stentor_core::run::RunId;
-use stentor_core::tally::{OutcomeEvent, ShardTally, StreamRecord, Tally};
+use stentor_tally::{OutcomeEvent, ShardTally, StreamRecord, Tally};
 use stentor_tests::stream::{
     self, CODES, Change, Counts, From, INSTANCES, Progress, Script, Shard, Step, Truth, What,
 };

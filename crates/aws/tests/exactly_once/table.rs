@@ -7,7 +7,7 @@ use std::task::Poll;
 use aws_sdk_dynamodb::types::AttributeValue;
 use stentor_aws::tally_store::PutResult;
 use stentor_core::run::RunId;
-use stentor_core::tally::{SequenceNumber, ShardTally, Tally};
+use stentor_tally::{SequenceNumber, ShardTally, Tally};
 use stentor_tests::stream::Fault;
 
 /// The run and the shard of a tally.

@@ -3,8 +3,6 @@
 mod block;
 mod calendar;
 
-use std::sync::Arc;
-
 pub use block::{Counted, LocalAllowance, Reservation, ReserveResult, TakeResult};
 pub use calendar::utc_offset_seconds;
 
@@ -94,10 +92,6 @@ impl Allowance {
             ends_at: seconds(ends_at),
             expires_at: seconds(ends_at + RETENTION),
         }
-    }
-
-    fn current(&self, now_ms: u64) -> Arc<Counter> {
-        Arc::new(self.counter_at(now_ms))
     }
 }
 

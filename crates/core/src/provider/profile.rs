@@ -4,6 +4,9 @@
 mod file;
 mod rules;
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use rand::RngExt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -65,6 +68,33 @@ pub struct Limits {
     /// Dollars in a calendar month, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spend_dollars: Option<f64>,
+}
+
+/// What all senders with one profile name share: the limits, and the daily caps of the carriers. Displayed by the keys of a
+/// profile.
+#[derive(Debug, PartialEq)]
+pub struct SharedLimits<'a> {
+    limits: &'a Limits,
+    /// Parts a day, and the offset from UTC, by carrier.
+    caps: BTreeMap<&'a str, (u64, &'a str)>,
+}
+
+impl fmt::Display for SharedLimits<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Limits { parts_per_second, burst_parts, ttl_seconds, spend_dollars } = self.limits;
+        let limits = [
+            ("parts_per_second", parts_per_second),
+            ("burst_parts", burst_parts),
+            ("ttl_seconds", ttl_seconds),
+            ("spend_dollars", spend_dollars),
+        ];
+        let limits = limits.into_iter().filter_map(|(key, value)| Some(format!("{key} = {}", (*value)?)));
+        let caps = self.caps.iter().map(|(carrier, (parts, utc_offset))| {
+            format!("daily_parts = {parts} of '{carrier}' (utc_offset = {utc_offset})")
+        });
+        let all: Vec<String> = limits.chain(caps).collect();
+        if all.is_empty() { f.write_str("unlimited") } else { f.write_str(&all.join(", ")) }
+    }
 }
 
 /// The delivery times of a provider. They replace a sender's defaults.
@@ -130,6 +160,15 @@ impl ProviderProfile {
     /// Returns the carrier of this name.
     pub fn carrier(&self, name: &str) -> Option<&Carrier> {
         self.carriers.iter().find(|carrier| carrier.name == name)
+    }
+
+    /// Returns what all senders with the name of the profile share.
+    pub fn shared_limits(&self) -> SharedLimits<'_> {
+        let caps = self.carriers.iter().filter_map(|carrier| {
+            let utc_offset = carrier.utc_offset.as_deref().unwrap_or("+00:00");
+            Some((carrier.name.as_str(), (carrier.daily_parts?, utc_offset)))
+        });
+        SharedLimits { limits: &self.limits, caps: caps.collect() }
     }
 
     /// Draws the carrier of a message of a run with this seed. The same arguments always give the same carrier.

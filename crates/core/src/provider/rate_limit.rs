@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use share::ShareEstimate;
 
-use super::profile::Limits;
+use super::profile::{Limits, ProviderProfile};
 
 const SECOND: u64 = 1_000_000;
 
@@ -62,6 +62,15 @@ pub enum LimitState {
     Damaged,
 }
 
+/// How parts are reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteKind {
+    /// After those that are reserved already.
+    Advance,
+    /// From now on, since the limit is not in use.
+    Start,
+}
+
 /// A conditional write that reserves parts. Each adds one to `seq`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitWrite {
@@ -87,11 +96,16 @@ pub enum LimitWrite {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Try this write.
-    Write(LimitWrite),
+    Write(WriteKind),
     /// Too much is reserved already: wait, then begin with the first step again.
     Wait,
     /// The item is damaged: set it to this TAT if it is unchanged, then begin with the first step again.
     Repair(u64),
+}
+
+impl Step {
+    /// The first step of a reservation.
+    pub const FIRST: Self = Self::Write(WriteKind::Advance);
 }
 
 /// Whether a sender can use the item that has the name of its profile.
@@ -105,10 +119,15 @@ pub enum LimitsCheck {
     Conflict,
 }
 
-/// Decides whether a sender can use an item with these limits; `None` where they cannot be read.
-pub fn check_limits(stored: Option<&Limits>, own: &Limits, state: LimitState, now: u64) -> LimitsCheck {
+/// Decides whether a sender can use an item with this profile; `None` where it cannot be read.
+pub fn check_limits(
+    stored: Option<&ProviderProfile>,
+    own: &ProviderProfile,
+    state: LimitState,
+    now: u64,
+) -> LimitsCheck {
     match state {
-        _ if stored == Some(own) => LimitsCheck::Equal,
+        _ if stored.is_some_and(|stored| stored.shared_limits() == own.shared_limits()) => LimitsCheck::Equal,
         LimitState::Valid { tat, .. } if tat.saturating_add(REPLACEABLE_AFTER) > now => LimitsCheck::Conflict,
         _ => LimitsCheck::Replace,
     }
@@ -131,26 +150,28 @@ impl RateLimit {
         Some(Self { part, burst })
     }
 
-    /// Returns the first step of a reservation at `now`, the latest time that it may be.
-    pub fn first_step(&self, request: Request, now: u64) -> Step {
-        let after = now.saturating_add(self.lead(request));
+    /// Returns the write of an attempt at `now`, the latest time that it may be. Each attempt needs a new one: with the time
+    /// of an earlier attempt, a start could be late before it is reserved.
+    pub fn write(&self, kind: WriteKind, request: Request, now: u64) -> LimitWrite {
+        let (lead, cost) = (now.saturating_add(self.lead(request)), self.cost(request.parts));
         let before = now.saturating_add(self.horizon(request));
-        Step::Write(LimitWrite::Advance { cost: self.cost(request.parts), after, before })
+        match kind {
+            WriteKind::Advance => LimitWrite::Advance { cost, after: lead, before },
+            WriteKind::Start => LimitWrite::StartAt { tat: lead.saturating_add(cost), until: lead },
+        }
     }
 
     /// Returns the step after a write that failed its condition on `state`, at `now`, the latest time that it may be.
     pub fn next_step(&self, request: Request, state: LimitState, now: u64) -> Step {
-        let until = now.saturating_add(self.lead(request));
-        let start = LimitWrite::StartAt { tat: until.saturating_add(self.cost(request.parts)), until };
-        let LimitState::Valid { tat, .. } = state else {
-            let repaired = now.saturating_add(REPAIRED_AHEAD);
-            return if state == LimitState::Absent { Step::Write(start) } else { Step::Repair(repaired) };
+        let ahead = match state {
+            LimitState::Absent => 0,
+            LimitState::Valid { tat, .. } => tat.saturating_sub(now),
+            LimitState::Damaged => u64::MAX,
         };
-        let ahead = tat.saturating_sub(now);
-        if tat <= until {
-            Step::Write(start)
+        if ahead <= self.lead(request) {
+            Step::Write(WriteKind::Start)
         } else if ahead < self.horizon(request) {
-            self.first_step(request, now)
+            Step::Write(WriteKind::Advance)
         } else if ahead <= self.max_ahead(request) {
             Step::Wait
         } else {
@@ -245,6 +266,8 @@ fn micros(time: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const NOW: u64 = 1_796_000_000 * SECOND;
@@ -263,11 +286,13 @@ mod tests {
     fn the_steps_follow_from_the_theoretical_arrival_time() {
         let limit = limit(3.0, None);
         let (lead, cost) = (500_000, 333_334);
-        let advance =
-            Step::Write(LimitWrite::Advance { cost, after: NOW + lead, before: NOW + 600 * SECOND });
-        let start = Step::Write(LimitWrite::StartAt { tat: NOW + lead + cost, until: NOW + lead });
+        let (advance, start) = (Step::Write(WriteKind::Advance), Step::Write(WriteKind::Start));
         let repair = Step::Repair(NOW + 5 * SECOND);
-        assert_eq!(limit.first_step(ONE, NOW), advance);
+        let write = |kind| limit.write(kind, ONE, NOW);
+        let after_others = LimitWrite::Advance { cost, after: NOW + lead, before: NOW + 600 * SECOND };
+        assert_eq!(write(WriteKind::Advance), after_others);
+        let from_now_on = LimitWrite::StartAt { tat: NOW + lead + cost, until: NOW + lead };
+        assert_eq!(write(WriteKind::Start), from_now_on);
         for (state, step) in [
             (LimitState::Absent, start),
             (at(0), start),
@@ -300,10 +325,7 @@ mod tests {
     fn even_a_message_that_takes_hours_is_no_damage() {
         let limit = limit(0.001, None);
         let request = Request { parts: 20, longest: 20 };
-        let Step::Write(LimitWrite::StartAt { tat, .. }) = limit.next_step(request, LimitState::Absent, NOW)
-        else {
-            panic!()
-        };
+        let LimitWrite::StartAt { tat, .. } = limit.write(WriteKind::Start, request, NOW) else { panic!() };
         assert_eq!(limit.next_step(ONE, at(tat), NOW), Step::Wait);
     }
 
@@ -315,6 +337,9 @@ mod tests {
                 for state in [LimitState::Absent, at(0), at(NOW), at(u64::MAX)] {
                     let request = Request { parts: u64::MAX, longest: u32::MAX };
                     limit.next_step(request, state, now);
+                    for kind in [WriteKind::Advance, WriteKind::Start] {
+                        limit.write(kind, request, now);
+                    }
                     let reservation = limit.reservation(request, now);
                     reservation.window(u64::MAX / 2, u32::MAX).opens_in(0);
                 }
@@ -324,10 +349,19 @@ mod tests {
 
     #[test]
     fn other_limits_replace_those_that_were_not_used_for_a_minute() {
-        let [own, other] =
-            [3.0, 100.0].map(|rate| Limits { parts_per_second: Some(rate), ..Limits::default() });
-        assert_eq!(check_limits(Some(&own), &own, at(NOW), NOW), LimitsCheck::Equal);
-        for stored in [Some(&other), None] {
+        let profile = |value| serde_json::from_value::<ProviderProfile>(value).unwrap();
+        let with = |limits, cap, price| {
+            let carrier = json!({"name": "A", "share": 0.5, "daily_parts": cap});
+            let price = json!({ "per_part": price });
+            profile(json!({"name": "test", "limits": limits, "carriers": [carrier], "price": price}))
+        };
+        let own = with(json!({"parts_per_second": 3}), 7, 0.1);
+        let priced = with(json!({"parts_per_second": 3}), 7, 0.2);
+        assert_eq!(check_limits(Some(&priced), &own, at(NOW), NOW), LimitsCheck::Equal);
+        let faster = with(json!({"parts_per_second": 4}), 7, 0.1);
+        let capped = with(json!({"parts_per_second": 3}), 8, 0.1);
+        let frugal = with(json!({"parts_per_second": 3, "spend_dollars": 1}), 7, 0.1);
+        for stored in [Some(&faster), Some(&capped), Some(&frugal), None] {
             let check = |state| check_limits(stored, &own, state, NOW);
             assert_eq!(check(at(NOW - 60 * SECOND)), LimitsCheck::Replace);
             assert_eq!(check(at(NOW - 60 * SECOND + 1)), LimitsCheck::Conflict);

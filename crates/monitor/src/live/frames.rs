@@ -10,8 +10,8 @@ use stentor_aws::metrics::RunRecord;
 use stentor_cli::ConnectionFlags;
 use stentor_core::delivery::Outcome;
 use stentor_core::run::{BodyLength, Plan, RunId};
-use stentor_core::tally::{DamagedTally, OutcomeEvent, Tally};
 use stentor_sign_in::{Destination, Endpoint};
+use stentor_tally::{DamagedTally, OutcomeEvent, Tally};
 
 use super::draw::Frame;
 use super::model::Model;

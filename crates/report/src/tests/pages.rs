@@ -3,7 +3,7 @@
 use scraper::{ElementRef, Html};
 use stentor_core::delivery::Outcome;
 use stentor_core::escape;
-use stentor_core::tally::OutcomeEvent;
+use stentor_tally::OutcomeEvent;
 
 use super::{NOON, all, at, charged, empty, finished, hostile, parsed, report, run};
 use crate::page::page;

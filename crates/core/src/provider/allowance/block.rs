@@ -87,7 +87,7 @@ pub enum TakeResult {
 impl LocalAllowance {
     /// Creates the part of a sender that has reserved nothing.
     pub fn new(allowance: Allowance, now_ms: u64) -> Self {
-        let counter = allowance.current(now_ms);
+        let counter = Arc::new(allowance.counter_at(now_ms));
         Self { allowance, counter, reserved: 0, left: None, last: None, refusal: None, unused: Vec::new() }
     }
 
@@ -160,7 +160,7 @@ impl LocalAllowance {
     /// A block of the earlier day or month is not used in this one.
     fn begin_period(&mut self, now_ms: u64) {
         self.retire_block();
-        self.counter = self.allowance.current(now_ms);
+        self.counter = Arc::new(self.allowance.counter_at(now_ms));
         (self.left, self.last, self.refusal) = (None, None, None);
     }
 

@@ -3,8 +3,8 @@
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
+use super::ProviderProfile;
 use super::rules::{self, Key};
-use super::{Carrier, ProviderProfile};
 use crate::escape::excerpt;
 use crate::provider::builtin;
 
@@ -37,24 +37,13 @@ impl ProviderProfile {
     pub fn from_toml(text: &str) -> Result<Self, InvalidProfileFile> {
         let profile = parse(text)?;
         let built_in = builtin::find(&profile.name).map(builtin::BuiltIn::profile);
-        if built_in.is_some_and(|built_in| !built_in.has_limits_of(&profile)) {
+        if built_in.is_some_and(|built_in| built_in.shared_limits() != profile.shared_limits()) {
             let key = Key { table: "", index: None, field: "name" };
             let why =
                 format!("the built-in profile '{}' has other limits: choose another name", profile.name);
             return Err(located(text, key.error(why)));
         }
         Ok(profile)
-    }
-
-    /// Whether both have the same limits and daily caps, which all senders with the name share.
-    fn has_limits_of(&self, other: &Self) -> bool {
-        let caps = |profile: &Self| {
-            let capped = profile.carriers.iter().filter(|carrier| carrier.daily_parts.is_some());
-            let cap =
-                |carrier: &Carrier| (carrier.name.clone(), carrier.daily_parts, carrier.utc_offset.clone());
-            capped.map(cap).collect::<Vec<_>>()
-        };
-        self.limits == other.limits && caps(self) == caps(other)
     }
 }
 

@@ -15,7 +15,8 @@ enum Action {
         parts: Vec<u32>,
         late: u64,
     },
-    /// Carries out a write that was sent earlier. Its answer may be lost, and it may be sent again.
+    /// Carries out a write that was sent earlier. Its answer may be lost, so that the sender tries again with the present
+    /// time, and it may be carried out again later.
     CarryOut {
         write: usize,
         is_lost: bool,
@@ -48,12 +49,27 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// A write that was sent for messages with these parts.
+#[derive(Debug, Clone)]
+struct Attempt {
+    parts: Vec<u32>,
+    late: u64,
+    kind: WriteKind,
+    write: LimitWrite,
+}
+
+/// Returns the request of messages with these parts.
+fn request_for(parts: &[u32]) -> Request {
+    let longest = parts.iter().copied().max().unwrap_or(1);
+    Request { parts: parts.iter().map(|parts| u64::from(*parts)).sum(), longest }
+}
+
 /// The item, the writes on their way to it, and the messages that wait for their start.
 struct World {
     limit: RateLimit,
     now: u64,
     state: LimitState,
-    writes: Vec<(Request, Vec<u32>, LimitWrite, u64)>,
+    writes: Vec<Attempt>,
     waiting: Vec<(StartWindow, u32)>,
     started: Vec<(u64, u32)>,
 }
@@ -63,25 +79,22 @@ impl World {
         match action {
             Action::Elapse(time) => self.now += time,
             Action::Request { parts, late } => {
-                let sum = parts.iter().map(|parts| u64::from(*parts)).sum();
-                let request = Request { parts: sum, longest: parts.iter().copied().max().unwrap_or(1) };
-                if let Step::Write(write) = self.limit.first_step(request, self.now + late) {
-                    self.writes.push((request, parts, write, late));
-                }
+                self.send(parts, late, WriteKind::Advance);
             }
             Action::CarryOut { write, is_lost, is_repeated } if !self.writes.is_empty() => {
                 let index = write % self.writes.len();
-                let (request, parts, write, late) = self.writes[index].clone();
+                let attempt = self.writes[index].clone();
                 if !is_repeated {
                     self.writes.swap_remove(index);
                 }
-                match carry_out(&mut self.state, write) {
-                    Some(_) if is_lost => {}
-                    Some(tat) => self.reserve(request, &parts, tat),
+                match carry_out(&mut self.state, attempt.write) {
+                    Some(_) if is_lost => self.send(attempt.parts, attempt.late, attempt.kind),
+                    Some(tat) => self.reserve(&attempt.parts, tat),
                     None => {
-                        let step = self.limit.next_step(request, self.state, self.now + late);
-                        if let Step::Write(write) = step {
-                            self.writes.push((request, parts, write, late));
+                        let now = self.now + attempt.late;
+                        let step = self.limit.next_step(request_for(&attempt.parts), self.state, now);
+                        if let Step::Write(kind) = step {
+                            self.send(attempt.parts, attempt.late, kind);
                         }
                     }
                 }
@@ -99,8 +112,14 @@ impl World {
         }
     }
 
-    fn reserve(&mut self, request: Request, parts: &[u32], tat: u64) {
-        let reservation = self.limit.reservation(request, tat);
+    /// Sends the write with the present time.
+    fn send(&mut self, parts: Vec<u32>, late: u64, kind: WriteKind) {
+        let write = self.limit.write(kind, request_for(&parts), self.now + late);
+        self.writes.push(Attempt { parts, late, kind, write });
+    }
+
+    fn reserve(&mut self, parts: &[u32], tat: u64) {
+        let reservation = self.limit.reservation(request_for(parts), tat);
         let mut earlier = 0;
         for parts in parts {
             self.waiting.push((reservation.window(earlier, *parts), *parts));

@@ -110,7 +110,7 @@ fn signed(at: u64) -> i64 {
 struct Attempt {
     messages: usize,
     request: Request,
-    write: LimitWrite,
+    kind: WriteKind,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +118,8 @@ enum Event {
     Reserve,
     Kill,
     Pause,
-    CarryOut(Attempt),
+    Send(Attempt),
+    CarryOut(Attempt, LimitWrite),
     /// The item after the write, and whether its condition held.
     Answer(Attempt, LimitState, bool),
     Start {
@@ -206,8 +207,8 @@ impl Simulation {
 
     fn handle(&mut self, now: u64, sender: usize, event: Event) {
         // A write that was sent arrives even if its sender is gone.
-        if let Event::CarryOut(attempt) = event {
-            return self.carry_out(now, sender, attempt);
+        if let Event::CarryOut(attempt, write) = event {
+            return self.carry_out(now, sender, attempt, write);
         }
         let paused_until = self.senders[sender].paused_until;
         if self.senders[sender].is_dead {
@@ -221,6 +222,7 @@ impl Simulation {
                 }
                 Event::Kill => self.senders[sender].is_dead = true,
                 Event::Pause => self.senders[sender].paused_until = now + 10 * SECOND,
+                Event::Send(attempt) => self.send(now, sender, attempt),
                 Event::Answer(attempt, state, true) => self.reserved(now, sender, attempt, state),
                 Event::Answer(attempt, state, false) => self.refused(now, sender, attempt, state),
                 Event::Start { window, is_first } => self.start(now, sender, window, is_first),
@@ -228,7 +230,7 @@ impl Simulation {
                     self.senders[sender].free += 1;
                     self.reserve(now, sender);
                 }
-                Event::CarryOut(_) => {}
+                Event::CarryOut(..) => {}
             }
         }
     }
@@ -252,17 +254,12 @@ impl Simulation {
         let free = std::iter::repeat_n(parts, sender.free);
         let (messages, request) = sender.share.request(&self.limit, free);
         sender.is_reserving = true;
-        let [_, latest] = sender.bounds(now);
-        let step = self.limit.first_step(request, latest);
-        self.take_step(now, index, messages, request, step);
+        self.take_step(now, index, messages, request, Step::FIRST);
     }
 
     fn take_step(&mut self, now: u64, index: usize, messages: usize, request: Request, step: Step) {
         match step {
-            Step::Write(write) => {
-                let arrives = now + self.latency();
-                self.at(arrives, index, Event::CarryOut(Attempt { messages, request, write }));
-            }
+            Step::Write(kind) => self.send(now, index, Attempt { messages, request, kind }),
             Step::Wait => {
                 let sender = &mut self.senders[index];
                 sender.is_reserving = false;
@@ -274,9 +271,16 @@ impl Simulation {
         }
     }
 
-    fn carry_out(&mut self, now: u64, index: usize, attempt: Attempt) {
+    fn send(&mut self, now: u64, index: usize, attempt: Attempt) {
+        let [_, latest] = self.senders[index].bounds(now);
+        let write = self.limit.write(attempt.kind, attempt.request, latest);
+        let arrives = now + self.latency();
+        self.at(arrives, index, Event::CarryOut(attempt, write));
+    }
+
+    fn carry_out(&mut self, now: u64, index: usize, attempt: Attempt, write: LimitWrite) {
         self.writes += 1;
-        let write = match (self.setting.fault, attempt.write) {
+        let write = match (self.setting.fault, write) {
             (Some(Fault::NoLead), LimitWrite::StartAt { tat, until }) => {
                 LimitWrite::StartAt { tat: tat - self.limit.lead(attempt.request), until }
             }
@@ -288,7 +292,7 @@ impl Simulation {
         let is_applied = carry_out(&mut self.state, write).is_some();
         self.reservations += u64::from(is_applied);
         if self.rng.random_bool(self.setting.lost) {
-            self.at(now + ATTEMPT_TIMEOUT, index, Event::CarryOut(attempt));
+            self.at(now + ATTEMPT_TIMEOUT, index, Event::Send(attempt));
         } else {
             let arrives = now + self.latency();
             self.at(arrives, index, Event::Answer(attempt, self.state, is_applied));

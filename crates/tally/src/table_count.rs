@@ -1,8 +1,9 @@
 //! A run counted from the messages table, message by message. The run's tallies must be equal to it.
 
-use crate::delivery::{Outcome, Status};
-use crate::message::{MessageId, MessageRecord};
-use crate::tally::{OutcomeEvent, Tally};
+use stentor_core::delivery::{Outcome, Status};
+use stentor_core::message::{MessageId, MessageRecord};
+
+use crate::{OutcomeEvent, Tally};
 
 /// The messages of a run, counted by their state in the table.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -28,7 +29,7 @@ impl TableCount {
         };
         match record.status {
             Some(Status::Pending) if record.created_at.is_some() => self.pending += 1,
-            _ => match record.outcome() {
+            _ => match outcome_event(record) {
                 Some(conclusion) => self.tally.count(&conclusion),
                 None => self.add_unreadable(id),
             },
@@ -46,31 +47,29 @@ impl TableCount {
     }
 }
 
-impl MessageRecord {
-    /// Returns the outcome, if the message has one and its item is complete: only a message that failed for a reason may
-    /// lack the duration of a delivery.
-    fn outcome(&self) -> Option<OutcomeEvent> {
-        let outcome = self.status?.outcome()?;
-        let reason = self.reason.filter(|_| outcome == Outcome::Failed);
-        if self.delivery_ms.is_none() && reason.is_none() {
-            return None;
-        }
-        Some(OutcomeEvent {
-            outcome,
-            created_at: Some(self.created_at?),
-            concluded_at: Some(self.concluded_at?),
-            delivery_ms: self.delivery_ms,
-            parts: self.parts,
-            reason,
-        })
+/// Returns the outcome, if the message has one and its item is complete: only a message that failed for a reason may lack
+/// the duration of a delivery.
+fn outcome_event(record: &MessageRecord) -> Option<OutcomeEvent> {
+    let outcome = record.status?.outcome()?;
+    let reason = record.reason.filter(|_| outcome == Outcome::Failed);
+    if record.delivery_ms.is_none() && reason.is_none() {
+        return None;
     }
+    Some(OutcomeEvent {
+        outcome,
+        created_at: Some(record.created_at?),
+        concluded_at: Some(record.concluded_at?),
+        delivery_ms: record.delivery_ms,
+        parts: record.parts,
+        reason,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::code::FailureCode;
-    use crate::run::RunId;
+    use stentor_core::provider::code::FailureCode;
+    use stentor_core::run::RunId;
 
     fn id(index: u32) -> MessageId {
         MessageId::new(RunId::from_parts(1, 1), index).unwrap()

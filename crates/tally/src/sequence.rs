@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ParseError;
+use stentor_core::ParseError;
 
 /// A stream record's sequence number: a decimal number of any length (21 to 40 digits in DynamoDB,
 /// "`StreamRecord`", Amazon DynamoDB API Reference), compared as a number. Leading zeros do not matter.

@@ -10,6 +10,7 @@ mod failures;
 mod histogram;
 mod run_total;
 mod sequence;
+mod table_count;
 mod timeline;
 
 pub use encoding::VERSION;
@@ -17,10 +18,11 @@ pub use failures::FailureCounts;
 pub use histogram::{Bin, DurationHistogram};
 pub use run_total::{DamagedTally, RunTally};
 pub use sequence::SequenceNumber;
+pub use table_count::TableCount;
 pub use timeline::{Bucket, Timeline};
 
-use crate::delivery::Outcome;
-use crate::provider::code::FailureCode;
+use stentor_core::delivery::Outcome;
+use stentor_core::provider::code::FailureCode;
 
 /// Counts, durations and times of messages that are SENT or FAILED. Merging is associative and commutative; counts
 /// saturate.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::delivery::Outcome;
+use stentor_core::delivery::Outcome;
 
 /// The maximum number of buckets of a timeline. A timeline that needs more doubles their width.
 pub const MAX_BUCKETS: usize = 240;
@@ -74,7 +74,7 @@ impl Timeline {
         })
     }
 
-    pub(super) fn count(&mut self, at: u64, outcome: Outcome, parts: u64) {
+    pub(crate) fn count(&mut self, at: u64, outcome: Outcome, parts: u64) {
         let (sent, failed) = match outcome {
             Outcome::Sent => (1, 0),
             Outcome::Failed => (0, 1),
@@ -82,7 +82,7 @@ impl Timeline {
         self.bucket_for(at / NARROWEST_MS, 0).add(&BucketCounts { sent, failed, parts });
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         while self.doublings < other.doublings {
             self.double();
         }

@@ -106,14 +106,14 @@ impl<'de> Deserialize<'de> for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::Outcome;
-    use crate::provider::code::FailureCode;
-    use crate::tally::OutcomeEvent;
+    use crate::OutcomeEvent;
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution as _, Normal};
     use std::time::Duration;
+    use stentor_core::delivery::Outcome;
+    use stentor_core::provider::code::FailureCode;
 
     fn stored(tally: &Tally) -> serde_json::Value {
         serde_json::to_value(tally).unwrap()

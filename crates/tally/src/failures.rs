@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::provider::code::FailureCode;
+use stentor_core::provider::code::FailureCode;
 
 /// The maximum number of codes beside the built-in ones: as many as a provider profile can have.
 const MAX_NAMED: usize = 16;
@@ -30,7 +30,7 @@ impl FailureCounts {
         BUILT_IN.into_iter().zip(self.built_in).chain(named).filter(|(_, count)| *count > 0)
     }
 
-    pub(super) fn add(&mut self, code: FailureCode, messages: u64) {
+    pub(crate) fn add(&mut self, code: FailureCode, messages: u64) {
         let built_in = BUILT_IN.iter().position(|built_in| *built_in == code);
         let count = match built_in {
             Some(place) => &mut self.built_in[place],
@@ -44,7 +44,7 @@ impl FailureCounts {
         }
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (code, messages) in other.iter() {
             self.add(code, messages);
         }

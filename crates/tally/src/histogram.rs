@@ -89,13 +89,13 @@ impl Default for DurationHistogram {
 }
 
 impl DurationHistogram {
-    pub(super) fn record(&mut self, ms: u64) {
+    pub(crate) fn record(&mut self, ms: u64) {
         self.sum_ms = self.sum_ms.saturating_add(ms);
         let bin = BOUNDS.partition_point(|from_ms| *from_ms <= ms).clamp(1, BINS) - 1;
         self.counts[bin] = self.counts[bin].saturating_add(1);
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
             *count = count.saturating_add(*more);
