@@ -71,22 +71,16 @@ struct State {
 impl CannedAws {
     /// Starts the server before the tests' emulator. Credentials are valid for an hour.
     pub fn start() -> Self {
-        Self::listen("127.0.0.1:0", Some(Emulator::shared().url()))
+        Self::listen(Some(Emulator::shared().url()))
     }
 
     /// Starts the server without SQS and DynamoDB, except for canned responses.
     pub fn without_stack() -> Self {
-        Self::listen("127.0.0.1:0", None)
+        Self::listen(None)
     }
 
-    /// Starts the server, without SQS and DynamoDB, at the address where ECS has the credentials of a task (Amazon ECS
-    /// Developer Guide, "Amazon ECS task IAM role"). Only in a network namespace does a test have this address.
-    pub fn at_address_of_ecs() -> Self {
-        Self::listen("169.254.170.2:80", None)
-    }
-
-    fn listen(address: &str, upstream: Option<String>) -> Self {
-        let listener = TcpListener::bind(address).expect("it is an address of this machine");
+    fn listen(upstream: Option<String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let address = listener.local_addr().expect("it is bound");
         let state = State {
             requests: Vec::new(),

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use stentor_tests::build::ProgramPaths;
-use stentor_tests::{
-    CannedAws, CannedService, Emulator, Process, ProcessOutput, Program, Stack, is_full, wait_until,
-};
+use stentor_tests::{CannedAws, CannedService, Emulator, Process, ProcessOutput, Program, Stack, wait_until};
 
 use crate::profiles::{Home, KEYS, ROLE};
 
@@ -275,56 +273,4 @@ fn every_service_is_called_at_its_fips_or_dual_stack_host() {
             assert_eq!(called, expected, "{profile} {variables:?}");
         }
     }
-}
-
-/// Runs this test once more in a network namespace that has the address of ECS. Returns whether this is that run; `None`
-/// where no process may make one.
-#[cfg(target_os = "linux")]
-fn is_in_namespace(test: &str) -> Option<bool> {
-    const INSIDE: &str = "STENTOR_IN_NETWORK_NAMESPACE";
-    if std::env::var_os(INSIDE).is_some() {
-        return Some(true);
-    }
-    let inside = |line: &str| {
-        let mut command = std::process::Command::new("unshare");
-        let script = format!("ip link set lo up && ip address add 169.254.170.2/32 dev lo && exec {line}");
-        command.args(["--user", "--map-root-user", "--net", "sh", "-c", &script, "sh"]);
-        command
-    };
-    if !inside("true").output().is_ok_and(|ended| ended.status.success()) {
-        assert!(!is_full(), "unshare and ip do not make a network namespace here");
-        return None;
-    }
-    // Builds the programs, which needs the network of the machine.
-    ProgramPaths::get();
-    let tests = std::env::current_exe().expect("it has a path");
-    let ended = inside("\"$@\"").arg(tests).args(["--exact", test]).env(INSIDE, "true").output();
-    let ended = ended.expect("unshare has just run");
-    let output = String::from_utf8_lossy(&ended.stdout);
-    assert!(ended.status.success() && output.contains("1 passed"), "{output}");
-    Some(false)
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn ecs_gives_credentials_at_its_own_address() {
-    const TASK: &str = "/container/v2/credentials/a-task";
-    if is_in_namespace("sign_in::ecs_gives_credentials_at_its_own_address") != Some(true) {
-        return;
-    }
-    let aws = CannedAws::at_address_of_ecs();
-    let run = || {
-        let program = aws.before(Program::new(&ProgramPaths::get().monitor, "runs"));
-        program.env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", TASK).run()
-    };
-    let missing = r#"{"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "canned"}"#;
-    aws.respond(CannedService::Stack, 400, missing, 1);
-    let ended = run();
-    assert!(ended.stderr.contains("is not deployed"), "{}", ended.stderr);
-    assert_eq!(aws.requests(CannedService::Container), [format!("GET {TASK} HTTP/1.1 ")]);
-    assert_eq!(aws.access_keys(), ["ASIACONTAINER1"]);
-    aws.respond(CannedService::Container, 403, "", 1);
-    let refused = run();
-    let words = "no AWS credentials from the container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI)";
-    assert!(refused.stderr.contains(words), "{}", refused.stderr);
 }

@@ -148,3 +148,53 @@ async fn check_continuation(
     let fault = if is_whole { None } else { find_fault(profile, None).await };
     fault.map_or(Ok(()), |error| Err(error.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use aws_credential_types::provider::ProvideCredentials;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    /// Answers every request as the agent of ECS does.
+    #[derive(Debug, Clone, Default)]
+    struct AgentOfEcs(Arc<Mutex<Vec<String>>>);
+
+    impl HttpConnector for AgentOfEcs {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            self.0.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
+            let keys = r#"{"AccessKeyId": "ASIATASK", "SecretAccessKey": "secret", "Token": "token",
+                "Expiration": "2100-01-01T00:00:00Z"}"#;
+            let status = 200.try_into().expect("it is a status");
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(keys))))
+        }
+    }
+
+    /// The address is fixed, and a test that listened on it would have to configure the network: only the request is shown.
+    #[tokio::test]
+    async fn the_agent_of_ecs_is_asked_at_its_address() {
+        const VARIABLE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+        const TEST: &str = "session::tests::the_agent_of_ecs_is_asked_at_its_address";
+        if std::env::var_os(VARIABLE).is_none() {
+            // The variables of a process are those that it was started with.
+            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+            let ended = again.args(["--exact", TEST]).env_clear().env(VARIABLE, "/v2/task").output().unwrap();
+            let output = String::from_utf8_lossy(&ended.stdout);
+            assert!(ended.status.success() && output.contains("1 passed"), "{output}");
+            return;
+        }
+        let agent = AgentOfEcs::default();
+        let answering = agent.clone();
+        let client = http_client_fn(move |_, _| SharedHttpConnector::new(answering.clone()));
+        let config = loader(None, Some("us-east-1".to_owned()), None).http_client(client).load().await;
+        let keys = config.credentials_provider().unwrap().provide_credentials().await.unwrap();
+        assert_eq!(keys.access_key_id(), "ASIATASK");
+        assert_eq!(*agent.0.lock().unwrap(), ["GET http://169.254.170.2/v2/task"]);
+    }
+}

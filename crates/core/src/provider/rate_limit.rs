@@ -5,11 +5,7 @@
 //! is late is not started: its time is forfeited and it is reserved again. So no window of w seconds has more than
 //! (w + burst) × rate parts, however late, paused or crashed a sender is. All times are µs since the epoch.
 
-#[cfg(test)]
-mod properties;
 mod share;
-#[cfg(test)]
-mod simulation;
 
 use std::time::Duration;
 
@@ -266,6 +262,9 @@ fn micros(time: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    mod properties;
+    mod simulation;
+
     use serde_json::json;
 
     use super::*;
