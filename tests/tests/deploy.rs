@@ -348,3 +348,19 @@ fn invalid_options_of_deploy_are_usage_errors_before_aws_is_called() {
     }
     assert_eq!(aws.calls(), Vec::<String>::new());
 }
+
+#[test]
+fn destroy_asks_first() {
+    let aws = Aws::with_states(&["CREATE_COMPLETE"]);
+    let asked = aws.run("destroy --stack drill").exits(1).stderr;
+    assert!(asked.contains("[y/N]") && asked.contains("nothing was deleted"), "{asked}");
+    aws.was_only_read();
+}
+
+#[test]
+fn an_unknown_parameter_is_refused_with_those_that_there_are() {
+    let aws = Aws::with_states(&["CREATE_COMPLETE"]);
+    let refused = aws.run("deploy --stack drill --parameter Colour=red").exits(2).stderr;
+    assert!(refused.contains("Colour") && refused.contains("VisibilityTimeout"), "{refused}");
+    aws.was_only_read();
+}

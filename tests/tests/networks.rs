@@ -86,9 +86,10 @@ fn a_loopback_endpoint_is_called_without_a_proxy() {
 #[test]
 fn the_setup_script_calls_a_loopback_endpoint_without_a_proxy() {
     let setup = Setup::default();
+    setup.with_small_function();
     let refusal = Refusal::start("403 Forbidden");
     let proxy = format!("http://{}", refusal.address);
-    for line in ["deploy --stack behind", "destroy --stack behind --yes"] {
+    for line in ["deploy --stack behind --no-wait", "destroy --stack behind --yes"] {
         let program = setup.run(line).toward(&Emulator::shared().url());
         through(program, &proxy, &VARIABLES).run().exits(0);
     }

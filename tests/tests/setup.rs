@@ -25,13 +25,15 @@ fn visibility_timeout(stack: &str) -> String {
 }
 
 #[test]
-fn deploy_creates_a_working_stack_and_destroy_deletes_it() {
+fn deploy_creates_and_updates_a_working_stack_and_destroy_deletes_it() {
     let setup = Setup::default();
     let call = |line: &str| on_emulator(setup.run(line)).run();
-    let deployed = call("deploy --stack drill --region us-east-1").exits(0);
+    let deployed = call("deploy --stack drill --region us-east-1 --parameter VisibilityTimeout=30").exits(0);
     assert!(deployed.stdout.contains("producer --stack drill -m 1000 -l 100"), "{}", deployed.stdout);
     assert!(deployed.stdout.contains("destroy --stack drill --region us-east-1"), "{}", deployed.stdout);
-    call("deploy --stack drill").exits(0);
+    // An update keeps the parameters that are not given.
+    call("deploy --stack drill --no-wait --parameter BatchingWindow=2").exits(0);
+    assert_eq!(visibility_timeout("drill"), "30");
 
     let built = ProgramPaths::get();
     on_emulator(Program::new(&built.producer, "--stack drill -m 20")).run().exits(0);
@@ -59,37 +61,6 @@ fn deploy_creates_a_working_stack_and_destroy_deletes_it() {
     assert!(!table_names().contains("drill-"), "{}", table_names());
     let again = call("destroy --stack drill --yes").exits(0);
     assert!(again.stderr.contains("nothing to destroy"), "{}", again.stderr);
-}
-
-#[test]
-fn an_update_keeps_the_parameters_that_are_not_given() {
-    let setup = Setup::default();
-    let call = |line: &str| on_emulator(setup.run(line)).run();
-    call("deploy --stack tuned --no-wait --parameter VisibilityTimeout=30").exits(0);
-    assert_eq!(visibility_timeout("tuned"), "30");
-    call("deploy --stack tuned --no-wait --parameter BatchingWindow=2").exits(0);
-    assert_eq!(visibility_timeout("tuned"), "30");
-    let unknown = call("deploy --stack tuned --parameter Colour=red").exits(2);
-    assert!(
-        unknown.stderr.contains("Colour") && unknown.stderr.contains("VisibilityTimeout"),
-        "{}",
-        unknown.stderr
-    );
-    call("destroy --stack tuned --yes").exits(0);
-}
-
-#[test]
-fn destroy_asks_first() {
-    let setup = Setup::default();
-    on_emulator(setup.run("deploy --stack kept --no-wait")).run().exits(0);
-    let asked = on_emulator(setup.run("destroy --stack kept")).run().exits(1);
-    assert!(
-        asked.stderr.contains("[y/N]") && asked.stderr.contains("nothing was deleted"),
-        "{}",
-        asked.stderr
-    );
-    assert!(table_names().contains("kept-messages"));
-    on_emulator(setup.run("destroy --stack kept --yes")).run().exits(0);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use zip::CompressionMethod::Stored;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -111,8 +112,9 @@ fn log_file(number: usize) -> PathBuf {
 
 fn package(bootstrap: &Path) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file("bootstrap", SimpleFileOptions::default().unix_permissions(0o755))
-        .expect("it is the first file");
+    // The emulators unpack it for every stack, which takes less time if it is not compressed.
+    let options = SimpleFileOptions::default().unix_permissions(0o755).compression_method(Stored);
+    zip.start_file("bootstrap", options).expect("it is the first file");
     zip.write_all(&std::fs::read(bootstrap).expect("the bootstrap was built"))
         .expect("memory can be written");
     zip.finish().expect("memory can be written").into_inner()

@@ -65,9 +65,14 @@ pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
 #[track_caller]
 pub fn wait_at_most(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
-    while !condition() {
+    loop {
+        let checked = Instant::now();
+        if condition() {
+            return;
+        }
         assert!(start.elapsed() < limit, "timed out after {limit:?}: {what}");
-        // Less often on LocalStack: a check may start a program, whose calls keep it busy.
-        std::thread::sleep(limit.min(time_limit()) / 1_200);
+        // A check may start a program or read a table. So checks take at most a third of the time, and fewer are made of a
+        // slow emulator.
+        std::thread::sleep((limit.min(time_limit()) / 1_200).max(2 * checked.elapsed()));
     }
 }
