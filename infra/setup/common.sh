@@ -34,8 +34,8 @@ make_work_folder() {
     if ! mkdir -p -- "$state" 2>/dev/null || [[ ! -w $state ]]; then
         fail "$state cannot be written: check its owner, and that the disk is not read-only or full"
     fi
-    # Remove the folders of killed runs.
-    find "$state" -maxdepth 1 -name 'work.*' -mtime +0 -exec rm -rf -- {} +
+    # Remove the folders of killed runs. Another run may remove its own in the meantime.
+    find "$state" -maxdepth 1 -name 'work.*' -mtime +0 -exec rm -rf -- {} + 2>/dev/null || true
     work=$(mktemp -d "$state/work.XXXXXX") || fail "$state cannot hold temporary files"
 }
 

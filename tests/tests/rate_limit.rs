@@ -1,7 +1,7 @@
 //! Senders share the rate limit of a provider profile: it is never exceeded, it is used, and nothing is lost.
 
 use std::collections::BTreeMap;
-use std::sync::RwLock;
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,11 +12,33 @@ use stentor_tests::{
 /// Every sender: its slots suffice for the whole limit.
 const SENDER: &str = "-w 0.5 --distribution constant -f 0 -c 120 --forever --json";
 
-/// Held for writing by a test that needs both cores for its senders.
-static ALONE: RwLock<()> = RwLock::new(());
+/// Messages a second that the senders of all tests deliver at a time: senders that are built for tests share two cores with
+/// the emulator.
+const CAPACITY: u32 = 320;
 
-/// Parts a second of a high limit: senders that are built for tests share two cores with the emulator, and by default
-/// many of these tests run at once.
+/// The part of the capacity that a test uses.
+struct Load(u32);
+
+static USED: Mutex<u32> = Mutex::new(0);
+static RELEASED: Condvar = Condvar::new();
+
+impl Load {
+    /// Waits until this many messages a second can be delivered beside the other tests.
+    fn take(messages: u32) -> Self {
+        let used = USED.lock().unwrap();
+        *RELEASED.wait_while(used, |used| *used + messages > CAPACITY).unwrap() += messages;
+        Self(messages)
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        *USED.lock().unwrap() -= self.0;
+        RELEASED.notify_all();
+    }
+}
+
+/// Parts a second of a high limit; by default all tests with it run at once.
 fn high_limit() -> u32 {
     if is_full() { 100 } else { 30 }
 }
@@ -109,13 +131,6 @@ fn complete(stack: &Stack, run: &str) {
     });
 }
 
-/// Plays a run with a limit beside other tests, and asserts that it is kept and used.
-#[track_caller]
-fn play(rate: f64, senders: usize, parts: u32) {
-    let _beside = ALONE.read();
-    rehearse(rate, senders, parts);
-}
-
 #[track_caller]
 fn rehearse(rate: f64, senders: usize, parts: u32) {
     let (stack, profile) = (Stack::deploy(), Profile::new(rate));
@@ -129,28 +144,20 @@ fn rehearse(rate: f64, senders: usize, parts: u32) {
 }
 
 #[test]
-fn one_sender_keeps_and_uses_a_low_limit() {
-    play(3.0, 1, 1);
-}
-
-#[test]
-fn four_senders_keep_and_use_a_low_limit_with_long_messages() {
-    play(3.0, 4, 3);
-}
-
-#[test]
-fn one_sender_keeps_and_uses_a_limit_with_long_messages() {
-    play(high_limit().into(), 1, 3);
-}
-
-#[test]
-fn four_senders_keep_and_use_a_limit() {
-    play(high_limit().into(), 4, 1);
+fn one_and_four_senders_keep_and_use_a_limit() {
+    let high = high_limit();
+    let _load = Load::take(high + high / 3 + 4);
+    // Most of the time is spent waiting.
+    std::thread::scope(|scope| {
+        for (rate, senders, parts) in [(3, 1, 1), (3, 4, 3), (high, 1, 3), (high, 4, 1)] {
+            scope.spawn(move || rehearse(rate.into(), senders, parts));
+        }
+    });
 }
 
 #[test]
 fn sixteen_senders_keep_and_use_a_limit() {
-    let _alone = ALONE.write();
+    let _load = Load::take(if is_full() { CAPACITY } else { high_limit() });
     rehearse(high_limit().into(), 16, 1);
     if is_full() {
         rehearse(3.0, 16, 3);
@@ -159,7 +166,7 @@ fn sixteen_senders_keep_and_use_a_limit() {
 
 #[test]
 fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
-    let _beside = ALONE.read();
+    let _load = Load::take(high_limit());
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let rate = f64::from(high_limit());
     let profile = Profile::new(rate);
@@ -180,7 +187,7 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
 
 #[test]
 fn a_killed_sender_leaves_the_limit_used() {
-    let _beside = ALONE.read();
+    let _load = Load::take(high_limit());
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let rate = f64::from(high_limit());
     let profile = Profile::new(rate);
@@ -197,7 +204,7 @@ fn a_killed_sender_leaves_the_limit_used() {
 
 #[test]
 fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
-    let _alone = ALONE.write();
+    let _load = Load::take(CAPACITY);
     // The time for each sender to start two messages; it and the time of the shares are longer at a lower limit.
     let (senders, rate) = (3_u32, if is_full() { 2_u32 } else { 12 });
     let start_ms = u64::from(2_000 * senders / rate);
@@ -240,7 +247,7 @@ fn starts_by_sender(stack: &Stack, run: &str) -> BTreeMap<String, Vec<u64>> {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn senders_with_wrong_clocks_keep_and_use_a_limit() {
-    let _beside = ALONE.read();
+    let _load = Load::take(high_limit());
     let rate = f64::from(high_limit());
     let (stack, profile) = (Stack::deploy(), Profile::new(rate));
     let run = produce(&stack, rate, 1, queued_seconds());
@@ -255,7 +262,7 @@ fn senders_with_wrong_clocks_keep_and_use_a_limit() {
 
 #[test]
 fn a_sender_that_waits_for_its_reserved_starts_holds_few_messages_and_ends_at_once() {
-    let _beside = ALONE.read();
+    let _load = Load::take(2);
     let (stack, profile) = (Stack::deploy(), Profile::new(0.2));
     let run = stack.produce("-m 40");
     let sender = profile.sender(&stack).start();
@@ -271,7 +278,7 @@ fn a_sender_that_waits_for_its_reserved_starts_holds_few_messages_and_ends_at_on
 
 #[test]
 fn a_message_whose_time_to_live_ends_before_its_reserved_start_fails_at_once() {
-    let _beside = ALONE.read();
+    let _load = Load::take(2);
     let (stack, profile) = (Stack::deploy(), Profile::new(2.0));
     profile.write(2.0, "ttl_seconds = 5\n");
     let first = stack.produce("-m 1");
@@ -292,7 +299,7 @@ fn a_message_whose_time_to_live_ends_before_its_reserved_start_fails_at_once() {
 
 #[test]
 fn messages_that_become_too_old_do_not_reserve_the_limit_up_to_the_horizon() {
-    let _beside = ALONE.read();
+    let _load = Load::take(2);
     let (stack, profile) = (Stack::deploy(), Profile::new(2.0));
     profile.write(2.0, "ttl_seconds = 5\n");
     let sender = profile.sender(&stack).start();
@@ -307,7 +314,7 @@ fn messages_that_become_too_old_do_not_reserve_the_limit_up_to_the_horizon() {
 
 #[test]
 fn a_profile_without_a_limit_does_not_pass_one_that_is_in_use() {
-    let _beside = ALONE.read();
+    let _load = Load::take(2);
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
     let run = stack.produce("-m 20");
     let sender = profile.sender(&stack).start();
@@ -327,7 +334,7 @@ fn limiter(stack: &Stack) -> Value {
 
 #[test]
 fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
-    let _beside = ALONE.read();
+    let _load = Load::take(2);
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
     let run = stack.produce("-m 20");
     let sender = profile.sender(&stack).start();
@@ -363,7 +370,7 @@ fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
 
 #[test]
 fn a_damaged_limit_is_repaired_with_a_warning() {
-    let _beside = ALONE.read();
+    let _load = Load::take(2);
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
     let run = stack.produce("-m 20");
     end(vec![{
@@ -387,7 +394,7 @@ fn a_damaged_limit_is_repaired_with_a_warning() {
 
 #[test]
 fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
-    let _beside = ALONE.read();
+    let _load = Load::take(high_limit());
     let rate = f64::from(high_limit());
     let (messages, cap) = (28 * high_limit(), u64::from(7 * high_limit()));
     let (stack, profile) = (Stack::deploy(), Profile::new(rate));

@@ -79,29 +79,16 @@ fn measure(programs: u64, measured: Duration) {
     assert_eq!(outcomes, stored as u64, "{statuses:?}");
 }
 
-#[test]
-fn a_program_uses_what_a_throttled_table_accepts() {
-    measure_alone(1);
-}
-
-#[test]
-fn four_programs_use_what_a_throttled_table_accepts() {
-    measure_alone(4);
-}
-
-#[test]
-fn sixteen_programs_use_what_a_throttled_table_accepts() {
-    measure_alone(16);
-}
-
-/// Held for writing by a test that measures what its programs use of two cores.
+/// Held for writing by the test that measures what its programs use of two cores.
 static ALONE: RwLock<()> = RwLock::new(());
 
-/// Measures that many programs while no other test runs, by default for a short time.
-fn measure_alone(programs: u64) {
+#[test]
+fn programs_use_what_a_throttled_table_accepts() {
     let _alone = ALONE.write();
-    let seconds = if is_full() { 60 } else { 12 };
-    measure(programs, Duration::from_secs(seconds));
+    let (counts, seconds) = if is_full() { (vec![1, 4, 16], 60) } else { (vec![4], 12) };
+    for programs in counts {
+        measure(programs, Duration::from_secs(seconds));
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::is_full;
+
 /// An emulator of AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -40,10 +42,12 @@ pub fn time_limit() -> Duration {
     }
 }
 
-/// Scales a large number of messages to the backend: LocalStack's `DynamoDB` takes a hundred writes a second.
+/// Returns how many messages a long test needs: all of them in full, else half of them, and fewer on LocalStack, whose
+/// `DynamoDB` takes a hundred writes a second.
 pub fn scaled(messages: u64) -> u64 {
     match Backend::of_these_tests() {
-        Backend::MiniStack => messages,
+        Backend::MiniStack if is_full() => messages,
+        Backend::MiniStack => messages / 2,
         Backend::LocalStack => messages / 5,
     }
 }
