@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use stentor_tests::proxy::{FaultPlan, ProxyFault};
-use stentor_tests::{Backend, ProcessOutput, Proxy, Stack, scaled, wait_until};
+use stentor_tests::{Backend, ProcessOutput, Proxy, Stack, sampled, scaled, wait_until};
 
 /// Probability of a fault in the calls that it can affect.
 fn probability(fault: ProxyFault) -> f64 {
@@ -47,6 +47,7 @@ fn rehearse(fault: ProxyFault, messages: u64) -> String {
 /// at once.
 fn rehearse_all(faults: &[ProxyFault]) {
     let at_once = if Backend::of_these_tests() == Backend::MiniStack { 5 } else { 2 };
+    let faults: Vec<ProxyFault> = sampled(faults.iter().copied()).collect();
     for some in faults.chunks(at_once) {
         std::thread::scope(|scope| {
             let rehearsals: Vec<_> =

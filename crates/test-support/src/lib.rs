@@ -44,6 +44,11 @@ pub fn repetitions(cases: u32) -> u32 {
     if is_full() { cases } else { cases / 5 }
 }
 
+/// Returns the cases of a long list that a test tries: all of them in full, else each third.
+pub fn sampled<T>(cases: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+    cases.into_iter().step_by(if is_full() { 1 } else { 3 })
+}
+
 /// Returns the number in an attribute of an item; `None` if it has none.
 pub fn number(item: &serde_json::Value, attribute: &str) -> Option<u64> {
     item[attribute]["N"].as_str()?.parse().ok()
