@@ -314,12 +314,13 @@ mod tests {
             while state.activity.borrow().runs.is_empty() {
                 yield_now().await;
             }
-            advance(Duration::from_secs(1)).await;
+            // A timer is exact to a millisecond.
+            advance(Duration::from_millis(1_001)).await;
             // The delivery is woken by its timer and by this before it is polled.
             stop.cancel();
             drop(input);
             let delivered = delivered.recv().await.expect("the delivery has an outcome");
-            assert_eq!(delivered.result.delivery_ms, Some(1_000));
+            assert_eq!(delivered.result.delivery_ms, Some(1_001));
         };
         LocalSet::new().run_until(test).await;
     }
