@@ -211,8 +211,7 @@ const NOT_FOUND: [&str; 3] =
 
 /// Classifies the code of a failed call, or of a failed entry of a batch.
 pub(crate) fn classify_code(call: &'static str, code: &str, message: &str) -> AttemptError {
-    // Some answers carry a namespace before the code.
-    let code = code.rsplit('#').next().unwrap_or(code);
+    let code = without_namespace(code);
     let message = first_paragraph(message);
     let text = || one_line(&format!("{code}: {message}"));
     match code {
@@ -234,7 +233,12 @@ pub(crate) fn classify_code(call: &'static str, code: &str, message: &str) -> At
 
 /// Returns whether another attempt may succeed after an error with this code: the service was busy, or failed.
 pub fn is_transient(code: &str) -> bool {
-    is_throttle(code) || is_server_error(code)
+    is_throttle(without_namespace(code)) || is_server_error(without_namespace(code))
+}
+
+/// Some answers carry a namespace before the code.
+fn without_namespace(code: &str) -> &str {
+    code.rsplit('#').next().unwrap_or(code)
 }
 
 fn is_throttle(code: &str) -> bool {
