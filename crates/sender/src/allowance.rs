@@ -124,13 +124,11 @@ impl<T: CounterTable> Allowances<T> {
             [(cap, parts.into(), FailureCode::CARRIER_DAILY_CAP), (spend, price, FailureCode::SPEND_LIMIT)];
         for (allowance, units, code) in limits {
             let Some(allowance) = allowance.filter(|_| units > 0) else { continue };
-            match self.take_units(allowance, units).await? {
-                Some(counter) => taken.0.push((Rc::clone(allowance), counter, units)),
-                None => {
-                    self.check_profile().await?;
-                    return Ok(Err(code));
-                }
-            }
+            let Some(counter) = self.take_units(allowance, units).await? else {
+                self.check_profile().await?;
+                return Ok(Err(code));
+            };
+            taken.0.push((Rc::clone(allowance), counter, units));
         }
         Ok(Ok(taken))
     }

@@ -32,7 +32,7 @@ struct UsageSchedule {
 }
 
 impl UsageSchedule {
-    /// Returns the runs whose record is due at this heartbeat. A record that was not written stays due.
+    /// Returns the runs whose record is due at this heartbeat. That of a new run or of new parts stays due until it is written.
     fn due(&mut self, runs: &BTreeMap<RunId, RunCounts>, is_billed: bool) -> Vec<RunId> {
         self.heartbeats += 1;
         // A new run gets a record at once, in case this sender does not live to write another.
@@ -40,7 +40,7 @@ impl UsageSchedule {
             self.heartbeats = 0;
             return runs.keys().copied().collect();
         }
-        if !is_billed || self.heartbeats % HEARTBEATS_PER_BILLED_USAGE != 0 {
+        if !is_billed || !self.heartbeats.is_multiple_of(HEARTBEATS_PER_BILLED_USAGE) {
             return Vec::new();
         }
         let has_new_parts = |(run, counts): &(&RunId, &RunCounts)| {
