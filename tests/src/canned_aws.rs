@@ -50,7 +50,7 @@ struct Shared {
     /// The URL of SQS and DynamoDB.
     upstream: Option<String>,
     /// Serves the hosts of AWS behind the proxy, which refuses connections without it.
-    tls: OnceLock<TlsServer>,
+    tls: OnceLock<(Vec<String>, TlsServer)>,
     state: Mutex<State>,
 }
 
@@ -120,9 +120,14 @@ impl CannedAws {
     }
 
     /// Lets a program call these services at these hosts, over TLS and through this server as a proxy, in the region us-east-1.
+    /// Every call must name the same hosts, which the certificate is for.
     #[must_use]
     pub fn at_hosts(&self, program: Program, hosts: &[&str]) -> Program {
-        let tls = self.shared.tls.get_or_init(|| TlsServer::start(hosts).expect("a loopback port"));
+        let (certified, tls) = self.shared.tls.get_or_init(|| {
+            let certified = hosts.iter().map(|host| (*host).to_owned()).collect();
+            (certified, TlsServer::start(hosts).expect("a loopback port"))
+        });
+        assert_eq!(certified, hosts);
         tls.pass_to(&self.url());
         program
             .env("AWS_REGION", "us-east-1")
@@ -197,14 +202,15 @@ impl Shared {
                 state.requests.push((service, text));
                 (state.delay, state.responses.get_mut(&service).and_then(VecDeque::pop_front))
             };
-            if let Some(tls) = self.tls.get().filter(|_| service == CannedService::Proxy) {
+            std::thread::sleep(delay);
+            let connects = service == CannedService::Proxy && canned.is_none();
+            if let Some((_, tls)) = self.tls.get().filter(|_| connects) {
                 if connection.respond(200, &[], "").is_some() {
                     // An error means that a side has closed the connection.
                     let _ = tunnel(&connection.into_stream(), tls.address());
                 }
                 return;
             }
-            std::thread::sleep(delay);
             let response = canned.or_else(|| self.response(service, &request));
             let Some((status, body)) = response else { return };
             let kind = match service {

@@ -47,7 +47,7 @@ pub trait CredentialRenewal: fmt::Debug + Send + Sync {
     /// Returns the source of the credentials.
     fn source(&self) -> &CredentialSource;
 
-    /// Returns whether the last load has failed, or AWS has rejected what it brought.
+    /// Returns whether the last load failed, or AWS has rejected the loaded credentials as expired.
     fn is_failing(&self) -> bool;
 
     /// Renews the credentials because AWS has rejected those of a request as expired. Nothing happens if they were renewed

@@ -7,7 +7,7 @@ use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use aws_smithy_types::retry::ErrorKind;
-use stentor_core::escape::escape_control;
+use stentor_core::escape::{first_paragraph, one_line};
 use stentor_core::run::RunId;
 use thiserror::Error;
 
@@ -81,15 +81,13 @@ pub enum Error {
         /// AWS's explanation.
         message: String,
     },
-    /// Other senders of the stack use other limits under the name of the sender's provider profile.
-    #[error("provider profile '{name}' is in use with other limits: {stored}, not {own}")]
+    /// Other senders of the stack use other limits or daily caps under the name of the sender's provider profile.
+    #[error("provider profile '{name}' is in use with other limits or daily caps: {difference}")]
     ProviderConflict {
         /// Name of the profile.
         name: String,
-        /// The limits in use.
-        stored: String,
-        /// The limits of this sender.
-        own: String,
+        /// What differs between the stored profile and that of this sender.
+        difference: String,
     },
     /// An outage lasted longer than the retry budget.
     #[error("{call} has failed for {seconds} s at {endpoint} ({why}); completed work is kept")]
@@ -213,18 +211,13 @@ const NOT_FOUND: [&str; 3] =
 
 /// Classifies the code of a failed call, or of a failed entry of a batch.
 pub(crate) fn classify_code(call: &'static str, code: &str, message: &str) -> AttemptError {
-    // Some answers carry a namespace before the code.
-    let code = code.rsplit('#').next().unwrap_or(code);
+    let code = without_namespace(code);
     let message = first_paragraph(message);
     let text = || one_line(&format!("{code}: {message}"));
     match code {
         "ConditionalCheckFailedException" => AttemptError::ConditionFailed,
-        _ if THROTTLING_ERRORS.contains(&code) || THROTTLES.contains(&code) => {
-            AttemptError::Throttled(text())
-        }
-        _ if TRANSIENT_ERRORS.contains(&code) || TRANSIENT.contains(&code) => {
-            AttemptError::ServerError(text())
-        }
+        _ if is_throttle(code) => AttemptError::Throttled(text()),
+        _ if is_server_error(code) => AttemptError::ServerError(text()),
         _ if EXPIRED.contains(&code) => AttemptError::Expired(text()),
         _ if BAD_CREDENTIALS.contains(&code) => {
             AttemptError::Permanent(Error::BadCredentials { origin: None, why: text() })
@@ -240,7 +233,20 @@ pub(crate) fn classify_code(call: &'static str, code: &str, message: &str) -> At
 
 /// Returns whether another attempt may succeed after an error with this code: the service was busy, or failed.
 pub fn is_transient(code: &str) -> bool {
-    matches!(classify_code("", code, ""), AttemptError::Throttled(_) | AttemptError::ServerError(_))
+    is_throttle(without_namespace(code)) || is_server_error(without_namespace(code))
+}
+
+/// Some answers carry a namespace before the code.
+fn without_namespace(code: &str) -> &str {
+    code.rsplit('#').next().unwrap_or(code)
+}
+
+fn is_throttle(code: &str) -> bool {
+    THROTTLING_ERRORS.contains(&code) || THROTTLES.contains(&code)
+}
+
+fn is_server_error(code: &str) -> bool {
+    TRANSIENT_ERRORS.contains(&code) || TRANSIENT.contains(&code)
 }
 
 /// Classifies an error of the SDK.
@@ -312,20 +318,6 @@ pub fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     }
     let text = cause.to_string();
     one_line(&if text.is_empty() { DisplayErrorContext(error).to_string() } else { text })
-}
-
-/// Returns the text before the first empty line. After it, where a signature does not match, AWS quotes the whole
-/// request as it should have been signed, including the session token.
-pub fn first_paragraph(message: &str) -> &str {
-    message.split("\n\n").next().unwrap_or_default()
-}
-
-/// Shortens the text of a service or a library to one line of at most 500 characters, escaped. A denied call is explained
-/// with two ARNs, and the reason after them.
-pub fn one_line(text: &str) -> String {
-    const MAX_CHARS: usize = 500;
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    escape_control(&line.chars().take(MAX_CHARS).collect::<String>())
 }
 
 #[cfg(test)]

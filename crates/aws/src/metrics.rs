@@ -15,13 +15,14 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity};
 use serde::Serialize;
+use stentor_core::escape::one_line;
 
 pub use heartbeats::Heartbeat;
 pub use provider::{LimitUpdate, StoredLimit};
 pub use run_items::{RunItems, RunProgress};
 pub use runs::{CreateRunResult, RunRecord};
 
-use super::error::{AttemptError, Error, attempt_error, one_line};
+use super::error::{AttemptError, Error, attempt_error};
 use super::item::{Item, number, string, text};
 use super::session::Session;
 

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+#[cfg(feature = "programs")]
+use aws_sdk_dynamodb::config::IdentityCache;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedCredentialsProvider, SharedInterceptor};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
@@ -83,6 +85,12 @@ impl Session {
         clock: Clock,
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
+        let config = config
+            .into_builder()
+            .retry_config(RetryConfig::disabled())
+            // `renewal` has them, and a cache would keep those that AWS has rejected.
+            .identity_cache(IdentityCache::no_cache())
+            .build();
         let mut session = Self::from_config(config, stack, CLI_BUDGET, shutdown, clock)?;
         session.renewal = Some(renewal);
         Ok(session)
@@ -189,7 +197,8 @@ impl Session {
         &self.meter
     }
 
-    // The interceptors are permanent: the SDK would look up before each of its twenty hooks whether another is disabled.
+    // The interceptors are permanent: otherwise the SDK looks up before each of an interceptor's twenty hooks whether it is
+    // disabled.
     #[cfg(feature = "programs")]
     pub(crate) fn queue_client(&self) -> aws_sdk_sqs::Client {
         let mut config = aws_sdk_sqs::config::Builder::from(&self.config);

@@ -104,7 +104,11 @@ fn hint(error: &Error, policy: Policy) -> Option<String> {
         Error::NoCredentials { origin: Some(origin), .. } => hint_for_failure(origin),
         Error::BadCredentials { origin: Some(origin), .. }
         | Error::RetriesExhausted { origin: Some(origin), .. } => hint_for_rejection(origin),
-        Error::NoCredentials { .. } | Error::BadCredentials { .. } => SIGN_IN.to_owned(),
+        Error::NoCredentials { .. } => SIGN_IN.to_owned(),
+        // Of a program, only the session of --local has credentials without a source.
+        Error::BadCredentials { origin: None, .. } => {
+            format!("An emulator accepts the dummy credentials of --local: check the port. {START_EMULATOR}")
+        }
         Error::NoRegion { .. } => {
             "Pass --region, set AWS_REGION, or add one to your profile: aws configure set region REGION".to_owned()
         }
@@ -136,8 +140,8 @@ fn hint(error: &Error, policy: Policy) -> Option<String> {
             if is_queue { deploy + &or_attach } else { deploy }
         }
         Error::ProviderConflict { .. } => {
-            "Use the same profile with all senders of the stack, or another name; the limits can change once nothing has \
-             been sent under that name for a minute"
+            "Use the same profile with all senders of the stack, or another name; limits and daily caps can change once \
+             nothing has been sent under that name for a minute"
                 .to_owned()
         }
         Error::NoSuchRun { .. } => {
@@ -378,6 +382,13 @@ mod tests {
         }
         let [.., local, _] = at("http://127.0.0.1:5000/");
         assert!(with_hint(&local).ends_with("setup.sh local --stack drill --port 5000"));
+    }
+
+    #[test]
+    fn credentials_that_a_local_server_rejects_are_not_to_be_replaced() {
+        let why = "InvalidClientTokenId: no such key".to_owned();
+        let text = with_hint(&Error::BadCredentials { origin: None, why });
+        assert!(text.contains("check the port") && !text.contains("Sign in"), "{text}");
     }
 
     #[test]

@@ -20,6 +20,20 @@ pub fn excerpt(text: &str, max: usize) -> String {
     }
 }
 
+/// Returns the text before the first empty line. After it, where a signature does not match, AWS quotes the whole
+/// request as it should have been signed, including the session token.
+pub fn first_paragraph(message: &str) -> &str {
+    message.split("\n\n").next().unwrap_or_default()
+}
+
+/// Shortens the text of a service or a library to one line of at most 500 characters, escaped. A denied call is explained
+/// with two ARNs, and the reason after them.
+pub fn one_line(text: &str) -> String {
+    const MAX_CHARS: usize = 500;
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    escape_control(&line.chars().take(MAX_CHARS).collect::<String>())
+}
+
 /// Calls `escape` for each character that a terminal interprets, and copies all others.
 pub fn escape_with(text: &str, escape: impl Fn(char, &mut String)) -> String {
     let mut out = String::with_capacity(text.len());

@@ -3,7 +3,7 @@
 //! Each message takes its units from a block that this sender has reserved in the counter of all senders. A message that is
 //! not delivered after all returns them to the block, and the sender returns its blocks when it ends.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +19,10 @@ use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 use crate::Connections;
+use crate::provider_profile::check_equal;
+
+/// The shortest time between two checks of the stored profile, ms.
+const CHECK_INTERVAL: u64 = 60_000;
 
 /// The counters of all senders, and the clock that their days and months follow.
 pub(crate) trait CounterTable: 'static {
@@ -26,6 +30,8 @@ pub(crate) trait CounterTable: 'static {
     fn now_ms(&self) -> u64;
     async fn reserve(&self, request: &Reservation) -> Result<ReserveResult, Error>;
     async fn return_unused(&self, unused: &Reservation) -> Result<(), Error>;
+    /// Returns an error if the profile that is stored under the name of `own` has other limits or caps.
+    async fn check_profile(&self, own: &ProviderProfile) -> Result<(), Error>;
 }
 
 impl CounterTable for Connections {
@@ -40,6 +46,12 @@ impl CounterTable for Connections {
     async fn return_unused(&self, unused: &Reservation) -> Result<(), Error> {
         self.metrics.return_units(unused).await
     }
+
+    async fn check_profile(&self, own: &ProviderProfile) -> Result<(), Error> {
+        let stored = self.metrics.get_limit(&own.name).await?;
+        // The first reservation of the rate limit stores the profile.
+        if stored.exists() { check_equal(own, &stored) } else { Ok(()) }
+    }
 }
 
 /// The daily caps and the spend limit of a provider profile.
@@ -51,6 +63,8 @@ pub(crate) struct Allowances<T = Connections> {
     caps: BTreeMap<String, Rc<SenderAllowance>>,
     /// The spend limit, in micro-dollars.
     spend: Option<Rc<SenderAllowance>>,
+    /// When the stored profile was last checked, ms since the epoch.
+    checked_at: Cell<Option<u64>>,
     /// The requests that are open. They go on when their message is dropped, so that no block is lost.
     requests: TaskTracker,
 }
@@ -84,11 +98,20 @@ impl<T: CounterTable> Allowances<T> {
             .collect();
         let spend = Allowance::spend_limit(profile).map(create);
         let (table, profile, requests) = (Rc::clone(table), Arc::clone(profile), TaskTracker::new());
-        (!caps.is_empty() || spend.is_some()).then_some(Self { table, profile, caps, spend, requests })
+        let checked_at = Cell::default();
+        (!caps.is_empty() || spend.is_some()).then_some(Self {
+            table,
+            profile,
+            caps,
+            spend,
+            checked_at,
+            requests,
+        })
     }
 
     /// Takes the parts of a message from its carrier's daily cap, and its price from the spend limit. Returns the failure
-    /// code of the first that refuses; then nothing is taken.
+    /// code of the first that refuses; then nothing is taken. Other limits or caps that are stored by then are an
+    /// [`Error::ProviderConflict`].
     pub(crate) async fn take(
         &self,
         carrier: &str,
@@ -101,12 +124,24 @@ impl<T: CounterTable> Allowances<T> {
             [(cap, parts.into(), FailureCode::CARRIER_DAILY_CAP), (spend, price, FailureCode::SPEND_LIMIT)];
         for (allowance, units, code) in limits {
             let Some(allowance) = allowance.filter(|_| units > 0) else { continue };
-            match self.take_units(allowance, units).await? {
-                Some(counter) => taken.0.push((Rc::clone(allowance), counter, units)),
-                None => return Ok(Err(code)),
-            }
+            let Some(counter) = self.take_units(allowance, units).await? else {
+                self.check_profile().await?;
+                return Ok(Err(code));
+            };
+            taken.0.push((Rc::clone(allowance), counter, units));
         }
         Ok(Ok(taken))
+    }
+
+    /// Checks the stored profile, at most once a minute. A sender whose messages are all refused reserves no starts, so that
+    /// another can replace the profile, and the caps with it.
+    async fn check_profile(&self) -> Result<(), Error> {
+        let now = self.table.now_ms();
+        if self.checked_at.get().is_some_and(|at| now < at.saturating_add(CHECK_INTERVAL)) {
+            return Ok(());
+        }
+        self.checked_at.set(Some(now));
+        self.table.check_profile(&self.profile).await
     }
 
     /// Takes units, reserving a block where necessary. Returns the counter they come from; `None` where it refuses them.

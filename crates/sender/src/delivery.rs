@@ -92,13 +92,13 @@ impl DeliveryStage {
         let stage = Rc::new(self);
         while let Some(message) = input.recv().await {
             let (stage, output) = (Rc::clone(&stage), output.clone());
-            // There are thousands of these tasks, so each holds its message and its delivery once: an argument of an async
-            // function, as of `run_until_cancelled`, stays beside the variable that it is moved to.
+            // There are thousands of these tasks. The future of an async function keeps a moved argument twice, so
+            // `run_until_cancelled` would double a delivery's memory. A delivery that has ended has its outcome.
             spawn_local(async move {
                 let end = tokio::select! {
                     biased;
-                    () = stage.stop.cancelled() => None,
                     end = stage.deliver(&message) => end,
+                    () = stage.stop.cancelled() => None,
                 };
                 match end {
                     Some(AttemptEnd::Outcome(result)) => {
@@ -254,7 +254,76 @@ fn backoff(attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use stentor_aws::boot_instant::BootInstant;
+    use stentor_core::delivery::{DistributionKind, FailureRate, WaitDistribution};
+    use stentor_core::run::RunId;
+    use stentor_fake_aws::FakeAws;
+    use stentor_sign_in::{Destination, Endpoint};
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::task::{LocalSet, yield_now};
+    use tokio::time::{advance, pause};
+
     use super::*;
+    use crate::Connections;
+    use crate::in_flight::InFlight;
+    use crate::lease::Lease;
+    use crate::settings::Settings;
+
+    /// A stage whose deliveries take a second.
+    async fn stage(fake: &FakeAws, stop: &CancellationToken) -> DeliveryStage {
+        let endpoint = Endpoint::Local(fake.port());
+        let destination =
+            Destination { stack: "drill".parse().unwrap(), endpoint, region: None, profile: None };
+        let settings = Settings::of(&crate::Args::parse_from(["sender"])).unwrap();
+        let opening = Connections::open(destination, CancellationToken::new(), &settings);
+        let connections = Rc::new(opening.await.unwrap().0);
+        let wait = WaitDistribution::new(DistributionKind::Constant, 1.0, 0.0).unwrap();
+        let failure_rate = FailureRate::new(0.0).unwrap();
+        DeliveryStage {
+            model: DeliveryModel { wait, failure_rate, causes: Vec::new(), seed: 0 },
+            state: Rc::new(SenderState::new()),
+            provider: Some(Arc::new(ProviderProfile::from_toml("name = \"test\"").unwrap())),
+            run_seeds: RunSeeds::new(&connections),
+            ttl: None,
+            allowances: None,
+            rate_limit: None,
+            max_attempts: 1,
+            slots: Semaphore::new(1),
+            stop: stop.clone(),
+            clock: connections.session.clock().clone(),
+            errors: unbounded_channel().0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_delivery_that_ends_as_the_sender_stops_keeps_its_outcome() {
+        let (fake, stop) = (FakeAws::start("drill", Duration::ZERO).unwrap(), CancellationToken::new());
+        let stage = stage(&fake, &stop).await;
+        let state = Rc::clone(&stage.state);
+        let (in_flight, _settlements) = InFlight::new(Rc::clone(&state));
+        pause();
+        let test = async {
+            let (input, messages) = unbounded_channel();
+            let (output, mut delivered) = unbounded_channel();
+            spawn_local(stage.run(messages, output));
+            let (id, now) = (MessageId::new(RunId::from_parts(1, 1), 0).unwrap(), BootInstant::now());
+            let lease = Lease::new("receipt".to_owned().into(), now, Duration::from_secs(60));
+            input.send(in_flight.add(id, 1, 1, lease, now).unwrap()).unwrap();
+            // A delivery that begins counts its parts.
+            while state.activity.borrow().runs.is_empty() {
+                yield_now().await;
+            }
+            // A timer is exact to a millisecond.
+            advance(Duration::from_millis(1_001)).await;
+            // The delivery is woken by its timer and by this before it is polled.
+            stop.cancel();
+            drop(input);
+            let delivered = delivered.recv().await.expect("the delivery has an outcome");
+            assert_eq!(delivered.result.delivery_ms, Some(1_001));
+        };
+        LocalSet::new().run_until(test).await;
+    }
 
     #[test]
     fn the_backoff_doubles_up_to_its_maximum() {

@@ -1,8 +1,8 @@
 //! Compares the provider profile of this sender with the one that the senders of the stack share.
 
 use stentor_aws::Error;
-use stentor_aws::metrics::LimitUpdate;
-use stentor_core::provider::profile::ProviderProfile;
+use stentor_aws::metrics::{LimitUpdate, StoredLimit};
+use stentor_core::provider::profile::{ProviderProfile, SharedLimits};
 use stentor_core::provider::rate_limit::{LimitsCheck, check_limits};
 
 use crate::Connections;
@@ -43,14 +43,20 @@ pub(crate) async fn check_stored_profile(
     }
 }
 
-/// Returns the error of a sender whose limits differ from those in use; `None` where these cannot be read.
-pub(crate) fn conflict(own: &ProviderProfile, stored: Option<&ProviderProfile>) -> Error {
-    Error::ProviderConflict {
-        name: own.name.clone(),
-        stored: stored.map_or_else(
-            || "limits that cannot be read".to_owned(),
-            |stored| stored.shared_limits().to_string(),
-        ),
-        own: own.shared_limits().to_string(),
-    }
+/// Returns an error if another sender has stored other limits or caps: at the same time as this one, or after this one made
+/// no reservation for a minute.
+pub(crate) fn check_equal(own: &ProviderProfile, stored: &StoredLimit) -> Result<(), Error> {
+    let stored = stored.profile();
+    let is_equal = stored.as_ref().is_some_and(|stored| stored.shared_limits() == own.shared_limits());
+    if is_equal { Ok(()) } else { Err(conflict(own, stored.as_ref())) }
+}
+
+/// Returns the error of a sender whose limits or caps differ from those in use. `stored` is `None` if the profile cannot be
+/// read.
+fn conflict(own: &ProviderProfile, stored: Option<&ProviderProfile>) -> Error {
+    let difference = match stored {
+        Some(stored) => SharedLimits::difference(&stored.shared_limits(), &own.shared_limits()),
+        None => "the stored ones cannot be read".to_owned(),
+    };
+    Error::ProviderConflict { name: own.name.clone(), difference }
 }

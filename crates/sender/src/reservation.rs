@@ -1,8 +1,9 @@
 //! Reserves the starts of deliveries in the provider's rate limit, which all senders share.
 //!
-//! It stands between intake and delivery: a message that has a slot waits for a reserved start. One task reserves for all
-//! messages that wait, as many as this sender's share allows. It makes the next reservation when
-//! the first start of the last one is due.
+//! It is the stage between intake and delivery: a message that has a slot waits for a reserved start. One task reserves for
+//! all messages that wait, as many as this sender's share allows. A sender has at most one reservation that it has not begun,
+//! since the time of a reservation is lost if the sender ends before it: the task makes the next one when the first start of
+//! the last one is due.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -27,7 +28,7 @@ use crate::Connections;
 use crate::in_flight::{DeliveryStart, InFlightMessage};
 use crate::pipeline::report_error;
 use crate::prefetch::Admission;
-use crate::provider_profile::conflict;
+use crate::provider_profile::check_equal;
 use crate::state::SenderState;
 
 /// Messages to hold for the next reservation while the sender's share is unknown.
@@ -246,7 +247,7 @@ impl ReservationStage {
                         LimitUpdate::Refused(stored) => stored,
                         LimitUpdate::Applied(stored) => {
                             if let LimitState::Valid { tat, seq } = stored.state() {
-                                self.check_limits(&stored)?;
+                                check_equal(&self.profile, &stored)?;
                                 self.share.observe(seq);
                                 return Ok(Some(self.limit.reservation(request, tat)));
                             }
@@ -257,15 +258,6 @@ impl ReservationStage {
                 }
             }
         }
-    }
-
-    /// Returns an error if another sender has stored other limits: at the same time as this one, or after this one was
-    /// idle for a minute.
-    fn check_limits(&self, stored: &StoredLimit) -> Result<(), Error> {
-        let stored = stored.profile();
-        let is_equal =
-            stored.as_ref().is_some_and(|stored| stored.shared_limits() == self.profile.shared_limits());
-        if is_equal { Ok(()) } else { Err(conflict(&self.profile, stored.as_ref())) }
     }
 
     /// Passes the starts to their messages, and waits until the first window opens. It waits for messages that are dropped

@@ -6,7 +6,8 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use stentor_aws::CredentialProvider;
-use stentor_aws::error::{find_cause, first_paragraph, one_line, root_cause};
+use stentor_aws::error::{find_cause, root_cause};
+use stentor_core::escape::{first_paragraph, one_line};
 
 use crate::error::ProfileFault;
 use crate::source::provider_of;

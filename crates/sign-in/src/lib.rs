@@ -17,12 +17,12 @@ pub use error::{ProfileError, ProfileFault, SignInError};
 pub use loopback::is_on_this_machine;
 pub use session::open_session;
 
-/// Stack, endpoint, region and profile of a command line.
+/// What a program connects to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// The stack.
+    /// Prefix of the names of tables and queues.
     pub stack: StackName,
-    /// The endpoint.
+    /// AWS, a URL, or the local emulator.
     pub endpoint: Endpoint,
     /// The region; `None` for that of the environment or profile.
     pub region: Option<String>,
@@ -30,13 +30,13 @@ pub struct Destination {
     pub profile: Option<String>,
 }
 
-/// Which endpoint is called.
+/// The address of SQS and DynamoDB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// AWS, or the URL in `AWS_ENDPOINT_URL`.
     Default,
-    /// This URL.
+    /// The URL of an emulator or of a VPC endpoint.
     Url(String),
-    /// A local emulator on this port: us-east-1, dummy credentials.
+    /// The emulator on this port, with dummy credentials; us-east-1 unless a region is given.
     Local(u16),
 }

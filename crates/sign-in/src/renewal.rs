@@ -144,12 +144,15 @@ impl CredentialRenewal for Renewal {
     }
 
     fn reject(&self, sent_at: Instant) {
+        let mut concerns_loaded = false;
         self.shared.state.send_if_modified(|state| {
-            state.is_rejected |= state.loaded_at <= sent_at;
+            concerns_loaded = state.loaded_at <= sent_at;
+            state.is_rejected |= concerns_loaded;
             false
         });
-        // Without valid credentials, this is a demand for others.
-        self.shared.wanted.notify_one();
+        if concerns_loaded {
+            self.shared.wanted.notify_one();
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::identity::IdentityCache;
 use aws_config::{ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -30,9 +29,9 @@ const SIGN_IN_ATTEMPTS: u32 = 4;
 /// Credentials that take longer are reported.
 const WARN_AFTER: Duration = Duration::from_secs(2);
 
-/// Finds region and credentials, without a call to SQS or DynamoDB. Credentials may take a minute; after 2 s a warning names
-/// their source.
-/// Once `shutdown` is cancelled, an outage is retried for a few seconds only.
+/// Opens a program's session: finds region and credentials, without a call to SQS or DynamoDB. Loading credentials takes at
+/// most 60 s; after 2 s a warning names their source. Once `shutdown` is cancelled, an outage is retried for a few seconds
+/// only.
 pub async fn open_session(
     destination: Destination,
     shutdown: CancellationToken,
@@ -61,12 +60,8 @@ pub async fn open_session(
     check_continuation(&config, profile, &credentials).await?;
     let clock = Clock::start();
     let renewal = Renewal::start(source, chain, credentials, clock.clone());
-    let config = config
-        .into_builder()
-        .retry_config(RetryConfig::disabled())
-        .identity_cache(IdentityCache::no_cache())
-        .credentials_provider(renewal.provider());
-    Ok(Session::for_program(config.build(), stack, Arc::new(renewal), clock, shutdown)?)
+    let config = config.into_builder().credentials_provider(renewal.provider()).build();
+    Ok(Session::for_program(config, stack, Arc::new(renewal), clock, shutdown)?)
 }
 
 /// Configures the SDK's search for region and credentials. Its retries are those of STS, IAM Identity Center and sign-in;
@@ -181,10 +176,12 @@ mod tests {
     async fn the_agent_of_ecs_is_asked_at_its_address() {
         const VARIABLE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
         const TEST: &str = "session::tests::the_agent_of_ecs_is_asked_at_its_address";
-        if std::env::var_os(VARIABLE).is_none() {
+        const IS_CHILD: &str = "STENTOR_TEST_OF_ECS";
+        if std::env::var_os(IS_CHILD).is_none() {
             // The variables of a process are those that it was started with.
             let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-            let ended = again.args(["--exact", TEST]).env_clear().env(VARIABLE, "/v2/task").output().unwrap();
+            again.args(["--exact", TEST]).env_clear().env(IS_CHILD, "1").env(VARIABLE, "/v2/task");
+            let ended = again.output().unwrap();
             let output = String::from_utf8_lossy(&ended.stdout);
             assert!(ended.status.success() && output.contains("1 passed"), "{output}");
             return;

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use aws_config::profile::{Profile, ProfileSet, load};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
-use stentor_aws::error::one_line;
 use stentor_aws::{CredentialProvider, CredentialSource};
+use stentor_core::escape::one_line;
 
 use crate::profile::{DEFAULT, named_profile};
 

@@ -53,6 +53,7 @@ impl OutcomeUpdate {
         }
         statement.push_str(" WHERE id=? AND \"status\"=?");
         parameters.extend([text(&self.id), text(Status::Pending.as_str())]);
+        debug_assert!(statement.len() <= table.len() + MAX_STATEMENT, "it is allocated once");
         (statement, parameters)
     }
 }
@@ -79,6 +80,12 @@ mod tests {
             "UPDATE \"t\" SET \"status\"=? SET concluded_at=? SET delivery_ms=? SET sender=? SET attempt=? WHERE id=? AND \"status\"=?"
         );
         assert_eq!((&parameters[0], parameters.len()), (&text("SENT"), 7));
+        let complete = OutcomeUpdate {
+            reason: Some(FailureCode::UNKNOWN),
+            carrier: Some("AT&T".to_owned()),
+            ..sent.clone()
+        };
+        assert_eq!(complete.statement("t").1.len(), 9, "the longest statement");
         let expired = OutcomeUpdate {
             reason: Some(FailureCode::TTL_EXPIRED),
             carrier: Some("AT&T".to_owned()),

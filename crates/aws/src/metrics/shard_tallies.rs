@@ -4,8 +4,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, Error, Item, MetricsTable, NOT_EXISTS, invalid_data, item_of, key, text};
-use crate::error::{AttemptError, one_line};
+use crate::error::AttemptError;
 use crate::item::size;
+use stentor_core::escape::one_line;
 use stentor_core::run::RunId;
 use stentor_tally::{ShardTally, Tally, VERSION};
 

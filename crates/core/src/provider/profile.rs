@@ -4,13 +4,13 @@
 mod file;
 mod rules;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::allowance::utc_offset_seconds;
 use super::code::FailureCode;
 use crate::delivery::{DistributionKind, FailureRate};
 use crate::message::MessageId;
@@ -70,17 +70,28 @@ pub struct Limits {
     pub spend_dollars: Option<f64>,
 }
 
-/// What all senders with one profile name share: the limits, and the daily caps of the carriers. Displayed by the keys of a
-/// profile.
+/// What all senders with one profile name share: the limits, and the daily caps of the carriers.
 #[derive(Debug, PartialEq)]
 pub struct SharedLimits<'a> {
     limits: &'a Limits,
-    /// Parts a day, and the offset from UTC, by carrier.
-    caps: BTreeMap<&'a str, (u64, &'a str)>,
+    /// Parts a day, and the offset from UTC in seconds, by carrier.
+    caps: BTreeMap<&'a str, (u64, i64)>,
 }
 
-impl fmt::Display for SharedLimits<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl SharedLimits<'_> {
+    /// Lists the values in which the stored limits and those of a sender differ, by the keys of a profile.
+    pub fn difference(stored: &Self, own: &Self) -> String {
+        let (stored, own) = (stored.values(), own.values());
+        let keys: BTreeSet<&String> = stored.keys().chain(own.keys()).collect();
+        let differing = keys.into_iter().filter(|key| stored.get(*key) != own.get(*key));
+        let value =
+            |values: &BTreeMap<_, _>, key| values.get(key).cloned().unwrap_or_else(|| "none".to_owned());
+        let described = differing
+            .map(|key| format!("{key}: stored {}, this sender {}", value(&stored, key), value(&own, key)));
+        described.collect::<Vec<_>>().join("; ")
+    }
+
+    fn values(&self) -> BTreeMap<String, String> {
         let Limits { parts_per_second, burst_parts, ttl_seconds, spend_dollars } = self.limits;
         let limits = [
             ("parts_per_second", parts_per_second),
@@ -88,12 +99,15 @@ impl fmt::Display for SharedLimits<'_> {
             ("ttl_seconds", ttl_seconds),
             ("spend_dollars", spend_dollars),
         ];
-        let limits = limits.into_iter().filter_map(|(key, value)| Some(format!("{key} = {}", (*value)?)));
+        let limits =
+            limits.into_iter().filter_map(|(key, value)| Some((key.to_owned(), (*value)?.to_string())));
         let caps = self.caps.iter().map(|(carrier, (parts, utc_offset))| {
-            format!("daily_parts = {parts} of '{carrier}' (utc_offset = {utc_offset})")
+            let (sign, minutes) = (if *utc_offset < 0 { '-' } else { '+' }, utc_offset.abs() / 60);
+            let offset = format!(" (utc_offset {sign}{:02}:{:02})", minutes / 60, minutes % 60);
+            let cap = format!("{parts}{}", if minutes == 0 { "" } else { &offset });
+            (format!("daily_parts of '{carrier}'"), cap)
         });
-        let all: Vec<String> = limits.chain(caps).collect();
-        if all.is_empty() { f.write_str("unlimited") } else { f.write_str(&all.join(", ")) }
+        limits.chain(caps).collect()
     }
 }
 
@@ -165,7 +179,7 @@ impl ProviderProfile {
     /// Returns what all senders with the name of the profile share.
     pub fn shared_limits(&self) -> SharedLimits<'_> {
         let caps = self.carriers.iter().filter_map(|carrier| {
-            let utc_offset = carrier.utc_offset.as_deref().unwrap_or("+00:00");
+            let utc_offset = carrier.utc_offset.as_deref().and_then(utc_offset_seconds).unwrap_or(0);
             Some((carrier.name.as_str(), (carrier.daily_parts?, utc_offset)))
         });
         SharedLimits { limits: &self.limits, caps: caps.collect() }
@@ -237,6 +251,40 @@ mod tests {
 
     fn id(index: u32) -> MessageId {
         MessageId::new(RunId::from_parts(0, 0), index).unwrap()
+    }
+
+    #[test]
+    fn only_the_limits_and_caps_that_differ_are_listed() {
+        let with = |limits, cap: serde_json::Value| -> ProviderProfile {
+            let mut carrier = serde_json::json!({"name": "A", "share": 0.5});
+            carrier.as_object_mut().unwrap().extend(cap.as_object().unwrap().clone());
+            let profile = serde_json::json!({"name": "test", "limits": limits, "carriers": [carrier]});
+            serde_json::from_value(profile).unwrap()
+        };
+        let fifty = || serde_json::json!({"parts_per_second": 50});
+        let capped = |cap| with(fifty(), cap);
+        let difference = |stored: &ProviderProfile, own: &ProviderProfile| {
+            SharedLimits::difference(&stored.shared_limits(), &own.shared_limits())
+        };
+        let utc = capped(serde_json::json!({"daily_parts": 7}));
+        for (own, expected) in [
+            (capped(serde_json::json!({"daily_parts": 5})), "daily_parts of 'A': stored 7, this sender 5"),
+            (capped(serde_json::json!({})), "daily_parts of 'A': stored 7, this sender none"),
+            (
+                capped(serde_json::json!({"daily_parts": 7, "utc_offset": "-08:30"})),
+                "daily_parts of 'A': stored 7, this sender 7 (utc_offset -08:30)",
+            ),
+            (
+                with(serde_json::json!({"ttl_seconds": 9.5}), serde_json::json!({"daily_parts": 7})),
+                "parts_per_second: stored 50, this sender none; ttl_seconds: stored none, this sender 9.5",
+            ),
+        ] {
+            assert_ne!(utc.shared_limits(), own.shared_limits());
+            assert_eq!(difference(&utc, &own), expected);
+        }
+        let same = capped(serde_json::json!({"daily_parts": 7, "utc_offset": "-00:00"}));
+        assert_eq!(utc.shared_limits(), same.shared_limits());
+        assert_eq!(difference(&utc, &same), "");
     }
 
     /// Rehearsals with the same seed must be comparable across versions.

@@ -63,7 +63,7 @@ pub enum LimitState {
 pub enum WriteKind {
     /// After those that are reserved already.
     Advance,
-    /// From now on, since the limit is not in use.
+    /// From the lead after now, half of the burst, since the limit is not in use.
     Start,
 }
 
@@ -91,7 +91,7 @@ pub enum LimitWrite {
 /// What a sender does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Try this write.
+    /// Try a write of this kind, at the present time.
     Write(WriteKind),
     /// Too much is reserved already: wait, then begin with the first step again.
     Wait,
@@ -115,7 +115,7 @@ pub enum LimitsCheck {
     Conflict,
 }
 
-/// Decides whether a sender can use an item with this profile; `None` where it cannot be read.
+/// Decides whether a sender can use the item with the name of its profile. `stored` is `None` if the profile cannot be read.
 pub fn check_limits(
     stored: Option<&ProviderProfile>,
     own: &ProviderProfile,
@@ -149,11 +149,11 @@ impl RateLimit {
     /// Returns the write of an attempt at `now`, the latest time that it may be. Each attempt needs a new one: with the time
     /// of an earlier attempt, a start could be late before it is reserved.
     pub fn write(&self, kind: WriteKind, request: Request, now: u64) -> LimitWrite {
-        let (lead, cost) = (now.saturating_add(self.lead(request)), self.cost(request.parts));
+        let (earliest, cost) = (now.saturating_add(self.lead(request)), self.cost(request.parts));
         let before = now.saturating_add(self.horizon(request));
         match kind {
-            WriteKind::Advance => LimitWrite::Advance { cost, after: lead, before },
-            WriteKind::Start => LimitWrite::StartAt { tat: lead.saturating_add(cost), until: lead },
+            WriteKind::Advance => LimitWrite::Advance { cost, after: earliest, before },
+            WriteKind::Start => LimitWrite::StartAt { tat: earliest.saturating_add(cost), until: earliest },
         }
     }
 

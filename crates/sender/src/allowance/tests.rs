@@ -21,6 +21,9 @@ struct TestTable {
     is_paused: Cell<bool>,
     resumed: Notify,
     is_damaged: Cell<bool>,
+    checks: Cell<u64>,
+    /// Another sender has replaced the profile.
+    is_replaced: Cell<bool>,
 }
 
 impl TestTable {
@@ -60,6 +63,12 @@ impl CounterTable for TestTable {
     async fn return_unused(&self, unused: &Reservation) -> Result<(), Error> {
         self.used.borrow_mut().get_mut(&unused.counter.key).unwrap().used -= unused.units;
         Ok(())
+    }
+
+    async fn check_profile(&self, own: &ProviderProfile) -> Result<(), Error> {
+        self.checks.set(self.checks.get() + 1);
+        let conflict = || Error::ProviderConflict { name: own.name.clone(), difference: String::new() };
+        if self.is_replaced.get() { Err(conflict()) } else { Ok(()) }
     }
 }
 
@@ -113,6 +122,22 @@ fn exactly_the_cap_is_used_and_the_rest_is_refused_without_requests() {
         assert_eq!(table.requests.get(), requests);
         // A carrier without a cap is not limited.
         assert!(allowances.take("B", 1).await.unwrap().is_ok());
+    });
+}
+
+#[test]
+fn a_refusal_checks_the_stored_profile_at_most_once_a_minute() {
+    run(&capped(10), async |table, allowances| {
+        deliver(allowances, 10).await.unwrap();
+        assert_eq!(table.checks.get(), 0);
+        for (seconds, checks) in [(0, 1), (1, 1), (59, 1), (60, 2), (119, 2)] {
+            table.now_ms.set(NOON + seconds * 1_000);
+            assert_eq!(deliver(allowances, 1).await, Err(FailureCode::CARRIER_DAILY_CAP));
+            assert_eq!(table.checks.get(), checks, "after {seconds} s");
+        }
+        table.is_replaced.set(true);
+        table.now_ms.set(NOON + 120_000);
+        assert!(matches!(allowances.take("A", 1).await, Err(Error::ProviderConflict { .. })));
     });
 }
 
