@@ -37,7 +37,7 @@ pub struct Snapshot {
     pub failures: Vec<FailuresOfCode>,
     /// The senders alive: those with a heartbeat in the last 15 seconds.
     senders: Vec<SenderSnapshot>,
-    /// Tallies that cannot be read: the counts are too low.
+    /// Tallies that cannot be decoded: the counts are too low.
     broken: Vec<DamagedShard>,
 }
 

@@ -1,12 +1,14 @@
-//! How a run stands: whether it goes on, and the word and sentence that every surface shows for it.
+//! The state of a run: whether it goes on, and the word and sentence that every surface shows for it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_cli::ConnectionFlags;
 use stentor_cli::format::{self, counted};
 
-use crate::stall::IDLE_SECONDS;
 use crate::view::RunView;
+
+/// A run without senders counts as stalled after this time without an outcome, seconds: tallies lag a little.
+const IDLE_SECONDS: f64 = 5.0;
 
 /// With senders, this time without an outcome is worth a sentence, seconds.
 const LONG_IDLE: f64 = 15.0;
@@ -29,17 +31,17 @@ pub enum RunPhase {
     Stalled,
 }
 
-/// How a run stands, in a word.
+/// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunCondition {
     /// No sender was seen yet.
     Waiting,
-    /// Messages get outcomes, or may.
+    /// Messages get outcomes, or the producer has not enqueued all of them.
     Running,
     /// Messages have outcomes that are not counted yet.
     Lagging,
-    /// Either; an audit shows which.
+    /// Lagging or stalled; an audit shows which.
     LaggingOrStalled,
     /// Messages are pending, and nothing delivers them.
     Stalled,
@@ -59,9 +61,7 @@ impl RunCondition {
             RunPhase::Undecided => Self::LaggingOrStalled,
             RunPhase::Stalled => Self::Stalled,
             RunPhase::Active if view.is_waiting() => Self::Waiting,
-            RunPhase::Active if view.alive.is_empty() && view.reading.idle_seconds() > IDLE_SECONDS => {
-                Self::Stalled
-            }
+            RunPhase::Active if lacks_sender(view) => Self::Stalled,
             RunPhase::Active => Self::Running,
         }
     }
@@ -171,6 +171,16 @@ impl RunStatus {
     }
 }
 
+/// Whether no sender is left for the messages of an active run. A producer has no heartbeat, so one that was killed cannot be
+/// told from one that works; outcomes that are recorded and not yet counted need no sender.
+fn lacks_sender(view: &RunView) -> bool {
+    let reading = &view.reading;
+    view.alive.is_empty()
+        && reading.idle_seconds() > IDLE_SECONDS
+        && reading.is_enqueued()
+        && reading.uncounted() == 0
+}
+
 /// Why a sender is needed, and the command that starts one.
 fn start_sender(why: &str, connection: &ConnectionFlags) -> String {
     format!("{why}: start one with `{}`", connection.command("sender -w 0.5 -f 0.1"))
@@ -264,6 +274,7 @@ mod tests {
     use crate::fixtures::{heartbeat, outcomes_of_sender, reading};
     use crate::reading::RunReading;
     use stentor_aws::metrics::Heartbeat;
+    use stentor_core::deployment::Deployment;
     use stentor_sign_in::{Destination, Endpoint};
     use stentor_tally::DamagedTally;
 
@@ -299,6 +310,22 @@ mod tests {
         assert_eq!(status(&RunReading { at_ms: 2_000, ..reading(10, 1) }).word, "RUNNING");
         assert_eq!(status(&reading(10, 1)).word, "STALLED");
         assert_eq!(status(&reading(10, 10)).word, "COMPLETE");
+    }
+
+    #[test]
+    fn a_run_is_not_stalled_while_it_is_enqueued_or_its_last_outcomes_are_on_the_stream() {
+        let mut unfinished = reading(10, 1);
+        (unfinished.record.enqueued, unfinished.record.finished_at) = (5, None);
+        assert_eq!(status(&unfinished).word, "RUNNING");
+        let deployment = Deployment::new(Some(60), None, None);
+        let on_stream = RunReading {
+            at_ms: 8_000,
+            deployment,
+            usage: vec![outcomes_of_sender("a", 10)],
+            ..reading(10, 1)
+        };
+        assert_eq!(status(&on_stream).word, "RUNNING", "7 s after the last counted outcome");
+        assert_eq!(status(&RunReading { at_ms: 100_000, ..on_stream }).word, "LAGGING");
     }
 
     #[test]
