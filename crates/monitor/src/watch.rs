@@ -40,6 +40,17 @@ pub(crate) struct Ending<'a> {
     pub awaits_parts: bool,
 }
 
+impl Ending<'_> {
+    /// Usage that a run in this phase waits for. A report has all of it; a stall is reported at once without one.
+    fn awaited_usage(&self, phase: RunPhase) -> AwaitedUsage {
+        match phase {
+            _ if self.report.is_some() => AwaitedUsage::All,
+            RunPhase::Complete if self.awaits_parts => AwaitedUsage::Parts,
+            _ => AwaitedUsage::Nothing,
+        }
+    }
+}
+
 /// The notes that were printed last.
 #[derive(Default)]
 struct Notes {
@@ -51,8 +62,11 @@ struct Notes {
 impl Monitor<'_> {
     /// Watches the run until it ends or the user leaves; returns the exit status.
     pub(crate) async fn watch(&self, watching: Watching<'_>) -> anyhow::Result<u8> {
-        let ending =
-            Ending { thresholds: &watching.flags.fail_if, report: watching.report, awaits_parts: true };
+        let ending = Ending {
+            thresholds: &watching.flags.fail_if,
+            report: watching.report,
+            awaits_parts: !self.shared.json,
+        };
         if self.is_live(watching.flags)
             && let Some(watched) = self.draw(&watching).await
         {
@@ -171,11 +185,7 @@ impl Monitor<'_> {
         let code = check_thresholds(ending.thresholds, &view);
         let stall =
             (view.phase == RunPhase::Stalled).then(|| anyhow!(stall_error(&view, &self.target.connection)));
-        let awaited = match ending {
-            Ending { report: Some(_), .. } => AwaitedUsage::All,
-            Ending { awaits_parts: true, .. } if stall.is_none() && !self.shared.json => AwaitedUsage::Parts,
-            _ => AwaitedUsage::Nothing,
-        };
+        let awaited = ending.awaited_usage(view.phase);
         let usage = await_usage(&self.reader, &mut view, awaited, self.shared.quiet);
         let _shutdown = self.shutdown.or_shutdown(usage).await;
         if let Some(line) = provider_line(&view).filter(|_| !self.shared.json) {
@@ -221,4 +231,21 @@ fn check_thresholds(thresholds: &[Threshold], last: &RunView) -> u8 {
         status(line);
     }
     if crossed.is_empty() { 0 } else { CROSSED }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complete_run_waits_for_parts_a_report_for_all_usage_and_a_stall_or_a_server_for_nothing() {
+        let path = ReportPath::of("report.json".into()).unwrap();
+        let awaited = |report, awaits_parts| {
+            let ending = Ending { thresholds: &[], report, awaits_parts };
+            [RunPhase::Complete, RunPhase::Stalled].map(|phase| ending.awaited_usage(phase))
+        };
+        assert_eq!(awaited(None, true), [AwaitedUsage::Parts, AwaitedUsage::Nothing]);
+        assert_eq!(awaited(None, false), [AwaitedUsage::Nothing; 2]);
+        assert_eq!(awaited(Some(&path), true), [AwaitedUsage::All; 2]);
+    }
 }

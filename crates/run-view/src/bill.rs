@@ -285,7 +285,7 @@ impl CountedUsage {
 /// Explains which producers have not reported all their usage.
 fn open_producers(view: &RunView) -> impl Iterator<Item = String> {
     let open = view.reading.usage.iter().filter(|record| is_open_producer(record)).count();
-    let subjects = ["producer goes on, or was", "producers go on, or were"];
+    let subjects = ["producer is running, or was", "producers are running, or were"];
     let open = counted_reason(open, subjects, " killed, or failed: the last usage is unknown.");
     let none = (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned());
     none.into_iter().chain(open)

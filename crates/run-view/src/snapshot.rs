@@ -27,6 +27,7 @@ pub struct Snapshot {
     /// Time of the reading, RFC 3339 in UTC.
     #[schemars(extend("format" = "date-time"))]
     at: String,
+    /// State of the run.
     state: RunCondition,
     #[schemars(description = CLOCK_OFFSET)]
     clock_offset_seconds: Option<f64>,

@@ -96,7 +96,7 @@ fn each_incomplete_usage_record_is_reported() {
     missing(|run| run.usage[0].usage = None, "1 usage record cannot be read");
     missing(|run| drop(run.usage.remove(0)), "1 sender ended without reporting");
     missing(|run| run.usage[0].has_ended = false, "1 sender ended without reporting");
-    missing(|run| run.usage[2].has_ended = false, "1 producer goes on, or was killed");
+    missing(|run| run.usage[2].has_ended = false, "1 producer is running, or was killed");
     missing(
         |run| {
             run.heartbeats.remove(0);

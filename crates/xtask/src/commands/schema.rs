@@ -80,7 +80,7 @@ fn is_sum(definition: &Value) -> bool {
     definition["properties"].as_object().is_some_and(|fields| fields.keys().eq(["amount", "at_least"]))
 }
 
-/// Returns what each constant of an enumeration means, where it says so.
+/// Returns the description of each constant of an enumeration that has one.
 fn meanings(node: &Value) -> impl Iterator<Item = String> {
     let options = node["oneOf"].as_array().into_iter().flatten();
     options.filter_map(|option| {
@@ -115,9 +115,9 @@ impl Walk<'_> {
         let definition = referenced(node, self.definitions);
         let help =
             node["description"].as_str().or(definition.and_then(|(_, node)| node["description"].as_str()));
-        let help = help.unwrap_or_default().replace("`DynamoDB`", "DynamoDB");
-        let help = [help].into_iter().chain(meanings(definition.map_or(node, |(_, node)| node)));
-        let help = help.collect::<Vec<_>>().join(" ");
+        let help = [help.unwrap_or_default().to_owned()].into_iter();
+        let help = help.chain(meanings(definition.map_or(node, |(_, node)| node))).collect::<Vec<_>>();
+        let help = help.join(" ").replace("`DynamoDB`", "DynamoDB");
         let (item, item_path) = if node["type"] == "array" {
             (&node["items"], format!("{path}[]"))
         } else {
