@@ -89,7 +89,7 @@ fn the_wait_for_the_last_parts_ends_with_a_signal_and_twenty_seconds_after_the_l
     // The sender goes on, and has stored its parts.
     let watched = watch().run().exits(0);
     assert!(watched.stderr.contains(WAITS) && ended.elapsed() < Duration::from_secs(25), "{watched:?}");
-    assert!(watched.stdout.contains("provider own: at least $0.20 (20 parts)"), "{}", watched.stdout);
+    assert!(watched.stdout.contains("provider own: at least $0.200 (20 parts)"), "{}", watched.stdout);
     let later = watch().run().exits(0);
     assert!(!later.stderr.contains(WAITS), "{}", later.stderr);
     sender.kill();
