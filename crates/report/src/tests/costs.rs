@@ -109,7 +109,7 @@ fn each_incomplete_usage_record_is_reported() {
             run.heartbeats[0].ended_at = None;
             run.usage[0].has_ended = false;
         },
-        "1 sender is lost",
+        "1 sender is silent",
     );
     missing(
         |run| {

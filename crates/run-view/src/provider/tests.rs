@@ -56,7 +56,7 @@ fn until_every_sender_with_a_provider_has_ended_the_bill_is_a_lower_bound() {
             (run.heartbeats[0].ended_at, run.heartbeats[0].seen_at) = (None, 50_000);
             run.usage[0].has_ended = false;
         },
-        "1 sender is lost",
+        "1 sender is silent",
     );
     missing(|run| drop(run.usage.remove(0)), "1 sender ended without reporting all usage");
     missing(|run| run.usage[0].usage = None, "1 usage record cannot be read");
