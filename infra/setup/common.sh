@@ -93,9 +93,11 @@ run() { # COMMAND...
 is_alive() { kill -0 "$1" 2>/dev/null; } # PROCESS
 
 end_group() { # PROCESS-GROUP
-    # A session becomes a group once its `setsid` has run.
+    local deadline=$((SECONDS + 5))
+    # A session becomes a group once its `setsid` has run. Another process that was given its ID may never lead a group.
     until kill -TERM -- "-$1" 2>/dev/null; do
         is_alive "$1" || return 0
+        ((SECONDS < deadline)) || return 0
         sleep 0.01
     done
     wait_until_gone "$1" 10 || kill -KILL -- "-$1" 2>/dev/null || true

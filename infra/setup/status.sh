@@ -59,7 +59,7 @@ read_Queue() {
     local messages
     messages=$(cloud sqs get-queue-attributes --queue-url "$1" --attribute-names ApproximateNumberOfMessages \
         --query Attributes.ApproximateNumberOfMessages --output text) || return
-    if ((messages == 1)); then echo '1 message'; else printf '%s messages\n' "$messages"; fi
+    if [[ $messages == 1 ]]; then echo '1 message'; else printf '%s messages\n' "$messages"; fi
 }
 read_Function() { cloud lambda get-function-configuration --function-name "$1" --query "State || 'present'" --output text; }
 read_EventSourceMapping() {

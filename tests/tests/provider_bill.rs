@@ -1,7 +1,7 @@
 //! The bill of the simulated provider: exact and final once its senders have ended, and a lower bound before.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stentor_tests::{ProfileFile, Stack, wait_at_most, wait_until};
@@ -50,12 +50,49 @@ fn a_run_is_billed_for_every_part_begun_on_every_surface() {
         text_of(page.root_element())
             .contains("The simulated provider would charge $4.98 for 600 message parts")
     );
+    let file = path(&folder, "own-price.json");
+    let line = format!("report {file} --plain --once --run {run} --price provider_part=0.01");
+    let printed = stack.monitor(&line).run().exits(0).stdout;
+    assert!(printed.contains("provider own: $6.00 (600 parts)"), "{printed}");
     let (overridden, page) = both(&stack, &folder, "--price provider_part=0.01");
     assert_tells(&page, &overridden);
     assert_eq!(overridden["provider"]["dollars"]["amount"].as_f64(), Some(6.0));
     assert_eq!(overridden["cost"], report["cost"], "AWS's bill is separate");
     let compared = stack.monitor(&format!("compare {run} {run}")).run().exits(0).stdout;
     assert!(compared.contains("provider dollars") && compared.contains("$4.98"), "{compared}");
+}
+
+#[test]
+fn the_wait_for_the_last_parts_ends_with_a_signal_and_twenty_seconds_after_the_last_outcome() {
+    const WAITS: &str = "waiting at most 20 s for the senders to report their last parts";
+    let stack = Stack::deploy();
+    let profile = ProfileFile::new("name = \"own\"\n[price]\nper_part = 0.01\n");
+    let run = stack.produce("-m 20");
+    let mut sender = stack.sender(&format!("-w 0 -f 0 --forever {}", profile.flag())).start();
+    stack.completed(&run);
+    let ended = Instant::now();
+    let watch = || stack.monitor(&format!("-t 0.5 --plain --run {run}"));
+
+    let mut interrupted = stack.monitor(&format!("-t 0.5 --plain --run {run} --fail-if sent>1")).start();
+    wait_until("the monitor waits", || interrupted.stderr_so_far().contains(WAITS));
+    assert!(interrupted.is_running() && interrupted.stderr_so_far().contains("sent"), "checked before");
+    interrupted.signal("INT");
+    let interrupted = interrupted.finish().exits(4);
+    assert!(interrupted.took < Duration::from_secs(5), "{:?}", interrupted.took);
+    let last = interrupted.stdout.lines().last().unwrap_or_default();
+    assert!(last.starts_with("provider own: "), "{}", interrupted.stdout);
+
+    let served = stack.monitor(&format!("serve 0 --until-complete --run {run}")).run().exits(0);
+    assert!(!served.stderr.contains(WAITS) && served.stdout.contains("provider own: "), "{served:?}");
+    assert!(ended.elapsed() < Duration::from_secs(19), "it was served too late to show anything");
+
+    // The sender goes on, and has stored its parts.
+    let watched = watch().run().exits(0);
+    assert!(watched.stderr.contains(WAITS) && ended.elapsed() < Duration::from_secs(25), "{watched:?}");
+    assert!(watched.stdout.contains("provider own: at least $0.200 (20 parts)"), "{}", watched.stdout);
+    let later = watch().run().exits(0);
+    assert!(!later.stderr.contains(WAITS), "{}", later.stderr);
+    sender.kill();
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn the_report_of_an_unfinished_run_leaves_unknown_values_out() {
     );
     assert_eq!(report["cost"]["dollars_per_million"]["amount"], Value::Null);
     let missing = report["cost"]["counted"]["missing"].to_string();
-    assert!(missing.contains("The run goes on.") && missing.contains("1 sender goes on"), "{missing}");
+    assert!(missing.contains("The run goes on.") && missing.contains("1 sender is running"), "{missing}");
     sender.kill();
 }
 

@@ -1,7 +1,7 @@
 //! `monitor runs`: the runs of a stack.
 
 use serde_json::{Value, json};
-use stentor_tests::Stack;
+use stentor_tests::{Stack, wait_until};
 
 fn rows(stack: &Stack, line: &str) -> Vec<Value> {
     let listed = stack.monitor(line).run().exits(0);
@@ -43,6 +43,27 @@ fn runs_are_listed_newest_first_with_counts_and_status() {
         "{table}"
     );
     assert!(lines[2].starts_with(&older) && lines[2].ends_with("complete"), "{table}");
+}
+
+#[test]
+fn a_run_lags_in_the_list_as_in_a_single_reading_whatever_senders_and_the_queue_have() {
+    let stack = Stack::deploy();
+    stack.enable_mapping(false);
+    let run = stack.produce("-m 20");
+    let mut sender = stack.sender("-w 0 -f 0 --forever").start();
+    let state =
+        || rows(&stack, "runs --json").into_iter().find(|row| row["run"] == run).expect("it is listed");
+    wait_until("a living sender has recorded more than is counted", || {
+        stack.snapshot(&run)["state"] == "lagging"
+    });
+    assert_eq!(state()["state"], "lagging");
+    sender.kill();
+    stack.produce("-m 5");
+    assert_eq!([&state()["state"], &stack.snapshot(&run)["state"]], [&json!("lagging"); 2]);
+
+    stack.enable_mapping(true);
+    stack.completed(&run);
+    assert_eq!(state()["state"], stack.snapshot(&run)["state"]);
 }
 
 #[test]

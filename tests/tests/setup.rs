@@ -40,24 +40,29 @@ fn deploy_creates_and_updates_a_working_stack_and_destroy_deletes_it() {
     on_emulator(Program::new(&built.sender, "--stack drill -w 0 --idle-timeout 1")).run().exits(0);
     on_emulator(Program::new(&built.monitor, "--stack drill -t 0.2")).run().exits(0);
 
-    // A policy is attached to a user.
+    // A policy is attached to a user, a group and a role.
     let aws = Emulator::shared().aws();
     let iam = |parameters: &[(&str, &str)]| {
         aws.form_call("iam", &[&[("Version", "2010-05-08")], parameters].concat())
     };
-    assert_eq!(iam(&[("Action", "CreateUser"), ("UserName", "rehearser")]).0, 200);
     let (_, policies) = iam(&[("Action", "ListPolicies"), ("Scope", "Local")]);
     let arn = policies.split("<Arn>").skip(1).map(|rest| rest.split('<').next().unwrap_or_default());
     let arn = arn.into_iter().find(|arn| arn.contains("drill")).expect("the stack has policies").to_owned();
-    let attach = [("Action", "AttachUserPolicy"), ("UserName", "rehearser"), ("PolicyArn", arn.as_str())];
-    assert_eq!(iam(&attach).0, 200);
+    let trust = ("AssumeRolePolicyDocument", r#"{"Version": "2012-10-17", "Statement": []}"#);
+    let identities = [("User", "rehearser"), ("Group", "rehearsers"), ("Role", "rehearsal")];
+    for (kind, name) in identities {
+        let named = (&*format!("{kind}Name"), name);
+        assert_eq!(iam(&[("Action", &format!("Create{kind}")), named, trust]).0, 200, "{kind}");
+        let attach = [("Action", &*format!("Attach{kind}Policy")), named, ("PolicyArn", &arn)];
+        assert_eq!(iam(&attach).0, 200, "{kind}");
+    }
 
     let destroyed = call("destroy --stack drill --yes").exits(0);
-    assert!(
-        destroyed.stderr.contains("detaching") && destroyed.stderr.contains("rehearser"),
-        "{}",
-        destroyed.stderr
-    );
+    for (kind, name) in identities {
+        let detached = format!(" from {} {name}", kind.to_lowercase());
+        let is_reported = |line: &str| line.contains("detaching") && line.ends_with(&detached);
+        assert!(destroyed.stderr.lines().any(is_reported), "{kind}: {}", destroyed.stderr);
+    }
     assert!(!table_names().contains("drill-"), "{}", table_names());
     let again = call("destroy --stack drill --yes").exits(0);
     assert!(again.stderr.contains("nothing to destroy"), "{}", again.stderr);

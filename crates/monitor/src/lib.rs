@@ -7,6 +7,7 @@
 mod args;
 mod audit;
 mod comparison_table;
+mod last_usage;
 mod live;
 mod plain;
 mod repair;
@@ -22,7 +23,6 @@ use anyhow::{anyhow, bail};
 pub use args::Args;
 use args::Command;
 use audit::Audit;
-use live::{ExitReason, Watched};
 use repair::Repair;
 use schemars::{Schema, generate::SchemaSettings};
 use serde::Serialize;
@@ -40,9 +40,9 @@ use stentor_run_view::status::RunStatus;
 use stentor_sign_in::{Destination, open_session};
 use stentor_web::Site;
 use tokio::net::TcpListener;
-use watch::{ReportFile, Watching};
+use watch::{Ending, Watching};
 
-/// Returns the schema of the JSON of a subcommand that has no file with one, by the name of its man page.
+/// Returns the schema of the JSON of a subcommand without a schema file, by the name of its man page.
 pub fn json_schema(command: &str) -> Option<Schema> {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     match command {
@@ -66,7 +66,7 @@ struct Monitor<'a> {
 enum Mode<'a> {
     Watch(Watching<'a>),
     Serve { listener: TcpListener, site: Site, until_complete: bool, interval: Duration },
-    Compare { runs: [RunId; 2], output: Option<&'a ReportPath>, prices: Prices },
+    Compare { runs: [RunId; 2], output: Option<&'a ReportPath> },
     Audit,
     Repair,
     Runs { limit: u32 },
@@ -85,20 +85,28 @@ impl<'a> Mode<'a> {
                     interval: interval.interval,
                 }
             }
-            Some(Command::Report { file, price, watch }) => {
+            Some(Command::Report { file, watch, .. }) => {
                 file.check_writable()?;
-                let report = Some(ReportFile { path: file, prices: Prices::with(&price.overrides) });
-                Self::Watch(Watching { flags: watch, follow: false, report })
+                Self::Watch(Watching { flags: watch, follow: false, report: Some(file) })
             }
-            Some(Command::Compare { first, second, output, price, .. }) => {
+            Some(Command::Compare { first, second, output, .. }) => {
                 output.as_ref().map_or(Ok(()), ReportPath::check_writable)?;
-                let prices = Prices::with(&price.overrides);
-                Self::Compare { runs: [*first, *second], output: output.as_ref(), prices }
+                Self::Compare { runs: [*first, *second], output: output.as_ref() }
             }
             Some(Command::Audit) => Self::Audit,
             Some(Command::Repair) => Self::Repair,
             Some(Command::Runs { limit, .. }) => Self::Runs { limit: *limit },
         })
+    }
+}
+
+/// The prices of the bills of a call.
+fn prices(args: &Args) -> Prices {
+    match &args.command {
+        Some(Command::Report { price, .. } | Command::Compare { price, .. }) => {
+            Prices::with(&price.overrides)
+        }
+        _ => Prices::default(),
     }
 }
 
@@ -113,7 +121,8 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
     let Some(opened) = shutdown.or_shutdown(opening).await else {
         return Ok(shutdown.code().unwrap_or(0));
     };
-    let (reader, session) = opened?;
+    let (mut reader, session) = opened?;
+    reader.prices = prices(&args);
     let monitor = Monitor {
         shared: &args.shared,
         run: args.run,
@@ -126,9 +135,7 @@ pub async fn run(args: Args, destination: Destination, shutdown: Shutdown) -> an
         Mode::Serve { listener, site, until_complete, interval } => {
             monitor.unless_shutdown(monitor.serve(listener, site, until_complete, interval)).await
         }
-        Mode::Compare { runs, output, prices } => {
-            monitor.unless_shutdown(monitor.compare(runs, output, &prices)).await
-        }
+        Mode::Compare { runs, output } => monitor.unless_shutdown(monitor.compare(runs, output)).await,
         Mode::Audit => monitor.unless_shutdown(monitor.audit()).await,
         Mode::Repair => monitor.unless_shutdown(monitor.repair()).await,
         Mode::Runs { limit } => monitor.unless_shutdown(monitor.list_runs(limit)).await,
@@ -158,18 +165,13 @@ impl Monitor<'_> {
         if self.shared.json {
             print_line(&format::json_line(&Snapshot::of(&view)))?;
         }
-        self.finish(Watched { exit: Ok(ExitReason::RunEnded), view: Some(view) }, &[], None).await
+        let ending = Ending { thresholds: &[], report: None, awaits_parts: false };
+        self.finish_run(view, &ending).await
     }
 
     /// Prints two runs side by side, and writes them to a file too where one is given.
-    async fn compare(
-        &self,
-        runs: [RunId; 2],
-        output: Option<&ReportPath>,
-        prices: &Prices,
-    ) -> anyhow::Result<u8> {
-        let comparison =
-            stentor_report::comparison::compare(&self.reader, runs, &self.target, prices).await?;
+    async fn compare(&self, runs: [RunId; 2], output: Option<&ReportPath>) -> anyhow::Result<u8> {
+        let comparison = stentor_report::comparison::compare(&self.reader, runs, &self.target).await?;
         if let Some(path) = output {
             let page = stentor_report::comparison::page;
             stentor_report::write_as(path, &comparison, page, self.shared.quiet)?;

@@ -29,7 +29,8 @@ pub(crate) struct RunRow {
     sent: u64,
     /// Messages with the outcome FAILED.
     failed: u64,
-    /// The state as `monitor --once` shows it. Detecting a stall while senders are alive takes more than one reading.
+    /// State of the run, as `monitor --once` shows it. After one reading it is never `lagging_or_stalled`, and `stalled` only
+    /// where no sender is alive.
     state: RunCondition,
 }
 
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_is_the_one_that_the_monitor_shows() {
+    fn the_state_follows_from_a_single_reading() {
         let state = |outcomes, change: fn(&mut RunReading)| row(outcomes, change).cells()[5].clone();
         assert_eq!(state(0, |_| {}), "waiting");
         assert_eq!(state(500, |run| run.heartbeats = vec![heartbeat("a", 1_000, 99_000, 1)]), "running");
@@ -100,6 +101,29 @@ mod tests {
             run.damaged = vec![DamagedTally { shard: "1".into(), why: "odd".into() }];
         };
         assert_eq!(state(2_000, damage), "damaged");
+    }
+
+    #[test]
+    fn a_run_lags_where_senders_recorded_more_than_is_counted_for_longer_than_a_stream_takes() {
+        let state = |outcomes, recorded, heartbeats| {
+            let lagging = row(outcomes, |run| {
+                run.at_ms = 162_000;
+                run.usage = vec![outcomes_of_sender("a", recorded)];
+                run.heartbeats = heartbeats;
+                // Those of another run.
+                run.queue.visible = 1_000;
+            });
+            lagging.state
+        };
+        let alive = || vec![heartbeat("a", 1_000, 161_000, 1)];
+        for heartbeats in [vec![], alive()] {
+            assert_eq!(state(0, 10, heartbeats.clone()), RunCondition::Lagging, "nothing is counted");
+            assert_eq!(state(1_500, 1_501, heartbeats.clone()), RunCondition::Lagging, "11.1 s old");
+            assert_eq!(state(1_502, 1_503, heartbeats), RunCondition::Running, "10.9 s old");
+        }
+        assert_eq!(state(0, 0, alive()), RunCondition::Running, "a sender was seen");
+        assert_eq!(state(1_500, 1_500, alive()), RunCondition::Running);
+        assert_eq!(state(2_000, 2_000, alive()), RunCondition::Complete);
     }
 
     #[test]
@@ -123,5 +147,14 @@ mod tests {
         );
         assert_eq!(json["state"], "complete");
         assert!(json["run"].is_string() && json["started"].is_string(), "{json}");
+        let schema = crate::json_schema("monitor-runs").unwrap();
+        let schema = jsonschema::validator_for(schema.as_value()).unwrap();
+        let untimed = serde_json::to_value(row(0, |run| run.record.created_at = u64::MAX)).unwrap();
+        assert_eq!(untimed["started"], serde_json::Value::Null);
+        for valid in [&json, &untimed] {
+            assert!(schema.is_valid(valid), "{valid}");
+        }
+        let negative = serde_json::json!({"total": -1});
+        assert!(!schema.is_valid(&negative), "the schema accepts an invalid row");
     }
 }

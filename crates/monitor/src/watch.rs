@@ -2,19 +2,19 @@
 
 use std::io::IsTerminal;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use stentor_cli::{
     HANGUP, OutputState, colour, fit_to_terminal, print_line, speaks_unicode, status, terminal_columns,
 };
-use stentor_core::cost::Prices;
 use stentor_report::ReportPath;
 use stentor_run_view::provider::provider_line;
 use stentor_run_view::reader::{Reader, ReaderCommand, ReaderEvent};
 use stentor_run_view::status::{RunCondition, RunPhase, RunStatus, stall_error};
-use stentor_run_view::view::{Bills, RunView};
+use stentor_run_view::view::RunView;
 
 use crate::Monitor;
 use crate::args::WatchArgs;
+use crate::last_usage::{AwaitedUsage, await_usage};
 use crate::live::{self, ExitReason, Theme, Watched};
 use crate::plain::{OutputFormat, completion_line, details};
 use crate::thresholds::{Threshold, crossed};
@@ -27,13 +27,28 @@ pub(crate) struct Watching<'a> {
     pub flags: &'a WatchArgs,
     /// Go on after the run has ended.
     pub follow: bool,
-    pub report: Option<ReportFile<'a>>,
+    /// The file that a report goes to.
+    pub report: Option<&'a ReportPath>,
 }
 
-/// The file that a report goes to, and the prices of its bill.
-pub(crate) struct ReportFile<'a> {
-    pub path: &'a ReportPath,
-    pub prices: Prices,
+/// What is done once a watch has ended.
+pub(crate) struct Ending<'a> {
+    pub thresholds: &'a [Threshold],
+    /// The file that a report goes to.
+    pub report: Option<&'a ReportPath>,
+    /// Whether a complete run waits for the last parts of its senders.
+    pub awaits_parts: bool,
+}
+
+impl Ending<'_> {
+    /// Usage that a run in this phase waits for. A report has all of it; a stall is reported at once without one.
+    fn awaited_usage(&self, phase: RunPhase) -> AwaitedUsage {
+        match phase {
+            _ if self.report.is_some() => AwaitedUsage::All,
+            RunPhase::Complete if self.awaits_parts => AwaitedUsage::Parts,
+            _ => AwaitedUsage::Nothing,
+        }
+    }
 }
 
 /// The notes that were printed last.
@@ -47,18 +62,20 @@ struct Notes {
 impl Monitor<'_> {
     /// Watches the run until it ends or the user leaves; returns the exit status.
     pub(crate) async fn watch(&self, watching: Watching<'_>) -> anyhow::Result<u8> {
-        let (thresholds, report) = (&watching.flags.fail_if, watching.report.as_ref());
+        let ending = Ending {
+            thresholds: &watching.flags.fail_if,
+            report: watching.report,
+            awaits_parts: !self.shared.json,
+        };
         if self.is_live(watching.flags)
             && let Some(watched) = self.draw(&watching).await
         {
-            return self.unless_shutdown(self.finish(watched, thresholds, report)).await;
+            return self.finish(watched, &ending).await;
         }
-        let printed = async {
-            let mut view = None;
-            let exit = self.print_views(&watching, &mut view).await;
-            self.finish(Watched { exit, view }, thresholds, report).await
-        };
-        self.unless_shutdown(printed).await
+        let mut view = None;
+        let printed = self.shutdown.or_shutdown(self.print_views(&watching, &mut view)).await;
+        let Some(exit) = printed else { return Ok(self.shutdown.code().unwrap_or(0)) };
+        self.finish(Watched { exit, view }, &ending).await
     }
 
     fn command(&self, watching: &Watching<'_>) -> ReaderCommand {
@@ -101,7 +118,7 @@ impl Monitor<'_> {
             }
             let (once, has_ended) = (watching.flags.once, view.phase.has_ended() && !watching.follow);
             if once || has_ended {
-                // A block and the live view have them already; at the end of a run the provider's bill comes last.
+                // A block and the live view show them already; at the end of a run the provider's bill comes last.
                 if format == OutputFormat::Line {
                     let bill = provider_line(view).filter(|_| once);
                     details(view).into_iter().chain(bill).try_for_each(|line| print_line(&line).map(drop))?;
@@ -136,27 +153,22 @@ impl Monitor<'_> {
     }
 
     /// Completes a call that no signal ended: last line, report and thresholds; returns the exit status.
-    pub(crate) async fn finish(
-        &self,
-        watched: Watched,
-        thresholds: &[Threshold],
-        report: Option<&ReportFile<'_>>,
-    ) -> anyhow::Result<u8> {
+    async fn finish(&self, watched: Watched, ending: &Ending<'_>) -> anyhow::Result<u8> {
         match (watched.exit, watched.view) {
-            (Ok(ExitReason::RunEnded), Some(view)) => self.finish_run(view, thresholds, report).await,
+            (Ok(ExitReason::RunEnded), Some(view)) => self.finish_run(view, ending).await,
             (Ok(ExitReason::Signal(code)), _) => Ok(code),
             (Ok(_), Some(view)) => {
-                let code = check_thresholds(thresholds, &view);
-                self.write_report(report, view).map(|()| code)
+                let code = check_thresholds(ending.thresholds, &view);
+                self.write_report(ending.report, &view).map(|()| code)
             }
             (Ok(_), None) => {
-                if report.is_some() {
+                if ending.report.is_some() {
                     status("no report: there was no run");
                 }
                 Ok(0)
             }
             (Err(error), view) => {
-                if let Some(Err(unreported)) = view.map(|view| self.write_report(report, view)) {
+                if let Some(Err(unreported)) = view.map(|view| self.write_report(ending.report, &view)) {
                     status(&unreported.to_string());
                 }
                 Err(error)
@@ -164,39 +176,34 @@ impl Monitor<'_> {
         }
     }
 
-    async fn finish_run(
-        &self,
-        view: RunView,
-        thresholds: &[Threshold],
-        report: Option<&ReportFile<'_>>,
-    ) -> anyhow::Result<u8> {
+    /// Completes a call whose run has ended. A signal ends only the wait for usage.
+    pub(crate) async fn finish_run(&self, mut view: RunView, ending: &Ending<'_>) -> anyhow::Result<u8> {
         let mut printed = Ok(());
         if view.phase == RunPhase::Complete && !self.shared.json {
             printed = print_line(&completion_line(&view)).map(drop);
         }
-        let mut reported = Ok(());
-        let has_bill = view.provider_bill().is_some() && !self.shared.json;
-        if report.is_some() || has_bill {
-            let complete = stentor_report::await_usage(&self.reader, view.clone(), self.shared.quiet).await;
-            if let Some(line) = provider_line(&complete).filter(|_| has_bill) {
-                printed = printed.and(print_line(&line).map(drop));
-            }
-            reported = self.write_report(report, complete);
+        let code = check_thresholds(ending.thresholds, &view);
+        let stall =
+            (view.phase == RunPhase::Stalled).then(|| anyhow!(stall_error(&view, &self.target.connection)));
+        let awaited = ending.awaited_usage(view.phase);
+        let usage = await_usage(&self.reader, &mut view, awaited, self.shared.quiet);
+        let _shutdown = self.shutdown.or_shutdown(usage).await;
+        if let Some(line) = provider_line(&view).filter(|_| !self.shared.json) {
+            printed = printed.and(print_line(&line).map(drop));
         }
-        let code = check_thresholds(thresholds, &view);
-        if view.phase == RunPhase::Stalled {
+        let reported = self.write_report(ending.report, &view);
+        if let Some(stall) = stall {
             if let Err(unreported) = reported {
                 status(&unreported.to_string());
             }
-            bail!(stall_error(&view, &self.target.connection));
+            return Err(stall);
         }
         reported.and(printed.map_err(Into::into)).map(|()| code)
     }
 
-    fn write_report(&self, report: Option<&ReportFile<'_>>, view: RunView) -> anyhow::Result<()> {
-        let Some(ReportFile { path, prices }) = report else { return Ok(()) };
-        let view = RunView { bills: Bills::at(prices.clone()), ..view };
-        stentor_report::write(path, &view, &self.target, self.reader.now_ms(), self.shared.quiet)
+    fn write_report(&self, path: Option<&ReportPath>, view: &RunView) -> anyhow::Result<()> {
+        let Some(path) = path else { return Ok(()) };
+        stentor_report::write(path, view, &self.target, self.reader.now_ms(), self.shared.quiet)
     }
 
     fn format(&self, flags: &WatchArgs) -> OutputFormat {
@@ -224,4 +231,21 @@ fn check_thresholds(thresholds: &[Threshold], last: &RunView) -> u8 {
         status(line);
     }
     if crossed.is_empty() { 0 } else { CROSSED }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complete_run_waits_for_parts_a_report_for_all_usage_and_a_stall_or_a_server_for_nothing() {
+        let path = ReportPath::of("report.json".into()).unwrap();
+        let awaited = |report, awaits_parts| {
+            let ending = Ending { thresholds: &[], report, awaits_parts };
+            [RunPhase::Complete, RunPhase::Stalled].map(|phase| ending.awaited_usage(phase))
+        };
+        assert_eq!(awaited(None, true), [AwaitedUsage::Parts, AwaitedUsage::Nothing]);
+        assert_eq!(awaited(None, false), [AwaitedUsage::Nothing; 2]);
+        assert_eq!(awaited(Some(&path), true), [AwaitedUsage::All; 2]);
+    }
 }

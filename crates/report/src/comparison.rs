@@ -9,10 +9,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stentor_aws::Error;
 use stentor_cli::format::rfc3339;
-use stentor_core::cost::Prices;
 use stentor_core::run::RunId;
 use stentor_run_view::reading::{RunReader, Target};
-use stentor_run_view::view::{Bills, RunView};
+use stentor_run_view::view::RunView;
 
 use crate::Report;
 
@@ -47,15 +46,10 @@ impl Comparison {
 }
 
 /// Reads both runs once and compares them.
-pub async fn compare(
-    reader: &RunReader,
-    runs: [RunId; 2],
-    target: &Target,
-    prices: &Prices,
-) -> Result<Comparison, Error> {
+pub async fn compare(reader: &RunReader, runs: [RunId; 2], target: &Target) -> Result<Comparison, Error> {
     let read = async |run| {
         let reading = reader.read(run).await?.ok_or(Error::NoSuchRun { run })?;
-        Ok::<_, Error>(RunView { bills: Bills::at(prices.clone()), ..RunView::first(reading) })
+        Ok::<_, Error>(RunView::first(reading).with_prices(reader.prices.clone()))
     };
     let made_at = reader.now_ms();
     Ok(Comparison::of([&read(runs[0]).await?, &read(runs[1]).await?], target, made_at))

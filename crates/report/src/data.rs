@@ -36,9 +36,9 @@ pub struct Report {
     /// The stack of the run, and where it is.
     #[serde(rename = "place")]
     pub target: Target,
-    /// What the run was to be, and how it was enqueued.
+    /// The run's plan and how far it was enqueued.
     pub plan: PlanSummary,
-    /// State of the run, or ended.
+    /// State of the run, or how it ended.
     pub result: RunResult,
     /// What `monitor --json` prints of the run.
     pub snapshot: Snapshot,
@@ -173,7 +173,7 @@ pub struct Distribution {
 pub struct SenderRow {
     /// Name of the sender.
     pub sender: String,
-    /// Whether it works.
+    /// State of the sender.
     pub state: Option<SenderState>,
     /// When it started.
     pub started_at: Option<String>,
@@ -223,7 +223,7 @@ pub struct Faults {
     pub discard_warning: Option<String>,
     /// Messages of the plan that no producer has enqueued.
     pub not_enqueued: u64,
-    /// Tallies that cannot be read: the counts are too low.
+    /// Tallies that cannot be decoded: the counts are too low.
     pub damaged_tallies: Vec<DamagedShard>,
     /// Time since the last outcome; null where the run is complete.
     pub idle_seconds: Option<f64>,

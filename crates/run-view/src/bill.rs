@@ -35,14 +35,14 @@ const ASSUMPTIONS: [&str; 4] = [
     "the function's reads of its tallies cost nothing: a warm function makes none",
 ];
 
-/// Why the reported usage of senders in a state is not all of it: who, one or several, and what about them.
+/// Why the reported usage of senders is not all of it: state; subject in the singular and plural; rest of the sentence.
 const OPEN_SENDERS: [(Option<SenderState>, [&str; 2], &str); 4] = [
     (
         Some(SenderState::Alive),
-        ["sender goes on", "senders go on"],
+        ["sender is running", "senders are running"],
         ": usage is reported at least once a minute and at the end.",
     ),
-    (Some(SenderState::Lost), ["sender is", "senders are"], " lost: the last usage is unknown."),
+    (Some(SenderState::Lost), ["sender is", "senders are"], " silent: the last usage is unknown."),
     (Some(SenderState::Ended), ["sender", "senders"], " ended without reporting all usage on this run."),
     (None, ["sender", "senders"], " had not ended at the last report, and the heartbeat has expired since."),
 ];
@@ -169,9 +169,9 @@ impl<T: std::iter::Sum> LowerBound<T> {
         Self { amount: known.then(|| parts.into_iter().flatten().sum()), at_least }
     }
 
-    /// The same sum, which may still grow if it `is_open`.
-    pub fn open(self, is_open: bool) -> Self {
-        Self { at_least: self.at_least || is_open, ..self }
+    /// The same sum, of which a part is unknown if `may_be_more`.
+    pub fn or_more_if(self, may_be_more: bool) -> Self {
+        Self { at_least: self.at_least || may_be_more, ..self }
     }
 }
 
@@ -269,11 +269,13 @@ impl CountedUsage {
             missing.push(lacking.to_owned());
         }
         Self {
-            requests: LowerBound::sum(programs.iter().map(|program| program.requests)).open(is_open),
+            requests: LowerBound::sum(programs.iter().map(|program| program.requests)).or_more_if(is_open),
             queue_requests: LowerBound::sum(programs.iter().map(|program| program.queue_requests))
-                .open(is_open),
-            write_units: LowerBound::sum(programs.iter().map(|program| program.write_units)).open(is_open),
-            read_units: LowerBound::sum(programs.iter().map(|program| program.read_units)).open(is_open),
+                .or_more_if(is_open),
+            write_units: LowerBound::sum(programs.iter().map(|program| program.write_units))
+                .or_more_if(is_open),
+            read_units: LowerBound::sum(programs.iter().map(|program| program.read_units))
+                .or_more_if(is_open),
             missing,
             programs,
         }
@@ -283,7 +285,7 @@ impl CountedUsage {
 /// Explains which producers have not reported all their usage.
 fn open_producers(view: &RunView) -> impl Iterator<Item = String> {
     let open = view.reading.usage.iter().filter(|record| is_open_producer(record)).count();
-    let subjects = ["producer goes on, or was", "producers go on, or were"];
+    let subjects = ["producer is running, or was", "producers are running, or were"];
     let open = counted_reason(open, subjects, " killed, or failed: the last usage is unknown.");
     let none = (!has_producer(view)).then(|| "No producer has reported its usage.".to_owned());
     none.into_iter().chain(open)
@@ -318,14 +320,16 @@ pub fn is_final(view: &RunView, now_ms: u64) -> bool {
     let is_recent = |at: u64| now_ms.saturating_sub(at) < REPORT_MS;
     let is_alive = view.run_senders().any(SenderRecord::is_alive);
     // It may have worked on the run, which its usage record shows.
-    let will_report = |sender: &SenderRecord| {
-        let ended_at = sender.heartbeat.as_ref().and_then(|heartbeat| heartbeat.ended_at);
-        !sender.is_accounted && ended_at.is_some_and(is_recent)
-    };
-    let has_just_ended = view.senders.iter().any(will_report);
+    let has_just_ended = view.senders.iter().any(|sender| has_just_ended(sender, now_ms));
     let is_open = !has_producer(view) || reading.usage.iter().any(is_open_producer);
     let awaits_producer = is_open && reading.record.finished_at.is_some_and(is_recent);
     !is_alive && !has_just_ended && !awaits_producer
+}
+
+/// Whether a sender has ended and will report its usage within seconds of `now_ms`.
+pub(crate) fn has_just_ended(sender: &SenderRecord, now_ms: u64) -> bool {
+    let ended_at = sender.heartbeat.as_ref().and_then(|heartbeat| heartbeat.ended_at);
+    !sender.is_accounted && ended_at.is_some_and(|at| now_ms.saturating_sub(at) < REPORT_MS)
 }
 
 /// A usage record without its program's kind may be a producer's.

@@ -32,7 +32,7 @@ const REACHED: Metric = Metric::gauge(
 );
 
 figures! {
-    /// All figures of a run. Those of the snapshot's JSON stand in its order.
+    /// All figures of a run. Those of the snapshot's JSON are in its order.
     FIGURES of RunView:
     FAILED_RATE {
         help: "Fraction of the outcomes that are failures, from 0 to 1.",
@@ -258,7 +258,7 @@ figures! {
         value: |view| of_provider(view, |bill| u64::from(bill.is_final()).into()),
     }
     DAMAGED_TALLIES {
-        help: "Tallies that cannot be read: where there is one, the counts are too low.",
+        help: "Tallies that cannot be decoded: where there is one, the counts are too low.",
         label: "damaged tallies", better: Better::Lower,
         metric: gauge("stentor_broken_tallies", Scope::Run), value: |view| (view.reading.damaged.len() as u64).into(),
     }

@@ -8,7 +8,7 @@ use stentor_cli::format;
 use stentor_core::escape::escape_control;
 use stentor_core::provider::profile::{OTHER_CARRIER, Price, ProviderProfile};
 
-use crate::bill::{LowerBound, incomplete_records};
+use crate::bill::{LowerBound, has_just_ended, incomplete_records};
 use crate::figures::{
     Figure, PROVIDER_DOLLARS, PROVIDER_FORFEITED, PROVIDER_LIMIT, PROVIDER_LIMIT_USED, PROVIDER_PARTS,
     PROVIDER_PARTS_PER_SECOND,
@@ -20,6 +20,10 @@ use crate::view::{RunView, seconds};
 
 /// Age from which a heartbeat is overdue, seconds: a sender writes one every 5 s, and clocks agree within 1.5 s.
 const OVERDUE_SECONDS: f64 = 7.5;
+
+/// A sender with a provider ends, or stores its parts, within this time after the last outcome of its run, ms: it ends after
+/// about 12 s, and else stores them after ten.
+const LAST_PARTS_MS: u64 = 20_000;
 
 /// The bill of the simulated providers of a run, in US dollars; AWS's bill is separate.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -151,7 +155,7 @@ impl ProfileBill {
             overridden: price.is_some(),
             parts: bound(parts.values().copied().fold(0, u64::saturating_add)),
             forfeited: bound(forfeited),
-            dollars: dollars.open(is_open),
+            dollars: dollars.or_more_if(is_open),
             carriers,
         }
     }
@@ -211,6 +215,14 @@ fn parts_per_second(view: &RunView, profiles: &[ProfileBill], parts: LowerBound<
     }
     let is_current = |sender: &&SenderRecord| sender.seen_seconds_ago <= OVERDUE_SECONDS;
     LowerBound::sum(alive.map(|sender| Some(sender).filter(is_current)?.parts_per_second))
+}
+
+/// Returns whether a sender of the run may report its last parts soon after `now_ms`, ms since the epoch: it has just ended, or
+/// is alive shortly after the run's last outcome. One that goes on after that has stored them, though it does not end.
+pub fn awaits_parts(view: &RunView, now_ms: u64) -> bool {
+    let is_recent = now_ms.saturating_sub(view.reading.last_outcome_at()) < LAST_PARTS_MS;
+    let mut senders = view.run_senders().filter(|sender| sender.provider.is_some());
+    senders.any(|sender| has_just_ended(sender, now_ms) || (is_recent && sender.is_alive()))
 }
 
 /// The names of the profiles, safe to print; `None` where no sender of the run had a provider.

@@ -215,7 +215,8 @@ impl<'a> RunFollower<'a> {
             looked_up: self.looked_up.get(),
             ..reading
         };
-        Ok(Some(Box::new(RunView::next(reading, &mut self.throughput, check.phase))))
+        let view = RunView::next(reading, &mut self.throughput, check.phase);
+        Ok(Some(Box::new(view.with_prices(self.reader.prices.clone()))))
     }
 
     /// Begins look-ups of the run, unless there are some under way. They go on between the polls.

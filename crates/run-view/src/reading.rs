@@ -9,6 +9,7 @@ use stentor_aws::clock::Clock;
 use stentor_aws::metrics::{Heartbeat, RunItems, RunRecord};
 use stentor_aws::{Error, MessagesTable, MetricsTable, Queue, Session};
 use stentor_cli::ConnectionFlags;
+use stentor_core::cost::Prices;
 use stentor_core::deployment::Deployment;
 use stentor_core::provider::profile::ProviderProfile;
 use stentor_core::queue_depth::QueueDepth;
@@ -29,6 +30,8 @@ pub struct RunReader {
     pub messages: MessagesTable,
     /// The settings that the deployment recorded, as read at the start.
     pub deployment: Deployment,
+    /// The prices of the bills: list prices, unless they are replaced.
+    pub prices: Prices,
     queue: Queue,
     dead_letters: Queue,
     /// `None` where the stack has no such queue, or the caller may not read it.
@@ -44,6 +47,8 @@ pub struct StackReading {
     queue: QueueDepth,
     visibility: Duration,
     dead_letters: u64,
+    /// Time of the reading, ms since the epoch.
+    at_ms: u64,
 }
 
 /// The stack that is read, and where it is.
@@ -79,7 +84,7 @@ pub struct RunReading {
     pub discarded_batches: Option<u64>,
     /// The settings of the deployed stack.
     pub deployment: Deployment,
-    /// Messages that this monitor has looked up to decide how the run stands.
+    /// Messages that this monitor has looked up to decide whether the run is lagging or stalled.
     pub looked_up: u64,
     /// Heartbeats of all senders that the table still keeps.
     pub heartbeats: Vec<Heartbeat>,
@@ -89,7 +94,7 @@ pub struct RunReading {
     pub profiles: BTreeMap<String, ProviderProfile>,
     /// Write units of putting each shard's tally at its present size.
     pub tally_units: Vec<u64>,
-    /// Time of the reading, ms since the epoch.
+    /// Time of the reading of the stack, ms since the epoch.
     pub at_ms: u64,
     /// Seconds that are added to the time of this machine's clock; `None` if it is not corrected.
     pub clock_offset_seconds: Option<f64>,
@@ -107,7 +112,17 @@ impl RunReader {
         )?;
         let (messages, clock) = (MessagesTable::new(session), session.clock().clone());
         let profiles = ProfileCache::default();
-        Ok(Self { metrics, messages, deployment, queue, dead_letters, stream_dead_letters, profiles, clock })
+        Ok(Self {
+            metrics,
+            messages,
+            deployment,
+            prices: Prices::default(),
+            queue,
+            dead_letters,
+            stream_dead_letters,
+            profiles,
+            clock,
+        })
     }
 
     /// Returns the current time by the services' clock, ms since the epoch.
@@ -140,7 +155,8 @@ impl RunReader {
             self.queue.attributes(),
             self.dead_letters.attributes(),
         )?;
-        Ok(StackReading { heartbeats, queue, visibility, dead_letters: dead_letters.visible })
+        let (dead_letters, at_ms) = (dead_letters.visible, self.now_ms());
+        Ok(StackReading { heartbeats, queue, visibility, dead_letters, at_ms })
     }
 
     /// Joins what was just read of a run, without provider profiles.
@@ -159,7 +175,7 @@ impl RunReader {
             usage: items.accounts,
             profiles: BTreeMap::new(),
             tally_units: items.tally_units,
-            at_ms: self.clock.now_ms(),
+            at_ms: stack.at_ms,
             clock_offset_seconds: self.clock.correction_seconds(),
         }
     }
@@ -203,6 +219,11 @@ impl RunReading {
         UsageRecord::total_outcomes(&self.usage).saturating_sub(self.outcomes()).min(self.pending())
     }
 
+    /// Time of the last counted outcome, or of the run's creation, ms since the epoch.
+    pub(crate) fn last_outcome_at(&self) -> u64 {
+        self.tally.last_concluded_at.unwrap_or(self.record.created_at)
+    }
+
     /// Whether a sender has a fresh heartbeat.
     pub fn has_alive_sender(&self) -> bool {
         self.heartbeats.iter().any(|heartbeat| SenderState::of(heartbeat, self.at_ms) == SenderState::Alive)
@@ -210,8 +231,7 @@ impl RunReading {
 
     /// Seconds since the last counted outcome, or since the run was created.
     pub fn idle_seconds(&self) -> f64 {
-        let last = self.tally.last_concluded_at.unwrap_or(self.record.created_at);
-        seconds(self.at_ms.saturating_sub(last))
+        seconds(self.at_ms.saturating_sub(self.last_outcome_at()))
     }
 
     /// Whether the producer has enqueued every message.

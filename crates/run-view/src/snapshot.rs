@@ -27,6 +27,7 @@ pub struct Snapshot {
     /// Time of the reading, RFC 3339 in UTC.
     #[schemars(extend("format" = "date-time"))]
     at: String,
+    /// State of the run.
     state: RunCondition,
     #[schemars(description = CLOCK_OFFSET)]
     clock_offset_seconds: Option<f64>,
@@ -37,7 +38,7 @@ pub struct Snapshot {
     pub failures: Vec<FailuresOfCode>,
     /// The senders alive: those with a heartbeat in the last 15 seconds.
     senders: Vec<SenderSnapshot>,
-    /// Tallies that cannot be read: the counts are too low.
+    /// Tallies that cannot be decoded: the counts are too low.
     broken: Vec<DamagedShard>,
 }
 

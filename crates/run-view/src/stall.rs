@@ -8,9 +8,6 @@ use stentor_core::queue_depth::{IdleDetector, settle_time};
 use crate::reading::RunReading;
 use crate::status::RunPhase;
 
-/// A run without senders counts as stalled after this time without an outcome, seconds: tallies lag a little.
-pub(crate) const IDLE_SECONDS: f64 = 5.0;
-
 /// Messages are looked up at most this often.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(300);
 
@@ -51,7 +48,7 @@ impl StallDetector {
         if !reading.is_enqueued() || reading.is_complete() || !reading.queue.is_zero() {
             self.empty.reset();
             self.result = None;
-            let phase = if reading.is_complete() { RunPhase::Complete } else { RunPhase::Active };
+            let phase = if reading.is_complete() { RunPhase::Complete } else { self.early_phase(reading) };
             return StallCheck { phase, lookups: None };
         }
         if has_moved {
@@ -92,15 +89,15 @@ impl StallDetector {
         StallCheck { phase, lookups: is_due.then(|| LookupSample::of(total, reading.pending())) }
     }
 
-    /// The phase of a run whose queue is empty, before it has been so for long enough.
+    /// The phase of a run that is not complete, until its queue has been empty for long enough. Senders that have recorded
+    /// more than is counted show it in a single reading, whatever else is on the queue.
     fn early_phase(&self, reading: &RunReading) -> RunPhase {
-        let is_idle = !reading.has_alive_sender() && reading.idle_seconds() > IDLE_SECONDS;
+        let is_overdue = reading.idle_seconds() > reading.deployment.stream_lag().as_secs_f64();
         if !reading.damaged.is_empty() {
             RunPhase::Active
         } else if self.result == Some(LookupResult::NonePending) {
             RunPhase::Lagging { behind: reading.pending() }
-        } else if is_idle && reading.dead_letters == 0 && reading.uncounted() > 0 {
-            // No sender is missing: they have recorded more than is counted.
+        } else if is_overdue && reading.uncounted() > 0 {
             RunPhase::Lagging { behind: reading.uncounted() }
         } else {
             RunPhase::Active
@@ -232,20 +229,26 @@ mod tests {
     }
 
     #[test]
-    fn senders_that_have_ended_and_recorded_more_than_is_counted_show_it_at_once() {
+    fn senders_that_have_recorded_more_than_is_counted_show_it_in_a_single_reading() {
         let first = |reading: &RunReading| StallDetector::default().check(reading, at(0)).phase;
         let late = RunReading { usage: vec![outcomes_of_sender("a", 10)], ..reading(10, 0) };
         assert_eq!(first(&late), RunPhase::Lagging { behind: 10 });
-        let alive = RunReading { heartbeats: vec![ended("a", false)], ..late.clone() };
-        assert_eq!(first(&alive), RunPhase::Active);
-        let gone = RunReading { heartbeats: vec![ended("a", true)], ..late.clone() };
-        assert_eq!(first(&gone), RunPhase::Lagging { behind: 10 });
-        let just_created = RunReading { at_ms: 2_000, ..late.clone() };
+        for has_ended in [false, true] {
+            let seen = RunReading { heartbeats: vec![ended("a", has_ended)], ..late.clone() };
+            assert_eq!(first(&seen), RunPhase::Lagging { behind: 10 }, "{has_ended}");
+        }
         let dead = RunReading { dead_letters: 1, ..late.clone() };
-        let mut backlog = late;
+        let mut backlog = late.clone();
         backlog.queue.visible = 1;
-        for reading in [just_created, dead, backlog] {
-            assert_eq!(first(&reading), RunPhase::Active);
+        let mut unfinished = late.clone();
+        (unfinished.record.enqueued, unfinished.record.finished_at) = (9, None);
+        for reading in [dead, backlog, unfinished] {
+            assert_eq!(first(&reading), RunPhase::Lagging { behind: 10 }, "{reading:?}");
+        }
+        let just_created = RunReading { at_ms: 2_000, ..late.clone() };
+        let slow = RunReading { deployment: Deployment::new(Some(300), None, None), ..late };
+        for reading in [just_created, slow] {
+            assert_eq!(first(&reading), RunPhase::Active, "the stream may take that long");
         }
     }
 }

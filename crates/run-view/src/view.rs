@@ -43,23 +43,16 @@ pub struct RunView {
     pub deliveries: Histogram,
     /// The share of the messages that was SENT over time.
     pub reached: ReachedCurve,
-    /// Its bills.
+    /// The bills, which are kept once they are computed: change no other field of a view after one was asked for.
     pub bills: Bills,
 }
 
-/// The bills of a view at some prices. Each is computed once, when a figure first needs it.
+/// The bills of a view at the prices of [`RunView::with_prices`]. Each is computed once, when a figure first needs it.
 #[derive(Debug, Clone, Default)]
 pub struct Bills {
     pub(crate) prices: Prices,
     aws: OnceLock<Bill>,
     provider: OnceLock<Option<ProviderBill>>,
-}
-
-impl Bills {
-    /// Bills at these prices.
-    pub fn at(prices: Prices) -> Self {
-        Self { prices, ..Self::default() }
-    }
 }
 
 impl RunView {
@@ -87,6 +80,11 @@ impl RunView {
         }
     }
 
+    /// The same view with bills at these prices; without them, at list prices.
+    pub fn with_prices(self, prices: Prices) -> Self {
+        Self { bills: Bills { prices, ..Bills::default() }, ..self }
+    }
+
     /// The same view with the usage and the senders of a later reading.
     pub fn with_usage(mut self, later: RunReading) -> Self {
         let at_ms = std::mem::replace(&mut self.reading.at_ms, later.at_ms);
@@ -94,8 +92,8 @@ impl RunView {
         self.reading.profiles = later.profiles;
         self.senders = sender_records(&self.reading, &Throughput::default());
         self.reading.at_ms = at_ms;
-        self.bills = Bills::at(self.bills.prices);
-        self
+        let prices = std::mem::take(&mut self.bills.prices);
+        self.with_prices(prices)
     }
 
     /// What the run costs, as far as its usage records go.

@@ -64,7 +64,7 @@ fn the_listed_fields_and_metrics_are_those_that_the_programs_print() {
     let fake = FakeAws::start(STACK, Duration::ZERO).expect("a free port");
     let built = ProgramPaths::get();
     // The audit comes before the sender: on the fake no stream counts, so it would wait for tallies. The fake has no
-    // Scan for `monitor runs`, whose fields its own test checks.
+    // Scan for `monitor runs`, whose rows its own test compares with the schema.
     for (command, path, line) in [
         ("producer", &built.producer, "-m 5 --json"),
         ("monitor audit", &built.monitor, "audit --json"),
@@ -75,6 +75,11 @@ fn the_listed_fields_and_metrics_are_those_that_the_programs_print() {
         let mut fields = BTreeSet::new();
         add_fields(&printed, "", &mut fields);
         assert_eq!(listed_fields(command), fields, "{command}");
+        if let Some(schema) = monitor::json_schema(&command.replace(' ', "-")) {
+            let schema = jsonschema::validator_for(schema.as_value()).expect("it is a schema");
+            let faults: Vec<String> = schema.iter_errors(&printed).map(|error| error.to_string()).collect();
+            assert!(faults.is_empty(), "{command}: {faults:#?}\n{printed:#}");
+        }
     }
     let page = program(&fake, &built.monitor, "serve 0 -t 0.1").start_page();
     let text = || page.get("/metrics").body;

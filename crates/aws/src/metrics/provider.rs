@@ -54,9 +54,11 @@ impl StoredLimit {
         }
     }
 
-    /// Returns the profile; `None` where there is none that this version can read.
+    /// Returns the profile; `None` where there is none that this version can read, and why is in the log.
     pub fn profile(&self) -> Option<ProviderProfile> {
-        serde_dynamo::from_attribute_value(self.item.get(PROFILE)?.clone()).ok()
+        let stored = self.item.get(PROFILE)?.clone();
+        let read = serde_dynamo::from_attribute_value(stored);
+        read.inspect_err(|error| tracing::debug!(%error, "the stored provider profile is invalid")).ok()
     }
 
     /// Returns whether there is an item.

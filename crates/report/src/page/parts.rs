@@ -117,7 +117,7 @@ fn state(state: Option<SenderState>) -> &'static str {
     match state {
         Some(SenderState::Alive) => "alive",
         Some(SenderState::Ended) => "ended",
-        Some(SenderState::Lost) => "lost",
+        Some(SenderState::Lost) => "silent",
         None => "expired",
     }
 }

@@ -10,7 +10,7 @@ use stentor_run_view::bill::{LowerBound, is_final};
 use stentor_run_view::reading::RunReading;
 use stentor_run_view::senders::SenderState;
 use stentor_run_view::status::RunPhase;
-use stentor_run_view::view::{Bills, RunView};
+use stentor_run_view::view::RunView;
 
 fn known(amount: f64) -> LowerBound<f64> {
     LowerBound { amount: Some(amount), at_least: false }
@@ -42,7 +42,7 @@ fn a_bill_is_counted_parts_and_estimated_ones_by_their_prices() {
 fn an_overridden_price_applies_and_is_marked() {
     let own = [("write_units", 6.25), ("invocations", 0.0)];
     let own = Prices::with(&own.map(|(name, dollars)| PriceOverride::new(name, dollars).unwrap()));
-    let dear = report_of(&RunView { bills: Bills::at(own), ..view(run(2_000), RunPhase::Complete) });
+    let dear = report_of(&view(run(2_000), RunPhase::Complete).with_prices(own));
     let expected = [320_000.0, 37_500_000.0, 188.0, 380_381.0, 0.0, 1_352.0].map(Some);
     assert_eq!(billionths(&dear), expected);
     let marked: Vec<bool> = dear.bill.prices.list.iter().map(|price| price.overridden).collect();
@@ -96,7 +96,7 @@ fn each_incomplete_usage_record_is_reported() {
     missing(|run| run.usage[0].usage = None, "1 usage record cannot be read");
     missing(|run| drop(run.usage.remove(0)), "1 sender ended without reporting");
     missing(|run| run.usage[0].has_ended = false, "1 sender ended without reporting");
-    missing(|run| run.usage[2].has_ended = false, "1 producer goes on, or was killed");
+    missing(|run| run.usage[2].has_ended = false, "1 producer is running, or was killed");
     missing(
         |run| {
             run.heartbeats.remove(0);
@@ -109,7 +109,7 @@ fn each_incomplete_usage_record_is_reported() {
             run.heartbeats[0].ended_at = None;
             run.usage[0].has_ended = false;
         },
-        "1 sender is lost",
+        "1 sender is silent",
     );
     missing(
         |run| {
@@ -118,7 +118,7 @@ fn each_incomplete_usage_record_is_reported() {
                 .for_each(|heartbeat| (heartbeat.ended_at, heartbeat.seen_at) = (None, run.at_ms));
             run.usage.iter_mut().for_each(|record| record.has_ended = false);
         },
-        "2 senders go on",
+        "2 senders are running",
     );
     let unfinished = report(run(1_000), RunPhase::Active).bill;
     assert_eq!(unfinished.counted.missing, ["The run goes on."]);

@@ -5,7 +5,6 @@ use crate::figures::{FIGURES, PROVIDER_FINAL};
 use crate::fixtures::{ended, heartbeat, parts_of_sender, profile, provider_usage, reading, with_provider};
 use crate::reading::RunReading;
 use crate::throughput::Throughput;
-use crate::view::Bills;
 use stentor_aws::metrics::Heartbeat;
 use stentor_core::cost::{PriceOverride, Prices};
 
@@ -48,13 +47,16 @@ fn until_every_sender_with_a_provider_has_ended_the_bill_is_a_lower_bound() {
     };
     missing(|run| run.record.enqueued = 999, "The run goes on");
     missing(|run| run.usage[0].has_ended = false, "1 sender ended without reporting all usage");
-    missing(|run| (run.heartbeats[0].ended_at, run.usage[0].has_ended) = (None, false), "1 sender goes on");
+    missing(
+        |run| (run.heartbeats[0].ended_at, run.usage[0].has_ended) = (None, false),
+        "1 sender is running",
+    );
     missing(
         |run| {
             (run.heartbeats[0].ended_at, run.heartbeats[0].seen_at) = (None, 50_000);
             run.usage[0].has_ended = false;
         },
-        "1 sender is lost",
+        "1 sender is silent",
     );
     missing(|run| drop(run.usage.remove(0)), "1 sender ended without reporting all usage");
     missing(|run| run.usage[0].usage = None, "1 usage record cannot be read");
@@ -112,7 +114,7 @@ fn the_fee_of_a_carrier_that_the_stored_profile_lacks_is_unknown() {
 #[test]
 fn an_overridden_price_applies_to_the_provider_and_leaves_the_fees() {
     let prices = Prices::with(&[PriceOverride::new("provider_part", 0.01).unwrap()]);
-    let view = RunView { bills: Bills::at(prices), ..RunView::first(with_provider()) };
+    let view = RunView::first(with_provider()).with_prices(prices);
     let bill = view.provider_bill().unwrap();
     assert_eq!(bill.dollars, LowerBound::exact(4_500.0 * 0.01 + 1_500.0 * (0.01 + 0.0045)));
     assert!(bill.profiles[0].overridden);
@@ -198,4 +200,35 @@ fn usage_that_is_read_later_changes_the_bill() {
     let view = RunView::first(open);
     assert!(!view.provider_bill().unwrap().is_final());
     assert!(view.with_usage(with_provider()).provider_bill().unwrap().is_final());
+}
+
+#[test]
+fn the_last_parts_are_awaited_for_twenty_seconds_after_the_last_outcome_and_of_senders_that_have_just_ended()
+{
+    // Its last outcome is at 100.9 s.
+    let awaited = |now_ms: u64, change: fn(&mut RunReading)| {
+        let mut run = with_provider();
+        run.at_ms = now_ms;
+        change(&mut run);
+        awaits_parts(&RunView::first(run), now_ms)
+    };
+    let alive = |run: &mut RunReading| {
+        (run.heartbeats[0].ended_at, run.heartbeats[0].seen_at, run.usage[0].has_ended) =
+            (None, run.at_ms, false);
+    };
+    assert!(awaited(102_000, alive) && awaited(120_800, alive));
+    assert!(!awaited(120_900, alive), "a sender that goes on, or a call hours later");
+    let without_provider = |run: &mut RunReading| {
+        (run.heartbeats[0].ended_at, run.heartbeats[0].seen_at) = (None, run.at_ms);
+        (run.heartbeats[0].provider, run.usage[0].provider) = (None, None);
+    };
+    assert!(!awaited(102_000, without_provider));
+    let just_ended = |run: &mut RunReading| {
+        (run.heartbeats[0].ended_at, run.usage[0].has_ended) = (Some(run.at_ms - 1_000), false);
+    };
+    assert!(awaited(102_000, just_ended) && awaited(200_000, just_ended), "it is about to report");
+    assert!(!awaited(102_000, |run| run.heartbeats[0].ended_at = Some(run.at_ms - 1_000)), "it has reported");
+    let killed =
+        |run: &mut RunReading| (run.heartbeats[0].ended_at, run.heartbeats[0].seen_at) = (None, 80_000);
+    assert!(!awaited(102_000, killed));
 }

@@ -80,6 +80,14 @@ fn is_sum(definition: &Value) -> bool {
     definition["properties"].as_object().is_some_and(|fields| fields.keys().eq(["amount", "at_least"]))
 }
 
+/// Returns the description of each constant of an enumeration that has one.
+fn meanings(node: &Value) -> impl Iterator<Item = String> {
+    let options = node["oneOf"].as_array().into_iter().flatten();
+    options.filter_map(|option| {
+        Some(format!("`{}`: {}", option["const"].as_str()?, option["description"].as_str()?))
+    })
+}
+
 struct Walk<'a> {
     definitions: &'a Value,
     /// The path at which each definition was listed.
@@ -107,7 +115,9 @@ impl Walk<'_> {
         let definition = referenced(node, self.definitions);
         let help =
             node["description"].as_str().or(definition.and_then(|(_, node)| node["description"].as_str()));
-        let help = help.unwrap_or_default().replace("`DynamoDB`", "DynamoDB");
+        let help = [help.unwrap_or_default().to_owned()].into_iter();
+        let help = help.chain(meanings(definition.map_or(node, |(_, node)| node))).collect::<Vec<_>>();
+        let help = help.join(" ").replace("`DynamoDB`", "DynamoDB");
         let (item, item_path) = if node["type"] == "array" {
             (&node["items"], format!("{path}[]"))
         } else {
@@ -155,7 +165,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn fields_stand_in_the_order_of_their_declaration_and_once() {
+    fn fields_are_in_the_order_of_their_declaration_and_once() {
         let schema = json!({
             "required": ["b", "a", "list"],
             "properties": {
@@ -180,6 +190,15 @@ mod tests {
                 "list[].sum | sum | ",
             ]
         );
+    }
+
+    #[test]
+    fn constants_are_listed_with_their_meaning() {
+        let schema = json!({
+            "properties": { "state": { "description": "State.", "$ref": "#/$defs/State" } },
+            "$defs": { "State": { "oneOf": [{ "const": "on", "description": "It works." }, { "const": "off" }] } },
+        });
+        assert_eq!(rows(&schema), [["state", "`on`, `off`", "State. `on`: It works."]]);
     }
 
     #[test]

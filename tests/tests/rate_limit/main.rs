@@ -1,7 +1,9 @@
 //! Senders share the rate limit of a provider profile: it is never exceeded, it is used, and nothing is lost.
 
+mod load;
+mod stored;
+
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -9,34 +11,11 @@ use stentor_tests::{
     Process, ProfileFile, Program, Stack, is_full, now_ms, number, wait_at_most, wait_until,
 };
 
+use load::{CAPACITY, Load};
+use stored::limiter;
+
 /// Every sender: its slots suffice for the whole limit.
 const SENDER: &str = "-w 0.5 --distribution constant -f 0 -c 120 --forever --json";
-
-/// Messages a second that the senders of all tests deliver at a time: senders that are built for tests share two cores with
-/// the emulator.
-const CAPACITY: u32 = 320;
-
-/// The part of the capacity that a test uses.
-struct Load(u32);
-
-static USED: Mutex<u32> = Mutex::new(0);
-static RELEASED: Condvar = Condvar::new();
-
-impl Load {
-    /// Waits until this many messages a second can be delivered beside the other tests.
-    fn take(messages: u32) -> Self {
-        let used = USED.lock().unwrap();
-        *RELEASED.wait_while(used, |used| *used + messages > CAPACITY).unwrap() += messages;
-        Self(messages)
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        *USED.lock().unwrap() -= self.0;
-        RELEASED.notify_all();
-    }
-}
 
 /// Parts a second of a high limit; by default all tests with it run at once.
 fn high_limit() -> u32 {
@@ -314,103 +293,6 @@ fn messages_that_become_too_old_do_not_reserve_the_limit_up_to_the_horizon() {
     let ahead = (tat / 1_000).saturating_sub(now_ms());
     assert!(ahead < 20_000, "reserved for {ahead} ms");
     end(vec![sender]);
-}
-
-#[test]
-fn a_profile_without_a_limit_does_not_pass_one_that_is_in_use() {
-    let _load = Load::take(2);
-    let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
-    let run = stack.produce("-m 20");
-    let sender = profile.sender(&stack).start();
-    wait_until("the messages are sent", || stack.count(&run).sent == 20);
-    end(vec![sender]);
-    profile.0.write("name = \"test\"\n");
-    let refused = profile.sender(&stack).run().exits(1);
-    for words in ["'test'", "parts_per_second: stored 50, this sender none"] {
-        assert!(refused.stderr.contains(words), "{}", refused.stderr);
-    }
-}
-
-fn limiter(stack: &Stack) -> Value {
-    let items = stack.aws().scan(&format!("{}-metrics", stack.name()));
-    items.into_iter().find(|item| item["run"]["S"] == "provider").unwrap_or(Value::Null)
-}
-
-#[test]
-fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
-    let _load = Load::take(2);
-    let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
-    let run = stack.produce("-m 20");
-    let sender = profile.sender(&stack).start();
-    wait_until("parts were reserved", || stack.count(&run).sent > 0);
-    let priced = Profile::new(50.0);
-    priced.write(50.0, "[price]\nper_part = 0.0083\n");
-    let other = priced.sender(&stack).start();
-    wait_until("the prices are stored", || {
-        limiter(&stack)["profile"]["M"]["price"]["M"]["per_part"]["N"] == "0.0083"
-    });
-    let conflicting = Profile::new(100.0);
-    let refused = conflicting.sender(&stack).run().exits(1);
-    for words in ["'test'", "parts_per_second: stored 50, this sender 100"] {
-        assert!(refused.stderr.contains(words), "{}", refused.stderr);
-    }
-    priced.write(50.0, "[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 7\n");
-    let refused = priced.sender(&stack).run().exits(1);
-    let caps = "with other limits or daily caps: daily_parts of 'A': stored none, this sender 7\n";
-    assert!(refused.stderr.contains(caps), "{}", refused.stderr);
-    end(vec![sender, other]);
-    // As if nothing had been sent for two minutes.
-    let mut item = limiter(&stack);
-    let past = now_ms() - 120_000;
-    item["tat"] = json!({"N": (past * 1_000).to_string()});
-    stack.put("metrics", &item);
-    let run = stack.produce("-m 20");
-    let replaced = conflicting.sender(&stack).start();
-    wait_until("the messages are sent", || stack.count(&run).sent == 20);
-    assert!(replaced.stderr_so_far().contains("replaced the stored provider profile 'test', and its limits"));
-    end(vec![replaced]);
-}
-
-#[test]
-fn a_sender_whose_messages_a_cap_refuses_notices_that_another_replaced_its_caps() {
-    let _load = Load::take(2);
-    let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
-    profile.write(50.0, "[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 5\n");
-    let run = stack.produce("-m 5");
-    let sender = profile.sender(&stack).start();
-    wait_until("the cap is used", || stack.count(&run).sent == 5);
-    // As another sender does once nothing has been sent for a minute.
-    let mut item = limiter(&stack);
-    item["profile"]["M"]["carriers"]["L"][0]["M"]["daily_parts"] = json!({"N": "7"});
-    stack.put("metrics", &item);
-    stack.produce("-m 1");
-    let refused = sender.finish().exits(1);
-    let difference = "daily_parts of 'A': stored 7, this sender 5";
-    assert!(refused.stderr.contains(difference), "{}", refused.stderr);
-}
-
-#[test]
-fn a_damaged_limit_is_repaired_with_a_warning() {
-    let _load = Load::take(2);
-    let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
-    let run = stack.produce("-m 20");
-    end(vec![{
-        let sender = profile.sender(&stack).start();
-        wait_until("the messages are sent", || stack.count(&run).sent == 20);
-        sender
-    }]);
-    let ahead = (now_ms() + 2 * 3_600_000) * 1_000;
-    for damage in [json!({"N": ahead.to_string()}), json!({"S": "soon"})] {
-        let mut item = limiter(&stack);
-        item["tat"] = damage;
-        stack.put("metrics", &item);
-        let run = stack.produce("-m 20");
-        let sender = profile.sender(&stack).start();
-        wait_until("the messages are sent", || stack.count(&run).sent == 20);
-        let warnings = sender.stderr_so_far();
-        assert_eq!(warnings.matches("was damaged").count(), 1, "{warnings}");
-        end(vec![sender]);
-    }
 }
 
 #[test]
