@@ -147,7 +147,7 @@ fn a_producer_reports_once_that_the_table_throttles() {
     let _beside = ALONE.read();
     let fake = fake();
     fake.set_on_demand(25.0);
-    let output = producer(&fake, "-m 1500").run().exits(0);
+    let output = producer(&fake, "-m 2500").run().exits(0);
     let report = "table drill-messages throttles writes: it accepts ";
     assert_eq!(output.stderr.matches(report).count(), 1, "{}", output.stderr);
     assert!(output.json()["throttled_seconds"].as_f64().unwrap() > 10.0, "{}", output.stdout);
