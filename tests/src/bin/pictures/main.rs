@@ -6,11 +6,28 @@ use std::fs;
 use std::path::Path;
 
 use stentor_tests::build::checkout;
-use stentor_tests::{Browser, Process, Screen, Stack, wait_until};
+use stentor_tests::{Browser, Process, ProfileFile, Screen, Stack, wait_until};
 
 /// Messages of the run, and the fraction of them that has an outcome when the pictures are taken.
-const MESSAGES: u64 = 12_000;
+const MESSAGES: u64 = 6_000;
 const CONCLUDED: f64 = 0.6;
+
+/// The short code of the guide.
+const PROFILE: &str = "
+name = \"mine\"
+limits = { parts_per_second = 100 }
+price = { per_part = 0.0083 }
+carriers = [
+    { name = \"AT&T\", share = 0.29, fee_per_part = 0.0035 },
+    { name = \"Verizon\", share = 0.34, fee_per_part = 0.0045 },
+    { name = \"T-Mobile\", share = 0.36, fee_per_part = 0.0045 },
+    { name = \"US Cellular\", share = 0.01, fee_per_part = 0.0045 },
+]
+failures = [
+    { code = \"CARRIER_UNREACHABLE\", share = 0.03, temporary = true },
+    { code = \"INVALID\", share = 0.01 },
+]
+";
 
 const PAGE: Screen = Screen { width: 1_280, height: 880, dark: true };
 const REPORT: Screen = Screen { width: 1_100, height: 1_240, dark: false };
@@ -20,10 +37,9 @@ fn main() {
     let mut browser = Browser::start().expect("the pictures need a browser");
     let stack = Stack::deploy();
     let run = stack.produce(&format!("-m {MESSAGES} --seed 7"));
-    let senders: Vec<Process> = [60, 40, 30, 20]
-        .iter()
-        .map(|at_once| stack.sender(&format!("-w 0.5 -f 0.1 -c {at_once} --seed 7")).start())
-        .collect();
+    let profile = ProfileFile::new(PROFILE);
+    let line = format!("{} -c 100 --max-attempts 3 --seed 7", profile.flag());
+    let senders: Vec<Process> = (0..4).map(|_| stack.sender(&line).start()).collect();
     take_while_it_goes_on(&stack, &mut browser, &docs);
     for sender in senders {
         sender.finish().exits(0);
