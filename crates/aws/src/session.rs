@@ -87,7 +87,6 @@ impl Session {
     ) -> Result<Self, Error> {
         let config = config
             .into_builder()
-            .retry_config(RetryConfig::disabled())
             // `renewal` has them, and a cache would keep those that AWS has rejected.
             .identity_cache(IdentityCache::no_cache())
             .build();
@@ -107,6 +106,8 @@ impl Session {
         // An empty variable counts as unset.
         let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
         let region = region.ok_or_else(no_region)?;
+        // `call_batch` makes the retries.
+        let config = config.into_builder().retry_config(RetryConfig::disabled()).build();
         #[cfg(feature = "programs")]
         let config = clock.sign(config);
         let endpoint = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), str::to_owned);
@@ -247,7 +248,6 @@ pub fn behaviour() -> BehaviorVersion {
 fn fixed_config(credentials: Credentials, region: Option<String>, endpoint: Option<String>) -> SdkConfig {
     let mut config = SdkConfig::builder()
         .behavior_version(behaviour())
-        .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts())
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         // Ring is a quarter of the size of aws-lc, the default.

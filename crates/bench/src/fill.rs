@@ -2,7 +2,6 @@
 
 use anyhow::Error;
 use stentor_core::delivery::Status;
-use stentor_core::message::QueueMessage;
 use stentor_core::run::Plan;
 use stentor_fake_aws::{AttributeValue, FakeAws, TableKind};
 use stentor_test_support::now_ms;
@@ -30,7 +29,7 @@ pub fn put_run(fake: &FakeAws, plan: &Plan) -> anyhow::Result<()> {
             ("expires_at", AttributeValue::N(expires_at.as_str().into())),
         ];
         fake.put_item(TableKind::Messages, &item).map_err(Error::msg)?;
-        fake.send_message(&QueueMessage { message, possibly_repeated: false }.to_json());
+        fake.send_message(&message.to_queue_json(false));
     }
     put_run_record(fake, plan, now)
 }

@@ -247,8 +247,7 @@ fn differences(table_count: &TableCount, tallies: &Tally) -> Vec<String> {
 mod tests {
     use super::*;
     use stentor_run_view::fixtures::reading;
-    use stentor_tally::DamagedTally;
-    use stentor_tally::FailureCounts;
+    use stentor_tally::{DamagedTally, FailureCounts};
 
     /// The audit of a run of 2,000 messages, of which 1,500 have an outcome.
     fn audit_of(table_count: &TableCount, tallies: &Tally, broken: &[DamagedTally]) -> Audit {

@@ -17,8 +17,6 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Usage that the end of a run waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AwaitedUsage {
-    /// None: what was read is shown.
-    Nothing,
     /// The last parts of senders with a provider, as long as they may come soon.
     Parts,
     /// All usage of the programs that still run or have just ended.
@@ -29,7 +27,6 @@ impl AwaitedUsage {
     /// Whether there is nothing to wait for at `now_ms`, ms since the epoch.
     fn is_read(self, view: &RunView, now_ms: u64) -> bool {
         match self {
-            Self::Nothing => true,
             Self::Parts => !awaits_parts(view, now_ms),
             Self::All => is_final(view, now_ms),
         }
@@ -37,7 +34,7 @@ impl AwaitedUsage {
 
     fn note(self) -> String {
         let awaited = match self {
-            Self::Nothing | Self::Parts => "the senders to report their last parts",
+            Self::Parts => "the senders to report their last parts",
             Self::All => "the programs to report their usage",
         };
         format!("waiting at most {} s for {awaited}", TIMEOUT.as_secs())

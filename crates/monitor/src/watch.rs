@@ -42,11 +42,11 @@ pub(crate) struct Ending<'a> {
 
 impl Ending<'_> {
     /// Usage that a run in this phase waits for. A report has all of it; a stall is reported at once without one.
-    fn awaited_usage(&self, phase: RunPhase) -> AwaitedUsage {
+    fn awaited_usage(&self, phase: RunPhase) -> Option<AwaitedUsage> {
         match phase {
-            _ if self.report.is_some() => AwaitedUsage::All,
-            RunPhase::Complete if self.awaits_parts => AwaitedUsage::Parts,
-            _ => AwaitedUsage::Nothing,
+            _ if self.report.is_some() => Some(AwaitedUsage::All),
+            RunPhase::Complete if self.awaits_parts => Some(AwaitedUsage::Parts),
+            _ => None,
         }
     }
 }
@@ -185,9 +185,10 @@ impl Monitor<'_> {
         let code = check_thresholds(ending.thresholds, &view);
         let stall =
             (view.phase == RunPhase::Stalled).then(|| anyhow!(stall_error(&view, &self.target.connection)));
-        let awaited = ending.awaited_usage(view.phase);
-        let usage = await_usage(&self.reader, &mut view, awaited, self.shared.quiet);
-        let _shutdown = self.shutdown.or_shutdown(usage).await;
+        if let Some(awaited) = ending.awaited_usage(view.phase) {
+            let usage = await_usage(&self.reader, &mut view, awaited, self.shared.quiet);
+            let _shutdown = self.shutdown.or_shutdown(usage).await;
+        }
         if let Some(line) = provider_line(&view).filter(|_| !self.shared.json) {
             printed = printed.and(print_line(&line).map(drop));
         }
@@ -244,8 +245,8 @@ mod tests {
             let ending = Ending { thresholds: &[], report, awaits_parts };
             [RunPhase::Complete, RunPhase::Stalled].map(|phase| ending.awaited_usage(phase))
         };
-        assert_eq!(awaited(None, true), [AwaitedUsage::Parts, AwaitedUsage::Nothing]);
-        assert_eq!(awaited(None, false), [AwaitedUsage::Nothing; 2]);
-        assert_eq!(awaited(Some(&path), true), [AwaitedUsage::All; 2]);
+        assert_eq!(awaited(None, true), [Some(AwaitedUsage::Parts), None]);
+        assert_eq!(awaited(None, false), [None; 2]);
+        assert_eq!(awaited(Some(&path), true), [Some(AwaitedUsage::All); 2]);
     }
 }

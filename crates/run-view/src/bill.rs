@@ -317,19 +317,23 @@ fn counted_reason(count: usize, [one, many]: [&str; 2], rest: &str) -> Option<St
 /// Returns whether every program that is still there at `now_ms`, ms since the epoch, has reported its usage.
 pub fn is_final(view: &RunView, now_ms: u64) -> bool {
     let reading = &view.reading;
-    let is_recent = |at: u64| now_ms.saturating_sub(at) < REPORT_MS;
     let is_alive = view.run_senders().any(SenderRecord::is_alive);
     // It may have worked on the run, which its usage record shows.
     let has_just_ended = view.senders.iter().any(|sender| has_just_ended(sender, now_ms));
     let is_open = !has_producer(view) || reading.usage.iter().any(is_open_producer);
-    let awaits_producer = is_open && reading.record.finished_at.is_some_and(is_recent);
+    let awaits_producer = is_open && reading.record.finished_at.is_some_and(|at| may_report(at, now_ms));
     !is_alive && !has_just_ended && !awaits_producer
 }
 
 /// Whether a sender has ended and will report its usage within seconds of `now_ms`.
 pub(crate) fn has_just_ended(sender: &SenderRecord, now_ms: u64) -> bool {
     let ended_at = sender.heartbeat.as_ref().and_then(|heartbeat| heartbeat.ended_at);
-    !sender.is_accounted && ended_at.is_some_and(|at| now_ms.saturating_sub(at) < REPORT_MS)
+    !sender.is_accounted && ended_at.is_some_and(|at| may_report(at, now_ms))
+}
+
+/// Whether a program that ended at this time may still report its usage at `now_ms`.
+fn may_report(ended_at: u64, now_ms: u64) -> bool {
+    now_ms.saturating_sub(ended_at) < REPORT_MS
 }
 
 /// A usage record without its program's kind may be a producer's.

@@ -1,5 +1,7 @@
 //! A figure of the registry: its name, label, unit and computation.
 
+use schemars::Schema;
+
 use crate::bill::LowerBound;
 use crate::metric::Metric;
 use crate::unit::{UNKNOWN, Unit};
@@ -58,6 +60,11 @@ impl<S> Figure<S> {
         value: |_| LowerBound { amount: None, at_least: false },
         lower_bound: |_| None,
     };
+
+    /// Returns the schema of its value in JSON.
+    pub(crate) fn schema(&self) -> Schema {
+        self.unit.schema(self.help, self.optional)
+    }
 
     /// The value as far as it is known.
     pub fn value(&self, subject: &S) -> Option<f64> {

@@ -153,14 +153,12 @@ impl<T: Serialize> Serialize for Members<T> {
 
 fn figures_of_run(_: &mut SchemaGenerator) -> Schema {
     let profile = json_schema!({ "description": "Name of the provider profile; several are separated by commas. Null without a provider.", "type": ["string", "null"] });
-    let figures = Members::of("snapshot", FIGURES, |figure| figure.unit.schema(figure.help, figure.optional));
+    let figures = Members::of("snapshot", FIGURES, Figure::schema);
     object_schema(figures.with_first("provider", "profile", profile))
 }
 
 fn figures_of_sender(_: &mut SchemaGenerator) -> Schema {
-    object_schema(Members::of("sender", SENDER_FIGURES, |figure| {
-        figure.unit.schema(figure.help, figure.optional)
-    }))
+    object_schema(Members::of("sender", SENDER_FIGURES, Figure::schema))
 }
 
 /// An object that has these members, in this order.

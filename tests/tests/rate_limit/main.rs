@@ -42,6 +42,18 @@ impl Profile {
     fn sender(&self, stack: &Stack) -> Program {
         stack.sender(&format!("{SENDER} {}", self.0.flag()))
     }
+
+    fn senders(&self, stack: &Stack, count: usize) -> Vec<Process> {
+        (0..count).map(|_| self.sender(stack).start()).collect()
+    }
+
+    /// Enqueues messages, and returns a sender that has sent all of them and goes on.
+    fn deliver(&self, stack: &Stack, messages: u64) -> Process {
+        let run = stack.produce(&format!("-m {messages}"));
+        let sender = self.sender(stack).start();
+        wait_until("the messages are sent", || stack.count(&run).sent == messages);
+        sender
+    }
 }
 
 /// The text of a profile with this rate limit.
@@ -114,7 +126,7 @@ fn complete(stack: &Stack, run: &str) {
 fn rehearse(rate: f64, senders: usize, parts: u32) {
     let (stack, profile) = (Stack::deploy(), Profile::new(rate));
     let run = produce(&stack, rate, parts, queued_seconds());
-    let senders: Vec<Process> = (0..senders).map(|_| profile.sender(&stack).start()).collect();
+    let senders = profile.senders(&stack, senders);
     complete(&stack, &run);
     end(senders);
     let starts = starts(&stack, &run);
@@ -152,7 +164,7 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
     let rate = f64::from(high_limit());
     let profile = Profile::new(rate);
     let run = produce(&stack, rate, 1, 25.0);
-    let mut senders: Vec<Process> = (0..4).map(|_| profile.sender(&stack).start()).collect();
+    let mut senders = profile.senders(&stack, 4);
     wait_until("deliveries have begun", || stack.count(&run).sent as f64 > 3.0 * rate);
     for mut killed in senders.drain(..2) {
         killed.kill();
@@ -173,7 +185,7 @@ fn a_killed_sender_leaves_the_limit_used() {
     let rate = f64::from(high_limit());
     let profile = Profile::new(rate);
     let run = produce(&stack, rate, 1, queued_seconds() + 10.0);
-    let mut senders: Vec<Process> = (0..4).map(|_| profile.sender(&stack).start()).collect();
+    let mut senders = profile.senders(&stack, 4);
     wait_until("the limit is used", || stack.count(&run).sent as f64 > 8.0 * rate);
     senders.remove(0).kill();
     complete(&stack, &run);
@@ -191,7 +203,7 @@ fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
     let (rate, window) = if is_full() { (4.0, 60_000) } else { (12.0, 20_000) };
     let (stack, profile) = (Stack::deploy(), Profile::new(rate));
     let run = produce(&stack, rate, 1, 20.0 + window as f64 / 1_000.0);
-    let mut all: Vec<Process> = (1..3).map(|_| profile.sender(&stack).start()).collect();
+    let mut all = profile.senders(&stack, 2);
     wait_until("the limit is used", || stack.count(&run).sent > 10);
     let (joined_at, earlier) = (now_ms(), starts_by_sender(&stack, &run));
     all.push(profile.sender(&stack).start());
@@ -307,7 +319,7 @@ fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
     profile.write(rate, &format!("{capped}[[carriers]]\nname = \"B\"\nshare = 0.5\n"));
     // About half the messages go to A.
     let run = stack.produce(&format!("-m {messages} --seed 3"));
-    let senders = (0..3).map(|_| profile.sender(&stack).start()).collect();
+    let senders = profile.senders(&stack, 3);
     complete(&stack, &run);
     let ended = end(senders);
     let (sent, refused): (Vec<_>, Vec<_>) =

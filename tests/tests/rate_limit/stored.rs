@@ -16,10 +16,7 @@ pub fn limiter(stack: &Stack) -> Value {
 fn a_profile_without_a_limit_does_not_pass_one_that_is_in_use() {
     let _load = Load::take(2);
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
-    let run = stack.produce("-m 20");
-    let sender = profile.sender(&stack).start();
-    wait_until("the messages are sent", || stack.count(&run).sent == 20);
-    end(vec![sender]);
+    end(vec![profile.deliver(&stack, 20)]);
     profile.0.write("name = \"test\"\n");
     let refused = profile.sender(&stack).run().exits(1);
     for words in ["'test'", "parts_per_second: stored 50, this sender none"] {
@@ -55,9 +52,7 @@ fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
     let past = now_ms() - 120_000;
     item["tat"] = json!({"N": (past * 1_000).to_string()});
     stack.put("metrics", &item);
-    let run = stack.produce("-m 20");
-    let replaced = conflicting.sender(&stack).start();
-    wait_until("the messages are sent", || stack.count(&run).sent == 20);
+    let replaced = conflicting.deliver(&stack, 20);
     assert!(replaced.stderr_so_far().contains("replaced the stored provider profile 'test', and its limits"));
     end(vec![replaced]);
 }
@@ -67,9 +62,8 @@ fn a_sender_whose_messages_a_cap_refuses_notices_that_another_replaced_its_caps(
     let _load = Load::take(2);
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
     profile.write(50.0, "[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 5\n");
-    let run = stack.produce("-m 5");
-    let sender = profile.sender(&stack).start();
-    wait_until("the cap is used", || stack.count(&run).sent == 5);
+    // They use the cap.
+    let sender = profile.deliver(&stack, 5);
     // As another sender does once nothing has been sent for a minute.
     let mut item = limiter(&stack);
     item["profile"]["M"]["carriers"]["L"][0]["M"]["daily_parts"] = json!({"N": "7"});
@@ -84,20 +78,13 @@ fn a_sender_whose_messages_a_cap_refuses_notices_that_another_replaced_its_caps(
 fn a_damaged_limit_is_repaired_with_a_warning() {
     let _load = Load::take(2);
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
-    let run = stack.produce("-m 20");
-    end(vec![{
-        let sender = profile.sender(&stack).start();
-        wait_until("the messages are sent", || stack.count(&run).sent == 20);
-        sender
-    }]);
+    end(vec![profile.deliver(&stack, 20)]);
     let ahead = (now_ms() + 2 * 3_600_000) * 1_000;
     for damage in [json!({"N": ahead.to_string()}), json!({"S": "soon"})] {
         let mut item = limiter(&stack);
         item["tat"] = damage;
         stack.put("metrics", &item);
-        let run = stack.produce("-m 20");
-        let sender = profile.sender(&stack).start();
-        wait_until("the messages are sent", || stack.count(&run).sent == 20);
+        let sender = profile.deliver(&stack, 20);
         let warnings = sender.stderr_so_far();
         assert_eq!(warnings.matches("was damaged").count(), 1, "{warnings}");
         end(vec![sender]);

@@ -50,11 +50,9 @@ pub struct Counter {
 impl Allowance {
     /// Returns the daily cap of a carrier, in parts, if it has one.
     pub fn daily_cap(profile: &ProviderProfile, carrier: &Carrier) -> Option<Self> {
-        // A profile is valid, so the default stands for an absent offset only.
-        let utc_offset = carrier.utc_offset.as_deref().and_then(utc_offset_seconds).unwrap_or(0);
         Some(Self {
             prefix: format!("{}#{}", profile.name, carrier.name),
-            period: Period::Day { utc_offset },
+            period: Period::Day { utc_offset: carrier.utc_offset_seconds() },
             limit: carrier.daily_parts?,
             per_second: profile.limits.parts_per_second,
         })

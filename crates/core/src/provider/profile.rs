@@ -154,6 +154,14 @@ pub struct Carrier {
     pub utc_offset: Option<String>,
 }
 
+impl Carrier {
+    /// Returns the offset of its day from UTC, seconds.
+    pub(super) fn utc_offset_seconds(&self) -> i64 {
+        // A profile is valid, so the default stands for an absent offset only.
+        self.utc_offset.as_deref().and_then(utc_offset_seconds).unwrap_or(0)
+    }
+}
+
 /// A cause of failures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -179,8 +187,7 @@ impl ProviderProfile {
     /// Returns what all senders with the name of the profile share.
     pub fn shared_limits(&self) -> SharedLimits<'_> {
         let caps = self.carriers.iter().filter_map(|carrier| {
-            let utc_offset = carrier.utc_offset.as_deref().and_then(utc_offset_seconds).unwrap_or(0);
-            Some((carrier.name.as_str(), (carrier.daily_parts?, utc_offset)))
+            Some((carrier.name.as_str(), (carrier.daily_parts?, carrier.utc_offset_seconds())))
         });
         SharedLimits { limits: &self.limits, caps: caps.collect() }
     }
