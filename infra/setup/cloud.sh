@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with setup.sh and its other parts
 # Calls AWS or an emulator: the command, the account and the region, errors and pauses.
 
+account= # set by use_emulator or find_account
+
 # Every call to AWS. Version 1 of the command line ignores AWS_ENDPOINT_URL for some services, so
 # the endpoint is always passed.
 cloud() {
@@ -48,8 +50,9 @@ choose_region() {
     export AWS_REGION=$region AWS_DEFAULT_REGION=$region
 }
 
-# Set $account. This also checks the credentials and the endpoint.
+# Set $account, unless use_emulator has. The call also checks the credentials and the endpoint.
 find_account() {
+    [[ -z $account ]] || return 0
     account=$(AWS_MAX_ATTEMPTS=2 cloud sts get-caller-identity --query Account --output text 2>"$work/error") && return
     if grep -qi 'credential' "$work/error"; then
         fail "no AWS credentials: $(reason)

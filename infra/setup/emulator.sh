@@ -10,6 +10,7 @@ use_emulator() {
     local name
     for name in "${!AWS_@}"; do unset "$name"; done
     region=us-east-1
+    account=000000000000 # of every emulator, for these credentials
     export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_EC2_METADATA_DISABLED=true
     export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
     export AWS_ENDPOINT_URL=http://127.0.0.1:$port

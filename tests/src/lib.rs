@@ -3,7 +3,6 @@
 
 mod browser;
 mod canned_aws;
-mod profile_file;
 pub mod proxy;
 mod setup;
 pub mod soak;
@@ -11,7 +10,6 @@ pub mod stream;
 
 pub use browser::{Browser, Screen};
 pub use canned_aws::{CannedAws, CannedService};
-pub use profile_file::ProfileFile;
 pub use proxy::Proxy;
 pub use setup::Setup;
 pub use stentor_test_support::*;

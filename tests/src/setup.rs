@@ -1,5 +1,7 @@
 //! Runs `infra/setup.sh` as a user does, but without compiling: a stub of cargo returns the built programs.
 
+mod cli_server;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -73,10 +75,14 @@ impl Setup {
     pub fn run(&self, line: &str) -> Program {
         let path = std::env::var("PATH").unwrap_or_default();
         let bin = self.folder.path().join("bin");
-        Program::new(&checkout().join("infra/setup.sh"), line)
+        let mut program = Program::new(&checkout().join("infra/setup.sh"), line)
             .env("STENTOR_BACKEND", Backend::of_these_tests().name())
             .env("PATH", &format!("{}:{path}", bin.display()))
-            .env("CARGO_TARGET_DIR", &self.folder.path().join("target").display().to_string())
+            .env("CARGO_TARGET_DIR", &self.folder.path().join("target").display().to_string());
+        for (name, value) in cli_server::environment() {
+            program = program.env(name, &value);
+        }
+        program
     }
 
     /// Removes the release builds of the programs and the function.

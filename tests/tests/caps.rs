@@ -113,7 +113,7 @@ fn a_killed_sender_loses_its_block_and_its_messages_at_most() {
 fn a_stopped_sender_returns_what_it_has_taken() {
     let stack = Stack::deploy();
     let profile = Profile::capped(scaled(10_000));
-    let run = stack.produce("-m 40");
+    let run = stack.produce("-m 300");
     let sender = stack.sender(&profile.sender("-w 0.3 --distribution constant -c 10 --forever")).start();
     wait_until("some are sent", || stack.count(&run).sent >= 10);
     sender.signal("TERM");

@@ -12,6 +12,7 @@ mod emulators;
 mod faults;
 mod function;
 mod hostile;
+mod in_flight;
 mod jobs;
 mod lagging;
 mod mapping;

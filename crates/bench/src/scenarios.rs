@@ -3,6 +3,7 @@
 mod chain;
 mod emulator;
 mod function;
+mod limit;
 mod monitor;
 mod others;
 mod play;
@@ -64,9 +65,18 @@ fn once<T>(cell: &OnceLock<T>, make: fn() -> anyhow::Result<T>) -> anyhow::Resul
 
 /// All scenarios, in their order.
 pub fn all() -> Vec<Scenario> {
-    let own = [producer::SCENARIOS, sender::SCENARIOS, tls::SCENARIOS, function::SCENARIOS, chain::SCENARIOS]
-        .concat();
-    [own.as_slice(), monitor::SCENARIOS, others::SCENARIOS, emulator::SCENARIOS].concat()
+    [
+        producer::SCENARIOS,
+        sender::SCENARIOS,
+        limit::SCENARIOS,
+        tls::SCENARIOS,
+        function::SCENARIOS,
+        chain::SCENARIOS,
+        monitor::SCENARIOS,
+        others::SCENARIOS,
+        emulator::SCENARIOS,
+    ]
+    .concat()
 }
 
 /// Short scenarios with figures that do not depend on the load of the machine.

@@ -1,5 +1,4 @@
 //! Parts of the benchmark. One test binary, so that its tests wait side by side; `quick` measures, so it runs alone.
 
-mod deaths;
 mod fill;
 mod peers;

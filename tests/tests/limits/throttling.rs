@@ -1,11 +1,12 @@
 //! Tables and queues that throttle as those of AWS do: all that they accept is used, and nothing is lost or repeated.
 
-use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use stentor_fake_aws::{FakeAws, PARTITION_UNITS, RequestStats};
 use stentor_tests::build::ProgramPaths;
 use stentor_tests::{Process, Program, is_full, wait_until};
+
+use crate::load::Load;
 
 const STACK: &str = "drill";
 
@@ -14,9 +15,6 @@ const STACK: &str = "drill";
 fn partition_units(programs: u64) -> f64 {
     if programs > 4 { PARTITION_UNITS / 2.5 } else { PARTITION_UNITS / 5.0 }
 }
-
-/// Not measured: the programs learn the rate, and the table has units of the second before.
-const LEARNING: Duration = Duration::from_secs(5);
 
 fn fake() -> FakeAws {
     FakeAws::start(STACK, Duration::from_millis(5)).unwrap()
@@ -31,6 +29,9 @@ fn sender(fake: &FakeAws, line: &str) -> Program {
     Program::new(&ProgramPaths::get().sender, &format!("--stack {STACK} --json {line}"))
         .toward(&fake.endpoint())
 }
+
+/// Not measured: the programs learn the rate, and the table has units of the second before.
+const LEARNING: Duration = Duration::from_secs(5);
 
 /// Returns how many statements were accepted, and how many throttled.
 fn statements(stats: &RequestStats) -> (u64, u64) {
@@ -79,12 +80,9 @@ fn measure(programs: u64, measured: Duration) {
     assert_eq!(outcomes, stored as u64, "{statuses:?}");
 }
 
-/// Held for writing by the test that measures what its programs use of two cores.
-static ALONE: RwLock<()> = RwLock::new(());
-
 #[test]
 fn programs_use_what_a_throttled_table_accepts() {
-    let _alone = ALONE.write();
+    let _load = Load::alone();
     let (counts, seconds) = if is_full() { (vec![1, 4, 16], 60) } else { (vec![4], 12) };
     for programs in counts {
         measure(programs, Duration::from_secs(seconds));
@@ -94,7 +92,7 @@ fn programs_use_what_a_throttled_table_accepts() {
 #[test]
 fn a_sender_whose_table_throttles_for_long_delivers_nothing_twice() {
     const MESSAGES: u64 = 2_000;
-    let _beside = ALONE.read();
+    let _load = Load::idle();
     let fake = fake();
     fake.set_visibility_timeout(Duration::from_secs(5));
     producer(&fake, &format!("-m {MESSAGES}")).run().exits(0);
@@ -123,7 +121,7 @@ fn a_sender_whose_table_throttles_for_long_delivers_nothing_twice() {
 #[test]
 fn throttled_sends_lose_nothing_and_mark_nothing_as_repeated() {
     const MESSAGES: usize = 2_000;
-    let _beside = ALONE.read();
+    let _load = Load::idle();
     let fake = fake();
     fake.set_queue_rate(20.0);
     let output = producer(&fake, &format!("-m {MESSAGES}")).run().exits(0);
@@ -144,7 +142,7 @@ fn throttled_sends_lose_nothing_and_mark_nothing_as_repeated() {
 
 #[test]
 fn a_producer_reports_once_that_the_table_throttles() {
-    let _beside = ALONE.read();
+    let _load = Load::idle();
     let fake = fake();
     fake.set_on_demand(25.0);
     let output = producer(&fake, "-m 2500").run().exits(0);

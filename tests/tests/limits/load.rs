@@ -4,7 +4,10 @@ use std::sync::{Condvar, Mutex};
 
 /// Messages a second that the senders of all tests deliver at a time: senders that are built for tests share two cores with
 /// the emulator.
-pub const CAPACITY: u32 = 320;
+const CAPACITY: u32 = 320;
+
+/// The load of a test whose programs mostly wait.
+const IDLE: u32 = 2;
 
 /// The part of the capacity that a test uses.
 pub struct Load(u32);
@@ -13,6 +16,16 @@ static USED: Mutex<u32> = Mutex::new(0);
 static RELEASED: Condvar = Condvar::new();
 
 impl Load {
+    /// Waits until no other test runs.
+    pub fn alone() -> Self {
+        Self::take(CAPACITY)
+    }
+
+    /// Waits while a test runs alone; for a test whose programs mostly wait.
+    pub fn idle() -> Self {
+        Self::take(IDLE)
+    }
+
     /// Waits until this many messages a second can be delivered beside the other tests.
     pub fn take(messages: u32) -> Self {
         let used = USED.lock().unwrap();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use stentor_tests::{Stack, now_ms, wait_until};
 
 use crate::load::Load;
-use crate::{Profile, end};
+use crate::rate_limit::{Profile, end};
 
 /// Returns the item of the limit.
 pub fn limiter(stack: &Stack) -> Value {
@@ -14,7 +14,7 @@ pub fn limiter(stack: &Stack) -> Value {
 
 #[test]
 fn a_profile_without_a_limit_does_not_pass_one_that_is_in_use() {
-    let _load = Load::take(2);
+    let _load = Load::idle();
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
     end(vec![profile.deliver(&stack, 20)]);
     profile.0.write("name = \"test\"\n");
@@ -26,7 +26,7 @@ fn a_profile_without_a_limit_does_not_pass_one_that_is_in_use() {
 
 #[test]
 fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
-    let _load = Load::take(2);
+    let _load = Load::idle();
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
     let run = stack.produce("-m 20");
     let sender = profile.sender(&stack).start();
@@ -59,7 +59,7 @@ fn other_limits_under_the_same_name_are_an_error_and_other_prices_are_stored() {
 
 #[test]
 fn a_sender_whose_messages_a_cap_refuses_notices_that_another_replaced_its_caps() {
-    let _load = Load::take(2);
+    let _load = Load::idle();
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
     profile.write(50.0, "[[carriers]]\nname = \"A\"\nshare = 1.0\ndaily_parts = 5\n");
     // They use the cap.
@@ -76,7 +76,7 @@ fn a_sender_whose_messages_a_cap_refuses_notices_that_another_replaced_its_caps(
 
 #[test]
 fn a_damaged_limit_is_repaired_with_a_warning() {
-    let _load = Load::take(2);
+    let _load = Load::idle();
     let (stack, profile) = (Stack::deploy(), Profile::new(50.0));
     end(vec![profile.deliver(&stack, 20)]);
     let ahead = (now_ms() + 2 * 3_600_000) * 1_000;
