@@ -1,7 +1,8 @@
 //! Runs programs as processes.
 
+use std::ffi::OsStr;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -122,13 +123,16 @@ impl Program {
     /// Replaces the program by an interactive shell with job control, in which `$job` runs the program.
     #[must_use]
     pub fn in_shell(mut self) -> Self {
-        let arguments = self.command.get_args().map(std::ffi::OsStr::to_string_lossy);
-        let words = std::iter::once(self.command.get_program().to_string_lossy()).chain(arguments);
+        // By name, since a shell splits `$job` at the blanks of a folder.
+        let program = PathBuf::from(self.command.get_program());
+        let (folder, name) = program.parent().zip(program.file_name()).expect("a program in a folder");
+        let words = std::iter::once(name).chain(self.command.get_args()).map(OsStr::to_string_lossy);
         let job = words.collect::<Vec<_>>().join(" ");
+        let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("bash");
         shell.args(["--norc", "--noprofile", "--noediting", "-i"]);
         self.replace_by(shell);
-        self.env("job", &job).env("PS1", "$ ")
+        self.env("job", &job).env("PATH", &path).env("PS1", "$ ")
     }
 
     /// Limits the number of open files and connections.

@@ -12,6 +12,8 @@ use anyhow::{Context, ensure};
 use crate::Program;
 use crate::build::checkout;
 
+const LIBRARY: &str = "libfaketime.so.1";
+
 impl Program {
     /// Sets the program's wall clock ahead by these seconds, or behind by a negative number.
     #[must_use]
@@ -27,15 +29,18 @@ impl Program {
     }
 
     fn with_libfaketime(self) -> Self {
-        let library = libfaketime().to_str().expect("the checkout's path is UTF-8");
-        self.env("LD_PRELOAD", library).env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        let folder = libfaketime().to_str().expect("the checkout's path is UTF-8");
+        // A name without the folder, since the variable is split at blanks.
+        self.env("LD_PRELOAD", LIBRARY)
+            .env("LD_LIBRARY_PATH", folder)
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     }
 }
 
-/// Installs libfaketime once, and returns its path.
+/// Installs libfaketime once, and returns the folder of its library.
 fn libfaketime() -> &'static Path {
-    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| install().expect("libfaketime can be installed"))
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| install().expect("libfaketime can be installed"))
 }
 
 fn install() -> anyhow::Result<PathBuf> {
@@ -47,9 +52,9 @@ fn install() -> anyhow::Result<PathBuf> {
         "-c",
         "from importlib.util import find_spec; print(*find_spec('libfaketime').submodule_search_locations)",
     ]))?;
-    let library = package.join("vendor/libfaketime/src/libfaketime.so.1");
-    ensure!(library.exists(), "{} is missing", library.display());
-    Ok(library)
+    let folder = package.join("vendor/libfaketime/src");
+    ensure!(folder.join(LIBRARY).exists(), "{LIBRARY} is missing in {}", folder.display());
+    Ok(folder)
 }
 
 /// Runs a command that prints a path.

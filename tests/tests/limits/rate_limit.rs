@@ -192,7 +192,7 @@ fn a_killed_sender_leaves_the_limit_used() {
 #[test]
 fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
     // More load than its messages make: the shares are equal only while no sender lacks the cores.
-    let _load = if is_full() { Load::alone() } else { Load::take(100) };
+    let _load = if is_full() { Load::alone() } else { Load::take(130) };
     // By default the shares are measured for less than the 100 s for which they are promised, but with 80 messages each, so
     // that the first seconds, in which the senders notice that one has joined, are a small part.
     let (rate, window) = if is_full() { (4.0, 100_000) } else { (12.0, 20_000) };
