@@ -3,6 +3,7 @@
 
 mod browser;
 mod canned_aws;
+pub mod on_fake;
 pub mod proxy;
 mod setup;
 pub mod soak;

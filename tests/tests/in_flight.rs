@@ -2,26 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use stentor_fake_aws::FakeAws;
-use stentor_tests::build::ProgramPaths;
-use stentor_tests::{Program, is_full, wait_until};
+use stentor_tests::on_fake::{self, producer, sender};
+use stentor_tests::{is_full, wait_until};
 
 #[test]
 fn a_sender_killed_with_ten_thousand_in_flight_loses_nothing() {
     let in_flight = if is_full() { 10_000 } else { 2_000 };
     let messages = in_flight * 6 / 5;
-    let fake = FakeAws::start("drill", Duration::ZERO).unwrap();
+    let fake = on_fake::start(Duration::ZERO);
     let visibility_timeout = Duration::from_secs(30);
     fake.set_visibility_timeout(visibility_timeout);
-    let endpoint = fake.endpoint();
-    let program = |program, line: &str| {
-        Program::new(program, &format!("--stack drill --json {line}")).toward(&endpoint)
-    };
-    let sender = |line: &str| program(&ProgramPaths::get().sender, line);
-    program(&ProgramPaths::get().producer, &format!("-m {messages}")).run().exits(0);
+    producer(&fake, &format!("-m {messages}")).run().exits(0);
 
     // The deliveries outlast the visibility timeout many times, so the sender has to extend all of them.
-    let mut killed = sender(&format!("-w 300 --distribution constant -c {in_flight} --forever")).start();
+    let mut killed =
+        sender(&fake, &format!("-w 300 --distribution constant -c {in_flight} --forever")).start();
     wait_until("all slots are taken", || fake.backlog().1 >= in_flight);
     let held_since = Instant::now();
     wait_until("the visibility timeout has passed", || {
@@ -31,7 +26,7 @@ fn a_sender_killed_with_ten_thousand_in_flight_loses_nothing() {
     killed.kill();
     assert_eq!(fake.statuses()["PENDING"], messages);
 
-    let other = sender("-w 0 -f 0.1 -c 1000 --idle-timeout 2").run().exits(0).json();
+    let other = sender(&fake, "-w 0 -f 0.1 -c 1000 --idle-timeout 2").run().exits(0).json();
     let concluded = other["sent"].as_u64().unwrap() + other["failed"].as_u64().unwrap();
     assert_eq!((concluded, &other["duplicates"]), (messages as u64, &0.into()), "{other}");
     assert_eq!(fake.statuses().get("PENDING"), None);

@@ -3,12 +3,13 @@
 //! They are installed on first use, at pinned versions checked by hash, into the checkout's ignored folder
 //! `.local/`. Each prints one line of JSON: `messages`, `seconds`, `requests`, and the `run` if it created one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use stentor_test_support::build::checkout;
 use stentor_test_support::npm::{NodeProgram, NodeSource};
+use stentor_test_support::python_with;
 
 use crate::programs::Target;
 
@@ -87,13 +88,5 @@ fn sources() -> PathBuf {
 
 /// Returns the Python that has boto3.
 fn install_python() -> anyhow::Result<PathBuf> {
-    let script = checkout().join("infra/local/install.sh");
-    let output = Command::new(&script)
-        .arg(sources().join("requirements.txt"))
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("{} does not start", script.display()))?;
-    ensure!(output.status.success(), "boto3 could not be installed; the reason stands above");
-    let environment = String::from_utf8(output.stdout).context("install.sh printed no path")?;
-    Ok(Path::new(environment.trim()).join("bin/python"))
+    python_with(Some(&sources().join("requirements.txt"))).context("boto3 could not be installed")
 }

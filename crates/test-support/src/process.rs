@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -124,7 +124,7 @@ impl Program {
     #[must_use]
     pub fn in_shell(mut self) -> Self {
         // By name, since a shell splits `$job` at the blanks of a folder.
-        let program = PathBuf::from(self.command.get_program());
+        let program = Path::new(self.command.get_program());
         let (folder, name) = program.parent().zip(program.file_name()).expect("a program in a folder");
         let words = std::iter::once(name).chain(self.command.get_args()).map(OsStr::to_string_lossy);
         let job = words.collect::<Vec<_>>().join(" ");

@@ -6,10 +6,11 @@ const WINDOW: u64 = 10_000;
 /// Not measured at the beginning, while senders start, and at the end, when less work than the limit is queued; ms.
 const MARGIN: u64 = 5_000;
 
-/// Returns the most deliveries that began within any ten seconds.
-pub fn most_starts_in_ten_seconds(starts: &[u64]) -> usize {
+/// Returns the most parts that began within any ten seconds, with messages of this number of parts.
+pub fn most_parts_in_ten_seconds(starts: &[u64], parts: u32) -> usize {
     let until = |from: u64| starts.partition_point(|at| *at < from + WINDOW);
-    starts.iter().enumerate().map(|(index, from)| until(*from) - index).max().unwrap_or(0)
+    let most = starts.iter().enumerate().map(|(index, from)| until(*from) - index).max().unwrap_or(0);
+    most * parts as usize
 }
 
 /// Returns the parts that may begin within any ten seconds at this limit, parts a second, with messages of this number of parts
@@ -38,8 +39,8 @@ mod tests {
         let mut starts: Vec<u64> = (0..60).map(|number| number * 500).collect();
         starts.extend([20_100; 4]);
         starts.sort_unstable();
-        assert_eq!(most_starts_in_ten_seconds(&starts), 24);
-        assert_eq!(most_starts_in_ten_seconds(&[]), 0);
+        assert_eq!(most_parts_in_ten_seconds(&starts, 1), 24);
+        assert_eq!(most_parts_in_ten_seconds(&[], 1), 0);
         assert!((share_used(&starts, 2.0, 1) - (39.0 + 4.0 + 1.0) / 39.0).abs() < 1e-9);
         assert!((share_used(&starts, 2.0, 3) - 3.0 * 44.0 / 39.0).abs() < 1e-9);
         assert!((parts_allowed_in_ten_seconds(100.0, 3) - 1_113.02).abs() < 1e-9);

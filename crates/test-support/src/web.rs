@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::build::checkout;
 use crate::process::{Process, Program};
+use crate::python::python_with;
 use crate::time_limit;
 
 /// A monitor that serves its live page.
@@ -131,14 +132,9 @@ impl PageResponse {
     #[track_caller]
     pub fn metrics(&self) -> Value {
         let folder = checkout().join("tests/prometheus");
-        let installed = Command::new(checkout().join("infra/local/install.sh"))
-            .arg(folder.join("requirements.txt"))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("bash starts");
-        assert!(installed.status.success(), "the parser could not be installed; see the message above");
-        let environment = String::from_utf8(installed.stdout).expect("a path");
-        let mut parser = Command::new(format!("{}/bin/python", environment.trim()))
+        let python =
+            python_with(Some(&folder.join("requirements.txt"))).expect("the parser can be installed");
+        let mut parser = Command::new(python)
             .arg("-B")
             .arg(folder.join("parse.py"))
             .stdin(Stdio::piped())

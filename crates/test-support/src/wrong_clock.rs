@@ -4,13 +4,14 @@
 //! Linux on `x86_64`, and installed on first use.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 
 use crate::Program;
 use crate::build::checkout;
+use crate::python::{path_of, python_with};
 
 const LIBRARY: &str = "libfaketime.so.1";
 
@@ -44,10 +45,8 @@ fn libfaketime() -> &'static Path {
 }
 
 fn install() -> anyhow::Result<PathBuf> {
-    let local = checkout().join("infra/local");
-    let mut installer = Command::new(local.join("install.sh"));
-    let environment = path_of(installer.arg(local.join("requirements-faketime.txt")))?;
-    let mut python = Command::new(environment.join("bin/python"));
+    let requirements = checkout().join("infra/local/requirements-faketime.txt");
+    let mut python = Command::new(python_with(Some(&requirements))?);
     let package = path_of(python.args([
         "-c",
         "from importlib.util import find_spec; print(*find_spec('libfaketime').submodule_search_locations)",
@@ -55,12 +54,4 @@ fn install() -> anyhow::Result<PathBuf> {
     let folder = package.join("vendor/libfaketime/src");
     ensure!(folder.join(LIBRARY).exists(), "{LIBRARY} is missing in {}", folder.display());
     Ok(folder)
-}
-
-/// Runs a command that prints a path.
-fn path_of(command: &mut Command) -> anyhow::Result<PathBuf> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(output.status.success(), "{command:?} failed; the reason is above");
-    Ok(String::from_utf8(output.stdout).context("it printed no path")?.trim_end().into())
 }

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::build::checkout;
+use crate::python_with;
 
 /// Returns the environment variables that lead `python -m awscli` to the server, which is started by the first call.
 pub fn environment() -> [(&'static str, String); 3] {
@@ -21,13 +22,7 @@ pub fn environment() -> [(&'static str, String); 3] {
 
 /// Starts the server, and returns the path of its socket too.
 fn start() -> (Child, String) {
-    let installed = Command::new(checkout().join("infra/local/install.sh"))
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("install.sh starts");
-    assert!(installed.status.success(), "the AWS CLI is not installed: see above");
-    let python = format!("{}/bin/python", String::from_utf8_lossy(&installed.stdout).trim_end());
-    let mut server = Command::new(python)
+    let mut server = Command::new(python_with(None).expect("the AWS CLI can be installed"))
         .arg("-B")
         .arg(checkout().join("tests/src/setup/cli_server.py"))
         .stdin(Stdio::piped())

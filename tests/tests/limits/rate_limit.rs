@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stentor_tests::starts::{most_starts_in_ten_seconds, parts_allowed_in_ten_seconds, share_used};
+use stentor_tests::starts::{most_parts_in_ten_seconds, parts_allowed_in_ten_seconds, share_used};
 use stentor_tests::{
     Process, ProfileFile, Program, Stack, is_full, now_ms, number, wait_at_most, wait_until,
 };
@@ -86,15 +86,17 @@ fn starts_of(items: &[Value]) -> Vec<u64> {
 /// Asserts that the starts stay within the limit: see [`parts_allowed_in_ten_seconds`].
 #[track_caller]
 fn assert_bound(starts: &[u64], rate: f64, parts: u32) {
-    let most = most_starts_in_ten_seconds(starts) as f64 * f64::from(parts);
+    let most = most_parts_in_ten_seconds(starts, parts) as f64;
     let allowed = parts_allowed_in_ten_seconds(rate, parts);
     println!("{most} parts in 10 s, at most {allowed}");
     assert!(most <= allowed, "{most} parts in 10 s, at most {allowed}");
 }
 
-/// Asserts that at least this share of the limit was used while work was queued: see [`share_used`].
+/// Asserts that the starts stay within the limit, and that at least this share of it was used while work was queued: see
+/// [`share_used`].
 #[track_caller]
-fn assert_use(starts: &[u64], rate: f64, parts: u32, least: f64) {
+fn assert_kept_and_used(starts: &[u64], rate: f64, parts: u32, least: f64) {
+    assert_bound(starts, rate, parts);
     let used = 100.0 * share_used(starts, rate, parts);
     println!("{used:.1} % of {rate} parts/s used");
     assert!(used >= 100.0 * least, "{used:.1} % of {rate} parts/s used, at least {:.0} %", 100.0 * least);
@@ -108,12 +110,15 @@ pub fn end(senders: Vec<Process>) -> Vec<Value> {
     senders.into_iter().map(|sender| sender.finish().exits(143).json()).collect()
 }
 
-fn complete(stack: &Stack, run: &str) {
+/// Waits until every message has an outcome, ends the senders, and returns their summaries.
+#[track_caller]
+fn finish(stack: &Stack, run: &str, senders: Vec<Process>) -> Vec<Value> {
     let limit = Duration::from_secs(300);
     wait_at_most(limit, "every message has an outcome", || {
         std::thread::sleep(Duration::from_secs(1));
         stack.backlog("queue") == (0, 0) && stack.count(run).pending == 0
     });
+    end(senders)
 }
 
 #[track_caller]
@@ -121,11 +126,8 @@ fn rehearse(rate: f64, senders: usize, parts: u32) {
     let (stack, profile) = (Stack::deploy(), Profile::new(rate));
     let run = produce(&stack, rate, parts, queued_seconds());
     let senders = profile.senders(&stack, senders);
-    complete(&stack, &run);
-    end(senders);
-    let starts = starts(&stack, &run);
-    assert_bound(&starts, rate, parts);
-    assert_use(&starts, rate, parts, 0.95);
+    finish(&stack, &run, senders);
+    assert_kept_and_used(&starts(&stack, &run), rate, parts, 0.95);
 }
 
 #[test]
@@ -166,8 +168,7 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
     senders[0].signal("STOP");
     std::thread::sleep(Duration::from_secs(10));
     senders[0].signal("CONT");
-    complete(&stack, &run);
-    end(senders);
+    finish(&stack, &run, senders);
     assert_eq!(stack.counted_once(&run).sent, u64::from(25 * high_limit()));
     assert_bound(&starts(&stack, &run), rate, 1);
 }
@@ -182,11 +183,8 @@ fn a_killed_sender_leaves_the_limit_used() {
     let mut senders = profile.senders(&stack, 4);
     wait_until("the limit is used", || stack.count(&run).sent as f64 > 8.0 * rate);
     senders.remove(0).kill();
-    complete(&stack, &run);
-    end(senders);
-    let starts = starts(&stack, &run);
-    assert_bound(&starts, rate, 1);
-    assert_use(&starts, rate, 1, 0.9);
+    finish(&stack, &run, senders);
+    assert_kept_and_used(&starts(&stack, &run), rate, 1, 0.9);
 }
 
 #[test]
@@ -245,11 +243,8 @@ fn senders_with_wrong_clocks_keep_and_use_a_limit() {
     let run = produce(&stack, rate, 1, queued_seconds());
     let start = |ahead| profile.sender(&stack).with_clock_ahead(ahead).start();
     let senders: Vec<Process> = [-2, 2, -2, 2].into_iter().map(start).collect();
-    complete(&stack, &run);
-    end(senders);
-    let starts = starts(&stack, &run);
-    assert_bound(&starts, rate, 1);
-    assert_use(&starts, rate, 1, 0.95);
+    finish(&stack, &run, senders);
+    assert_kept_and_used(&starts(&stack, &run), rate, 1, 0.95);
 }
 
 #[test]
@@ -315,8 +310,7 @@ fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
     // About half the messages go to A.
     let run = stack.produce(&format!("-m {messages} --seed 3"));
     let senders = profile.senders(&stack, 3);
-    complete(&stack, &run);
-    let ended = end(senders);
+    let ended = finish(&stack, &run, senders);
     let (sent, refused): (Vec<_>, Vec<_>) =
         stack.items(&run).into_iter().partition(|item| item["status"]["S"] == "SENT");
     assert_eq!(sent.len() + refused.len(), messages as usize);
@@ -328,7 +322,5 @@ fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
         ended.iter().map(|ended| ended["provider"]["parts_by_carrier"][carrier].as_u64().unwrap_or(0)).sum()
     };
     assert_eq!((parts("A"), parts("B")), (sent_to_a, sent.len() as u64 - sent_to_a));
-    let starts = starts_of(&sent);
-    assert_bound(&starts, rate, 1);
-    assert_use(&starts, rate, 1, 0.95);
+    assert_kept_and_used(&starts_of(&sent), rate, 1, 0.95);
 }

@@ -3,12 +3,10 @@
 use std::time::{Duration, Instant};
 
 use stentor_fake_aws::{FakeAws, PARTITION_UNITS, RequestStats};
-use stentor_tests::build::ProgramPaths;
-use stentor_tests::{Process, Program, is_full, wait_until};
+use stentor_tests::on_fake::{self, producer, sender};
+use stentor_tests::{Process, is_full, wait_until};
 
 use crate::load::Load;
-
-const STACK: &str = "drill";
 
 /// Write units a second of a partition: fewer than on AWS, since programs that are built for tests are slow. Many programs
 /// need more of them: with some statements a second each, they would learn the rate for longer than the test takes.
@@ -16,22 +14,12 @@ fn partition_units(programs: u64) -> f64 {
     if programs > 4 { PARTITION_UNITS / 2.5 } else { PARTITION_UNITS / 5.0 }
 }
 
-fn fake() -> FakeAws {
-    FakeAws::start(STACK, Duration::from_millis(5)).unwrap()
-}
-
-fn producer(fake: &FakeAws, line: &str) -> Program {
-    Program::new(&ProgramPaths::get().producer, &format!("--stack {STACK} --json {line}"))
-        .toward(&fake.endpoint())
-}
-
-fn sender(fake: &FakeAws, line: &str) -> Program {
-    Program::new(&ProgramPaths::get().sender, &format!("--stack {STACK} --json {line}"))
-        .toward(&fake.endpoint())
-}
-
 /// Not measured: the programs learn the rate, and the table has units of the second before.
 const LEARNING: Duration = Duration::from_secs(5);
+
+fn fake() -> FakeAws {
+    on_fake::start(Duration::from_millis(5))
+}
 
 /// Returns how many statements were accepted, and how many throttled.
 fn statements(stats: &RequestStats) -> (u64, u64) {

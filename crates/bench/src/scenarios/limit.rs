@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use stentor_core::run::{BodyLength, Plan, RunId};
-use stentor_fake_aws::FakeAws;
-use stentor_test_support::starts::{most_starts_in_ten_seconds, parts_allowed_in_ten_seconds, share_used};
-use stentor_test_support::{ProfileFile, now_ms};
+use stentor_core::run::BodyLength;
+use stentor_test_support::ProfileFile;
+use stentor_test_support::starts::{most_parts_in_ten_seconds, parts_allowed_in_ten_seconds, share_used};
 
+use super::play::deliver_all;
 use super::{Bench, Scenario};
-use crate::fill::put_run;
-use crate::measure::measure;
-use crate::programs::{STACK, Target};
 use crate::report::Figure;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -47,7 +44,7 @@ fn shared(bench: &Bench, parts: u32, length: BodyLength) -> anyhow::Result<Vec<f
     let mut figures = Vec::new();
     for senders in [1, 4, 16] {
         let starts = starts(bench, senders, LIMIT * QUEUED_SECONDS / parts, length)?;
-        let most = most_starts_in_ten_seconds(&starts) as f64 * f64::from(parts);
+        let most = most_parts_in_ten_seconds(&starts, parts) as f64;
         figures.push(100.0 * share_used(&starts, LIMIT.into(), parts));
         figures.push(100.0 * most / parts_allowed_in_ten_seconds(LIMIT.into(), parts));
     }
@@ -56,13 +53,11 @@ fn shared(bench: &Bench, parts: u32, length: BodyLength) -> anyhow::Result<Vec<f
 
 /// Returns when the delivery of each message began, ms since the epoch, in order.
 fn starts(bench: &Bench, senders: usize, messages: u32, length: BodyLength) -> anyhow::Result<Vec<u64>> {
-    let fake = FakeAws::start(STACK, Duration::from_millis(5))?;
-    let run = RunId::from_parts(now_ms(), u128::from(messages));
-    put_run(&fake, &Plan::new(run, 1, messages, length)?)?;
     let profile = ProfileFile::new(format!("name = \"bench\"\n[limits]\nparts_per_second = {LIMIT}\n"));
     let line = format!("{} -w 0.5 -f 0 --idle-timeout 1", profile.flag());
-    let target = Target::of(&fake);
-    measure((0..senders).map(|_| bench.programs.sender(&target, &line)).collect())?;
+    let (fake, _) = deliver_all(messages, length, Duration::from_millis(5), |target| {
+        (0..senders).map(|_| bench.programs.sender(target, &line)).collect()
+    })?;
     let starts = fake.delivery_starts();
     ensure!(starts.len() == messages as usize, "{} of {messages} messages were delivered", starts.len());
     Ok(starts)

@@ -121,17 +121,29 @@ pub(super) fn send_by(
     latency: Duration,
     programs: impl FnOnce(&Target) -> Vec<Command>,
 ) -> anyhow::Result<Played> {
+    let length = BodyLength { max: LENGTH, exact: false };
+    let (fake, measured) = deliver_all(messages, length, latency, programs)?;
+    let stats = fake.stats();
+    let took = stats.receiving_took().context("nothing was received")?;
+    Ok(Played { messages: messages.into(), measured, took_seconds: took.as_secs_f64(), stats })
+}
+
+/// Runs programs until each of that many messages has an outcome, and returns the fake too.
+pub(super) fn deliver_all(
+    messages: u32,
+    length: BodyLength,
+    latency: Duration,
+    programs: impl FnOnce(&Target) -> Vec<Command>,
+) -> anyhow::Result<(FakeAws, Measurement)> {
     let fake = FakeAws::start(STACK, latency)?;
     let run = RunId::from_parts(now_ms(), u128::from(messages));
-    put_run(&fake, &Plan::new(run, 1, messages, BodyLength { max: LENGTH, exact: false })?)?;
+    put_run(&fake, &Plan::new(run, 1, messages, length)?)?;
     let measured = measure(programs(&Target::of(&fake)))?;
-    let stats = fake.stats();
     let (waiting, hidden) = fake.backlog();
     let pending = fake.statuses().get("PENDING").copied().unwrap_or(0);
     ensure!(
         waiting + hidden + pending == 0,
         "of {messages} messages {waiting} are on the queue, {hidden} in flight, and {pending} pending"
     );
-    let took = stats.receiving_took().context("nothing was received")?;
-    Ok(Played { messages: messages.into(), measured, took_seconds: took.as_secs_f64(), stats })
+    Ok((fake, measured))
 }
