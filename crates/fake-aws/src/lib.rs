@@ -182,19 +182,15 @@ impl FakeAws {
         statuses
     }
 
-    /// Returns the start of each delivery whose outcome is recorded, ms since the epoch, in order.
-    pub fn delivery_starts(&self) -> Vec<u64> {
+    /// Returns the items of the messages table in DynamoDB's JSON.
+    pub fn messages(&self) -> Vec<Value> {
         let state = self.shared.state();
-        let start = |item: &item::Item| {
-            let number = |name: &str| match item.get(name) {
-                Some(AttributeValue::N(digits)) => digits.parse::<u64>().ok(),
-                _ => None,
-            };
-            number("concluded_at")?.checked_sub(number("delivery_ms")?)
-        };
-        let mut starts: Vec<u64> = state.tables.get(TableKind::Messages).items().filter_map(start).collect();
-        starts.sort_unstable();
-        starts
+        state
+            .tables
+            .get(TableKind::Messages)
+            .items()
+            .filter_map(|item| serde_json::to_value(item).ok())
+            .collect()
     }
 
     /// Allocates memory for that many more messages, in the table and on the main queue.

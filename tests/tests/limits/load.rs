@@ -7,7 +7,7 @@ use stentor_tests::is_full;
 /// Returns how many messages a second the senders of all tests deliver at a time: senders that are built for tests share two
 /// cores with the emulator. By default a message takes more of them, since each test has a lower limit, for as many processes.
 fn capacity() -> u32 {
-    if is_full() { 320 } else { 170 }
+    if is_full() { 420 } else { 240 }
 }
 
 /// The load of a test whose programs mostly wait.

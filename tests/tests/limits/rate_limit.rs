@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stentor_tests::starts::{most_parts_in_ten_seconds, parts_allowed_in_ten_seconds, share_used};
+use stentor_fake_aws::FakeAws;
+use stentor_tests::starts::{
+    delivery_starts, most_parts_in_ten_seconds, parts_allowed_in_ten_seconds, share_used,
+};
 use stentor_tests::{
-    Process, ProfileFile, Program, Stack, is_full, now_ms, number, wait_at_most, wait_until,
+    Process, ProfileFile, Program, Stack, is_full, now_ms, number, on_fake, wait_at_most, wait_until,
 };
 
 use crate::load::Load;
 use crate::stored::limiter;
 
 /// Every sender: its slots suffice for the whole limit.
-const SENDER: &str = "-w 0.5 --distribution constant -f 0 -c 120 --forever --json";
+const SENDER: &str = "-w 0.5 --distribution constant -f 0 -c 120 --forever";
 
 /// Parts a second of a high limit; by default all tests with it run at once.
 fn high_limit() -> u32 {
@@ -24,6 +27,8 @@ fn high_limit() -> u32 {
 fn queued_seconds() -> f64 {
     if is_full() { 70.0 } else { 20.0 }
 }
+
+const LONGEST_RUN: Duration = Duration::from_secs(300);
 
 /// The provider profile `test` in a file.
 pub struct Profile(pub ProfileFile);
@@ -38,11 +43,7 @@ impl Profile {
     }
 
     pub fn sender(&self, stack: &Stack) -> Program {
-        stack.sender(&format!("{SENDER} {}", self.0.flag()))
-    }
-
-    fn senders(&self, stack: &Stack, count: usize) -> Vec<Process> {
-        (0..count).map(|_| self.sender(stack).start()).collect()
+        stack.sender(&format!("{SENDER} --json {}", self.0.flag()))
     }
 
     /// Enqueues messages, and returns a sender that has sent all of them and goes on.
@@ -59,28 +60,56 @@ fn limited(parts_per_second: f64, more: &str) -> String {
     format!("name = \"test\"\n[limits]\nparts_per_second = {parts_per_second:?}\n{more}")
 }
 
-/// Enqueues messages for this time at the limit, each with this number of parts.
-fn produce(stack: &Stack, rate: f64, parts: u32, seconds: f64) -> String {
-    let messages = (rate * seconds / f64::from(parts)).ceil();
-    let text = "x".repeat(if parts == 1 { 100 } else { 153 * parts as usize });
-    stack.produce(&format!("-m {messages} --text {text}"))
+/// A run on SQS and DynamoDB in memory, which take less of the cores than an emulator, and senders that share a limit.
+struct LimitedRun {
+    fake: FakeAws,
+    profile: Profile,
+    rate: f64,
+    parts: u32,
 }
 
-/// Returns the start of every delivery, ms since the epoch, in order.
-fn starts(stack: &Stack, run: &str) -> Vec<u64> {
-    starts_of(&stack.items(run))
-}
+impl LimitedRun {
+    /// Enqueues messages for this time at the limit, each with this number of parts.
+    fn enqueue(rate: f64, parts: u32, seconds: f64) -> Self {
+        let fake = on_fake::start(Duration::from_millis(5));
+        let messages = (rate * seconds / f64::from(parts)).ceil();
+        let text = "x".repeat(if parts == 1 { 100 } else { 153 * parts as usize });
+        on_fake::producer(&fake, &format!("-m {messages} --text {text}")).run().exits(0);
+        Self { fake, profile: Profile::new(rate), rate, parts }
+    }
 
-/// Returns the start of the delivery of every item, ms since the epoch, in order.
-#[track_caller]
-fn starts_of(items: &[Value]) -> Vec<u64> {
-    let starts = items.iter().map(|item| {
-        let start = number(item, "concluded_at").zip(number(item, "delivery_ms")).map(|(at, ms)| at - ms);
-        start.unwrap_or_else(|| panic!("no start in {item}"))
-    });
-    let mut starts: Vec<u64> = starts.collect();
-    starts.sort_unstable();
-    starts
+    fn sender(&self) -> Program {
+        on_fake::sender(&self.fake, &format!("{SENDER} {}", self.profile.0.flag()))
+    }
+
+    fn senders(&self, count: usize) -> Vec<Process> {
+        (0..count).map(|_| self.sender().start()).collect()
+    }
+
+    fn sent(&self) -> usize {
+        self.fake.statuses().get("SENT").copied().unwrap_or(0)
+    }
+
+    /// Waits until every message is sent and deleted, ends the senders, and asserts that they stayed within the limit and
+    /// used at least this share of it.
+    #[track_caller]
+    fn finish(&self, senders: Vec<Process>, least: f64) {
+        let is_complete = || self.fake.backlog() == (0, 0) && !self.fake.statuses().contains_key("PENDING");
+        wait_at_most(LONGEST_RUN, "every message has an outcome", is_complete);
+        end(senders);
+        assert_kept_and_used(&delivery_starts(&self.fake.messages()), self.rate, self.parts, least);
+    }
+
+    /// Returns the starts of each sender's deliveries, ms since the epoch, in order.
+    fn starts_by_sender(&self) -> BTreeMap<String, Vec<u64>> {
+        let mut by_sender = BTreeMap::<String, Vec<Value>>::new();
+        for item in self.fake.messages() {
+            if let Some(sender) = item["sender"]["S"].as_str() {
+                by_sender.entry(sender.to_owned()).or_default().push(item);
+            }
+        }
+        by_sender.into_iter().map(|(sender, items)| (sender, delivery_starts(&items))).collect()
+    }
 }
 
 /// Asserts that the starts stay within the limit: see [`parts_allowed_in_ten_seconds`].
@@ -113,8 +142,7 @@ pub fn end(senders: Vec<Process>) -> Vec<Value> {
 /// Waits until every message has an outcome, ends the senders, and returns their summaries.
 #[track_caller]
 fn finish(stack: &Stack, run: &str, senders: Vec<Process>) -> Vec<Value> {
-    let limit = Duration::from_secs(300);
-    wait_at_most(limit, "every message has an outcome", || {
+    wait_at_most(LONGEST_RUN, "every message has an outcome", || {
         std::thread::sleep(Duration::from_secs(1));
         stack.backlog("queue") == (0, 0) && stack.count(run).pending == 0
     });
@@ -123,11 +151,8 @@ fn finish(stack: &Stack, run: &str, senders: Vec<Process>) -> Vec<Value> {
 
 #[track_caller]
 fn rehearse(rate: f64, senders: usize, parts: u32) {
-    let (stack, profile) = (Stack::deploy(), Profile::new(rate));
-    let run = produce(&stack, rate, parts, queued_seconds());
-    let senders = profile.senders(&stack, senders);
-    finish(&stack, &run, senders);
-    assert_kept_and_used(&starts(&stack, &run), rate, parts, 0.95);
+    let run = LimitedRun::enqueue(rate, parts, queued_seconds());
+    run.finish(run.senders(senders), 0.95);
 }
 
 #[test]
@@ -144,7 +169,7 @@ fn one_and_four_senders_keep_and_use_a_limit() {
 
 #[test]
 fn sixteen_senders_keep_and_use_a_limit() {
-    let _load = if is_full() { Load::alone() } else { Load::take(high_limit()) };
+    let _load = Load::take(if is_full() { 200 } else { high_limit() });
     std::thread::scope(|scope| {
         if is_full() {
             scope.spawn(|| rehearse(3.0, 16, 3));
@@ -157,10 +182,11 @@ fn sixteen_senders_keep_and_use_a_limit() {
 fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
     let _load = Load::take(high_limit());
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
-    let rate = f64::from(high_limit());
+    let (rate, messages) = (f64::from(high_limit()), u64::from(25 * high_limit()));
     let profile = Profile::new(rate);
-    let run = produce(&stack, rate, 1, 25.0);
-    let mut senders = profile.senders(&stack, 4);
+    let run = stack.produce(&format!("-m {messages}"));
+    let start = |_| profile.sender(&stack).start();
+    let mut senders: Vec<Process> = (0..4).map(start).collect();
     wait_until("deliveries have begun", || stack.count(&run).sent as f64 > 3.0 * rate);
     for mut killed in senders.drain(..2) {
         killed.kill();
@@ -169,52 +195,47 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
     std::thread::sleep(Duration::from_secs(10));
     senders[0].signal("CONT");
     finish(&stack, &run, senders);
-    assert_eq!(stack.counted_once(&run).sent, u64::from(25 * high_limit()));
-    assert_bound(&starts(&stack, &run), rate, 1);
+    assert_eq!(stack.counted_once(&run).sent, messages);
+    assert_bound(&delivery_starts(&stack.items(&run)), rate, 1);
 }
 
 #[test]
 fn a_killed_sender_leaves_the_limit_used() {
     let _load = Load::take(high_limit());
-    let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let rate = f64::from(high_limit());
-    let profile = Profile::new(rate);
-    let run = produce(&stack, rate, 1, queued_seconds() + 10.0);
-    let mut senders = profile.senders(&stack, 4);
-    wait_until("the limit is used", || stack.count(&run).sent as f64 > 8.0 * rate);
+    let run = LimitedRun::enqueue(rate, 1, queued_seconds() + 10.0);
+    run.fake.set_visibility_timeout(Duration::from_secs(10));
+    let mut senders = run.senders(4);
+    wait_until("the limit is used", || run.sent() as f64 > 8.0 * rate);
     senders.remove(0).kill();
-    finish(&stack, &run, senders);
-    assert_kept_and_used(&starts(&stack, &run), rate, 1, 0.9);
+    run.finish(senders, 0.9);
 }
 
 #[test]
 fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
     // More load than its messages make: the shares are equal only while no sender lacks the cores.
-    let _load = if is_full() { Load::alone() } else { Load::take(130) };
-    // By default the shares are measured for less than the 100 s for which they are promised, but with 80 messages each, so
-    // that the first seconds, in which the senders notice that one has joined, are a small part.
-    let (rate, window) = if is_full() { (4.0, 100_000) } else { (12.0, 20_000) };
-    let (stack, profile) = (Stack::deploy(), Profile::new(rate));
-    let run = produce(&stack, rate, 1, 20.0 + window as f64 / 1_000.0);
-    let mut all = profile.senders(&stack, 2);
-    wait_until("the limit is used", || stack.count(&run).sent > 10);
-    let (joined_at, earlier) = (now_ms(), starts_by_sender(&stack, &run));
-    all.push(profile.sender(&stack).start());
-    let joined = || starts_by_sender(&stack, &run).into_iter().find(|(id, _)| !earlier.contains_key(id));
-    wait_until("the sender that joined has delivered", || {
-        // A poll reads every item, beside programs that need the cores.
-        std::thread::sleep(Duration::from_millis(500));
-        joined().is_some()
-    });
+    let _load = Load::take(if is_full() { 100 } else { 40 });
+    // By default the shares are measured for less than the 100 s for which they are promised, but once the senders have used
+    // the starts that they reserved before one joined.
+    let (rate, skipped, window) = if is_full() { (4.0, 0, 100_000) } else { (12.0, 5_000, 20_000) };
+    let run = LimitedRun::enqueue(rate, 1, 20.0 + (skipped + window) as f64 / 1_000.0);
+    let mut all = run.senders(2);
+    wait_until("the limit is used", || run.sent() > 10);
+    let (joined_at, earlier) = (now_ms(), run.starts_by_sender());
+    all.push(run.sender().start());
+    let joined = || run.starts_by_sender().into_iter().find(|(id, _)| !earlier.contains_key(id));
+    wait_until("the sender that joined has delivered", || joined().is_some());
     let first = joined().expect("it has").1[0];
     let joined_within = first - joined_at;
     assert!(joined_within <= 5_000, "joined within {joined_within} ms");
-    let until = first + window;
+    let from = first + skipped;
+    let until = from + window;
     // Deliveries take 0.5 s.
     std::thread::sleep(Duration::from_millis((until + 1_500).saturating_sub(now_ms())));
-    let counts: Vec<usize> = starts_by_sender(&stack, &run)
+    let counts: Vec<usize> = run
+        .starts_by_sender()
         .values()
-        .map(|starts| starts.iter().filter(|at| (first..until).contains(at)).count())
+        .map(|starts| starts.iter().filter(|at| (from..until).contains(at)).count())
         .collect();
     let share = rate * window as f64 / 3_000.0;
     println!("joined within {joined_within} ms; {counts:?} messages, {share} each by the limit");
@@ -223,28 +244,14 @@ fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
     end(all);
 }
 
-/// Returns the starts of each sender's deliveries, ms since the epoch, in order.
-fn starts_by_sender(stack: &Stack, run: &str) -> BTreeMap<String, Vec<u64>> {
-    let mut by_sender = BTreeMap::<String, Vec<Value>>::new();
-    for item in stack.items(run) {
-        if let Some(sender) = item["sender"]["S"].as_str() {
-            by_sender.entry(sender.to_owned()).or_default().push(item);
-        }
-    }
-    by_sender.into_iter().map(|(sender, items)| (sender, starts_of(&items))).collect()
-}
-
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn senders_with_wrong_clocks_keep_and_use_a_limit() {
     let _load = Load::take(high_limit());
     let rate = f64::from(high_limit());
-    let (stack, profile) = (Stack::deploy(), Profile::new(rate));
-    let run = produce(&stack, rate, 1, queued_seconds());
-    let start = |ahead| profile.sender(&stack).with_clock_ahead(ahead).start();
-    let senders: Vec<Process> = [-2, 2, -2, 2].into_iter().map(start).collect();
-    finish(&stack, &run, senders);
-    assert_kept_and_used(&starts(&stack, &run), rate, 1, 0.95);
+    let run = LimitedRun::enqueue(rate, 1, queued_seconds());
+    let start = |ahead| run.sender().with_clock_ahead(ahead).start();
+    run.finish([-2, 2, -2, 2].into_iter().map(start).collect(), 0.95);
 }
 
 #[test]
@@ -309,7 +316,7 @@ fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
     profile.write(rate, &format!("{capped}[[carriers]]\nname = \"B\"\nshare = 0.5\n"));
     // About half the messages go to A.
     let run = stack.produce(&format!("-m {messages} --seed 3"));
-    let senders = profile.senders(&stack, 3);
+    let senders = (0..3).map(|_| profile.sender(&stack).start()).collect();
     let ended = finish(&stack, &run, senders);
     let (sent, refused): (Vec<_>, Vec<_>) =
         stack.items(&run).into_iter().partition(|item| item["status"]["S"] == "SENT");
@@ -322,5 +329,5 @@ fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
         ended.iter().map(|ended| ended["provider"]["parts_by_carrier"][carrier].as_u64().unwrap_or(0)).sum()
     };
     assert_eq!((parts("A"), parts("B")), (sent_to_a, sent.len() as u64 - sent_to_a));
-    assert_kept_and_used(&starts_of(&sent), rate, 1, 0.95);
+    assert_kept_and_used(&delivery_starts(&sent), rate, 1, 0.95);
 }
