@@ -46,6 +46,10 @@ impl Profile {
         stack.sender(&format!("{SENDER} --json {}", self.0.flag()))
     }
 
+    fn senders(&self, stack: &Stack, count: usize) -> Vec<Process> {
+        (0..count).map(|_| self.sender(stack).start()).collect()
+    }
+
     /// Enqueues messages, and returns a sender that has sent all of them and goes on.
     pub fn deliver(&self, stack: &Stack, messages: u64) -> Process {
         let run = stack.produce(&format!("-m {messages}"));
@@ -60,6 +64,13 @@ fn limited(parts_per_second: f64, more: &str) -> String {
     format!("name = \"test\"\n[limits]\nparts_per_second = {parts_per_second:?}\n{more}")
 }
 
+/// Returns a producer's arguments for messages that take this time at the limit, each with this number of parts.
+fn messages(rate: f64, parts: u32, seconds: f64) -> String {
+    let count = (rate * seconds / f64::from(parts)).ceil();
+    let text = "x".repeat(if parts == 1 { 100 } else { 153 * parts as usize });
+    format!("-m {count} --text {text}")
+}
+
 /// A run on SQS and DynamoDB in memory, which take less of the cores than an emulator, and senders that share a limit.
 struct LimitedRun {
     fake: FakeAws,
@@ -72,9 +83,7 @@ impl LimitedRun {
     /// Enqueues messages for this time at the limit, each with this number of parts.
     fn enqueue(rate: f64, parts: u32, seconds: f64) -> Self {
         let fake = on_fake::start(Duration::from_millis(5));
-        let messages = (rate * seconds / f64::from(parts)).ceil();
-        let text = "x".repeat(if parts == 1 { 100 } else { 153 * parts as usize });
-        on_fake::producer(&fake, &format!("-m {messages} --text {text}")).run().exits(0);
+        on_fake::producer(&fake, &messages(rate, parts, seconds)).run().exits(0);
         Self { fake, profile: Profile::new(rate), rate, parts }
     }
 
@@ -149,16 +158,24 @@ fn finish(stack: &Stack, run: &str, senders: Vec<Process>) -> Vec<Value> {
     end(senders)
 }
 
+/// On the emulator in full.
 #[track_caller]
 fn rehearse(rate: f64, senders: usize, parts: u32) {
-    let run = LimitedRun::enqueue(rate, parts, queued_seconds());
-    run.finish(run.senders(senders), 0.95);
+    if is_full() {
+        let (stack, profile) = (Stack::deploy(), Profile::new(rate));
+        let run = stack.produce(&messages(rate, parts, queued_seconds()));
+        finish(&stack, &run, profile.senders(&stack, senders));
+        assert_kept_and_used(&delivery_starts(&stack.items(&run)), rate, parts, 0.95);
+    } else {
+        let run = LimitedRun::enqueue(rate, parts, queued_seconds());
+        run.finish(run.senders(senders), 0.95);
+    }
 }
 
 #[test]
 fn one_and_four_senders_keep_and_use_a_limit() {
     let high = high_limit();
-    let _load = Load::take(high + high / 3 + 4);
+    let _load = Load::take(if is_full() { 180 } else { high + high / 3 + 4 });
     // Most of the time is spent waiting.
     std::thread::scope(|scope| {
         for (rate, senders, parts) in [(3, 1, 1), (3, 4, 3), (high, 1, 3), (high, 4, 1)] {
@@ -169,7 +186,7 @@ fn one_and_four_senders_keep_and_use_a_limit() {
 
 #[test]
 fn sixteen_senders_keep_and_use_a_limit() {
-    let _load = Load::take(if is_full() { 200 } else { high_limit() });
+    let _load = if is_full() { Load::alone() } else { Load::take(high_limit()) };
     std::thread::scope(|scope| {
         if is_full() {
             scope.spawn(|| rehearse(3.0, 16, 3));
@@ -185,8 +202,7 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
     let (rate, messages) = (f64::from(high_limit()), u64::from(25 * high_limit()));
     let profile = Profile::new(rate);
     let run = stack.produce(&format!("-m {messages}"));
-    let start = |_| profile.sender(&stack).start();
-    let mut senders: Vec<Process> = (0..4).map(start).collect();
+    let mut senders = profile.senders(&stack, 4);
     wait_until("deliveries have begun", || stack.count(&run).sent as f64 > 3.0 * rate);
     for mut killed in senders.drain(..2) {
         killed.kill();
@@ -316,8 +332,7 @@ fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
     profile.write(rate, &format!("{capped}[[carriers]]\nname = \"B\"\nshare = 0.5\n"));
     // About half the messages go to A.
     let run = stack.produce(&format!("-m {messages} --seed 3"));
-    let senders = (0..3).map(|_| profile.sender(&stack).start()).collect();
-    let ended = finish(&stack, &run, senders);
+    let ended = finish(&stack, &run, profile.senders(&stack, 3));
     let (sent, refused): (Vec<_>, Vec<_>) =
         stack.items(&run).into_iter().partition(|item| item["status"]["S"] == "SENT");
     assert_eq!(sent.len() + refused.len(), messages as usize);
