@@ -81,13 +81,20 @@ fn end(Throttled { fake, producers, senders }: Throttled) {
 
 #[test]
 fn programs_use_what_a_throttled_table_accepts() {
-    let (load, counts, seconds) =
-        if is_full() { (Load::alone(), vec![1, 4, 16], 60) } else { (Load::take(60), vec![4], 12) };
+    let load = if is_full() { Load::alone() } else { Load::take(120) };
+    let (groups, seconds): (&[&[u64]], _) = if is_full() { (&[&[1, 4], &[16]], 60) } else { (&[&[4]], 18) };
     std::thread::scope(|scope| {
-        for programs in counts {
-            let measured = measure(programs, Duration::from_secs(seconds));
-            // They store their last outcomes as slowly as they have learned to.
-            scope.spawn(|| end(measured));
+        for group in groups {
+            let measure = |programs: &u64| {
+                let programs = *programs;
+                scope.spawn(move || measure(programs, Duration::from_secs(seconds)))
+            };
+            let measuring: Vec<_> = group.iter().map(measure).collect();
+            for measured in measuring {
+                let throttled = measured.join().expect("it was measured");
+                // They store their last outcomes as slowly as they have learned to.
+                scope.spawn(|| end(throttled));
+            }
         }
         drop(load);
     });
