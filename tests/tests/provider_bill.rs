@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stentor_tests::{ProfileFile, Stack, wait_at_most, wait_until};
+use stentor_tests::{ProfileFile, Stack, now_ms, number, wait_at_most, wait_until};
 
 use crate::report::reading::{assert_tells, both, follows, path, text_of};
 
@@ -65,6 +65,7 @@ fn a_run_is_billed_for_every_part_begun_on_every_surface() {
 #[test]
 fn the_wait_for_the_last_parts_ends_with_a_signal_and_twenty_seconds_after_the_last_outcome() {
     const WAITS: &str = "waiting at most 20 s for the senders to report their last parts";
+    const CROSSED: &str = "threshold crossed: sent>1";
     let stack = Stack::deploy();
     let profile = ProfileFile::new("name = \"own\"\n[price]\nper_part = 0.01\n");
     let run = stack.produce("-m 20");
@@ -72,13 +73,13 @@ fn the_wait_for_the_last_parts_ends_with_a_signal_and_twenty_seconds_after_the_l
     let mut interrupted = watch(" --fail-if sent>1").start();
     let mut watched = watch("").start();
     let served = stack.monitor(&format!("serve 0 --until-complete --run {run}")).start();
-    // It takes about 5 s, so that the first start of the function does not delay the tally of the last outcome.
+    // The deliveries take about 5 s, so the function's cold start ends before the last outcome is recorded.
     let settings = format!("-w 0.5 --distribution constant -c 2 -f 0 --forever {}", profile.flag());
     let mut sender = stack.sender(&settings).start();
 
     wait_until("the monitor waits", || interrupted.stderr_so_far().contains(WAITS));
     let waits_since = Instant::now();
-    assert!(interrupted.is_running() && interrupted.stderr_so_far().contains("sent"), "checked before");
+    assert!(interrupted.is_running() && interrupted.stderr_so_far().contains(CROSSED), "checked before");
     interrupted.signal("INT");
     let interrupted = interrupted.finish().exits(4);
     assert!(waits_since.elapsed() < Duration::from_secs(10), "{:?}", waits_since.elapsed());
@@ -86,12 +87,15 @@ fn the_wait_for_the_last_parts_ends_with_a_signal_and_twenty_seconds_after_the_l
     assert!(last.starts_with("provider own: "), "{}", interrupted.stdout);
 
     let served = served.finish().exits(0);
-    assert!(watched.is_running(), "it was served too late to show anything");
+    assert!(watched.is_running(), "the page's server waited as long as the monitor");
     assert!(!served.stderr.contains(WAITS) && served.stdout.contains("provider own: "), "{served:?}");
 
     // The sender goes on, and has stored its parts.
     let watched = watched.finish().exits(0);
     assert!(watched.stderr.contains(WAITS) && waits_since.elapsed() < Duration::from_secs(25), "{watched:?}");
+    let last_outcome = stack.items(&run).iter().filter_map(|item| number(item, "concluded_at")).max();
+    let waited_ms = now_ms() - last_outcome.expect("all have an outcome");
+    assert!(waited_ms >= 19_500, "{waited_ms} ms after the last outcome");
     assert!(watched.stdout.contains("provider own: at least $0.200 (20 parts)"), "{}", watched.stdout);
     let later = watch("").run().exits(0);
     assert!(!later.stderr.contains(WAITS), "{}", later.stderr);

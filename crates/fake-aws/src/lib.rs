@@ -182,15 +182,30 @@ impl FakeAws {
         statuses
     }
 
-    /// Returns the items of the messages table in DynamoDB's JSON.
-    pub fn messages(&self) -> Vec<Value> {
+    /// Returns when the deliveries of each sender began, ms since the epoch, as far as their outcome is recorded.
+    pub fn delivery_starts_by_sender(&self) -> BTreeMap<String, Vec<u64>> {
         let state = self.shared.state();
-        state
-            .tables
-            .get(TableKind::Messages)
-            .items()
-            .filter_map(|item| serde_json::to_value(item).ok())
-            .collect()
+        let mut by_sender = BTreeMap::<String, Vec<u64>>::new();
+        for item in state.tables.get(TableKind::Messages).items() {
+            let number = |name: &str| match item.get(name) {
+                Some(AttributeValue::N(digits)) => digits.parse::<u64>().ok(),
+                _ => None,
+            };
+            let start = number("concluded_at")
+                .zip(number("delivery_ms"))
+                .and_then(|(concluded_at, delivery_ms)| concluded_at.checked_sub(delivery_ms));
+            if let (Some(start), Some(AttributeValue::S(sender))) = (start, item.get("sender")) {
+                by_sender.entry(sender.into_owned()).or_default().push(start);
+            }
+        }
+        by_sender
+    }
+
+    /// Returns when the delivery of each message began whose outcome is recorded, ms since the epoch, in order.
+    pub fn delivery_starts(&self) -> Vec<u64> {
+        let mut starts: Vec<u64> = self.delivery_starts_by_sender().into_values().flatten().collect();
+        starts.sort_unstable();
+        starts
     }
 
     /// Allocates memory for that many more messages, in the table and on the main queue.

@@ -1,7 +1,6 @@
 //! The local emulators that the tests of a test program share. Each exits when its stdin is closed.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Write};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -46,26 +45,31 @@ impl Emulator {
         let number = NUMBER.with(|number| number % count);
         EMULATORS[number].get_or_init(|| {
             let functions_in = prepare();
-            let emulator = Self::start(number);
+            let emulator = Self::start();
             emulator.aws.put_object(CODE_BUCKET, CODE_KEY, &package(&bootstrap_for(&functions_in)));
             emulator
         })
     }
 
-    fn start(number: usize) -> Self {
-        let log = log_file(number);
+    fn start() -> Self {
+        let mut log = tempfile::tempfile().expect("the temporary folder can be written");
         let mut process = emulator_script()
             .args(["--port", "0", "--until-stdin-closes"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).expect("the target folder can be written"))
+            .stderr(log.try_clone().expect("a file can be opened twice"))
             .spawn()
             .expect("the installed Python starts");
         let mut line = String::new();
         let stdout = process.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut line).expect("the emulator speaks text");
         let endpoint = line.trim().strip_prefix("ready on ").unwrap_or_else(|| {
-            panic!("the emulator did not start: {}", std::fs::read_to_string(&log).unwrap_or_default())
+            let mut text = String::new();
+            let read = log.rewind().and_then(|()| log.read_to_string(&mut text));
+            panic!(
+                "the emulator did not start: {text}{}",
+                read.err().map(|e| e.to_string()).unwrap_or_default()
+            )
         });
         let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         Self { port, aws: Aws::at(endpoint), _process: process }
@@ -103,11 +107,6 @@ fn prepare() -> String {
 /// Returns the function's program. One built against this machine's C library does not run in a container.
 fn bootstrap_for(functions_in: &str) -> PathBuf {
     if functions_in == "container" { build_for_container() } else { ProgramPaths::get().bootstrap.clone() }
-}
-
-fn log_file(number: usize) -> PathBuf {
-    let own = std::env::current_exe().expect("this program has a path");
-    own.with_extension(format!("emulator-{number}.log"))
 }
 
 fn package(bootstrap: &Path) -> Vec<u8> {

@@ -1,26 +1,10 @@
 //! How deliveries stay within a rate limit and use it, by their starts: ms since the epoch, in order.
 
-use serde_json::Value;
-
-use crate::number;
-
 /// Length of the window in which a limit holds, ms.
 const WINDOW: u64 = 10_000;
 
 /// Not measured at the beginning, while senders start, and at the end, when less work than the limit is queued; ms.
 const MARGIN: u64 = 5_000;
-
-/// Returns the start of the delivery of every message, given as items of the table in DynamoDB's JSON. Panics where one has none.
-#[track_caller]
-pub fn delivery_starts(items: &[Value]) -> Vec<u64> {
-    let starts = items.iter().map(|item| {
-        let start = number(item, "concluded_at").zip(number(item, "delivery_ms")).map(|(at, ms)| at - ms);
-        start.unwrap_or_else(|| panic!("no start in {item}"))
-    });
-    let mut starts: Vec<u64> = starts.collect();
-    starts.sort_unstable();
-    starts
-}
 
 /// Returns the most parts that began within any ten seconds, with messages of this number of parts.
 pub fn most_parts_in_ten_seconds(starts: &[u64], parts: u32) -> usize {

@@ -4,8 +4,8 @@ use std::sync::{Condvar, Mutex};
 
 use stentor_tests::is_full;
 
-/// Returns how many messages a second the senders of all tests deliver at a time: senders that are built for tests share two
-/// cores with the emulator. By default a message takes more of them, since each test has a lower limit, for as many processes.
+/// Returns the load that two cores carry. A unit is about the CPU time of one message a second, from senders that are built for
+/// tests. By default the same load starts as many processes for fewer messages, so the capacity is lower.
 fn capacity() -> u32 {
     if is_full() { 420 } else { 240 }
 }
@@ -30,11 +30,11 @@ impl Load {
         Self::take(IDLE)
     }
 
-    /// Waits until this many messages a second can be delivered beside the other tests.
-    pub fn take(messages: u32) -> Self {
+    /// Waits until the capacity has this much left beside the other tests.
+    pub fn take(units: u32) -> Self {
         let used = USED.lock().unwrap();
-        *RELEASED.wait_while(used, |used| *used + messages > capacity()).unwrap() += messages;
-        Self(messages)
+        *RELEASED.wait_while(used, |used| *used + units > capacity()).unwrap() += units;
+        Self(units)
     }
 }
 

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stentor_fake_aws::FakeAws;
-use stentor_tests::starts::{
-    delivery_starts, most_parts_in_ten_seconds, parts_allowed_in_ten_seconds, share_used,
-};
+use stentor_tests::starts::{most_parts_in_ten_seconds, parts_allowed_in_ten_seconds, share_used};
 use stentor_tests::{
     Process, ProfileFile, Program, Stack, is_full, now_ms, number, on_fake, wait_at_most, wait_until,
 };
@@ -21,6 +19,11 @@ const SENDER: &str = "-w 0.5 --distribution constant -f 0 -c 120 --forever";
 /// Parts a second of a high limit; by default all tests with it run at once.
 fn high_limit() -> u32 {
     if is_full() { 100 } else { 30 }
+}
+
+/// Returns the load of senders on the fake that share the high limit: no emulator needs CPU time beside them.
+fn load_on_fake() -> u32 {
+    high_limit() * 3 / 5
 }
 
 /// Returns for how many seconds work is queued where the use of the limit is measured.
@@ -64,14 +67,14 @@ fn limited(parts_per_second: f64, more: &str) -> String {
     format!("name = \"test\"\n[limits]\nparts_per_second = {parts_per_second:?}\n{more}")
 }
 
-/// Returns a producer's arguments for messages that take this time at the limit, each with this number of parts.
-fn messages(rate: f64, parts: u32, seconds: f64) -> String {
+/// Returns the producer's arguments for as many messages of this number of parts as the limit allows in this number of seconds.
+fn producer_args(rate: f64, parts: u32, seconds: f64) -> String {
     let count = (rate * seconds / f64::from(parts)).ceil();
     let text = "x".repeat(if parts == 1 { 100 } else { 153 * parts as usize });
     format!("-m {count} --text {text}")
 }
 
-/// A run on SQS and DynamoDB in memory, which take less of the cores than an emulator, and senders that share a limit.
+/// A run on the fake, which uses less CPU time than an emulator, with the profile that its senders share.
 struct LimitedRun {
     fake: FakeAws,
     profile: Profile,
@@ -83,7 +86,7 @@ impl LimitedRun {
     /// Enqueues messages for this time at the limit, each with this number of parts.
     fn enqueue(rate: f64, parts: u32, seconds: f64) -> Self {
         let fake = on_fake::start(Duration::from_millis(5));
-        on_fake::producer(&fake, &messages(rate, parts, seconds)).run().exits(0);
+        on_fake::producer(&fake, &producer_args(rate, parts, seconds)).run().exits(0);
         Self { fake, profile: Profile::new(rate), rate, parts }
     }
 
@@ -99,26 +102,29 @@ impl LimitedRun {
         self.fake.statuses().get("SENT").copied().unwrap_or(0)
     }
 
-    /// Waits until every message is sent and deleted, ends the senders, and asserts that they stayed within the limit and
-    /// used at least this share of it.
+    /// Waits until every message has an outcome and the queue is empty, ends the senders, and asserts that they sent every
+    /// message, stayed within the limit and used at least this share of it.
     #[track_caller]
     fn finish(&self, senders: Vec<Process>, least: f64) {
         let is_complete = || self.fake.backlog() == (0, 0) && !self.fake.statuses().contains_key("PENDING");
         wait_at_most(LONGEST_RUN, "every message has an outcome", is_complete);
         end(senders);
-        assert_kept_and_used(&delivery_starts(&self.fake.messages()), self.rate, self.parts, least);
+        let starts = self.fake.delivery_starts();
+        assert_eq!(self.fake.statuses(), BTreeMap::from([("SENT".to_owned(), starts.len())]));
+        assert_kept_and_used(&starts, self.rate, self.parts, least);
     }
+}
 
-    /// Returns the starts of each sender's deliveries, ms since the epoch, in order.
-    fn starts_by_sender(&self) -> BTreeMap<String, Vec<u64>> {
-        let mut by_sender = BTreeMap::<String, Vec<Value>>::new();
-        for item in self.fake.messages() {
-            if let Some(sender) = item["sender"]["S"].as_str() {
-                by_sender.entry(sender.to_owned()).or_default().push(item);
-            }
-        }
-        by_sender.into_iter().map(|(sender, items)| (sender, delivery_starts(&items))).collect()
-    }
+/// Returns the start of the delivery of every item, ms since the epoch, in order.
+#[track_caller]
+fn starts_of(items: &[Value]) -> Vec<u64> {
+    let starts = items.iter().map(|item| {
+        let start = number(item, "concluded_at").zip(number(item, "delivery_ms")).map(|(at, ms)| at - ms);
+        start.unwrap_or_else(|| panic!("no start in {item}"))
+    });
+    let mut starts: Vec<u64> = starts.collect();
+    starts.sort_unstable();
+    starts
 }
 
 /// Asserts that the starts stay within the limit: see [`parts_allowed_in_ten_seconds`].
@@ -158,14 +164,15 @@ fn finish(stack: &Stack, run: &str, senders: Vec<Process>) -> Vec<Value> {
     end(senders)
 }
 
-/// On the emulator in full.
+/// Runs this number of senders, and asserts that they keep the limit and use 95 % of it: on the emulator in full, otherwise
+/// on the fake.
 #[track_caller]
 fn rehearse(rate: f64, senders: usize, parts: u32) {
     if is_full() {
         let (stack, profile) = (Stack::deploy(), Profile::new(rate));
-        let run = stack.produce(&messages(rate, parts, queued_seconds()));
+        let run = stack.produce(&producer_args(rate, parts, queued_seconds()));
         finish(&stack, &run, profile.senders(&stack, senders));
-        assert_kept_and_used(&delivery_starts(&stack.items(&run)), rate, parts, 0.95);
+        assert_kept_and_used(&starts_of(&stack.items(&run)), rate, parts, 0.95);
     } else {
         let run = LimitedRun::enqueue(rate, parts, queued_seconds());
         run.finish(run.senders(senders), 0.95);
@@ -175,7 +182,9 @@ fn rehearse(rate: f64, senders: usize, parts: u32) {
 #[test]
 fn one_and_four_senders_keep_and_use_a_limit() {
     let high = high_limit();
-    let _load = Load::take(if is_full() { 180 } else { high + high / 3 + 4 });
+    let senders = high + high / 3 + 4;
+    // In full they are on the emulator, which needs CPU time too.
+    let _load = Load::take(if is_full() { senders + senders / 3 } else { senders });
     // Most of the time is spent waiting.
     std::thread::scope(|scope| {
         for (rate, senders, parts) in [(3, 1, 1), (3, 4, 3), (high, 1, 3), (high, 4, 1)] {
@@ -186,7 +195,7 @@ fn one_and_four_senders_keep_and_use_a_limit() {
 
 #[test]
 fn sixteen_senders_keep_and_use_a_limit() {
-    let _load = if is_full() { Load::alone() } else { Load::take(high_limit()) };
+    let _load = Load::take(if is_full() { 200 } else { high_limit() });
     std::thread::scope(|scope| {
         if is_full() {
             scope.spawn(|| rehearse(3.0, 16, 3));
@@ -201,7 +210,7 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let (rate, messages) = (f64::from(high_limit()), u64::from(25 * high_limit()));
     let profile = Profile::new(rate);
-    let run = stack.produce(&format!("-m {messages}"));
+    let run = stack.produce(&producer_args(rate, 1, 25.0));
     let mut senders = profile.senders(&stack, 4);
     wait_until("deliveries have begun", || stack.count(&run).sent as f64 > 3.0 * rate);
     for mut killed in senders.drain(..2) {
@@ -212,12 +221,12 @@ fn killed_and_paused_senders_exceed_no_limit_and_lose_nothing() {
     senders[0].signal("CONT");
     finish(&stack, &run, senders);
     assert_eq!(stack.counted_once(&run).sent, messages);
-    assert_bound(&delivery_starts(&stack.items(&run)), rate, 1);
+    assert_bound(&starts_of(&stack.items(&run)), rate, 1);
 }
 
 #[test]
 fn a_killed_sender_leaves_the_limit_used() {
-    let _load = Load::take(high_limit());
+    let _load = Load::take(load_on_fake());
     let rate = f64::from(high_limit());
     let run = LimitedRun::enqueue(rate, 1, queued_seconds() + 10.0);
     run.fake.set_visibility_timeout(Duration::from_secs(10));
@@ -229,19 +238,20 @@ fn a_killed_sender_leaves_the_limit_used() {
 
 #[test]
 fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
-    // More load than its messages make: the shares are equal only while no sender lacks the cores.
-    let _load = Load::take(if is_full() { 100 } else { 40 });
-    // By default the shares are measured for less than the 100 s for which they are promised, but once the senders have used
-    // the starts that they reserved before one joined.
+    // More than its messages need: the shares are equal only while every sender gets enough CPU time.
+    let _load = Load::take(if is_full() { 60 } else { 40 });
+    // The promise is for 100 s. By default the window is 20 s, and begins 5 s later: the first two senders must first use the
+    // starts that they reserved before the third joined.
     let (rate, skipped, window) = if is_full() { (4.0, 0, 100_000) } else { (12.0, 5_000, 20_000) };
     let run = LimitedRun::enqueue(rate, 1, 20.0 + (skipped + window) as f64 / 1_000.0);
     let mut all = run.senders(2);
     wait_until("the limit is used", || run.sent() > 10);
-    let (joined_at, earlier) = (now_ms(), run.starts_by_sender());
+    let (joined_at, earlier) = (now_ms(), run.fake.delivery_starts_by_sender());
     all.push(run.sender().start());
-    let joined = || run.starts_by_sender().into_iter().find(|(id, _)| !earlier.contains_key(id));
+    let joined =
+        || run.fake.delivery_starts_by_sender().into_iter().find(|(id, _)| !earlier.contains_key(id));
     wait_until("the sender that joined has delivered", || joined().is_some());
-    let first = joined().expect("it has").1[0];
+    let first = *joined().expect("it has delivered").1.iter().min().expect("it is in no empty list");
     let joined_within = first - joined_at;
     assert!(joined_within <= 5_000, "joined within {joined_within} ms");
     let from = first + skipped;
@@ -249,7 +259,8 @@ fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
     // Deliveries take 0.5 s.
     std::thread::sleep(Duration::from_millis((until + 1_500).saturating_sub(now_ms())));
     let counts: Vec<usize> = run
-        .starts_by_sender()
+        .fake
+        .delivery_starts_by_sender()
         .values()
         .map(|starts| starts.iter().filter(|at| (from..until).contains(at)).count())
         .collect();
@@ -263,7 +274,7 @@ fn a_sender_that_joins_starts_soon_and_all_have_their_share() {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn senders_with_wrong_clocks_keep_and_use_a_limit() {
-    let _load = Load::take(high_limit());
+    let _load = Load::take(load_on_fake());
     let rate = f64::from(high_limit());
     let run = LimitedRun::enqueue(rate, 1, queued_seconds());
     let start = |ahead| run.sender().with_clock_ahead(ahead).start();
@@ -344,5 +355,5 @@ fn a_cap_is_used_and_never_exceeded_while_the_rate_limit_is_used() {
         ended.iter().map(|ended| ended["provider"]["parts_by_carrier"][carrier].as_u64().unwrap_or(0)).sum()
     };
     assert_eq!((parts("A"), parts("B")), (sent_to_a, sent.len() as u64 - sent_to_a));
-    assert_kept_and_used(&delivery_starts(&sent), rate, 1, 0.95);
+    assert_kept_and_used(&starts_of(&sent), rate, 1, 0.95);
 }

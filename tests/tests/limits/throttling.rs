@@ -29,14 +29,15 @@ fn statements(stats: &RequestStats) -> (u64, u64) {
     (inserts.entries + updates.entries - throttled, throttled)
 }
 
-/// Programs on a throttled table.
+/// A throttled table and the programs that use it.
 struct Throttled {
     fake: FakeAws,
     producers: Vec<Process>,
     senders: Vec<Process>,
 }
 
-/// Runs producers and senders at once on a new table, and measures what they use of it and how much is throttled.
+/// Runs producers and senders at once on a new table, and measures what they use of it and how much is throttled. Returns
+/// them still running.
 fn measure(programs: u64, measured: Duration) -> Throttled {
     let (fake, units) = (fake(), partition_units(programs));
     fake.set_on_demand(units);
@@ -81,23 +82,15 @@ fn end(Throttled { fake, producers, senders }: Throttled) {
 
 #[test]
 fn programs_use_what_a_throttled_table_accepts() {
-    let load = if is_full() { Load::alone() } else { Load::take(120) };
+    let _load = if is_full() { Load::alone() } else { Load::take(120) };
     let (groups, seconds): (&[&[u64]], _) = if is_full() { (&[&[1, 4], &[16]], 60) } else { (&[&[4]], 18) };
-    std::thread::scope(|scope| {
-        for group in groups {
-            let measure = |programs: &u64| {
-                let programs = *programs;
-                scope.spawn(move || measure(programs, Duration::from_secs(seconds)))
-            };
-            let measuring: Vec<_> = group.iter().map(measure).collect();
-            for measured in measuring {
-                let throttled = measured.join().expect("it was measured");
-                // They store their last outcomes as slowly as they have learned to.
-                scope.spawn(|| end(throttled));
+    for group in groups {
+        std::thread::scope(|scope| {
+            for programs in *group {
+                scope.spawn(|| end(measure(*programs, Duration::from_secs(seconds))));
             }
-        }
-        drop(load);
-    });
+        });
+    }
 }
 
 #[test]

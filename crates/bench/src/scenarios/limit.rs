@@ -5,9 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use stentor_core::run::BodyLength;
 use stentor_test_support::ProfileFile;
-use stentor_test_support::starts::{
-    delivery_starts, most_parts_in_ten_seconds, parts_allowed_in_ten_seconds, share_used,
-};
+use stentor_test_support::starts::{most_parts_in_ten_seconds, parts_allowed_in_ten_seconds, share_used};
 
 use super::play::deliver_all;
 use super::{Bench, Scenario};
@@ -60,7 +58,7 @@ fn starts(bench: &Bench, senders: usize, messages: u32, length: BodyLength) -> a
     let (fake, _) = deliver_all(messages, length, Duration::from_millis(5), |target| {
         (0..senders).map(|_| bench.programs.sender(target, &line)).collect()
     })?;
-    let delivered = fake.messages();
-    ensure!(delivered.len() == messages as usize, "{} of {messages} messages are stored", delivered.len());
-    Ok(delivery_starts(&delivered))
+    let starts = fake.delivery_starts();
+    ensure!(starts.len() == messages as usize, "{} of {messages} messages were delivered", starts.len());
+    Ok(starts)
 }
