@@ -1,6 +1,6 @@
 //! The local emulators that the tests of a test program share. Each exits when its stdin is closed.
 
-use std::io::{BufRead, BufReader, Cursor, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Cursor, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -64,12 +64,8 @@ impl Emulator {
         let stdout = process.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut line).expect("the emulator speaks text");
         let endpoint = line.trim().strip_prefix("ready on ").unwrap_or_else(|| {
-            let mut text = String::new();
-            let read = log.rewind().and_then(|()| log.read_to_string(&mut text));
-            panic!(
-                "the emulator did not start: {text}{}",
-                read.err().map(|e| e.to_string()).unwrap_or_default()
-            )
+            let text = log.rewind().and_then(|()| io::read_to_string(&log)).unwrap_or_default();
+            panic!("the emulator did not start: {text}")
         });
         let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         Self { port, aws: Aws::at(endpoint), _process: process }

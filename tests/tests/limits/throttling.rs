@@ -29,16 +29,8 @@ fn statements(stats: &RequestStats) -> (u64, u64) {
     (inserts.entries + updates.entries - throttled, throttled)
 }
 
-/// A throttled table and the programs that use it.
-struct Throttled {
-    fake: FakeAws,
-    producers: Vec<Process>,
-    senders: Vec<Process>,
-}
-
-/// Runs producers and senders at once on a new table, and measures what they use of it and how much is throttled. Returns
-/// them still running.
-fn measure(programs: u64, measured: Duration) -> Throttled {
+/// Runs producers and senders at once on a new table, and measures what they use of it and how much is throttled.
+fn measure(programs: u64, measured: Duration) {
     let (fake, units) = (fake(), partition_units(programs));
     fake.set_on_demand(units);
     let count = programs.div_ceil(2);
@@ -56,11 +48,7 @@ fn measure(programs: u64, measured: Duration) -> Throttled {
     let refused = throttled / (accepted + throttled);
     println!("{programs} programs: {:.1} % used, {:.1} % throttled", used * 100.0, refused * 100.0);
     assert!(used >= 0.95 && refused <= 0.05, "{programs} programs: {used:.3} used, {refused:.3} throttled");
-    Throttled { fake, producers, senders }
-}
 
-/// Ends the programs, and asserts that they stored every outcome once.
-fn end(Throttled { fake, producers, senders }: Throttled) {
     for process in producers.iter().chain(&senders) {
         process.signal("TERM");
     }
@@ -87,7 +75,7 @@ fn programs_use_what_a_throttled_table_accepts() {
     for group in groups {
         std::thread::scope(|scope| {
             for programs in *group {
-                scope.spawn(|| end(measure(*programs, Duration::from_secs(seconds))));
+                scope.spawn(|| measure(*programs, Duration::from_secs(seconds)));
             }
         });
     }
