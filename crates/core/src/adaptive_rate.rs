@@ -65,7 +65,7 @@ pub struct AdaptiveRate {
     window: Window,
     /// Windows without throttling since the last with it.
     clean_windows: u32,
-    /// Entries per second that were sent in the last window without a limit.
+    /// Entries per second that were sent in the last windows without a limit: the most, halved in each later window.
     sent_per_second: f64,
     accepted_per_second: f64,
     throttled: Option<ThrottledTime>,
@@ -154,6 +154,11 @@ impl AdaptiveRate {
         Some(Throttling { lasted, accepted_per_second: self.accepted_per_second })
     }
 
+    /// Entries per second that may be sent; `None` before the first throttled entry.
+    pub fn limit(&self) -> Option<f64> {
+        self.limit
+    }
+
     /// How long the service has throttled in all.
     pub fn throttled_for(&self) -> Duration {
         self.throttled_before
@@ -165,7 +170,7 @@ impl AdaptiveRate {
         self.last_accepted_at
     }
 
-    /// Starts with what was sent in this window or the last. It is too much for the service. But a rate that started low beside
+    /// Starts with what was sent in this window or those before. It is too much for the service. But a rate that started low beside
     /// programs with high rates would be unfair for minutes, and one that is too high falls within a second.
     fn start_limit(&mut self, now: Duration) {
         let seconds = self.elapsed(now).max(WINDOW).as_secs_f64();
@@ -189,7 +194,8 @@ impl AdaptiveRate {
         // A pause after its entries does not belong to the window.
         let elapsed = elapsed.min(MAX_WINDOW);
         let window = std::mem::take(&mut self.window);
-        self.sent_per_second = window.sent as f64 / elapsed.as_secs_f64();
+        // In a window of late responses nothing may be sent.
+        self.sent_per_second = (window.sent as f64 / elapsed.as_secs_f64()).max(self.sent_per_second / 2.0);
         let Some(limit) = self.limit.filter(|_| window.accepted > 0) else {
             // A service that accepts nothing shows no rate. Its calls back off one by one.
             return;
@@ -276,6 +282,21 @@ mod tests {
             let limit = rate.limit.unwrap();
             assert!((2_000.0..=6_000.0).contains(&limit), "{limit} after {steps} batches");
         }
+    }
+
+    #[test]
+    fn the_first_limit_is_the_rate_before_it_when_responses_come_late() {
+        let mut rate = AdaptiveRate::default();
+        for step in 0..50 {
+            rate.try_send(STEP * step, 25).unwrap();
+        }
+        // Two windows in which nothing is sent.
+        for step in 50..150 {
+            rate.record(STEP * step, 5, 0);
+        }
+        rate.record(STEP * 150, 0, 25);
+        let limit = rate.limit.unwrap();
+        assert!((1_000.0..=6_000.0).contains(&limit), "{limit}");
     }
 
     #[test]
