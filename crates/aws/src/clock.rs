@@ -162,9 +162,22 @@ impl ClockState {
 }
 
 impl MachineTime {
+    /// Reads both clocks some times, and returns the two readings that lie closest together: between others the thread may
+    /// have waited for a core.
     fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { wall: micros(since), elapsed: BootInstant::now() }
+        let read = || {
+            let elapsed = BootInstant::now();
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            (BootInstant::now() - elapsed, Self { wall: micros(wall), elapsed })
+        };
+        let (mut shortest, mut closest) = read();
+        for _ in 0..2 {
+            let (time, reading) = read();
+            if time < shortest {
+                (shortest, closest) = (time, reading);
+            }
+        }
+        closest
     }
 
     /// The wall clock's time at an earlier or later moment, had it not been set in between.
