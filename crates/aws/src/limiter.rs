@@ -41,6 +41,11 @@ impl RateLimiter {
         self.rate().last_accepted_at().map(|at: Duration| self.start + at)
     }
 
+    /// Returns how many entries per second may be sent; `None` before the first throttled entry.
+    pub(crate) fn limit(&self) -> Option<f64> {
+        self.rate().limit()
+    }
+
     /// Returns how the service throttles now.
     pub(crate) fn throttling(&self) -> Option<Throttling> {
         self.rate().throttling(self.start.elapsed())

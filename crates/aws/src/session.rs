@@ -165,6 +165,11 @@ impl Session {
         correction.is_some_and(|seconds| seconds.abs() > MAX_SIGNATURE_AGE.as_secs_f64())
     }
 
+    /// Returns how many messages this session may write per second; `None` before the messages table throttles a write.
+    pub fn write_limit(&self) -> Option<f64> {
+        self.write_limiter.limit()
+    }
+
     /// Returns how the messages table throttles the writes of this session; `None` if it does not.
     pub fn write_throttling(&self) -> Option<Throttling> {
         self.write_limiter.throttling()

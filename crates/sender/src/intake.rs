@@ -62,6 +62,7 @@ impl Intake {
                 requested,
                 receives: receives.len(),
                 admission: self.admissions.as_ref().map(|gauge| gauge.admission()),
+                outcomes_per_second: self.connections.session.write_limit(),
             };
             if let Some(batch_size) = prefetch.batch_size(load) {
                 requested += batch_size;

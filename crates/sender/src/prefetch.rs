@@ -11,6 +11,10 @@ const MAX_PREFETCH: usize = 1_000;
 /// The number of messages waiting for their outcome or settlement at which the intake pauses.
 const MAX_UNSETTLED: usize = 1_600;
 
+/// How long outcomes may wait for a table that throttles, seconds: a killed sender loses them, and their messages are delivered
+/// again.
+const MAX_OUTCOME_WAIT: f64 = 2.0;
+
 /// The load of the pipeline at a moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PipelineLoad {
@@ -23,6 +27,8 @@ pub(crate) struct PipelineLoad {
     pub receives: usize,
     /// With a rate limit: what it allows.
     pub admission: Option<Admission>,
+    /// Once the table has throttled: how many outcomes may be recorded per second.
+    pub outcomes_per_second: Option<f64>,
 }
 
 /// What a rate limit allows to hold.
@@ -38,6 +44,7 @@ pub(crate) struct Admission {
 #[derive(Debug, Clone)]
 pub(crate) struct PrefetchPolicy {
     concurrency: usize,
+    mean_wait: f64,
     prefetch: usize,
     max_receives: usize,
 }
@@ -45,13 +52,14 @@ pub(crate) struct PrefetchPolicy {
 impl PrefetchPolicy {
     /// Creates the policy for `concurrency` deliveries of `mean_wait` seconds each.
     pub(crate) fn new(concurrency: usize, mean_wait: f64) -> Self {
-        Self { concurrency, prefetch: prefetch(concurrency, mean_wait), max_receives: 1 }
+        Self { concurrency, mean_wait, prefetch: prefetch(concurrency, mean_wait), max_receives: 1 }
     }
 
     /// Returns how many messages to request now, 1 to 10, or `None` to wait until the load changes.
     pub(crate) fn batch_size(&self, load: PipelineLoad) -> Option<usize> {
         if load.receives >= self.max_receives
             || load.unfinished.saturating_sub(load.undelivered) >= MAX_UNSETTLED
+            || load.unfinished + load.requested >= self.max_unfinished(load.outcomes_per_second)
         {
             return None;
         }
@@ -70,6 +78,14 @@ impl PrefetchPolicy {
             None => MAX_BATCH.min(capacity.div_ceil(2)),
         };
         (free >= min_batch).then(|| free.min(MAX_BATCH)).filter(|size| *size > 0)
+    }
+
+    /// Returns how many messages keep a table busy that throttles: those that are delivered meanwhile, and some whose outcomes
+    /// wait.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    fn max_unfinished(&self, outcomes_per_second: Option<f64>) -> usize {
+        outcomes_per_second
+            .map_or(usize::MAX, |rate| (rate * (self.mean_wait + MAX_OUTCOME_WAIT)).ceil() as usize)
     }
 
     /// Adapts to the result of a receive: a full one allows more concurrent receives, an empty one a single long poll.
@@ -137,6 +153,17 @@ mod tests {
         let policy = PrefetchPolicy::new(100, 0.0);
         assert!(policy.batch_size(PipelineLoad { unfinished: 1_599, ..load(0) }).is_some());
         assert_eq!(policy.batch_size(PipelineLoad { unfinished: 1_600, ..load(0) }), None);
+    }
+
+    #[test]
+    fn a_table_that_throttles_pauses_the_intake_while_outcomes_of_two_seconds_wait() {
+        let policy = PrefetchPolicy::new(1_000, 0.5);
+        let throttled = |unfinished, requested| {
+            let load = PipelineLoad { unfinished, requested, outcomes_per_second: Some(100.0), ..load(40) };
+            policy.batch_size(PipelineLoad { receives: 0, ..load })
+        };
+        assert_eq!((throttled(249, 0), throttled(250, 0)), (Some(10), None));
+        assert_eq!((throttled(239, 10), throttled(240, 10)), (Some(10), None));
     }
 
     #[test]

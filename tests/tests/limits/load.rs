@@ -20,12 +20,7 @@ static USED: Mutex<u32> = Mutex::new(0);
 static RELEASED: Condvar = Condvar::new();
 
 impl Load {
-    /// Waits until no other test runs.
-    pub fn alone() -> Self {
-        Self::take(capacity())
-    }
-
-    /// Waits while a test runs alone; for a test whose programs mostly wait.
+    /// For a test whose programs mostly wait.
     pub fn idle() -> Self {
         Self::take(IDLE)
     }

@@ -29,6 +29,11 @@ fn statements(stats: &RequestStats) -> (u64, u64) {
     (inserts.entries + updates.entries - throttled, throttled)
 }
 
+/// Returns how many messages have an outcome.
+fn outcomes(fake: &FakeAws) -> usize {
+    fake.statuses().iter().filter(|(status, _)| *status != "PENDING").map(|(_, count)| count).sum()
+}
+
 /// Runs producers and senders at once on a new table, and measures what they use of it and how much is throttled.
 fn measure(programs: u64, measured: Duration) {
     let (fake, units) = (fake(), partition_units(programs));
@@ -52,25 +57,27 @@ fn measure(programs: u64, measured: Duration) {
     for process in producers.iter().chain(&senders) {
         process.signal("TERM");
     }
+    let recorded = outcomes(&fake);
     for producer in producers {
         assert!(!producer.finish().exits(143).stderr.contains("retrying for up to"));
     }
-    let mut outcomes = 0;
+    let mut delivered = 0;
     for sender in senders {
         let summary = sender.finish().exits(143).json();
         let count = |name: &str| summary[name].as_u64().unwrap();
         assert_eq!((count("duplicates"), count("leases_expired")), (0, 0), "{summary}");
-        outcomes += count("sent") + count("failed");
+        delivered += count("sent") + count("failed");
     }
-    let statuses = fake.statuses();
-    let stored: usize =
-        statuses.iter().filter(|(status, _)| *status != "PENDING").map(|(_, count)| count).sum();
-    assert_eq!(outcomes, stored as u64, "{statuses:?}");
+    let all = outcomes(&fake);
+    assert_eq!(delivered, all as u64);
+    // The senders would have lost these if they had been killed.
+    let waiting = (all - recorded) as f64 / (4.0 * units);
+    assert!(waiting < 3.0, "{programs} programs: outcomes of {waiting:.1} s waited for the table");
 }
 
 #[test]
 fn programs_use_what_a_throttled_table_accepts() {
-    let _load = if is_full() { Load::alone() } else { Load::take(120) };
+    let _load = Load::take(if is_full() { 200 } else { 120 });
     let (groups, seconds): (&[&[u64]], _) = if is_full() { (&[&[1, 4], &[16]], 60) } else { (&[&[4]], 18) };
     for group in groups {
         std::thread::scope(|scope| {
@@ -90,7 +97,8 @@ fn a_sender_whose_table_throttles_for_long_delivers_nothing_twice() {
     producer(&fake, &format!("-m {MESSAGES}")).run().exits(0);
     fake.set_on_demand(25.0);
     let start = Instant::now();
-    let line = "-w 0 -f 0.1 -c 1000 --idle-timeout 3";
+    // The senders receive all messages before the table throttles the first outcome.
+    let line = "-w 3 --distribution constant -f 0.1 -c 1000 --idle-timeout 3";
     let senders = [sender(&fake, line).start(), sender(&fake, line).start()];
     let mut outcomes = 0;
     for sender in senders {
