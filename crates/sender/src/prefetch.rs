@@ -81,11 +81,11 @@ impl PrefetchPolicy {
     }
 
     /// Returns how many messages keep a table busy that throttles: those that are delivered meanwhile, and some whose outcomes
-    /// wait.
+    /// wait. It allows for two attempts per outcome.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     fn max_unfinished(&self, outcomes_per_second: Option<f64>) -> usize {
         outcomes_per_second
-            .map_or(usize::MAX, |rate| (rate * (self.mean_wait + MAX_OUTCOME_WAIT)).ceil() as usize)
+            .map_or(usize::MAX, |rate| (rate * (2.0 * self.mean_wait + MAX_OUTCOME_WAIT)).ceil() as usize)
     }
 
     /// Adapts to the result of a receive: a full one allows more concurrent receives, an empty one a single long poll.
@@ -162,8 +162,8 @@ mod tests {
             let load = PipelineLoad { unfinished, requested, outcomes_per_second: Some(100.0), ..load(40) };
             policy.batch_size(PipelineLoad { receives: 0, ..load })
         };
-        assert_eq!((throttled(249, 0), throttled(250, 0)), (Some(10), None));
-        assert_eq!((throttled(239, 10), throttled(240, 10)), (Some(10), None));
+        assert_eq!((throttled(299, 0), throttled(300, 0)), (Some(10), None));
+        assert_eq!((throttled(289, 10), throttled(290, 10)), (Some(10), None));
     }
 
     #[test]
