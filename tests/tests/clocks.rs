@@ -13,7 +13,7 @@ const TOLERANCE: u64 = 1_500;
 
 /// How far a right clock may be corrected, seconds. An emulator's `Date` is that of a coarse clock, which lags behind by
 /// tens of milliseconds on a machine without idle cores.
-const SYNCHRONISED: f64 = 0.5;
+const SYNCHRONISED: f64 = 0.2;
 
 /// The correction as the programs print it.
 const CORRECTED: &str = "this machine's clock is ";

@@ -129,20 +129,21 @@ fn drop_duplicates(messages: u32, plan: FaultPlan) -> Proxy {
     let actual = (summary["failed"].as_u64(), summary["duplicates"].as_u64());
     assert_eq!(actual, (Some(0), Some(messages.into())), "{summary}");
     assert!(stack.items(&run).iter().all(|item| item["attempt"]["S"] == "somebody else's"));
+    // LocalStack's responses never include the item, so the proxy cannot remove it.
+    let counted = proxy.count(ProxyFault::ItemNotReturned) > 0;
+    assert_eq!(counted, Backend::of_these_tests() == Backend::MiniStack);
     proxy
 }
 
 #[test]
 fn a_duplicate_without_its_item_in_the_response_is_read_and_dropped() {
-    let proxy = drop_duplicates(4, FaultPlan::only(ProxyFault::ItemNotReturned, 1.0));
-    // LocalStack's responses never include the item, so the proxy cannot remove it.
-    let counted = proxy.count(ProxyFault::ItemNotReturned) > 0;
-    assert_eq!(counted, Backend::of_these_tests() == Backend::MiniStack);
+    drop_duplicates(4, FaultPlan::only(ProxyFault::ItemNotReturned, 1.0));
 }
 
 #[test]
 fn many_duplicates_are_dropped_despite_lost_responses() {
-    drop_duplicates(50, FaultPlan::only(ProxyFault::ItemNotReturned, 1.0).and(ProxyFault::AnswerLost, 0.3));
+    let plan = FaultPlan::only(ProxyFault::ItemNotReturned, 1.0).and(ProxyFault::AnswerLost, 0.3);
+    assert!(drop_duplicates(50, plan).count(ProxyFault::AnswerLost) > 0);
 }
 
 #[test]

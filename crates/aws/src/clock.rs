@@ -162,7 +162,7 @@ impl ClockState {
 }
 
 impl MachineTime {
-    /// Reads both clocks some times, and returns the two readings that lie closest together: between others the thread may
+    /// Reads both clocks three times, and returns the pair that was read in the shortest time: during another pair the thread may
     /// have waited for a core.
     fn now() -> Self {
         let read = || {

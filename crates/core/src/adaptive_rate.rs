@@ -65,7 +65,7 @@ pub struct AdaptiveRate {
     window: Window,
     /// Windows without throttling since the last with it.
     clean_windows: u32,
-    /// Entries per second that were sent in the last windows without a limit: the most, halved in each later window.
+    /// The highest rate of the last windows without a limit, entries per second; each later window halves it.
     sent_per_second: f64,
     accepted_per_second: f64,
     throttled: Option<ThrottledTime>,

@@ -11,8 +11,8 @@ const MAX_PREFETCH: usize = 1_000;
 /// The number of messages waiting for their outcome or settlement at which the intake pauses.
 const MAX_UNSETTLED: usize = 1_600;
 
-/// How long outcomes may wait for a table that throttles, seconds: a killed sender loses them, and their messages are delivered
-/// again.
+/// The outcomes that may wait for a table that throttles, as the time in seconds in which it accepts them: a killed sender loses
+/// them, and their messages are delivered again.
 const MAX_OUTCOME_WAIT: f64 = 2.0;
 
 /// The load of the pipeline at a moment.
@@ -80,8 +80,9 @@ impl PrefetchPolicy {
         (free >= min_batch).then(|| free.min(MAX_BATCH)).filter(|size| *size > 0)
     }
 
-    /// Returns how many messages keep a table busy that throttles: those that are delivered meanwhile, and some whose outcomes
-    /// wait. It allows for two attempts per outcome.
+    /// Returns how many messages to hold at most once the table has throttled: those in delivery, and those whose outcomes wait.
+    /// Twice those in delivery, because some need another attempt, and the rate at which outcomes are recorded rises only while
+    /// some wait.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     fn max_unfinished(&self, outcomes_per_second: Option<f64>) -> usize {
         outcomes_per_second
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_throttles_pauses_the_intake_while_outcomes_of_two_seconds_wait() {
+    fn a_table_that_throttles_pauses_the_intake() {
         let policy = PrefetchPolicy::new(1_000, 0.5);
         let throttled = |unfinished, requested| {
             let load = PipelineLoad { unfinished, requested, outcomes_per_second: Some(100.0), ..load(40) };
