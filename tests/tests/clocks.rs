@@ -11,9 +11,9 @@ const WRONG: [i64; 3] = [-180, 180, 3_600];
 /// How far stored times may differ from those of a right clock, ms.
 const TOLERANCE: u64 = 1_500;
 
-/// How far a right clock may be corrected, seconds. An emulator's `Date` is that of a coarse clock, which lags behind by
-/// tens of milliseconds on a machine without idle cores.
-const SYNCHRONISED: f64 = 0.2;
+/// How far a right clock may be corrected, seconds. The `Date` of LocalStack is that of a coarse clock, which lags behind by tens of
+/// milliseconds on a busy machine.
+const RIGHT_CLOCK_TOLERANCE: f64 = 0.2;
 
 /// The correction as the programs print it.
 const CORRECTED: &str = "this machine's clock is ";
@@ -50,7 +50,7 @@ fn assert_offset(offset: &Value, ahead: i64) {
     match offset.as_f64() {
         None => assert!(ahead == 0 && offset.is_null(), "{offset}"),
         Some(offset) => {
-            let tolerance = if ahead == 0 { SYNCHRONISED } else { 1.5 };
+            let tolerance = if ahead == 0 { RIGHT_CLOCK_TOLERANCE } else { 1.5 };
             assert!((offset + ahead as f64).abs() < tolerance, "{offset}, not -{ahead}");
         }
     }

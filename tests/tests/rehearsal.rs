@@ -181,7 +181,7 @@ fn a_failed_attempt_is_repeated_up_to_the_limit() {
 fn a_sender_exits_at_its_failure_limit_and_another_completes_the_run() {
     let stack = Stack::deploy();
     let run = stack.produce("-m 100");
-    // Few messages are delivered until a slow emulator has recorded the first outcomes.
+    // The waits are long, since deliveries go on until a slow emulator has recorded the first outcomes.
     let died = stack.sender("-w 0.2 -f 1 -c 2 --max-failure-rate 50% --min-sample 10 --json").run().exits(3);
     let summary = died.json();
     assert_eq!(summary["reason"], "failure-rate");

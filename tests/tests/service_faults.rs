@@ -112,8 +112,8 @@ fn repeated_messages_and_wrong_queue_counts_change_no_result() {
     ]);
 }
 
-/// Writes the outcomes of all messages before a sender receives them, and asserts that it drops all of them under the
-/// fault plan.
+/// Writes the outcomes of all messages, starts a sender under the fault plan, and asserts that it drops every message as a
+/// duplicate.
 fn drop_duplicates(messages: u32, plan: FaultPlan) -> Proxy {
     let stack = Stack::deploy_with(&[("VisibilityTimeout", "10")]);
     let proxy = Proxy::start(2);
@@ -130,8 +130,8 @@ fn drop_duplicates(messages: u32, plan: FaultPlan) -> Proxy {
     assert_eq!(actual, (Some(0), Some(messages.into())), "{summary}");
     assert!(stack.items(&run).iter().all(|item| item["attempt"]["S"] == "somebody else's"));
     // LocalStack's responses never include the item, so the proxy cannot remove it.
-    let counted = proxy.count(ProxyFault::ItemNotReturned) > 0;
-    assert_eq!(counted, Backend::of_these_tests() == Backend::MiniStack);
+    let removed = proxy.count(ProxyFault::ItemNotReturned) > 0;
+    assert_eq!(removed, Backend::of_these_tests() == Backend::MiniStack);
     proxy
 }
 

@@ -1,6 +1,6 @@
 //! The one clock of a program: its wall clock, corrected by the `Date` of the services' responses.
 //!
-//! The wall clock is read once; from then on the time that has elapsed is added, suspended time included. So all times
+//! The wall clock is read at the start; from then on the time that has elapsed is added, suspended time included. So all times
 //! of a program agree with each other, also after the wall clock was set, and those of programs on different machines
 //! agree within 1.5 s. No request is made for it.
 
@@ -52,7 +52,7 @@ struct MachineTime {
 }
 
 impl Clock {
-    /// Reads the wall clock, once.
+    /// Starts at the time of the wall clock, which is read again only to notice that it was set.
     pub fn start() -> Self {
         Self(Arc::new(Mutex::new(ClockState::new(MachineTime::now()))))
     }
@@ -162,8 +162,8 @@ impl ClockState {
 }
 
 impl MachineTime {
-    /// Reads both clocks three times, and returns the pair that was read in the shortest time: during another pair the thread may
-    /// have waited for a core.
+    /// Reads both clocks three times, and returns the pair whose readings are closest together: a thread that waits for a core
+    /// between two readings pairs the times of different moments.
     fn now() -> Self {
         let read = || {
             let elapsed = BootInstant::now();

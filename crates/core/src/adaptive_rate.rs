@@ -65,7 +65,7 @@ pub struct AdaptiveRate {
     window: Window,
     /// Windows without throttling since the last with it.
     clean_windows: u32,
-    /// The highest rate of the last windows without a limit, entries per second; each later window halves it.
+    /// The rate of the windows before the limit, entries per second: each window halves it, unless more was sent in it.
     sent_per_second: f64,
     accepted_per_second: f64,
     throttled: Option<ThrottledTime>,
@@ -154,7 +154,7 @@ impl AdaptiveRate {
         Some(Throttling { lasted, accepted_per_second: self.accepted_per_second })
     }
 
-    /// Entries per second that may be sent; `None` before the first throttled entry.
+    /// Returns how many entries per second may be sent; `None` before the first throttled entry.
     pub fn limit(&self) -> Option<f64> {
         self.limit
     }
@@ -170,7 +170,7 @@ impl AdaptiveRate {
         self.last_accepted_at
     }
 
-    /// Starts with what was sent in this window or those before. It is too much for the service. But a rate that started low beside
+    /// Starts with what was sent in this window or those before. That is more than the service accepts. But a rate that started low beside
     /// programs with high rates would be unfair for minutes, and one that is too high falls within a second.
     fn start_limit(&mut self, now: Duration) {
         let seconds = self.elapsed(now).max(WINDOW).as_secs_f64();
@@ -285,12 +285,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_limit_is_the_rate_before_it_when_responses_come_late() {
+    fn late_responses_keep_the_first_limit_near_the_rate_before_it() {
         let mut rate = AdaptiveRate::default();
         for step in 0..50 {
             rate.try_send(STEP * step, 25).unwrap();
         }
-        // Two windows in which nothing is sent.
+        // 500 ms in which responses arrive and nothing is sent.
         for step in 50..150 {
             rate.record(STEP * step, 5, 0);
         }

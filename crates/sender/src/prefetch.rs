@@ -1,5 +1,6 @@
 //! How many messages to receive: enough to keep every delivery slot busy, and no more than can be started within
-//! about a second, so that a sender that starts later gets its share.
+//! about a second, so that a sender that starts later gets its share. Once the messages table has throttled, no more than can be
+//! delivered and recorded within a few seconds.
 
 const MAX_BATCH: usize = stentor_aws::queue::BATCH;
 
@@ -11,8 +12,8 @@ const MAX_PREFETCH: usize = 1_000;
 /// The number of messages waiting for their outcome or settlement at which the intake pauses.
 const MAX_UNSETTLED: usize = 1_600;
 
-/// The outcomes that may wait for a table that throttles, as the time in seconds in which it accepts them: a killed sender loses
-/// them, and their messages are delivered again.
+/// The backlog of outcomes at which the intake pauses once the table has throttled, in seconds at the learned rate. A killed sender
+/// loses them, and their messages are delivered again.
 const MAX_OUTCOME_WAIT: f64 = 2.0;
 
 /// The load of the pipeline at a moment.
@@ -80,9 +81,8 @@ impl PrefetchPolicy {
         (free >= min_batch).then(|| free.min(MAX_BATCH)).filter(|size| *size > 0)
     }
 
-    /// Returns how many messages to hold at most once the table has throttled: those in delivery, and those whose outcomes wait.
-    /// Twice those in delivery, because some need another attempt, and the rate at which outcomes are recorded rises only while
-    /// some wait.
+    /// Returns the number of messages at which the intake pauses. Deliveries count twice: an attempt that is repeated later
+    /// records no outcome, and the learned rate rises only while outcomes wait.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     fn max_unfinished(&self, outcomes_per_second: Option<f64>) -> usize {
         outcomes_per_second

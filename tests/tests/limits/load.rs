@@ -20,7 +20,7 @@ static USED: Mutex<u32> = Mutex::new(0);
 static RELEASED: Condvar = Condvar::new();
 
 impl Load {
-    /// For a test whose programs mostly wait.
+    /// Takes the small load of a test whose programs mostly wait.
     pub fn idle() -> Self {
         Self::take(IDLE)
     }
