@@ -11,8 +11,8 @@ const WRONG: [i64; 3] = [-180, 180, 3_600];
 /// How far stored times may differ from those of a right clock, ms.
 const TOLERANCE: u64 = 1_500;
 
-/// How far a right clock may be corrected, seconds. The `Date` of LocalStack is that of a coarse clock, which lags behind by tens of
-/// milliseconds on a busy machine.
+/// How far a right clock may be corrected, seconds. The `Date` of LocalStack is that of a coarse clock, which lags behind by
+/// tens of milliseconds on a busy machine.
 const RIGHT_CLOCK_TOLERANCE: f64 = 0.2;
 
 /// The correction as the programs print it.

@@ -170,8 +170,8 @@ impl AdaptiveRate {
         self.last_accepted_at
     }
 
-    /// Starts with what was sent in this window or those before. That is more than the service accepts. But a rate that started low beside
-    /// programs with high rates would be unfair for minutes, and one that is too high falls within a second.
+    /// Starts with what was sent in this window or those before. That is more than the service accepts. But a rate that started
+    /// low beside programs with high rates would be unfair for minutes, and one that is too high falls within a second.
     fn start_limit(&mut self, now: Duration) {
         let seconds = self.elapsed(now).max(WINDOW).as_secs_f64();
         let sent = self.window.sent as f64 / seconds;

@@ -12,8 +12,8 @@ const MAX_PREFETCH: usize = 1_000;
 /// The number of messages waiting for their outcome or settlement at which the intake pauses.
 const MAX_UNSETTLED: usize = 1_600;
 
-/// The backlog of outcomes at which the intake pauses once the table has throttled, in seconds at the learned rate. A killed sender
-/// loses them, and their messages are delivered again.
+/// The backlog of outcomes at which the intake pauses once the table has throttled, in seconds at the learned rate. A killed
+/// sender loses them, and their messages are delivered again.
 const MAX_OUTCOME_WAIT: f64 = 2.0;
 
 /// The load of the pipeline at a moment.
@@ -160,8 +160,8 @@ mod tests {
     fn a_table_that_throttles_pauses_the_intake() {
         let policy = PrefetchPolicy::new(1_000, 0.5);
         let throttled = |unfinished, requested| {
-            let load = PipelineLoad { unfinished, requested, outcomes_per_second: Some(100.0), ..load(40) };
-            policy.batch_size(PipelineLoad { receives: 0, ..load })
+            let outcomes_per_second = Some(100.0);
+            policy.batch_size(PipelineLoad { unfinished, requested, outcomes_per_second, ..load(40) })
         };
         assert_eq!((throttled(299, 0), throttled(300, 0)), (Some(10), None));
         assert_eq!((throttled(289, 10), throttled(290, 10)), (Some(10), None));
